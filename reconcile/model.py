@@ -1,0 +1,481 @@
+"""The nouns of reconciliation: entries, statements, groups, breaks, and the errors.
+
+    KanheError                 every refusal; `code` is stable, `where` says what and where
+    ├── UsageError             the call's words are wrong                       exit 2, HTTP 422
+    ├── InputError             a file, record, book or rule set is wrong        exit 2, HTTP 422
+    ├── ProtocolError          bytes or heads of a stream do not hold           exit 1, HTTP 409
+    └── OutsideError           chain, database, disk or counterparty            exit 3, HTTP 503
+
+Directions are the account owner's (ledger.md, "Bytes"). Money is integer minor units.
+Dates are days since 1970-01-01; `occurred_at` is milliseconds since then, UTC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import msgspec
+
+EPOCH: Final = dt.date(1970, 1, 1)
+MAX_AMOUNT_MINOR: Final = 2**63 - 1
+MAX_REF_LENGTH: Final = 128
+MAX_TEXT_LENGTH: Final = 1_024
+ZERO32: Final = bytes(32)
+
+
+# --------------------------------------------------------------------------- errors
+@dataclass(frozen=True)
+class Where:
+    """Where a refusal points: file, line (from 1) and field, each optional."""
+
+    file: str | None = None
+    line: int | None = None
+    field: str | None = None
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return the parts that are known, as `interfaces.md` names them."""
+        parts = {"file": self.file, "line": self.line, "field": self.field}
+        return {key: value for key, value in parts.items() if value is not None}
+
+
+class KanheError(Exception):
+    """Raised when Kanhe refuses something; subclasses say whose turn it is."""
+
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 422
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        where: Where | None = None,
+        help: str = "",  # noqa: A002 - the word of interfaces.md
+        details: tuple[Contradiction, ...] = (),
+    ) -> None:
+        """Take a stable upper-case `code`, what happened, where, and what to do."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.where = where or Where()
+        self.help = help
+        self.details = details
+
+    def to_json(self) -> dict[str, object]:
+        """Return the `error` object of `interfaces.md`."""
+        body: dict[str, object] = {
+            "code": self.code,
+            "message": self.message,
+            "where": self.where.to_json(),
+            "help": self.help,
+        }
+        if self.details:
+            body["details"] = [msgspec.to_builtins(item) for item in self.details]
+        return body
+
+
+class UsageError(KanheError):
+    """Raised when the words of a call are wrong."""
+
+
+class InputError(KanheError):
+    """Raised when a file, record, book or rule set is wrong; nothing of it is kept."""
+
+
+class ProtocolError(KanheError):
+    """Raised when bytes, heads or proofs do not hold."""
+
+    exit_code = 1
+    http_status = 409
+
+
+class OutsideError(KanheError):
+    """Raised when the chain, database, disk or counterparty fails; trying again may help."""
+
+    exit_code = 3
+    http_status = 503
+
+
+# --------------------------------------------------------------------------- words
+class Side(enum.IntEnum):
+    """Whose book: 0 the account servicer, 1 the account owner (ledger.md, "Ledger")."""
+
+    SERVICER = 0
+    OWNER = 1
+
+    @property
+    def other(self) -> Side:
+        """Return the opposite side."""
+        return Side(1 - self)
+
+    @property
+    def word(self) -> str:
+        """Return the word used in JSON: `servicer` or `owner`."""
+        return self.name.lower()
+
+
+class AgreementKind(enum.IntEnum):
+    """The three relations that one mechanism serves."""
+
+    BANK_ENTERPRISE = 0
+    HEAD_BRANCH = 1
+    CLEARING = 2
+
+
+class Direction(enum.IntEnum):
+    """Money into or out of the account, seen from its owner."""
+
+    IN = 0
+    OUT = 1
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for IN, -1 for OUT."""
+        return 1 - 2 * self.value
+
+    @property
+    def opposite(self) -> Direction:
+        """Return the other direction."""
+        return Direction(1 - self)
+
+
+class EntryStatus(enum.IntEnum):
+    """Only BOOKED, RETURNED and REVERSED move balances (matching.md, "Direction")."""
+
+    BOOKED = 0
+    PENDING = 1
+    TIMED_OUT = 2
+    VOID = 3
+    RETURNED = 4
+    REVERSED = 5
+
+
+MOVING_STATUSES: Final = frozenset(
+    {EntryStatus.BOOKED, EntryStatus.RETURNED, EntryStatus.REVERSED},
+)
+
+
+class Carrier(enum.IntEnum):
+    """What carries a reference; numbers are protocol (ledger.md), new ones are appended."""
+
+    END_TO_END_ID = 1
+    INSTRUCTION_ID = 2
+    TRANSACTION_ID = 3
+    UETR = 4
+    SERVICER_REF = 5
+    VOUCHER_NO = 6
+    ORDER_NO = 7
+    TRACE_NO = 8
+    RRN = 9
+
+    @property
+    def word(self) -> str:
+        """Return the carrier's name in JSON and file headers, e.g. `end_to_end_id`."""
+        return self.name.lower()
+
+
+CARRIER_BY_WORD: Final[Mapping[str, Carrier]] = {item.word: item for item in Carrier}
+
+
+class BalanceBasis(enum.StrEnum):
+    """How a balance is known: stated by the source, running beside a line, or only derived."""
+
+    STATED = "STATED"
+    RUNNING = "RUNNING"
+    DERIVED = "DERIVED"
+
+
+class BreakKind(enum.StrEnum):
+    """The kinds of matching.md, "Breaks". The report knows no "ours": screens translate."""
+
+    SPLIT = "SPLIT"
+    CURRENCY = "CURRENCY"
+    DIRECTION = "DIRECTION"
+    TIMEOUT = "TIMEOUT"
+    STATUS = "STATUS"
+    FEE = "FEE"
+    ROUNDING = "ROUNDING"
+    AMOUNT = "AMOUNT"
+    VALUE_DATE = "VALUE_DATE"
+    REFERENCE = "REFERENCE"
+    PARTY = "PARTY"
+    REVERSAL_ORPHAN = "REVERSAL_ORPHAN"
+    RETURN = "RETURN"
+    DUPLICATE = "DUPLICATE"
+    TIMING = "TIMING"
+    MISSING_AT_OWNER = "MISSING_AT_OWNER"
+    MISSING_AT_SERVICER = "MISSING_AT_SERVICER"
+    BALANCE = "BALANCE"
+    STATEMENT_GAP = "STATEMENT_GAP"
+    # Only in `kanhe audit`, never in a digested report.
+    COMMITMENT = "COMMITMENT"
+    LEDGER_ONLY = "LEDGER_ONLY"
+    BOOK_ONLY = "BOOK_ONLY"
+
+
+class Mark(enum.StrEnum):
+    """Marks stand beside a break's kind; they are never kinds."""
+
+    LATE = "LATE"
+    STALE = "STALE"
+    NOT_THERE = "NOT_THERE"
+
+
+# --------------------------------------------------------------------------- records
+class Entry(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """One line of an account statement, as canonical bytes: a MessagePack array.
+
+    The first array element is the record type (1 = entry), then the fields in this fixed order
+    (ledger.md, "Bytes"). Fields are only ever appended, under a new `entry_format`.
+    """
+
+    entry_ref: str
+    version: int
+    direction: Direction
+    amount_minor: int
+    currency: str
+    booking_date: int
+    value_date: int | None = None
+    settlement_date: int | None = None
+    session: int | None = None
+    business_type: str | None = None
+    status: EntryStatus = EntryStatus.BOOKED
+    is_reversal: bool = False
+    references: tuple[tuple[int, str], ...] = ()
+    kind: str | None = None
+    counterparty_name: str | None = None
+    counterparty_account: str | None = None
+    remittance: str | None = None
+    fee_minor: int | None = None
+    group_ref: str | None = None
+    reversal_of: str | None = None
+    occurred_at: int | None = None
+    documents: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def signed_minor(self) -> int:
+        """Return the amount with its sign: IN +, OUT -, whatever the status."""
+        return self.amount_minor if self.direction is Direction.IN else -self.amount_minor
+
+    @property
+    def moving(self) -> bool:
+        """Say whether the entry moves the balance."""
+        return self.status in MOVING_STATUSES
+
+    def reference(self, carrier: Carrier) -> str | None:
+        """Return the text this carrier holds, if any."""
+        return next((text for number, text in self.references if number == carrier), None)
+
+
+class Decision(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A person's verdict, effective when both sides posted the same (matching.md, rule 4).
+
+    `verdict`: confirm, reject, unmatch or write_off. Two are equal when all but `decider` are.
+    """
+
+    subject: bytes
+    previous: bytes
+    verdict: str
+    servicer: tuple[str, ...]
+    owner: tuple[str, ...]
+    decider: str
+
+
+class SectionDigest(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Digests of a report's sections, posted when two reports differ, so that both see where."""
+
+    window: int
+    report_digest: bytes
+    sections: tuple[tuple[str, bytes], ...]
+
+
+Record = Entry | Decision | SectionDigest
+
+
+# --------------------------------------------------------------------------- statements
+class Contradiction(msgspec.Struct, frozen=True):
+    """One place where a file contradicts itself or its standard."""
+
+    code: str
+    message: str
+    line: int | None = None
+    field: str | None = None
+    expected: str | None = None
+    found: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A balance at the end (opening: beginning) of a day; `amount_minor` is never negative."""
+
+    amount_minor: int
+    direction: Direction
+    date: int
+    basis: BalanceBasis
+
+    @property
+    def signed_minor(self) -> int:
+        """Return the balance with its sign, IN +."""
+        return self.amount_minor * self.direction.sign
+
+    @staticmethod
+    def of_signed(signed_minor: int, date: int, basis: BalanceBasis) -> Balance:
+        """Build a balance from a signed amount."""
+        direction = Direction.IN if signed_minor >= 0 else Direction.OUT
+        return Balance(abs(signed_minor), direction, date, basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One account statement in one currency; `lines[i]` is the source line of `entries[i]`."""
+
+    account: str
+    statement_ref: str
+    currency: str
+    digits: int
+    opening_balance: Balance | None
+    closing_balance: Balance | None
+    entries: tuple[Entry, ...]
+    lines: tuple[int, ...]
+    contradictions: tuple[Contradiction, ...] = ()
+
+    @property
+    def provable(self) -> bool:
+        """Say whether nothing in the file contradicts it."""
+        return not self.contradictions
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFile:
+    """What one file held: its format (e.g. `camt.053`), profile and statements."""
+
+    format: str
+    profile: str | None
+    file_sha256: str
+    statements: tuple[Statement, ...]
+
+
+# --------------------------------------------------------------------------- run input
+@dataclass(frozen=True, slots=True)
+class CarriedItem:
+    """An open item of the last agreed report, with full content: it outlives its epoch."""
+
+    entry: Entry
+    break_key: bytes
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidBatch:
+    """A batch both sides exclude, with the reason that stands in the report."""
+
+    side: Side
+    seq: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SideBook:
+    """One side's input to a run: what its closed (or provisional) stream says.
+
+    `entries`: the records since the last agreed report, every version, in stream order.
+    `late_refs`: refs posted after the watermark or window they fall under.
+    `opening` and `closing`: per currency, null when the source states none.
+    `closed_through`: the highest business day (days since 1970) in windows this side closed.
+    """
+
+    entries: tuple[Entry, ...]
+    opening: Mapping[str, Balance] = field(default_factory=dict)
+    closing: Mapping[str, Balance] = field(default_factory=dict)
+    carried: tuple[CarriedItem, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    late_refs: frozenset[str] = frozenset()
+    watermark_ms: int | None = None
+    closed_through: int | None = None
+    head: bytes = ZERO32
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResidual:
+    """A group's signed servicer sum minus owner sum, open until an entry books it."""
+
+    subject: bytes
+    currency: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOff:
+    """A write-off that took effect and is not yet booked; each its own line."""
+
+    subject: bytes
+    break_key: bytes
+    currency: str
+    minor: int
+
+
+# --------------------------------------------------------------------------- run output
+@dataclass(frozen=True, slots=True)
+class MatchGroup:
+    """A confirmed group; refs are sorted as UTF-8 bytes."""
+
+    pass_name: str
+    servicer: tuple[str, ...]
+    owner: tuple[str, ...]
+    currency: str
+    residual_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Candidates that nobody confirmed; up to 16 refs a side by rule 2, plus both counts."""
+
+    key: bytes
+    pass_name: str
+    servicer: tuple[str, ...]
+    owner: tuple[str, ...]
+    servicer_count: int
+    owner_count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """An unreconciled difference. `signed`: per currency, servicer's sum - owner's, IN +."""
+
+    key: bytes
+    kind: BreakKind
+    servicer: tuple[str, ...]
+    owner: tuple[str, ...]
+    signed: tuple[tuple[str, int], ...]
+    age_days: int
+    marks: tuple[Mark, ...] = ()
+    also: tuple[BreakKind, ...] = ()
+    proposals: tuple[bytes, ...] = ()
+    merged_keys: tuple[bytes, ...] = ()
+
+
+# --------------------------------------------------------------------------- dates
+def day_number(date: dt.date) -> int:
+    """Return days since 1970-01-01."""
+    return (date - EPOCH).days
+
+
+def day_iso(day: int) -> str:
+    """Return a day number as ISO 8601, e.g. 20779 -> 2026-11-22."""
+    return (EPOCH + dt.timedelta(days=day)).isoformat()
+
+
+def window_of(day: int, session: int = 0) -> int:
+    """Return the window of a business day and session (ledger.md, "Windows")."""
+    return day * 8 + session
+
+
+def window_day(window: int) -> int:
+    """Return a window's business day."""
+    return window // 8
