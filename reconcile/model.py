@@ -1,11 +1,6 @@
-"""The nouns of reconciliation: entries, statements, groups, breaks, and the errors.
+"""The nouns of reconciliation: entries, statements, groups, breaks.
 
-    KanheError                 every refusal; `code` is stable, `where` says what and where
-    ├── UsageError             the call's words are wrong                       exit 2, HTTP 422
-    ├── InputError             a file, record, book or rule set is wrong        exit 2, HTTP 422
-    ├── ProtocolError          bytes or heads of a stream do not hold           exit 1, HTTP 409
-    └── OutsideError           chain, database, disk or counterparty            exit 3, HTTP 503
-
+The errors stand in `reconcile.errors` and are re-exported here.
 Directions are the account owner's (ledger.md, "Bytes"). Money is integer minor units.
 Dates are days since 1970-01-01; `occurred_at` is milliseconds since then, UTC.
 """
@@ -16,88 +11,23 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
+
+from reconcile.errors import Contradiction as Contradiction
+from reconcile.errors import InputError as InputError
+from reconcile.errors import KanheError as KanheError
+from reconcile.errors import OutsideError as OutsideError
+from reconcile.errors import ProtocolError as ProtocolError
+from reconcile.errors import UsageError as UsageError
+from reconcile.errors import Where as Where
 
 EPOCH: Final = dt.date(1970, 1, 1)
 MAX_AMOUNT_MINOR: Final = 2**63 - 1
 MAX_REF_LENGTH: Final = 128
 MAX_TEXT_LENGTH: Final = 1_024
 ZERO32: Final = bytes(32)
-
-
-# --------------------------------------------------------------------------- errors
-@dataclass(frozen=True)
-class Where:
-    """Where a refusal points: file, line (from 1) and field, each optional."""
-
-    file: str | None = None
-    line: int | None = None
-    field: str | None = None
-
-    def to_json(self) -> dict[str, str | int]:
-        """Return the parts that are known, as `interfaces.md` names them."""
-        parts = {"file": self.file, "line": self.line, "field": self.field}
-        return {key: value for key, value in parts.items() if value is not None}
-
-
-class KanheError(Exception):
-    """Raised when Kanhe refuses something; subclasses say whose turn it is."""
-
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 422
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        where: Where | None = None,
-        help: str = "",  # noqa: A002 - the word of interfaces.md
-        details: tuple[Contradiction, ...] = (),
-    ) -> None:
-        """Take a stable upper-case `code`, what happened, where, and what to do."""
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-        self.where = where or Where()
-        self.help = help
-        self.details = details
-
-    def to_json(self) -> dict[str, object]:
-        """Return the `error` object of `interfaces.md`."""
-        body: dict[str, object] = {
-            "code": self.code,
-            "message": self.message,
-            "where": self.where.to_json(),
-            "help": self.help,
-        }
-        if self.details:
-            body["details"] = [msgspec.to_builtins(item) for item in self.details]
-        return body
-
-
-class UsageError(KanheError):
-    """Raised when the words of a call are wrong."""
-
-
-class InputError(KanheError):
-    """Raised when a file, record, book or rule set is wrong; nothing of it is kept."""
-
-
-class ProtocolError(KanheError):
-    """Raised when bytes, heads or proofs do not hold."""
-
-    exit_code = 1
-    http_status = 409
-
-
-class OutsideError(KanheError):
-    """Raised when the chain, database, disk or counterparty fails; trying again may help."""
-
-    exit_code = 3
-    http_status = 503
 
 
 # --------------------------------------------------------------------------- words
@@ -297,17 +227,6 @@ Record = Entry | Decision | SectionDigest
 
 
 # --------------------------------------------------------------------------- statements
-class Contradiction(msgspec.Struct, frozen=True):
-    """One place where a file contradicts itself or its standard."""
-
-    code: str
-    message: str
-    line: int | None = None
-    field: str | None = None
-    expected: str | None = None
-    found: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Balance:
     """A balance at the end (opening: beginning) of a day; `amount_minor` is never negative."""

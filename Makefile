@@ -1,0 +1,46 @@
+# Every command sets up what it needs first, says what it does, and can be run again.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+.PHONY: help setup demo desk test check format bench contracts snapshots clean
+
+help: ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Install everything under this folder (.venv, .tools, contracts/node_modules)
+	@scripts/setup.sh
+
+demo: setup ## Two business days, four institutions, to agreed results (SERVICER=file OWNER=file for your own)
+	@$(PY) -m node.cli demo $(if $(SERVICER),--servicer "$(SERVICER)") $(if $(OWNER),--owner "$(OWNER)") $(DEMO_ARGS)
+
+desk: setup ## Serve the demo's nodes and desk again at a printed loopback address
+	@$(PY) -m node.cli desk $(DESK_ARGS)
+
+check: setup ## Format, lint, types, layers, contract format, generated files fresh
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	scripts/forge.sh fmt --check
+	$(PY) scripts/build_contracts.py --check
+
+test: check ## Everything: check, forge tests, gas and size snapshots, pytest
+	scripts/forge.sh test
+	scripts/forge.sh snapshot --check
+	$(PY) -m pytest
+
+format: setup ## Format Python and Solidity
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	scripts/forge.sh fmt
+
+bench: setup ## Speed beside its peers; prints a table and writes bench.json
+	@$(PY) scripts/bench.py $(BENCH_ARGS)
+
+contracts: setup ## Compile the contracts and regenerate node/chain/abi
+	$(PY) scripts/build_contracts.py
+
+snapshots: setup ## Regenerate the contracts' gas and size snapshots
+	scripts/forge.sh snapshot
+
+clean: ## Remove what the commands made (.venv and tools stay)
+	rm -rf demo bench.json contracts/out contracts/cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,65 @@
+"""What every test shares: where things are, and what to do when a part is not installed.
+
+Outside CI, a test that needs what the set-up does not bring (a browser, the shared samples) skips
+and says why. In CI (`CI` set) the same absence fails, so that nothing is skipped silently there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from devnet.local import EmbeddedChain
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT.parent / "shared" / "samples"
+
+settings.register_profile(
+    "kanhe", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("kanhe")
+
+
+def absent(reason: str) -> None:
+    """Skip aloud, or fail in CI: there nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(f"missing in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of real statement files and standard vectors beside the project."""
+    if not SAMPLES.is_dir():
+        absent("no ../shared/samples beside the project")
+    return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium to drive."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path:
+            return path
+    absent("no Chromium on the PATH; on Debian: apt install chromium")
+    raise AssertionError
+
+
+@pytest.fixture
+def chain() -> Iterator[EmbeddedChain]:
+    """A fresh embedded chain that mines every quarter second."""
+    with EmbeddedChain() as started:
+        yield started
+
+
+@pytest.fixture
+def instant_chain() -> Iterator[EmbeddedChain]:
+    """A fresh embedded chain that mines each transaction at once."""
+    with EmbeddedChain(block_time_s=0) as started:
+        yield started
