@@ -1,0 +1,61 @@
+"""What every table shares: column types, names of constraints, marks of origin.
+
+Hashes, addresses and keys are raw bytes (`BYTEA`, `BLOB`), never hex text. Times are
+milliseconds since 1970 UTC, the chain's are seconds (`_s`). Amounts are `BIGINT` minor units;
+sums may pass 63 bits and are decimal strings. JSON columns hold only strings, lists, maps,
+booleans and small integers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from sqlalchemy import JSON, BigInteger, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite numbers rows by itself only in a column of the very type INTEGER.
+_ROW_ID: Final = BigInteger().with_variant(Integer, "sqlite")
+
+RowId = Annotated[int, mapped_column(_ROW_ID, primary_key=True, autoincrement=True)]
+Ref = Annotated[int, mapped_column(_ROW_ID)]
+Big = Annotated[int, mapped_column(BigInteger)]
+Bytes20 = Annotated[bytes, mapped_column(LargeBinary(20))]
+Bytes32 = Annotated[bytes, mapped_column(LargeBinary(32))]
+Blob = Annotated[bytes, mapped_column(LargeBinary)]
+Word = Annotated[str, mapped_column(String(40))]
+Name = Annotated[str, mapped_column(String(256))]
+LongText = Annotated[str, mapped_column(Text)]
+# A sum in minor units, as a decimal string: 40 digits hold 2^128.
+Sum = Annotated[str, mapped_column(String(40))]
+Json = Annotated[Any, mapped_column(JSON)]
+
+
+class Base(DeclarativeBase):
+    """The root of all mapped tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class OnChain:
+    """Columns of every row that follows from one log of the chain."""
+
+    block_number: Mapped[Big] = mapped_column(index=True)
+    log_index: Mapped[int]
+
+
+# Marks a table as a pure function of the chain's log (and of keys this node holds): it may be
+# dropped and replayed.
+DERIVED: Final = {"info": {"origin": "chain"}}
+
+
+def derived_tables() -> list[Table]:
+    """Return the tables that a replay rebuilds, parents first."""
+    return [t for t in Base.metadata.sorted_tables if t.info.get("origin") == "chain"]
