@@ -102,8 +102,9 @@ class Member(OnChain, Base):
 class MemberKey(OnChain, Base):
     """A signing key: `role` ADMIN, POSTER or APPROVER, `state` ACTIVE, ENDED or CANCELLED.
 
-    Valid in blocks from `valid_from` up to but excluding `valid_to` (null: open ended).
-    `compromised_at_s` is the date said by the member; it changes no past verdict.
+    Valid in blocks `valid_from` … `valid_to`, both inclusive; a uint64 above 63 bits is clipped.
+    `ending_from` is the `valid_to` to return to while a pending ending can be cancelled.
+    `compromised_since_s` is the date said by the member; it changes no past verdict.
     """
 
     __tablename__ = "member_keys"
@@ -114,12 +115,16 @@ class MemberKey(OnChain, Base):
     role: Mapped[Word]
     state: Mapped[Word]
     valid_from: Mapped[Big]
-    valid_to: Mapped[Big | None]
-    compromised_at_s: Mapped[Big | None]
+    valid_to: Mapped[Big]
+    ending_from: Mapped[Big | None]
+    compromised_since_s: Mapped[Big | None]
 
 
 class Motion(OnChain, Base):
-    """A vote of the full members: `state` OPEN, EXECUTED or EXPIRED (by `expires_at_s`)."""
+    """A vote of the full members: `state` OPEN or EXECUTED; it expires after `expires_at` (block).
+
+    `approvers` is the list of members in order. `action` is the contract's word, e.g. SUSPEND.
+    """
 
     __tablename__ = "motions"
     __table_args__ = (DERIVED,)
@@ -133,8 +138,8 @@ class Motion(OnChain, Base):
     state: Mapped[Word]
     generation: Mapped[int]
     round: Mapped[int]
-    expires_at_s: Mapped[Big | None]
-    raised_at_s: Mapped[Big]
+    expires_at: Mapped[Big]
+    opened_at_s: Mapped[Big]
 
 
 class SealingKey(OnChain, Base):
@@ -148,13 +153,14 @@ class SealingKey(OnChain, Base):
     generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     key_hash: Mapped[Bytes32]
     public_key: Mapped[Blob]
-    valid_to_s: Mapped[Big | None]
+    ends_at_s: Mapped[Big]
     published_at_s: Mapped[Big]
-    ended_at_s: Mapped[Big | None]
 
 
 class Agreement(OnChain, Base):
-    """An agreement: `state` OPENED, ACTIVE, ENDING or ENDED; `kind` an `AgreementKind`.
+    """An agreement: `state` OPENED, ACTIVE, ENDING (notice given), ENDED or WITHDRAWN.
+
+    `kind` is an `AgreementKind`. A represented side is member 0; `terms_hash`: the first terms.
 
     `represented_side` is 0 or 1 where that side has no node, else null. `activated_at_s` is the
     block time at which posting became possible.
@@ -184,9 +190,10 @@ class Agreement(OnChain, Base):
 
 
 class AgreementTerms(OnChain, Base):
-    """Terms of an agreement: `state` PROPOSED, IN_FORCE, or SUPERSEDED by a newer proposal.
+    """Terms of an agreement: `state` PROPOSED, IN_FORCE, or REPLACED by a newer proposal.
 
     In force from `from_window` on; the highest `from_window` not above a window rules it.
+    `proposed_from` is what both signed. The opening's terms are from window 0; `side` proposed.
     """
 
     __tablename__ = "agreement_terms"
@@ -196,9 +203,10 @@ class AgreementTerms(OnChain, Base):
     agreement: Mapped[Bytes32]
     terms_hash: Mapped[Bytes32] = mapped_column(index=True)
     from_window: Mapped[Big]
+    proposed_from: Mapped[Big]
     observers: Mapped[Json]
     sealed_terms: Mapped[Blob]
-    proposer: Mapped[int]
+    side: Mapped[int | None]
     state: Mapped[Word]
     proposed_at_s: Mapped[Big]
     accepted_at_s: Mapped[Big | None]

@@ -72,7 +72,6 @@ class SealedPayload(Base):
     payload: Mapped[Blob] = mapped_column(deferred=True)
     record_count: Mapped[int]
     generation: Mapped[int]
-    intent_id: Mapped[Ref | None] = mapped_column(ForeignKey("intents.id"))
     state: Mapped[Word]
     sealed_at_ms: Mapped[Big]
 
@@ -83,8 +82,10 @@ class Intent(Base):
     `state`: WAITING, SIGNED (a transaction exists), DONE (final and succeeded, or its effect was
     seen), REFUSED (rejected for good, `error` says why), HELD (an operator must look).
     `lane_key` groups what must go in order: "agreement-hex/side" or "registry". `subject`
-    identifies the effect, unique while not REFUSED: e.g. "post/agreement/side/seq".
-    `call` names the contract function; `calldata` is its bytes.
+    identifies the effect, e.g. "post/agreement/side/seq"; a REFUSED row gives its subject up.
+    `call` names the contract function; `calldata` is its bytes, but for `post`, whose bytes are
+    built from the sealed payload. `alone` keeps it out of `postMany`. `tx_hash` is the present
+    transaction's; `intent.attempts` counts transactions signed for it.
     """
 
     __tablename__ = "intents"
@@ -104,7 +105,7 @@ class Intent(Base):
     contract: Mapped[Bytes20]
     call: Mapped[Word]
     calldata: Mapped[Blob] = mapped_column(deferred=True)
-    gas_limit: Mapped[Big]
+    alone: Mapped[bool] = mapped_column(default=False)
     state: Mapped[Word]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[LongText | None]
@@ -112,7 +113,7 @@ class Intent(Base):
     wake_at_ms: Mapped[Big] = mapped_column(default=0)
     created_at_ms: Mapped[Big]
     done_at_ms: Mapped[Big | None]
-    tx_hash: Mapped[Bytes32 | None]
+    tx_hash: Mapped[Bytes32 | None] = mapped_column(index=True)
     person_id: Mapped[Ref | None]
 
 
@@ -121,20 +122,19 @@ class Transaction(Base):
 
     `state`: SIGNED, SENT, MINED (in a block, not final), FINAL, REVERTED (finally),
     REPLACED (another transaction of this nonce is final), ADOPTED (found on the chain).
-    `purpose`: CALL or FILLER.
+    `purpose`: CALL, MANY (a `postMany` of the intents that name it) or FILLER.
     """
 
     __tablename__ = "transactions"
     __table_args__ = (Index(None, "address", "nonce"), Index(None, "state"))
 
     tx_hash: Mapped[Bytes32] = mapped_column(primary_key=True)
-    intent_id: Mapped[Ref | None] = mapped_column(ForeignKey("intents.id"), index=True)
     address: Mapped[Bytes20]
     nonce: Mapped[Big]
     purpose: Mapped[Word]
     raw: Mapped[Blob] = mapped_column(deferred=True)
     gas_limit: Mapped[Big]
-    gas_price: Mapped[Blob]
+    gas_price_wei: Mapped[Big]
     state: Mapped[Word]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[LongText | None]

@@ -1,0 +1,143 @@
+"""The database of a node: SQLite in WAL mode, or PostgreSQL; the same tables and migrations.
+
+`Database.writing` opens sessions whose transactions may write: on SQLite they begin IMMEDIATE,
+so that two writers wait for each other instead of failing half-way. `Database.reading` opens
+sessions that see one snapshot and never wait for a writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from node.errors import DatabaseError
+
+BUSY_TIMEOUT_S: Final = 30.0
+CACHE_KIB: Final = 65_536
+MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
+_READ_ONLY: Final = "kanhe_reading"
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open database; `close()` when done."""
+
+    engine: Engine
+    writing: sessionmaker[Session]
+    reading: sessionmaker[Session]
+
+    def upgrade(self) -> None:
+        """Bring the tables up to date (`alembic upgrade head`)."""
+        with translated(), self.engine.begin() as connection:
+            command.upgrade(migration_config(connection), "head")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open `url` (SQLAlchemy form). Raises `DatabaseError` DATABASE_*."""
+    with translated():
+        address = make_url(url)
+        sqlite = address.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"pool_pre_ping": not sqlite}
+        if sqlite:
+            options["connect_args"] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+            if address.database and address.database != ":memory:":
+                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(address, **options)
+        if sqlite:
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        with engine.connect():
+            pass
+    readers = engine.execution_options(**{_READ_ONLY: True})
+    return Database(
+        engine,
+        sessionmaker(engine, expire_on_commit=False),
+        sessionmaker(readers, expire_on_commit=False),
+    )
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver must not begin by itself: `_begin_sqlite` does.
+    connection.isolation_level = None
+    for words in (
+        "PRAGMA journal_mode = WAL",
+        # FULL: a transaction signed and committed must survive a power cut before it is sent.
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+        f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}",
+        f"PRAGMA cache_size = -{CACHE_KIB}",
+        "PRAGMA temp_store = MEMORY",
+    ):
+        connection.execute(words)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def migration_config(connection: Connection) -> Config:
+    """Return Alembic's configuration bound to a connection."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into `DatabaseError`s, once, at the edge."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _of_driver(error) from error
+    except SQLAlchemyError as error:
+        raise DatabaseError(
+            "DATABASE_ADDRESS", _first_line(error), help="see KANHE_DATABASE_URL"
+        ) from error
+    except OSError as error:
+        raise DatabaseError(
+            "DATABASE_UNREACHABLE", str(error), help="does the folder exist, and may it be written?"
+        ) from error
+
+
+# Driver's text → code and what to do (SQLite result codes; PostgreSQL SQLSTATE 53100, 55P03).
+_DRIVER_TEXTS: Final = (
+    ("full", "DATABASE_FULL", "free disk space; nothing was half kept"),
+    ("no space", "DATABASE_FULL", "free disk space; nothing was half kept"),
+    ("locked", "DATABASE_LOCKED", "another program holds the database; is a second node running?"),
+    ("readonly", "DATABASE_READ_ONLY", "the file or its folder cannot be written"),
+    ("unable to open", "DATABASE_UNREACHABLE", "does the folder exist, and may this user write?"),
+    ("malformed", "DATABASE_DAMAGED", "restore a backup: `kanhe restore`"),
+    ("not a database", "DATABASE_DAMAGED", "restore a backup: `kanhe restore`"),
+    ("connect", "DATABASE_UNREACHABLE", "is the server up? see KANHE_DATABASE_URL"),
+)
+
+
+def _of_driver(error: DBAPIError) -> DatabaseError:
+    said = _first_line(error)
+    for text, code, remedy in _DRIVER_TEXTS:
+        if text in said.lower():
+            return DatabaseError(code, said, help=remedy)
+    return DatabaseError("DATABASE_ERROR", said)
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(origin).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,139 @@
+"""Structured logs and Prometheus metrics. No account numbers, names or secrets in either.
+
+A log event is a few words plus ids, counts and codes. What may carry content (records, file
+lines, request bodies, passphrases) is dropped by key, so that a careless call cannot leak it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECRET_KEYS: Final = frozenset(
+    {
+        "account",
+        "body",
+        "counterparty_account",
+        "counterparty_name",
+        "passphrase",
+        "password",
+        "payload",
+        "record",
+        "remittance",
+        "secret",
+        "token",
+    }
+)
+LATENCY_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+
+
+def drop_secrets(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace what must not be logged; bytes become their first eight hex digits."""
+    for key, value in event.items():
+        if key in SECRET_KEYS:
+            event[key] = "(not logged)"
+        elif isinstance(value, bytes):
+            event[key] = value.hex()[:16]
+    return event
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Set the process's logging up; call once, from the composition root."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            drop_secrets,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        # Standard error: standard output belongs to `--json -`.
+        logger_factory=structlog.PrintLoggerFactory(_standard_error()),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _standard_error() -> Any:  # noqa: ANN401 - a text stream
+    import sys
+
+    return sys.stderr
+
+
+def logger(part: str) -> structlog.stdlib.BoundLogger:
+    """Return a logger that says which part speaks."""
+    bound: structlog.stdlib.BoundLogger = structlog.get_logger(part=part)
+    return bound
+
+
+def _registry() -> CollectorRegistry:
+    return CollectorRegistry(auto_describe=True)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The figures of one node; several nodes in one process each have their own registry."""
+
+    registry: CollectorRegistry = field(default_factory=_registry)
+    outbox_depth: Gauge = field(init=False)
+    outbox_oldest_s: Gauge = field(init=False)
+    in_flight: Gauge = field(init=False)
+    lane_gap: Gauge = field(init=False)
+    head_age_s: Gauge = field(init=False)
+    follower_lag_blocks: Gauge = field(init=False)
+    batches: Counter = field(init=False)
+    entries: Counter = field(init=False)
+    rewinds: Counter = field(init=False)
+    incidents_open: Gauge = field(init=False)
+    sends: Counter = field(init=False)
+    chain_errors: Counter = field(init=False)
+    confirm_s: Histogram = field(init=False)
+    match_s: Histogram = field(init=False)
+    breaks_open: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Register every figure."""
+        gauges = {
+            "outbox_depth": ("Intents that are not done", ()),
+            "outbox_oldest_s": ("Age of the oldest intent that is not done", ()),
+            "in_flight": ("Transactions sent and not final", ("lane",)),
+            "lane_gap": ("Own next nonce minus the chain's", ("lane",)),
+            "head_age_s": ("Age of the newest block", ()),
+            "follower_lag_blocks": ("Head minus cursor", ()),
+            "incidents_open": ("Incidents nobody closed", ()),
+            "breaks_open": ("Open breaks", ("kind", "age")),
+        }
+        counters = {
+            "batches": ("Batches read", ("state",)),
+            "entries": ("Entries read", ()),
+            "rewinds": ("Reorganisations followed", ()),
+            "sends": ("Transactions sent, re-sends included", ("outcome",)),
+            "chain_errors": ("Errors of the chain or its endpoint", ("code",)),
+        }
+        histograms = {
+            "confirm_s": ("Signed to final", ()),
+            "match_s": ("Batch seen to provisional match", ()),
+        }
+        for name, (says, labels) in gauges.items():
+            self._set(name, Gauge(f"kanhe_{name}", says, labels, registry=self.registry))
+        for name, (says, labels) in counters.items():
+            self._set(name, Counter(f"kanhe_{name}", says, labels, registry=self.registry))
+        for name, (says, labels) in histograms.items():
+            metric = Histogram(
+                f"kanhe_{name}", says, labels, registry=self.registry, buckets=LATENCY_BUCKETS_S
+            )
+            self._set(name, metric)
+
+    def _set(self, name: str, metric: Gauge | Counter | Histogram) -> None:
+        object.__setattr__(self, name, metric)

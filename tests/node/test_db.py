@@ -1,0 +1,135 @@
+"""The database: migrations equal the tables, writers wait, errors say what to do."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from node.db import Database, open_database, translated
+from node.errors import DatabaseError
+from node.tables import Base, NodeFact, derived_tables
+
+
+def test_migrations_equal_the_tables(tmp_path: Path) -> None:
+    """`alembic upgrade head` on an empty database gives exactly the mapped tables."""
+    database = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    database.upgrade()
+    database.upgrade()
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+        names = set(inspect(connection).get_table_names())
+    assert names - {"alembic_version"} == set(Base.metadata.tables)
+    database.close()
+
+
+def test_postgresql_takes_every_table_and_index() -> None:
+    """Every table and index compiles for PostgreSQL, with names within its 63 bytes."""
+    for table in Base.metadata.sorted_tables:
+        words = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        assert "BLOB" not in words
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=postgresql.dialect()))
+            assert len(str(index.name)) <= 63
+        for constraint in table.constraints:
+            assert len(str(constraint.name or "")) <= 63
+
+
+def test_every_table_and_its_class_says_what_it_is() -> None:
+    """A mapped class without a docstring cannot be understood by whoever reads a database."""
+    for mapper in Base.registry.mappers:
+        assert mapper.class_.__doc__, mapper.class_.__name__
+
+
+def test_derived_tables_refer_to_no_local_table() -> None:
+    """Dropping what a replay rebuilds can break no foreign key."""
+    derived = set(derived_tables())
+    assert len(derived) > 15
+    for table in Base.metadata.sorted_tables:
+        for key in table.foreign_keys:
+            assert key.column.table not in derived
+
+
+def test_leaving_a_session_without_commit_changes_nothing(database: Database) -> None:
+    """An error inside a unit of work leaves no row."""
+
+    def fail() -> None:
+        with database.writing.begin() as session:
+            session.add(NodeFact(name="x", value=1))
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with database.reading() as session:
+        assert session.scalars(select(NodeFact)).all() == []
+
+
+def test_two_writers_wait_for_each_other(database: Database) -> None:
+    """Read-then-write in two threads loses no update."""
+
+    def add(times: int) -> None:
+        for _ in range(times):
+            with database.writing.begin() as session:
+                fact = session.get(NodeFact, "count") or NodeFact(name="count", value=0)
+                fact.value += 1
+                session.add(fact)
+
+    threads = [threading.Thread(target=add, args=(25,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading() as session:
+        assert session.get_one(NodeFact, "count").value == 100
+
+
+def test_a_reader_sees_one_snapshot_while_a_writer_works(database: Database) -> None:
+    """A page built from several queries never mixes two states, and waits for nobody."""
+    with database.reading() as reader:
+        assert reader.scalars(select(NodeFact)).all() == []
+        with database.writing.begin() as writer:
+            writer.add(NodeFact(name="x", value=1))
+        assert reader.scalars(select(NodeFact)).all() == []
+
+
+def test_an_address_nobody_can_open_is_said(tmp_path: Path) -> None:
+    """Bad addresses and unwritable folders give a code and what to do."""
+    with pytest.raises(DatabaseError) as refused:
+        open_database("nonsense://x")
+    assert refused.value.code == "DATABASE_ADDRESS"
+    (tmp_path / "file").write_text("not a database, but long enough to look like one" * 20)
+    with pytest.raises(DatabaseError) as refused:
+        open_database(f"sqlite:///{tmp_path / 'file'}")
+    assert refused.value.code == "DATABASE_DAMAGED"
+    with pytest.raises(DatabaseError) as refused:
+        open_database(f"sqlite:///{tmp_path / 'file' / 'below.db'}")
+    assert refused.value.code == "DATABASE_UNREACHABLE"
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_kept(tmp_path: Path) -> None:
+    """When SQLite cannot grow, the transaction is refused whole with DATABASE_FULL."""
+    database = open_database(f"sqlite:///{tmp_path / 'small.db'}")
+    database.upgrade()
+    with database.engine.connect() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+
+    def fill() -> None:
+        with translated(), database.writing.begin() as session:
+            session.execute(text(f"PRAGMA max_page_count = {pages + 1}"))
+            session.add(NodeFact(name="small", value=1))
+            session.add(NodeFact(name="large", value="x" * 1_000_000))
+
+    with pytest.raises(DatabaseError) as refused:
+        fill()
+    assert refused.value.code == "DATABASE_FULL"
+    with database.reading() as session:
+        assert session.scalars(select(NodeFact)).all() == []
+    database.close()
