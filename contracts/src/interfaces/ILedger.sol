@@ -233,6 +233,8 @@ interface ILedger {
     error PredecessorNotAllowed(AgreementId predecessor);
     /// @notice The approver's key belongs to another member.
     error ApproverOfAnotherMember(address approver, uint32 member, uint32 expected);
+    /// @notice Offsets from UTC lie between −720 and 840 minutes.
+    error UtcOffsetOutOfBounds(int16 given);
     /// @notice The accepted hash is not the opened or proposed one.
     error TermsMismatch(bytes32 expected, bytes32 given);
     /// @notice The other side has proposed nothing.
@@ -258,6 +260,8 @@ interface ILedger {
     /// @notice The side's next batch has another number; for a re-sent batch: it is posted already.
     error BatchOutOfSequence(uint64 expected, uint64 given);
     error HeadMismatch(bytes32 expected, bytes32 given);
+    /// @notice A side closes at its last batch.
+    error LastSeqMismatch(uint64 expected, uint64 given);
     /// @notice The window is closed on this side; its late entries belong to the next.
     error WindowClosedAlready(uint32 lastClosed, uint32 given);
     /// @notice The agreement ended with this last window.

@@ -329,6 +329,8 @@ interface IRegistry {
     /// @notice The member whose key this is, if it has the role and counts in this block; reverts else.
     /// @dev Says nothing about the member's standing.
     function authorise(address key, Role role) external view returns (uint32 member);
+    /// @notice As `authorise`; reverts also unless the member is active.
+    function authoriseActive(address key, Role role) external view returns (uint32 member);
     /// @notice Reverts unless the member is active.
     function requireActive(uint32 member) external view;
     /// @notice Reverts unless the member and, for a participant, its sponsor are active.
