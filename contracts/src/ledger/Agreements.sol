@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AgreementKind, AgreementState, ILedger} from "../interfaces/ILedger.sol";
+import {ILedger} from "../interfaces/ILedger.sol";
+import {AgreementKind, AgreementState} from "../interfaces/ILedgerFacts.sol";
 import {AgreementId, Role, Standing} from "../interfaces/IRegistry.sol";
 import {LedgerBase} from "./LedgerBase.sol";
 

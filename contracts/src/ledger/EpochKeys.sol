@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {EpochState, ILedger, RejectReason} from "../interfaces/ILedger.sol";
+import {ILedger} from "../interfaces/ILedger.sol";
+import {EpochState, RejectReason} from "../interfaces/ILedgerFacts.sol";
 import {AgreementId, Standing} from "../interfaces/IRegistry.sol";
 import {LedgerBase} from "./LedgerBase.sol";
 

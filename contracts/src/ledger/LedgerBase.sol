@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AgreementState, ILedger} from "../interfaces/ILedger.sol";
+import {ILedger} from "../interfaces/ILedger.sol";
+import {AgreementState} from "../interfaces/ILedgerFacts.sol";
 import {AgreementId, IRegistry, Role} from "../interfaces/IRegistry.sol";
 import {SignatureLib} from "../libraries/SignatureLib.sol";
 
