@@ -1,1 +1,128 @@
+"""Statement files become canonical entries: `identify` then `read_statement`.
 
+    camt.052, camt.053, camt.054   camt.py          MT940, MT942, MT950   mt940.py
+    CSV, TSV, XLSX                 tables.py, then a profile, the generic header or a column map
+
+Strict by default: a file that contradicts itself or its standard is refused whole, with every
+contradiction. `lenient` reads what is there, lists them and marks the statement not provable.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from reconcile.model import OutsideError, StatementFile, UsageError, Where
+from reconcile.statements.assemble import assemble
+from reconcile.statements.camt import read_camt
+from reconcile.statements.detect import HEAD_BYTES, Detected, identify
+from reconcile.statements.drafts import MAX_FILE_BYTES, FileDraft, Findings, refuse
+from reconcile.statements.encoding import decode
+from reconcile.statements.generic import (
+    PERSPECTIVES,
+    Wanted,
+    header_of,
+    read_generic,
+    write_generic,
+)
+from reconcile.statements.money import digits_of
+from reconcile.statements.mt940 import read_mt940
+from reconcile.statements.refs import part_day_overlaps
+from reconcile.statements.rendering import entry_json, statement_json
+from reconcile.statements.tables import read_table
+
+__all__ = [
+    "Detected",
+    "digits_of",
+    "entry_json",
+    "identify",
+    "part_day_overlaps",
+    "read_statement",
+    "read_statement_bytes",
+    "statement_json",
+    "write_generic",
+]
+
+
+def read_statement(
+    path: Path,
+    *,
+    profile: str | None = None,
+    perspective: str | None = None,
+    currency: str | None = None,
+    lenient: bool = False,
+    accept_map: bool = False,
+) -> StatementFile:
+    """Read a statement file.
+
+    Raises InputError for a file that is unknown, too large or, in strict, contradicts itself;
+    UsageError for unknown options; OutsideError FILE_UNREADABLE if it cannot be opened.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise refuse(
+                "FILE_TOO_LARGE",
+                f"the file is larger than {MAX_FILE_BYTES} bytes",
+                file=path.name,
+                help="split it by day",
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise OutsideError(
+            "FILE_UNREADABLE",
+            f"{path.name} cannot be read: {error.strerror or error}",
+            where=Where(path.name),
+            help="check the path and its permissions",
+        ) from None
+    return read_statement_bytes(
+        data,
+        path.name,
+        profile=profile,
+        perspective=perspective,
+        currency=currency,
+        lenient=lenient,
+        accept_map=accept_map,
+    )
+
+
+def read_statement_bytes(
+    data: bytes,
+    name: str,
+    *,
+    profile: str | None = None,
+    perspective: str | None = None,
+    currency: str | None = None,
+    lenient: bool = False,
+    accept_map: bool = False,
+) -> StatementFile:
+    """Read a statement file's bytes; `name` is only for messages."""
+    if perspective is not None and perspective not in PERSPECTIVES:
+        raise UsageError(
+            "PERSPECTIVE_UNKNOWN",
+            f"{perspective!r} is no perspective",
+            help="--perspective ledger or statement",
+        )
+    if currency is not None and digits_of(currency) is None:
+        raise UsageError(
+            "CURRENCY_UNKNOWN",
+            f"{currency!r} is no ISO 4217 currency",
+            help="three upper-case letters, e.g. --currency CNY",
+        )
+    detected = identify(data[:HEAD_BYTES], name)
+    digest = sha256(data).hexdigest()
+    if detected.format.startswith("camt"):
+        draft = read_camt(data, name, digest)
+    elif detected.format.startswith("mt9"):
+        findings = Findings()
+        text = decode(data, findings)
+        draft = read_mt940(text, name, digest)
+        draft.findings = findings
+    else:
+        draft = FileDraft(name, detected.format, None, digest)
+        table = read_table(data, name, draft.findings)
+        draft.format = table.format
+        if header_of(table.rows) is None:
+            raise refuse("FORMAT_UNKNOWN", "no generic header", file=name)
+        draft.profile = "generic"
+        read_generic(table, Wanted(perspective, currency), draft)
+    return assemble(draft, currency=currency, lenient=lenient)

@@ -1,0 +1,64 @@
+"""What kind of file this is, from its first bytes and its name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from reconcile.statements.drafts import Findings, refuse
+from reconcile.statements.encoding import decode
+from reconcile.statements.tables import XLSX_MAGIC
+
+HEAD_BYTES: Final = 64 * 1024
+"""How much of a file `identify` needs to see."""
+
+_CAMT: Final = re.compile(r"camt\.05[234]")
+_CAMT_ROOT: Final = re.compile(r"<(?:\w+:)?BkToCstmr(?:Stmt|AcctRpt|DbtCdtNtfctn)\b")
+_CAMT_WORDS: Final = {
+    "BkToCstmrAcctRpt": "camt.052",
+    "BkToCstmrStmt": "camt.053",
+    "BkToCstmrDbtCdtNtfctn": "camt.054",
+}
+_MT940: Final = re.compile(r"^(?:\{4:)?:(?:20|25P?|28C?|60[FM]|61|62[FM]|34F):", re.MULTILINE)
+_FORMATS_HELP: Final = "Kanhe reads camt.052/053/054, MT940/942, CSV, TSV and XLSX; name a CSV's profile with --profile"
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A file's format (camt.053, mt940, csv, tsv, xlsx) and, where recognised, its profile."""
+
+    format: str
+    profile: str | None = None
+
+
+def identify(head: bytes, name: str) -> Detected:
+    """Say what a file is; InputError FORMAT_UNKNOWN for anything else."""
+    if head.startswith(XLSX_MAGIC):
+        return Detected("xlsx")
+    if not head.strip(b"\0 \t\r\n"):
+        raise refuse("FILE_EMPTY", "the file is empty", file=name, help="export it again")
+    text = decode(head, Findings()).lstrip()
+    if text.startswith("<"):
+        found = _CAMT.search(text) or _CAMT_ROOT.search(text)
+        if found is None:
+            raise _unknown(name, "the XML document is no camt message")
+        word = found[0].rpartition("<")[2].rpartition(":")[2]
+        return Detected(_CAMT_WORDS.get(word, word))
+    if _MT940.search(text):
+        return Detected("mt942" if re.search(r"^:34F:", text, re.MULTILINE) else "mt940")
+    return Detected(_delimited(text, name))
+
+
+def _delimited(text: str, name: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    for delimiter, word in (("\t", "tsv"), (",", "csv"), (";", "csv"), ("|", "csv")):
+        if sum(delimiter in line for line in lines[:200]) * 4 >= len(lines[:200]) > 0:
+            return word
+    if any("," in line for line in lines):
+        return "csv"
+    raise _unknown(name, "neither XML, nor SWIFT fields, nor a table")
+
+
+def _unknown(name: str, why: str) -> Exception:
+    return refuse("FORMAT_UNKNOWN", why, file=name, help=_FORMATS_HELP)

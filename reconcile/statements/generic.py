@@ -1,0 +1,450 @@
+"""The generic profile (interfaces.md): a table whose header names the entry's own fields."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reconcile.model import (
+    CARRIER_BY_WORD,
+    Balance,
+    BalanceBasis,
+    Carrier,
+    Direction,
+    EntryStatus,
+    Statement,
+    day_iso,
+)
+from reconcile.statements.dates import day_of, instant_of
+from reconcile.statements.drafts import Draft, FileDraft, Findings, StatementDraft, refuse, stated
+from reconcile.statements.money import (
+    AmountError,
+    decimal_text,
+    digits_of,
+    minor_units,
+    signed_minor_units,
+)
+from reconcile.statements.tables import Row, Table
+
+PERSPECTIVES: Final = ("ledger", "statement")
+
+FIELDS: Final = (
+    "entry_ref", "version", "direction", "debit", "credit", "amount", "currency", "booking_date",
+    "value_date", "settlement_date", "session", "business_type", "status", "is_reversal", "kind",
+    "counterparty_name", "counterparty_account", "remittance", "fee", "group_ref", "reversal_of",
+    "occurred_at", "balance",
+)  # fmt: skip
+COLUMNS: Final = frozenset({*FIELDS, *CARRIER_BY_WORD})
+
+_DIRECTIONS: Final = {"IN": Direction.IN, "OUT": Direction.OUT}
+_STATUSES: Final = {"": EntryStatus.BOOKED, **{one.name: one for one in EntryStatus}}
+_TRUTH: Final = {"": False, "false": False, "0": False, "no": False} | dict.fromkeys(
+    ("true", "1", "yes"), True
+)
+_MAX_INTEGER_CHARACTERS: Final = 18
+
+
+def header_of(rows: Sequence[Row]) -> int | None:
+    """Return the index of the generic header, or None if the table has none."""
+    for index, (_, row) in enumerate(rows[:200]):
+        if row and row[0].startswith("#"):
+            continue
+        names = {cell.strip().lower() for cell in row}
+        if "booking_date" in names and ("amount" in names or {"debit", "credit"} <= names):
+            return index
+        if any(cell.strip() for cell in row):
+            return None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the call says about a table: which side the book is, and its currency."""
+
+    perspective: str | None = None
+    currency: str | None = None
+
+
+def read_generic(table: Table, wanted: Wanted, draft: FileDraft) -> None:
+    """Read a generic table into one statement per currency."""
+    header = header_of(table.rows)
+    assert header is not None
+    line, names = table.rows[header]
+    plan = Plan.of_header([name.strip().lower() for name in names], line, wanted, draft.name)
+    reader = _Rows(plan, wanted, draft)
+    reader.preamble(table.rows[:header])
+    for row_line, row in table.rows[header + 1 :]:
+        if row and (len(row) > 1 or row[0].strip()):
+            reader.take(row_line, row)
+    reader.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where each field stands in a row; -1 for columns the table does not have."""
+
+    at: dict[str, int]
+    width: int
+    references: tuple[tuple[int, int], ...]
+    debit_in: bool
+
+    @staticmethod
+    def of_header(names: list[str], line: int, wanted: Wanted, file: str) -> Plan:
+        """Build the plan, or say which column is missing or doubled."""
+        known = [name for name in names if name in COLUMNS]
+        doubled = sorted({name for name in known if known.count(name) > 1})
+        if doubled:
+            raise refuse(
+                "HEADER_INVALID",
+                f"the header names {', '.join(doubled)} twice",
+                file=file,
+                line=line,
+                field=doubled[0],
+                help="one column per field",
+            )
+        at = {name: names.index(name) if name in names else -1 for name in COLUMNS}
+        columns = at["debit"] >= 0 and at["credit"] >= 0
+        if not columns and (at["amount"] < 0 or at["direction"] < 0):
+            raise refuse(
+                "HEADER_INVALID",
+                "the header needs amount and direction, or debit and credit",
+                file=file,
+                line=line,
+                field="direction",
+                help="direction is IN or OUT, seen from the account owner",
+            )
+        if columns and at["direction"] < 0 and wanted.perspective not in PERSPECTIVES:
+            raise refuse(
+                "PERSPECTIVE_REQUIRED",
+                "debit and credit columns do not say whose book this is",
+                file=file,
+                line=line,
+                field="debit",
+                help="--perspective ledger (a debit is money in) or statement (a debit is out)",
+            )
+        if at["currency"] < 0 and wanted.currency is None:
+            raise refuse(
+                "CURRENCY_REQUIRED",
+                "the table has no currency column",
+                file=file,
+                line=line,
+                field="currency",
+                help="add the column or give --currency",
+            )
+        references = tuple(
+            sorted(
+                (int(CARRIER_BY_WORD[n]), i)
+                for n, i in at.items()
+                if i >= 0 and n in CARRIER_BY_WORD
+            )
+        )
+        return Plan(at, len(names), references, wanted.perspective == "ledger")
+
+
+class _Rows:
+    """Turns rows into drafts, one statement per currency in order of appearance."""
+
+    def __init__(self, plan: Plan, wanted: Wanted, draft: FileDraft) -> None:
+        self.plan = plan
+        self.wanted = wanted
+        self.draft = draft
+        self.account = ""
+        self.statement_ref = ""
+        self.stated_entries: tuple[int, str] | None = None
+        self.statements: dict[str, StatementDraft] = {}
+        self.rows = 0
+
+    # ---------------------------------------------------------------- before the header
+    def preamble(self, rows: Sequence[Row]) -> None:
+        """Read `#opening_balance`, `#closing_balance`, `#account`, `#statement_ref`, `#entries`."""
+        for line, row in rows:
+            cells = [cell.strip() for cell in row]
+            word = cells[0].lower() if cells else ""
+            if word in {"#opening_balance", "#closing_balance"}:
+                self._balance(word[1:], line, cells[1:])
+            elif word == "#account" and len(cells) > 1:
+                self.account = cells[1]
+            elif word == "#statement_ref" and len(cells) > 1:
+                self.statement_ref = cells[1]
+            elif word == "#entries" and len(cells) > 1:
+                self.stated_entries = (line, cells[1])
+
+    def _balance(self, word: str, line: int, cells: list[str]) -> None:
+        currency, amount, date = (*cells, "", "", "")[:3]
+        digits = digits_of(currency)
+        day = day_of(date)
+        if digits is None or day is None:
+            self.draft.findings.add(
+                "BALANCE_INVALID",
+                f"the line #{word} does not hold",
+                line=line,
+                field=word,
+                expected=f"#{word},CNY,100.00,2026-11-20",
+                found=",".join(cells),
+            )
+            return
+        try:
+            balance = stated(signed_minor_units(amount, digits), day)
+        except AmountError as error:
+            self.draft.findings.add(error.code, str(error), line=line, field=word, found=amount)
+            return
+        statement = self._statement(currency, line)
+        if word == "opening_balance":
+            statement.opening = balance
+        else:
+            statement.closing, statement.end_line = balance, line
+
+    def _statement(self, currency: str, line: int) -> StatementDraft:
+        statement = self.statements.get(currency)
+        if statement is None:
+            statement = StatementDraft(currency=currency, line=line)
+            self.statements[currency] = statement
+        return statement
+
+    # ---------------------------------------------------------------- rows
+    def take(self, line: int, row: list[str]) -> None:
+        """Read one row; what does not hold is listed and the row left out."""
+        plan, self.rows = self.plan, self.rows + 1
+        if len(row) != plan.width:
+            if len(row) < plan.width or any(cell.strip() for cell in row[plan.width :]):
+                self.draft.findings.add(
+                    "ROW_SHAPE",
+                    "the row has not as many cells as the header",
+                    line=line,
+                    expected=str(plan.width),
+                    found=str(len(row)),
+                )
+                return
+        cells = _Cells(row, line, plan.at, self.draft.findings)
+        currency = cells.text("currency") or self.wanted.currency or ""
+        digits = digits_of(currency)
+        if digits is None:
+            cells.wrong("currency", "an ISO 4217 code", "CURRENCY_UNKNOWN")
+            return
+        money = self._money(cells, digits)
+        booking = cells.day("booking_date", needed=True)
+        status = _STATUSES.get(cells.text("status").upper())
+        if status is None:
+            cells.wrong("status", "BOOKED, PENDING, TIMED_OUT, VOID, RETURNED or REVERSED")
+        if money is None or booking is None or status is None:
+            return
+        draft = Draft(line, money[0], money[1], currency, booking, status=status)
+        draft.is_reversal = money[2]
+        self._describe(draft, cells, digits)
+        if plan.references:
+            draft.references = tuple(
+                (carrier, text)
+                for carrier, index in plan.references
+                if (text := row[index].strip())
+            )
+        self._statement(currency, line).entries.append(draft)
+
+    def _money(self, cells: _Cells, digits: int) -> tuple[Direction, int, bool] | None:
+        """Return direction, amount and whether a red entry (红字) made it negative."""
+        at = self.plan.at
+        if at["direction"] >= 0 and at["amount"] >= 0:
+            direction = _DIRECTIONS.get(cells.text("direction").upper())
+            if direction is None:
+                cells.wrong("direction", "IN or OUT", "DIRECTION_UNKNOWN")
+                return None
+            text = cells.text("amount")
+            try:
+                return direction, minor_units(text, digits), False
+            except AmountError as error:
+                expected = f"a decimal with a dot and at most {digits} digits behind it"
+                cells.wrong("amount", expected, error.code)
+                return None
+        return cells.two_columns(digits, debit_in=self.plan.debit_in)
+
+    def _describe(self, draft: Draft, cells: _Cells, digits: int) -> None:
+        at = self.plan.at
+        if at["entry_ref"] >= 0:
+            draft.source_ref = cells.text("entry_ref") or None
+            draft.named = draft.source_ref is not None
+        draft.value_date = cells.day("value_date")
+        draft.settlement_date = cells.day("settlement_date")
+        draft.version = cells.integer("version") or 0
+        draft.session = cells.integer("session")
+        if at["is_reversal"] >= 0:
+            truth = _TRUTH.get(cells.text("is_reversal").lower())
+            if truth is None:
+                cells.wrong("is_reversal", "true or false")
+            draft.is_reversal = draft.is_reversal or bool(truth)
+        for name in (
+            "business_type",
+            "kind",
+            "counterparty_name",
+            "counterparty_account",
+            "remittance",
+            "group_ref",
+            "reversal_of",
+        ):
+            if at[name] >= 0:
+                setattr(draft, name, cells.text(name) or None)
+        draft.fee_minor = cells.amount("fee", digits)
+        draft.running_minor = cells.amount("balance", digits, signed=True)
+        if at["occurred_at"] >= 0:
+            draft.occurred_at = cells.instant("occurred_at")
+
+    def finish(self) -> None:
+        """Hand over the statements; a table without rows is one empty statement."""
+        if not self.statements:
+            self._statement(self.wanted.currency or "XXX", 1)
+        for statement in self.statements.values():
+            statement.account = self.account
+            statement.statement_ref = self.statement_ref
+            self.draft.statements.append(statement)
+        if self.stated_entries is not None and self.stated_entries[1] != str(self.rows):
+            self.draft.findings.add(
+                "CONTROL_TOTALS",
+                "the table has not as many rows as its head says",
+                line=self.stated_entries[0],
+                field="entries",
+                expected=self.stated_entries[1],
+                found=str(self.rows),
+            )
+
+
+class _Cells:
+    """The cells of one row by field name."""
+
+    __slots__ = ("at", "findings", "line", "row")
+
+    def __init__(self, row: list[str], line: int, at: dict[str, int], findings: Findings) -> None:
+        self.row = row
+        self.line = line
+        self.at = at
+        self.findings = findings
+
+    def text(self, name: str) -> str:
+        index = self.at[name]
+        return self.row[index].strip() if index >= 0 else ""
+
+    def wrong(self, name: str, expected: str, code: str = "FIELD_INVALID") -> None:
+        found = self.text(name)
+        self.findings.add(
+            code if found else "FIELD_MISSING",
+            f"{name} {'does not hold' if found else 'is missing'}",
+            line=self.line,
+            field=name,
+            expected=expected,
+            found=found,
+        )
+
+    def day(self, name: str, *, needed: bool = False) -> int | None:
+        text = self.text(name)
+        if not text and not needed:
+            return None
+        day = day_of(text) if text[:4].isdigit() else None
+        if day is None:
+            self.wrong(name, "a date like 2026-11-20", "DATE_INVALID")
+        return day
+
+    def integer(self, name: str) -> int | None:
+        text = self.text(name)
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_INTEGER_CHARACTERS:
+            self.wrong(name, "a whole number from 0")
+            return None
+        return int(text)
+
+    def amount(self, name: str, digits: int, *, signed: bool = False) -> int | None:
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            return signed_minor_units(text, digits) if signed else minor_units(text, digits)
+        except AmountError as error:
+            self.wrong(name, f"a decimal with at most {digits} digits", error.code)
+            return None
+
+    def instant(self, name: str) -> int | None:
+        text = self.text(name)
+        if not text:
+            return None
+        if text.isascii() and text.isdigit() and len(text) <= _MAX_INTEGER_CHARACTERS:
+            return int(text)
+        moment = instant_of(text)
+        if moment is None:
+            self.wrong(name, "a time with offset, like 2026-11-20T09:30:00+08:00")
+        return moment
+
+    def two_columns(self, digits: int, *, debit_in: bool) -> tuple[Direction, int, bool] | None:
+        """Read debit and credit: exactly one of them is filled and not zero."""
+        debit = self.amount("debit", digits, signed=True)
+        credit = self.amount("credit", digits, signed=True)
+        if bool(debit) and bool(credit):
+            self.wrong("debit", "either a debit or a credit", "DIRECTION_UNKNOWN")
+            return None
+        minor = debit or credit
+        if minor is None or not (debit or credit):
+            if debit is None and credit is None:
+                self.wrong("debit", "a debit or a credit", "AMOUNT_INVALID")
+                return None
+            minor = 0
+        is_debit = bool(debit) or (not credit and debit is not None)
+        direction = Direction.IN if is_debit is debit_in else Direction.OUT
+        if minor < 0:
+            return direction.opposite, -minor, True
+        return direction, minor, False
+
+
+# --------------------------------------------------------------------------- writing
+def write_generic(statement: Statement) -> str:
+    """Write a statement as a generic table that reads back to equal entries and balances."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    if statement.account:
+        writer.writerow(("#account", statement.account))
+    if statement.statement_ref:
+        writer.writerow(("#statement_ref", statement.statement_ref))
+    for word, balance in (
+        ("#opening_balance", statement.opening_balance),
+        ("#closing_balance", statement.closing_balance),
+    ):
+        if balance is not None and balance.basis is not BalanceBasis.DERIVED:
+            writer.writerow((word, statement.currency, *_balance_cells(balance, statement.digits)))
+    carriers = [one.word for one in Carrier]
+    names = [name for name in FIELDS if name not in {"debit", "credit", "balance"}]
+    writer.writerow((*names, *carriers))
+    for entry in statement.entries:
+        digits = statement.digits
+        fee = "" if entry.fee_minor is None else decimal_text(entry.fee_minor, digits)
+        writer.writerow(
+            (
+                entry.entry_ref,
+                entry.version,
+                entry.direction.name,
+                decimal_text(entry.amount_minor, digits),
+                entry.currency,
+                day_iso(entry.booking_date),
+                _day_cell(entry.value_date),
+                _day_cell(entry.settlement_date),
+                "" if entry.session is None else entry.session,
+                entry.business_type or "",
+                entry.status.name,
+                "true" if entry.is_reversal else "false",
+                entry.kind or "",
+                entry.counterparty_name or "",
+                entry.counterparty_account or "",
+                entry.remittance or "",
+                fee,
+                entry.group_ref or "",
+                entry.reversal_of or "",
+                "" if entry.occurred_at is None else entry.occurred_at,
+                *(entry.reference(one) or "" for one in Carrier),
+            ),
+        )
+    return out.getvalue()
+
+
+def _day_cell(day: int | None) -> str:
+    return "" if day is None else day_iso(day)
+
+
+def _balance_cells(balance: Balance, digits: int) -> tuple[str, str]:
+    return decimal_text(balance.signed_minor, digits), day_iso(balance.date)

@@ -1,0 +1,164 @@
+"""Rows of text from CSV, TSV and XLSX files, each with its line (from 1)."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import python_calamine
+
+from reconcile.statements.drafts import MAX_ENTRIES, Findings, refuse
+from reconcile.statements.encoding import decode
+
+MAX_COLUMNS: Final = 512
+MAX_CELL_CHARACTERS: Final = 100_000
+MAX_XLSX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
+SNIFF_LINES: Final = 60
+EXACT_INTEGER: Final = 2**53
+"""XLSX keeps numbers as binary doubles; beyond this they do not hold every integer."""
+
+XLSX_MAGIC: Final = b"PK\x03\x04"
+_DELIMITERS: Final = (",", ";", "\t", "|")
+
+Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's rows: `format` is csv, tsv or xlsx; a list, because headers are searched for."""
+
+    format: str
+    rows: list[Row]
+
+
+def read_table(data: bytes, name: str, findings: Findings) -> Table:
+    """Read the rows of a delimited file or of the first worksheet that holds any."""
+    if data.startswith(XLSX_MAGIC):
+        return Table("xlsx", _xlsx_rows(data, name, findings))
+    text = decode(data, findings)
+    delimiter = sniff(text)
+    rows = list(_csv_rows(text, delimiter, name, findings))
+    return Table("tsv" if delimiter == "\t" else "csv", rows)
+
+
+def sniff(text: str) -> str:
+    """Return the delimiter that cuts most of the first lines into the same number of cells."""
+    lines = text[:200_000].splitlines()[:SNIFF_LINES]
+    best, best_score = ",", 0
+    for delimiter in _DELIMITERS:
+        try:
+            widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
+        except csv.Error:
+            continue
+        score = max(((width - 1) * count for width, count in widths.items()), default=0)
+        if score > best_score:
+            best, best_score = delimiter, score
+    return best
+
+
+def _csv_rows(text: str, delimiter: str, name: str, findings: Findings) -> Iterator[Row]:
+    # RFC 4180 with any line end; a quote left open swallows the rest and is listed.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    line = 1
+    try:
+        for count, row in enumerate(reader):
+            yield line, row
+            line = reader.line_num + 1
+            _check_size(count, len(row), name, line)
+    except csv.Error as error:
+        findings.add(
+            "ROW_SHAPE",
+            "the row is not delimited text",
+            line=line,
+            expected="cells of RFC 4180",
+            found=str(error),
+        )
+
+
+def _check_size(rows: int, columns: int, name: str, line: int) -> None:
+    if rows > MAX_ENTRIES or columns > MAX_COLUMNS:
+        raise refuse(
+            "FILE_TOO_LARGE",
+            f"more than {MAX_ENTRIES} rows or {MAX_COLUMNS} columns",
+            file=name,
+            line=line,
+            help="split the file by day",
+        )
+
+
+def _xlsx_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
+    _check_archive(data, name)
+    try:
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
+        for sheet_name in book.sheet_names:
+            cells = book.get_sheet_by_name(sheet_name).to_python(skip_empty_area=False)
+            if cells:
+                return _xlsx_texts(cells, name, findings)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception
+        raise refuse(
+            "XLSX_INVALID",
+            f"the workbook cannot be read: {str(error)[:120]}",
+            file=name,
+            help="open it in a spreadsheet program and save it as .xlsx or .csv again",
+        ) from None
+    return []
+
+
+def _check_archive(data: bytes, name: str) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(item.file_size for item in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise refuse(
+            "TRUNCATED",
+            f"the workbook is not a whole ZIP archive: {str(error)[:120]}",
+            file=name,
+            help="download the file again",
+        ) from None
+    if unpacked > MAX_XLSX_UNPACKED_BYTES:
+        raise refuse(
+            "FILE_TOO_LARGE",
+            f"the workbook unpacks to {unpacked} bytes",
+            file=name,
+            help=f"at most {MAX_XLSX_UNPACKED_BYTES} are read; split the file by day",
+        )
+
+
+def _xlsx_texts(cells: Iterable[list[object]], name: str, findings: Findings) -> list[Row]:
+    rows: list[Row] = []
+    for line, row in enumerate(cells, start=1):
+        _check_size(line, len(row), name, line)
+        rows.append((line, [_cell_text(cell, line, findings) for cell in row]))
+    return rows
+
+
+def _cell_text(cell: object, line: int, findings: Findings) -> str:
+    """Write a cell as text. A number's shortest decimal form is what its author typed."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, (int, float)):
+        if abs(cell) >= EXACT_INTEGER:
+            findings.add(
+                "NUMBER_INEXACT",
+                "a worksheet number has more digits than a worksheet keeps",
+                line=line,
+                expected="the cell formatted as text",
+                found=repr(cell),
+            )
+        text = repr(cell)
+        return text.removesuffix(".0")
+    if isinstance(cell, dt.datetime):
+        return cell.isoformat(sep=" ", timespec="seconds")
+    if isinstance(cell, (dt.date, dt.time)):
+        return cell.isoformat()
+    return "" if cell is None else str(cell)
