@@ -10,3 +10,28 @@
 Everything is SHA-256 over fixed widths, big-endian (ledger.md, "Bytes"). Nothing here encrypts:
 `node.crypto` seals what this package commits to.
 """
+
+from reconcile.commitment.header import BatchHeader, PlainBatch, build_batch
+from reconcile.commitment.heads import BatchPlace, Stream, epoch_key_commitment, head0, next_head
+from reconcile.commitment.records import decode_record, encode_record
+from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.commitment.validity import BatchRules, Reason, Validity, judge_batch
+
+__all__ = [
+    "BatchHeader",
+    "BatchPlace",
+    "BatchRules",
+    "PlainBatch",
+    "Reason",
+    "Stream",
+    "Validity",
+    "build_batch",
+    "decode_record",
+    "encode_record",
+    "epoch_key_commitment",
+    "head0",
+    "judge_batch",
+    "leaf_hash",
+    "merkle_root",
+    "next_head",
+]

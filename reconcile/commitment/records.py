@@ -33,7 +33,7 @@ from reconcile.model import (
 # One number per record type and its format; a new format is a new number here and in the terms.
 RECORD_FORMATS: Final[tuple[tuple[int, str], ...]] = ((1, "1"), (2, "1"), (3, "1"))
 MAX_RECORD_BYTES: Final = 65_536
-MAX_VERSION: Final = 2**32 - 1
+MAX_VERSION: Final = 2**31 - 1
 # 9999-12-31: the last day that a calendar date can name.
 MAX_DAY: Final = 2_932_896
 MAX_TIME_MS: Final = (MAX_DAY + 1) * 86_400_000 - 1
