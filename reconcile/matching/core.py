@@ -1,0 +1,184 @@
+"""From two lists of open entries to groups, proposals and near misses: rules 1 to 3 and 8.
+
+What is open, decided or amended is settled before (`opening`, `decisions`); what a near miss is
+called, after (`reconcile.breaks`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from reconcile.matching.engine import Engine, plan_passes
+from reconcile.matching.near import NearFound, near_misses
+from reconcile.matching.proposals import propose
+from reconcile.matching.source import TOLERANT
+from reconcile.matching.store import Store
+from reconcile.matching.table import KeyColumns, side_table
+from reconcile.model import Entry, MatchGroup, Proposal, Side
+from reconcile.terms import KeyPair, MatchPass
+
+RefSets = tuple[frozenset[str], frozenset[str]]
+
+# What "the same party" means in rule 8(b) and for PARTY: the text without its spacing and case.
+ACCOUNT: Final = KeyPair(
+    servicer="counterparty_account",
+    owner="counterparty_account",
+    normalise=("nfkc_ascii", "alnum", "upper"),
+    min_length=1,
+)
+NAME: Final = KeyPair(
+    servicer="counterparty_name",
+    owner="counterparty_name",
+    normalise=("nfkc_ascii", "trim", "upper"),
+    min_length=1,
+)
+
+
+@dataclass(frozen=True)
+class CoreInput:
+    """What the passes see; `ordinal` counts business days common to both calendars."""
+
+    agreement: bytes
+    servicer: Sequence[Entry]
+    owner: Sequence[Entry]
+    passes: Sequence[MatchPass]
+    ordinal: Callable[[int], int]
+    held: RefSets = (frozenset(), frozenset())
+    rejected: frozenset[RefSets] = frozenset()
+    budget_minor: int = 0
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """A near miss by refs; `pass_name` None for rule 8(b), `split` for a whole block of parts."""
+
+    pass_name: str | None
+    split: bool
+    servicer: tuple[str, ...]
+    owner: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CoreResult:
+    """Groups in canonical order (servicer's refs, owner's refs), proposals, near misses."""
+
+    groups: tuple[MatchGroup, ...]
+    proposals: tuple[Proposal, ...]
+    near: tuple[NearMiss, ...]
+
+
+def match_open(given: CoreInput) -> CoreResult:
+    """Run all passes over open entries.
+
+    Where the tolerant residuals of a currency exceed the budget, everything is run again with no
+    tolerant step in that currency: none of that run is confirmed. Currencies never touch.
+    """
+    columns = KeyColumns()
+    plans = plan_passes(given.passes, columns)
+    party = tuple(columns.of((pair,)) for pair in (ACCOUNT, NAME))
+    account, name = party
+    assert account is not None
+    assert name is not None
+    tables = [
+        side_table(entries, side, columns, given.ordinal, given.held[side])
+        for side, entries in ((Side.SERVICER, given.servicer), (Side.OWNER, given.owner))
+    ]
+    with Store(threads=given.threads) as store:
+        store.load(*tables)
+        engine = Engine(store, plans, (given.servicer, given.owner))
+        _bar(engine, given.rejected)
+        engine.run()
+        over = frozenset(
+            currency
+            for currency, minor in tolerant_residuals(engine).items()
+            if minor > given.budget_minor
+        )
+        if over:
+            store.restart()
+            engine = Engine(store, plans, (given.servicer, given.owner), strict=over)
+            _bar(engine, given.rejected)
+            engine.run()
+        proposals = propose(engine, given.agreement)
+        near = near_misses(store, plans, (account, name))
+        names = {plan.number: plan.rule.name for plan in plans}
+        return CoreResult(
+            groups=_groups(engine, names),
+            proposals=proposals,
+            near=tuple(_near(engine, names, found) for found in near),
+        )
+
+
+def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
+    """Return per currency the sum of the absolute residuals that tolerant steps left."""
+    totals: dict[str, int] = defaultdict(int)
+    rows = engine.store.con.execute(f"""
+        SELECT s.currency, sum(abs(s.signed::HUGEINT - o.signed::HUGEINT))
+        FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
+        WHERE p.kind = {TOLERANT} GROUP BY s.currency
+        """).fetchall()  # noqa: S608
+    for currency, minor in rows:
+        totals[currency] += int(minor)
+    for group in engine.groups:
+        if group.kind == TOLERANT:
+            totals[group.currency] += abs(group.residual_minor)
+    return totals
+
+
+def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
+    """Translate rejected sets into ids; a set that is not wholly open bars nothing."""
+    if not rejected:
+        return
+    ids = engine.ids_of(ref for sets in rejected for refs in sets for ref in refs)
+    known = [
+        tuple(frozenset(ids.get((side, ref), -1) for ref in sets[side]) for side in (0, 1))
+        for sets in rejected
+    ]
+    engine.rejected = frozenset((s, o) for s, o in known if -1 not in s | o)
+    pairs = sorted((min(s), min(o)) for s, o in engine.rejected if len(s) == len(o) == 1)
+    engine.store.put("barred", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
+
+
+def _groups(engine: Engine, names: Mapping[int, str]) -> tuple[MatchGroup, ...]:
+    pairs: pa.Table = engine.store.con.execute("""
+        SELECT p.pass, s.entry_ref AS s, o.entry_ref AS o, s.currency,
+               s.signed::HUGEINT - o.signed::HUGEINT AS residual
+        FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
+        ORDER BY s.entry_ref, s.side
+        """).fetchall()
+    single = [
+        MatchGroup(names[number], (s,), (o,), currency, int(residual))
+        for number, s, o, currency, residual in pairs
+    ]
+    if not engine.groups:
+        return tuple(single)
+    several = [
+        MatchGroup(
+            names[group.pass_number],
+            tuple(sorted(engine.refs(group.servicer))),
+            tuple(sorted(engine.refs(group.owner))),
+            group.currency,
+            group.residual_minor,
+        )
+        for group in engine.groups
+    ]
+    return canonical_groups(single + several)
+
+
+def canonical_groups(groups: Sequence[MatchGroup]) -> tuple[MatchGroup, ...]:
+    """Return groups in the canonical order: their servicer's refs, then their owner's."""
+    return tuple(sorted(groups, key=lambda group: (group.servicer, group.owner)))
+
+
+def _near(engine: Engine, names: Mapping[int, str], found: NearFound) -> NearMiss:
+    return NearMiss(
+        names.get(found.pass_number),
+        found.split,
+        engine.refs(found.servicer),
+        engine.refs(found.owner),
+    )

@@ -1,0 +1,223 @@
+"""`kanhe/match/1`: the passes over one store, in the order of rule 1.
+
+First the exact steps of all `always` passes, in pass order; then rounds, pass by pass, each with
+its exact and then its tolerant and fee steps, until a round confirms nothing. A step that found
+nothing is not run again before something else was settled: it would see the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from reconcile.matching.candidates import Step, count_candidates, sole_pairs
+from reconcile.matching.exact import settle_exact
+from reconcile.matching.grouping import GroupFound, settle_grouped
+from reconcile.matching.source import EXACT, FEE, TOLERANT, build_source
+from reconcile.matching.store import Store
+from reconcile.matching.table import KeyColumns
+from reconcile.model import Entry
+from reconcile.terms import MatchPass
+
+ALWAYS: Final = "always"
+UNIQUE: Final = "unique"
+NEVER: Final = "never"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pass as the engine runs it; `number` counts from 1."""
+
+    number: int
+    rule: MatchPass
+    key: str | None
+    carriers: tuple[str, ...]
+
+    @property
+    def single(self) -> bool:
+        """Say whether the pass forms 1:1 groups."""
+        return "1:1" in self.rule.shape
+
+    @property
+    def grouped(self) -> bool:
+        """Say whether the pass sums parts."""
+        return "1:N" in self.rule.shape or "N:1" in self.rule.shape
+
+    @property
+    def loose_kinds(self) -> tuple[int, ...]:
+        """Return the steps after the exact one."""
+        amount = self.rule.amount
+        tolerant = amount.tolerance_minor > 0 or amount.tolerance_ppm > 0
+        return (TOLERANT,) * tolerant + (FEE,) * (self.rule.fee is not None)
+
+    def step(self, kind: int) -> Step:
+        """Return what the candidate SQL needs of one step."""
+        return Step(self.key, self.rule.value_date_days, kind == TOLERANT, self.carriers)
+
+
+def plan_passes(passes: Sequence[MatchPass], columns: KeyColumns) -> tuple[Plan, ...]:
+    """Name the key columns, and for each pass the carriers whose difference forbids a candidate."""
+    guards: list[str] = []
+    for rule in passes:
+        for pair in rule.keys if rule.confirm == ALWAYS else ():
+            name = columns.of((pair,))
+            if name is not None and name not in guards:
+                guards.append(name)
+    return tuple(
+        Plan(
+            number,
+            rule,
+            columns.of_pass(rule),
+            () if rule.confirm == ALWAYS else tuple(guards),
+        )
+        for number, rule in enumerate(passes, 1)
+    )
+
+
+@dataclass
+class Engine:
+    """One run's state: the store, the entries by side, and what is settled so far.
+
+    `strict`: currencies whose tolerant residuals exceeded the budget, so that no tolerant step
+    confirms anything in them.
+    """
+
+    store: Store
+    plans: tuple[Plan, ...]
+    entries: tuple[Sequence[Entry], Sequence[Entry]]
+    strict: frozenset[str] = frozenset()
+    rejected: frozenset[tuple[frozenset[int], frozenset[int]]] = frozenset()
+    groups: list[GroupFound] = field(default_factory=list)
+    _places: memoryview = field(init=False)
+    _classes: dict[bytes, int] = field(default_factory=dict)
+    _class_of: dict[int, int] = field(default_factory=dict)
+    _settled: int = 0
+    _barren: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Remember where each id's entry stands."""
+        column = self.store.column("SELECT pos * 2 + side AS place FROM entry ORDER BY id")
+        self._places = column
+
+    def entry(self, entry_id: int) -> Entry:
+        """Return the entry of an id."""
+        place = self._places[entry_id - 1]
+        return self.entries[place & 1][place >> 1]
+
+    def refs(self, ids: Iterable[int]) -> tuple[str, ...]:
+        """Return the refs of ids, in their order."""
+        return tuple(self.entry(entry_id).entry_ref for entry_id in ids)
+
+    def ids_of(self, refs: Iterable[str]) -> dict[tuple[int, str], int]:
+        """Return (side, ref) -> id of those entries that are open."""
+        self.store.put_texts("named", sorted(set(refs)))
+        rows = self.store.con.execute(
+            "SELECT side, entry_ref, id FROM entry WHERE entry_ref IN (SELECT text FROM named)"
+        ).fetchall()
+        return {(side, ref): entry_id for side, ref, entry_id in rows}
+
+    def run(self) -> None:
+        """Settle everything that the passes confirm."""
+        for plan in self.plans:
+            if plan.rule.confirm == ALWAYS:
+                self._once(plan, EXACT)
+        confirming = [plan for plan in self.plans if plan.rule.confirm != NEVER]
+        while True:
+            confirmed = 0
+            for plan in confirming:
+                for kind in (EXACT, *plan.loose_kinds):
+                    confirmed += self._once(plan, kind)
+            if confirmed == 0:
+                return
+
+    def _once(self, plan: Plan, kind: int) -> int:
+        """Run one step unless nothing was settled since it last found nothing."""
+        if self._barren.get((plan.number, kind)) == self._settled:
+            return 0
+        confirmed = 0
+        if plan.single:
+            if plan.rule.confirm == ALWAYS and kind == EXACT:
+                confirmed += settle_exact(
+                    self.store, plan.number, plan.key, plan.rule.value_date_days
+                )
+            else:
+                confirmed += self._settle_sole(plan, kind)
+        if plan.grouped and plan.key is not None:
+            found = settle_grouped(
+                self.store, plan, kind, strict=self.strict, rejected=self.rejected
+            )
+            self.groups += found
+            confirmed += len(found)
+        self._settled += confirmed
+        if confirmed == 0:
+            self._barren[plan.number, kind] = self._settled
+        return confirmed
+
+    def _settle_sole(self, plan: Plan, kind: int) -> int:
+        """Confirm sole candidates, interchangeable ones counting as one (rule 3)."""
+        store, step = self.store, plan.step(kind)
+        if not build_source(store, plan, kind, strict=self.strict):
+            return 0
+        count_candidates(store, step, "source", "barred", "counts")
+        sole_pairs(store, "counts", "found")
+        tied = store.ids(
+            "SELECT cid FROM counts WHERE cid NOT IN "
+            "(SELECT s FROM found UNION ALL SELECT o FROM found) ORDER BY cid"
+        )
+        classes = self._class_codes(tied)
+        confirmed = store.settle(plan.number, "found", kind)
+        if len(set(classes)) < len(classes):
+            confirmed += self._settle_classes(plan, kind, tied, classes)
+        return confirmed
+
+    def _settle_classes(
+        self, plan: Plan, kind: int, ids: Sequence[int], classes: Sequence[int]
+    ) -> int:
+        store, step = self.store, plan.step(kind)
+        store.put("class", {"id": ids, "code": classes})
+        store.con.execute("""
+        CREATE OR REPLACE TABLE class_source AS
+        SELECT DISTINCT c.code AS cid, s.* EXCLUDE (cid, id)
+        FROM source s JOIN class c ON c.id = s.id
+        """)
+        store.con.execute("""
+        CREATE OR REPLACE TABLE class_barred AS
+        SELECT s.code AS s, o.code AS o
+        FROM barred b JOIN class s ON s.id = b.s JOIN class o ON o.id = b.o
+        """)
+        count_candidates(store, step, "class_source", "class_barred", "class_counts")
+        sole_pairs(store, "class_counts", "class_found")
+        store.con.execute("""
+        CREATE OR REPLACE TABLE found AS
+        WITH member AS (
+          SELECT id, code, row_number() OVER (PARTITION BY code ORDER BY id) AS k FROM class)
+        SELECT s.id AS s, o.id AS o
+        FROM class_found f JOIN member s ON s.code = f.s JOIN member o ON o.code = f.o
+        WHERE s.k = o.k
+        """)
+        return store.settle(plan.number, "found", kind)
+
+    def _class_codes(self, ids: Sequence[int]) -> list[int]:
+        """Return a number for all that an entry says but entry_ref and occurred_at.
+
+        Entries of a rejected set are told apart: their candidates differ.
+        """
+        unknown = [entry_id for entry_id in ids if entry_id not in self._class_of]
+        if unknown:
+            self.store.put("wanted", {"id": unknown})
+            rows = self.store.con.execute(
+                "SELECT id, side, pos, id IN (SELECT s FROM barred UNION ALL SELECT o FROM barred)"
+                " FROM entry WHERE id IN (SELECT id FROM wanted) ORDER BY id"
+            ).fetchall()
+            for entry_id, side, pos, apart in rows:
+                entry = self.entries[side][pos]
+                same = msgspec.structs.replace(entry, entry_ref="", occurred_at=None)
+                content = bytes([side]) + msgspec.msgpack.encode(
+                    [entry_id if apart else None, same]
+                )
+                code = self._classes.setdefault(content, len(self._classes) + 1)
+                self._class_of[entry_id] = code
+        return [self._class_of[entry_id] for entry_id in ids]

@@ -1,0 +1,122 @@
+"""The exact step of an `always` pass (rule 2): equal keys and signed amounts of one currency.
+
+Almost every block holds one entry a side: one aggregate settles them all. Only blocks with more
+are numbered: k-th with k-th inside equal booking dates, then inside equal value dates; what is
+left of them is walked. Ten million identical entries cost one sort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final
+
+from reconcile.matching.store import Store
+from reconcile.matching.walk import Row, walk
+
+# `near` in all of them: the value dates lie within the distance, and no decision barred the pair.
+_BLOCK: Final = """
+CREATE OR REPLACE TABLE block AS
+SELECT {key} AS k, currency, signed,
+       count(*) FILTER (WHERE side = 0) AS s_count, count(*) FILTER (WHERE side = 1) AS o_count,
+       min(id) FILTER (WHERE side = 0) AS s, min(id) FILTER (WHERE side = 1) AS o,
+       min(vord) FILTER (WHERE side = 0) AS s_vord, min(vord) FILTER (WHERE side = 1) AS o_vord
+FROM rest WHERE {key} IS NOT NULL
+GROUP BY {key}, currency, signed
+HAVING s_count > 0 AND o_count > 0
+"""
+
+_SINGLE: Final = """
+CREATE OR REPLACE TABLE found AS
+SELECT s, o FROM block
+WHERE s_count = 1 AND o_count = 1 AND abs(s_vord - o_vord) <= {distance}
+  AND NOT EXISTS (SELECT 1 FROM barred b WHERE b.s = block.s AND b.o = block.o)
+"""
+
+_TIED: Final = """
+CREATE OR REPLACE TABLE tied AS
+SELECT r.id, r.tie, r.side, r.bday, r.vday, r.vord, b.block_id
+FROM rest r JOIN (SELECT row_number() OVER (ORDER BY s, o) AS block_id, * FROM block
+                  WHERE s_count + o_count > 2) b
+  ON {join} AND r.currency = b.currency AND r.signed = b.signed
+"""
+
+_KTH: Final = """
+CREATE OR REPLACE TABLE kth AS
+WITH numbered AS (
+  SELECT id, side, block_id, {day} AS day, vord,
+         row_number() OVER (PARTITION BY block_id, side, {day} ORDER BY id) AS k
+  FROM tied)
+SELECT s.id AS s, o.id AS o
+FROM numbered s JOIN numbered o
+  ON s.block_id = o.block_id AND s.day = o.day AND s.k = o.k AND s.side = 0 AND o.side = 1
+WHERE {near}
+  AND NOT EXISTS (SELECT 1 FROM barred b WHERE b.s = s.id AND b.o = o.id)
+"""
+
+_LEFT: Final = """
+SELECT block_id, side, id, tie, vord FROM tied
+WHERE block_id IN (SELECT block_id FROM tied GROUP BY block_id
+                   HAVING min(side) = 0 AND max(side) = 1)
+ORDER BY block_id, side, id
+"""
+
+
+def settle_exact(store: Store, pass_number: int, key: str | None, distance: int) -> int:
+    """Confirm what rule 2 pairs in this pass; return the number of groups."""
+    if key is not None and not _both_sides(store, key):
+        return 0
+    sql = store.con.execute
+    sql(_BLOCK.format(key=key or "0"))
+    sql(_SINGLE.format(distance=int(distance)))
+    confirmed = store.settle(pass_number, "found")
+    join = f"r.{key} = b.k" if key else "true"
+    sql(_TIED.format(join=join))
+    if store.count("tied"):
+        confirmed += _settle_tied(store, pass_number, distance)
+    return confirmed
+
+
+def _settle_tied(store: Store, pass_number: int, distance: int) -> int:
+    return sum(store.settle(pass_number, found) for found in pair_tied(store, distance))
+
+
+def pair_tied(store: Store, distance: int | None) -> Iterator[str]:
+    """Pair the rows of `tied` by rule 2, yielding a table (s, o) after each of its three parts.
+
+    `distance` None leaves the value dates out.
+    """
+    near = "true" if distance is None else f"abs(s.vord - o.vord) <= {int(distance)}"
+    for day in ("bday", "vday"):
+        store.con.execute(_KTH.format(day=day, near=near))
+        yield "kth"
+        _drop_tied(store, "kth")
+    pairs = _walk_left(store, distance)
+    store.put("walked", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
+    yield "walked"
+
+
+def _drop_tied(store: Store, found: str) -> None:
+    store.con.execute(
+        f"DELETE FROM tied WHERE id IN (SELECT s FROM {found} UNION ALL SELECT o FROM {found})"  # noqa: S608
+    )
+
+
+def _walk_left(store: Store, distance: int | None) -> list[tuple[int, int]]:
+    """Walk what the two numbered rounds left in `tied`."""
+    rows = store.con.execute(_LEFT).fetchall()
+    barred = frozenset(store.con.execute("SELECT s, o FROM barred").fetchall())
+    pairs: list[tuple[int, int]] = []
+    for _, block in groupby(rows, key=lambda row: row[0]):
+        sides: tuple[list[Row], list[Row]] = ([], [])
+        for _, side, entry_id, tie, vord in block:
+            sides[side].append((entry_id, tie, vord))
+        pairs += walk(*sides, distance, lambda s, o: (s, o) in barred)
+    return pairs
+
+
+def _both_sides(store: Store, key: str) -> bool:
+    rows = store.con.execute(
+        f"SELECT min(side), max(side) FROM rest WHERE {key} IS NOT NULL"  # noqa: S608
+    ).fetchall()
+    return rows == [(0, 1)]

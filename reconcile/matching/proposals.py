@@ -1,0 +1,111 @@
+"""Proposals: what the passes could not or may not confirm, made once after the last round (rule 3).
+
+`unique` passes and every tolerant or fee step give one per connected component of their
+candidates, `never` passes one per block of equal keys (and amount, where it is exact).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from reconcile.matching.candidates import component_edges, count_candidates
+from reconcile.matching.engine import ALWAYS, NEVER, Engine, Plan
+from reconcile.matching.grouping import grouped_blocks
+from reconcile.matching.keys import proposal_key
+from reconcile.matching.source import EXACT, TOLERANT, build_source
+from reconcile.model import Proposal
+
+MAX_REFS: Final = 16
+
+AMBIGUOUS: Final = "AMBIGUOUS"
+NEVER_CONFIRMED: Final = "NEVER_CONFIRMED"
+BUDGET_EXCEEDED: Final = "BUDGET_EXCEEDED"
+
+IdSets = tuple[list[int], list[int]]
+
+
+def propose(engine: Engine, agreement: bytes) -> tuple[Proposal, ...]:
+    """Return all proposals, by pass and then by their first entry in the total order."""
+    proposals: list[Proposal] = []
+    for plan in engine.plans:
+        sets = list(_candidate_sets(engine, plan))
+        sets.sort(key=lambda pair: (min(pair[0][0], pair[1][0]), pair))
+        for servicer, owner in sets:
+            if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
+                proposals.append(_proposal(engine, agreement, plan, servicer, owner))
+    return tuple(proposals)
+
+
+def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:
+    kinds = plan.loose_kinds if plan.rule.confirm == ALWAYS else (EXACT, *plan.loose_kinds)
+    if plan.single and kinds:
+        if plan.rule.confirm == NEVER:
+            yield from _blocks(engine, plan, kinds)
+        else:
+            yield from _components(engine, plan, kinds)
+    if plan.grouped and plan.key is not None:
+        for kind in (EXACT, *plan.loose_kinds):
+            for group in grouped_blocks(engine.store, plan, kind, strict=frozenset()):
+                yield sorted(group.servicer), sorted(group.owner)
+
+
+def _components(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets]:
+    parent: dict[int, int] = {}
+    owners: set[int] = set()
+
+    def root(node: int) -> int:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for kind in kinds:
+        if build_source(engine.store, plan, kind, strict=frozenset()):
+            for s, o in component_edges(engine.store, plan.step(kind), "source", "barred"):
+                owners.add(o)
+                low, high = sorted((root(s), root(o)))
+                parent[high] = low
+    members: dict[int, IdSets] = defaultdict(lambda: ([], []))
+    for node in sorted(parent):
+        members[root(node)][node in owners].append(node)
+    return members.values()
+
+
+def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets]:
+    store, ids = engine.store, set[int]()
+    for kind in kinds:
+        if build_source(store, plan, kind, strict=frozenset()):
+            count_candidates(store, plan.step(kind), "source", "barred", "counts")
+            ids.update(store.ids("SELECT cid FROM counts"))
+    store.put("wanted", {"id": sorted(ids)})
+    amount = "NULL" if plan.loose_kinds else "signed"
+    rows = store.con.execute(
+        f"SELECT {plan.key or '0'}, currency, {amount}, side, id "  # noqa: S608
+        "FROM rest WHERE id IN (SELECT id FROM wanted) ORDER BY id"
+    ).fetchall()
+    blocks: dict[tuple[object, ...], IdSets] = defaultdict(lambda: ([], []))
+    for *block, side, entry_id in rows:
+        blocks[tuple(block)][side].append(entry_id)
+    return blocks.values()
+
+
+def _proposal(
+    engine: Engine, agreement: bytes, plan: Plan, servicer: list[int], owner: list[int]
+) -> Proposal:
+    s_refs, o_refs = engine.refs(servicer), engine.refs(owner)
+    reason = AMBIGUOUS
+    if plan.rule.confirm == NEVER:
+        reason = NEVER_CONFIRMED
+    elif engine.entry(servicer[0]).currency in engine.strict and TOLERANT in plan.loose_kinds:
+        reason = BUDGET_EXCEEDED
+    return Proposal(
+        key=proposal_key(agreement, plan.number, s_refs, o_refs),
+        pass_name=plan.rule.name,
+        servicer=s_refs[:MAX_REFS],
+        owner=o_refs[:MAX_REFS],
+        servicer_count=len(s_refs),
+        owner_count=len(o_refs),
+        reason=reason,
+    )

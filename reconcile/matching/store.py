@@ -1,0 +1,128 @@
+"""The engine's tables in DuckDB: who is open, who is used, who belongs to whom.
+
+| table | rows |
+|---|---|
+| `entry` | every open entry of both sides, `id` = its place in the total order |
+| `rest` | the free, balance-moving entries that no group holds yet |
+| `pair` | confirmed one-to-one groups: pass, kind of step, s, o (ids) |
+| `barred` | pairs of ids whose set a decision rejected |
+
+`id` numbers the total order (booking_date, occurred_at or 0, entry_ref as UTF-8 bytes, side);
+sorting by it is sorting by that. `tie` is the same up to the side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import duckdb
+import pyarrow as pa
+
+_ORDER: Final = "bday, occ, entry_ref"
+
+_ENTRY: Final = f"""
+CREATE TABLE entry AS
+SELECT row_number() OVER (ORDER BY {_ORDER}, side) AS id,
+       dense_rank() OVER (ORDER BY {_ORDER}) AS tie, *
+FROM (SELECT * FROM servicer_rows UNION ALL SELECT * FROM owner_rows)
+"""
+
+_REST: Final = "CREATE TABLE rest AS SELECT * FROM entry WHERE moving AND free"
+
+_TABLES: Final = """
+CREATE TABLE pair (pass INTEGER, kind INTEGER, s BIGINT, o BIGINT);
+CREATE TABLE barred (s BIGINT, o BIGINT);
+"""
+
+Ids = tuple[int, ...]
+
+
+class Store:
+    """One in-memory database for one run; nothing of it outlives the run."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        """Open an empty database; the number of threads never changes a result."""
+        self.con = duckdb.connect(":memory:")
+        self.con.execute("SET preserve_insertion_order = false")
+        if threads is not None:
+            self.con.execute(f"SET threads = {int(threads)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.con.close()
+
+    def load(self, servicer: pa.Table, owner: pa.Table) -> None:
+        """Number both sides' rows in the total order."""
+        self.con.register("servicer_rows", servicer)
+        self.con.register("owner_rows", owner)
+        self.con.execute(_ENTRY)
+        self.con.execute(_REST)
+        self.con.execute(_TABLES)
+        self.con.unregister("servicer_rows")
+        self.con.unregister("owner_rows")
+
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        rows = self.con.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608
+        return int(rows[0][0])
+
+    def ids(self, query: str) -> list[int]:
+        """Return the first column of a query as integers."""
+        return [int(row[0]) for row in self.con.execute(query).fetchall()]
+
+    def column(self, query: str) -> memoryview:
+        """Return a query's only column of big integers without copying it into objects."""
+        array = self.con.sql(query).to_arrow_table().column(0)
+        flat = array.cast(pa.int64()).combine_chunks()
+        if isinstance(flat, pa.ChunkedArray):
+            flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], pa.int64())
+        return memoryview(flat.buffers()[1])[flat.offset * 8 :].cast("q")
+
+    def put_texts(self, table: str, texts: Sequence[str]) -> None:
+        """Create or replace a table of one text column."""
+        self.con.register("incoming", pa.table({"text": pa.array(texts, pa.string())}))
+        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")  # noqa: S608
+        self.con.unregister("incoming")
+
+    def restart(self) -> None:
+        """Forget every group: all free, balance-moving entries are open again."""
+        self.con.execute("DROP TABLE rest; DROP TABLE pair; DROP TABLE barred")
+        self.con.execute(_REST)
+        self.con.execute(_TABLES)
+
+    def put(self, table: str, columns: dict[str, Sequence[int]]) -> None:
+        """Create or replace a table of big integers."""
+        arrow = pa.table({name: pa.array(ids, pa.int64()) for name, ids in columns.items()})
+        self.con.register("incoming", arrow)
+        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")  # noqa: S608
+        self.con.unregister("incoming")
+
+    def remove_used(self, used: str) -> None:
+        """Take the rows of a query over ids out of `rest`."""
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE rest AS SELECT * FROM rest ANTI JOIN ({used}) USING (id)"  # noqa: S608
+        )
+
+    def settle(self, pass_number: int, found: str, kind: int = 0) -> int:
+        """Confirm the (s, o) rows of a table as groups of a pass; return how many."""
+        count = self.count(found)
+        if count:
+            self.con.execute(
+                f"INSERT INTO pair SELECT {int(pass_number)}, {int(kind)}, s, o FROM {found}"  # noqa: S608
+            )
+            self.remove_used(f"SELECT s AS id FROM {found} UNION ALL SELECT o FROM {found}")  # noqa: S608
+        return count
+
+    def settle_ids(self, ids: Iterable[int]) -> None:
+        """Take these ids out of `rest`; their groups are kept elsewhere."""
+        self.put("gone", {"id": list(ids)})
+        self.remove_used("SELECT id FROM gone")
