@@ -1,0 +1,146 @@
+"""Contracts onto a fresh chain, and the check at every start that the chain is the agreed one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import rlp  # type: ignore[import-untyped]
+from eth_utils.crypto import keccak
+
+from node.chain.client import ChainClient, Header, Receipt
+from node.chain.codec import LEDGER, REGISTRY, Contracts, contract_abi, encode_deployment
+from node.chain.profile import DEPLOY_GAS, EngineProfile
+from node.chain.transactions import address_bytes, sign_legacy
+from node.crypto.signer import Signer
+from node.errors import ChainStalled, RejectedForGood, WrongChain
+
+DEPLOY_TIMEOUT_S: Final = 60.0
+_POLL_S: Final = 0.05
+# Calldata of a largest batch costs 120,000 × 40 + 21,000 gas at the most; a quarter on top.
+MIN_BLOCK_GAS: Final = 6_000_000
+MAX_UINT64: Final = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Founder:
+    """A founding member: public code, first admin's address (20 bytes), its last block."""
+
+    code: str
+    admin: bytes
+    valid_to: int = MAX_UINT64
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """Where the contracts stand, and the first block that may hold their logs."""
+
+    contracts: Contracts
+    from_block: int
+
+
+def deploy(
+    client: ChainClient,
+    signer: Signer,
+    founders: Sequence[Founder],
+    *,
+    profile: EngineProfile,
+    key_delay_blocks: int,
+    motion_expiry_blocks: int,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Deployed:
+    """Deploy Registry, then Ledger, and wait until both are mined.
+
+    Raises `RejectedForGood` DEPLOY_REVERTED, `ChainStalled`, or what the endpoint says.
+    """
+    chain_id = client.chain_id()
+    sender = address_bytes(signer)
+    nonce = client.nonce(sender)
+    grants = [(item.code, item.admin, item.valid_to) for item in founders]
+    registry_code = encode_deployment(
+        REGISTRY,
+        ("(string,address,uint64)[]", "uint64", "uint64"),
+        (grants, key_delay_blocks, motion_expiry_blocks),
+    )
+    registry = keccak(rlp.encode([sender, nonce]))[-20:]
+    codes = [registry_code, encode_deployment(LEDGER, ("address",), (registry,))]
+    hashes = []
+    for turn, code in enumerate(codes):
+        signed = sign_legacy(
+            signer,
+            chain_id=chain_id,
+            nonce=nonce + turn,
+            gas_price_wei=profile.gas_price_wei,
+            gas_limit=DEPLOY_GAS,
+            receiver=b"",
+            calldata=code,
+        )
+        error = client.send([signed.raw])[0]
+        if error is not None:
+            raise error
+        hashes.append(signed.tx_hash)
+    first, second = wait_for_receipts(client, hashes, sleep=sleep)
+    if not (first.succeeded and second.succeeded and first.contract and second.contract):
+        raise RejectedForGood("a constructor reverted", code="DEPLOY_REVERTED")
+    contracts = Contracts(chain_id, first.contract, second.contract)
+    return Deployed(contracts, first.block_number)
+
+
+def wait_for_receipts(
+    client: ChainClient,
+    hashes: Sequence[bytes],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    timeout_s: float = DEPLOY_TIMEOUT_S,
+) -> list[Receipt]:
+    """Return the receipts once all are mined; raises `ChainStalled` after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        receipts = client.receipts(hashes)
+        mined = [item for item in receipts if item is not None]
+        if len(mined) == len(hashes):
+            return mined
+        if time.monotonic() > deadline:
+            raise ChainStalled(f"{len(hashes) - len(mined)} transactions not mined in time")
+        sleep(_POLL_S)
+
+
+def check_chain(client: ChainClient, contracts: Contracts) -> Header:
+    """Probe chain id, both contracts' code and the block gas limit; return the newest block.
+
+    Raises `WrongChain` WRONG_CHAIN, CONTRACT_UNKNOWN, CONTRACT_DIFFERS or BLOCK_GAS_TOO_LOW.
+    """
+    found = client.chain_id()
+    if found != contracts.chain_id:
+        raise WrongChain(
+            "WRONG_CHAIN",
+            f"the endpoint serves chain {found}, this node belongs to {contracts.chain_id}",
+            help="correct the endpoint, or run `kanhe init` for another network elsewhere",
+        )
+    for name in (REGISTRY, LEDGER):
+        address = contracts.address(name)
+        code = client.code(address)
+        if not code:
+            raise WrongChain(
+                "CONTRACT_UNKNOWN",
+                f"no contract stands at {name}'s address 0x{address.hex()}",
+                help="was the chain started anew? compare the addresses with another member",
+            )
+        abi = contract_abi(name)
+        if abi.runtime_without_immutables(code) != abi.runtime_without_immutables(abi.deployed):
+            raise WrongChain(
+                "CONTRACT_DIFFERS",
+                f"the code at {name}'s address 0x{address.hex()} is not this release's "
+                f"(keccak 0x{keccak(code).hex()})",
+                help="use the release that the network was founded with",
+            )
+    head = client.head()
+    if head.gas_limit < MIN_BLOCK_GAS:
+        raise WrongChain(
+            "BLOCK_GAS_TOO_LOW",
+            f"a block takes {head.gas_limit} gas, a full batch may need {MIN_BLOCK_GAS}",
+            help="raise the chain's block gas limit",
+        )
+    return head

@@ -1,0 +1,373 @@
+"""The door in: reads the chain block by block and hands logs to the projections.
+
+One step:
+    1. ask for the head; compare the cursor's block with the chain's of that number
+    2. if it differs, find the fork among the blocks kept, rewind to it (an incident where the
+       fork lies below what was final: evidence is kept, signing stops)
+    3. read the next stretch: far below the head by range, near it by block hash
+    4. check parent hashes and that every log names a block that was read
+    5. in one SQL transaction: blocks, rows (by the sink), cursor
+
+Nothing is kept in memory but the size of the next range, so a crash anywhere costs one step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from node.chain.client import ChainClient, Header
+from node.chain.codec import Contracts, RawLog
+from node.chain.profile import EngineProfile
+from node.db import translated
+from node.errors import AnswerTooLarge, ChainError, WrongChain
+from node.tables import Block, Cursor, Incident
+from node.telemetry import logger
+
+FIRST_RANGE: Final = 64
+MAX_RANGE: Final = 5_000
+MAX_NEAR: Final = 64
+# An answer above this is halved next time: a range of full batches is hundreds of megabytes.
+RANGE_BYTES: Final = 8_000_000
+RANGE_GROWTH: Final = 2
+KEEP_BELOW_FINAL: Final = 256
+CURSOR_ID: Final = 1
+EVIDENCE_BLOCKS: Final = 64
+
+_log = logger("follower")
+
+
+class Sink(Protocol):
+    """What turns logs into rows; implemented by the projections."""
+
+    def apply(self, session: Session, logs: Sequence[RawLog], times: dict[int, int]) -> None:
+        """Write the rows of these logs; `times` is block number → Unix time."""
+        ...
+
+    def rewind(self, session: Session, block: int) -> dict[str, Any]:
+        """Delete what follows from blocks above `block`; return what was lost, as evidence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did: `rewound_to` is the fork's block where there was one."""
+
+    cursor: int
+    head: int
+    final: int
+    blocks: int
+    logs: int
+    rewound_to: int | None = None
+
+    @property
+    def caught_up(self) -> bool:
+        """Say whether the cursor stands on the head."""
+        return self.cursor >= self.head
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Blocks read in one step: consecutive where `near`, else only those with logs and the last."""
+
+    headers: tuple[Header, ...]
+    logs: tuple[RawLog, ...]
+    last: Header
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+class Follower:
+    """Follows one chain for one node. Not to be stepped by two threads at once."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        sessions: sessionmaker[Session],
+        sink: Sink,
+        *,
+        contracts: Contracts,
+        profile: EngineProfile,
+        from_block: int = 0,
+        now_ms: Callable[[], int] = _now_ms,
+        boundary: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """Take what it works on; `boundary` is called between writes, for crash tests."""
+        self._client = client
+        self._sessions = sessions
+        self._sink = sink
+        self._contracts = contracts
+        self._addresses = (contracts.registry, contracts.ledger)
+        self._profile = profile
+        self._from_block = from_block
+        self._now_ms = now_ms
+        self._boundary = boundary
+        self._range = FIRST_RANGE
+
+    def step(self) -> Step:
+        """Read one stretch, or rewind; raises `ChainError`s, the caller tries again later."""
+        head = self._client.head()
+        cursor = self._cursor(head)
+        rewound = self._rewind_if_forked(cursor, head)
+        if rewound is not None:
+            return rewound
+        if head.number <= cursor.block_number:
+            self._note_head(head)
+            return self._step(cursor.block_number, head, cursor.final_block, 0, 0)
+        stretch = self._read(cursor, head)
+        self._boundary("follower.read")
+        final = self._write(cursor, head, stretch)
+        self._boundary("follower.written")
+        blocks = stretch.last.number - cursor.block_number
+        return self._step(stretch.last.number, head, final, blocks, len(stretch.logs))
+
+    def catch_up(self) -> Step:
+        """Step until the cursor stands on the head."""
+        while True:
+            step = self.step()
+            if step.caught_up:
+                return step
+
+    def _step(self, cursor: int, head: Header, final: int, blocks: int, logs: int) -> Step:
+        return Step(cursor, head.number, final, blocks, logs)
+
+    # ------------------------------------------------------------------------- cursor
+    def _cursor(self, head: Header) -> Cursor:
+        """Return the cursor, made at the block before the first where there is none."""
+        with translated(), self._sessions() as session:
+            cursor = session.get(Cursor, CURSOR_ID)
+        if cursor is not None:
+            self._check_same_network(cursor)
+            return cursor
+        before = max(self._from_block - 1, 0)
+        start = self._client.header(before)
+        if start is None:
+            raise ChainError(f"the chain has no block {before} yet", code="BLOCK_UNKNOWN")
+        with translated(), self._sessions.begin() as session:
+            cursor = Cursor(
+                id=CURSOR_ID,
+                chain_id=self._contracts.chain_id,
+                registry_address=self._contracts.registry,
+                ledger_address=self._contracts.ledger,
+                deployed_block=self._from_block,
+                block_number=start.number,
+                block_hash=start.hash,
+                head_block=head.number,
+                head_time_s=head.time_s,
+                final_block=min(start.number, self._profile.final_block(head.number)),
+                seen_at_ms=self._now_ms(),
+            )
+            session.add(cursor)
+            session.merge(_block_row(start, has_logs=False))
+        return cursor
+
+    def _check_same_network(self, cursor: Cursor) -> None:
+        ours = self._contracts
+        stored = Contracts(cursor.chain_id, cursor.registry_address, cursor.ledger_address)
+        if stored != ours:
+            raise WrongChain(
+                "DATABASE_OF_ANOTHER_NETWORK",
+                f"the database follows chain {stored.chain_id}, ledger 0x{stored.ledger.hex()}; "
+                f"the node is set to chain {ours.chain_id}, ledger 0x{ours.ledger.hex()}",
+                help="one database belongs to one network: correct the settings or use another",
+            )
+
+    def _note_head(self, head: Header) -> None:
+        with translated(), self._sessions.begin() as session:
+            cursor = session.get_one(Cursor, CURSOR_ID)
+            self._move_head(cursor, head)
+
+    def _move_head(self, cursor: Cursor, head: Header) -> None:
+        cursor.head_block = head.number
+        cursor.head_time_s = head.time_s
+        cursor.seen_at_ms = self._now_ms()
+        final = min(cursor.block_number, self._profile.final_block(head.number))
+        # What was final once stays so, also when an endpoint lags behind.
+        cursor.final_block = max(cursor.final_block, final)
+
+    # ------------------------------------------------------------------------- reading
+    def _read(self, cursor: Cursor, head: Header) -> _Stretch:
+        """Read what comes after the cursor; raises `ChainError` when blocks move meanwhile."""
+        first = cursor.block_number + 1
+        final = self._profile.final_block(head.number)
+        if first <= final - MAX_NEAR:
+            stretch = self._read_range(first, final)
+        else:
+            last = min(head.number, cursor.block_number + MAX_NEAR)
+            stretch = self._read_near(first, last)
+        if stretch.headers[0].number == first and (
+            stretch.headers[0].parent_hash != cursor.block_hash
+        ):
+            raise ChainError("the chain was reorganised while it was read", code="CHAIN_MOVED")
+        return stretch
+
+    def _read_near(self, first: int, last: int) -> _Stretch:
+        headers = [item for item in self._client.headers(range(first, last + 1)) if item]
+        _check_linked(headers, first, last)
+        logs = self._client.logs_of_blocks(self._addresses, [item.hash for item in headers])
+        return _Stretch(tuple(headers), tuple(log for part in logs for log in part), headers[-1])
+
+    def _read_range(self, first: int, final: int) -> _Stretch:
+        """Read by range, adapting its size; only final blocks are read this way."""
+        while True:
+            last = min(first + self._range - 1, final)
+            try:
+                logs = self._client.logs(self._addresses, first, last)
+                break
+            except AnswerTooLarge:
+                if self._range == 1:
+                    raise
+                self._range = max(1, self._range // RANGE_GROWTH)
+        size = sum(len(log.data) for log in logs)
+        if size > RANGE_BYTES:
+            self._range = max(1, self._range // RANGE_GROWTH)
+        else:
+            self._range = min(MAX_RANGE, self._range * RANGE_GROWTH)
+        wanted = sorted({first, last, *(log.block_number for log in logs)})
+        headers = [item for item in self._client.headers(wanted) if item]
+        if [item.number for item in headers] != wanted:
+            raise ChainError("blocks vanished while they were read", code="CHAIN_MOVED")
+        hashes = {item.number: item.hash for item in headers}
+        if any(hashes[log.block_number] != log.block_hash for log in logs):
+            raise ChainError("logs name blocks that are not there", code="CHAIN_MOVED")
+        return _Stretch(tuple(headers), tuple(logs), headers[-1])
+
+    def _write(self, cursor: Cursor, head: Header, stretch: _Stretch) -> int:
+        with_logs = {log.block_number for log in stretch.logs}
+        times = {item.number: item.time_s for item in stretch.headers}
+        with translated(), self._sessions.begin() as session:
+            stored = session.get_one(Cursor, CURSOR_ID)
+            if stored.block_hash != cursor.block_hash:
+                raise ChainError("another process follows with this database", code="TWO_FOLLOWERS")
+            for item in stretch.headers:
+                session.merge(_block_row(item, has_logs=item.number in with_logs))
+            self._sink.apply(session, stretch.logs, times)
+            self._boundary("follower.applied")
+            stored.block_number = stretch.last.number
+            stored.block_hash = stretch.last.hash
+            self._move_head(stored, head)
+            session.execute(
+                delete(Block).where(
+                    Block.number < stored.final_block - KEEP_BELOW_FINAL, Block.has_logs.is_(False)
+                )
+            )
+            return stored.final_block
+
+    # ------------------------------------------------------------------------- forks
+    def _rewind_if_forked(self, cursor: Cursor, head: Header) -> Step | None:
+        """Rewind to the fork where the cursor's block is not on the chain any more."""
+        at = min(cursor.block_number, head.number)
+        kept = self._kept(at)
+        if kept is None:
+            return None
+        seen = head if at == head.number else self._client.header(at)
+        if seen is not None and kept.number == at and seen.hash == kept.hash:
+            return None
+        if seen is None:
+            raise ChainError(f"the endpoint has no block {at}", code="BLOCK_UNKNOWN")
+        if kept.number != at and self._still_there(kept):
+            return None
+        fork = self._find_fork(at)
+        return self._rewind(cursor, fork, head)
+
+    def _kept(self, at: int) -> Block | None:
+        with translated(), self._sessions() as session:
+            return session.scalars(
+                select(Block).where(Block.number <= at).order_by(Block.number.desc()).limit(1)
+            ).first()
+
+    def _still_there(self, kept: Block) -> bool:
+        seen = self._client.header(kept.number)
+        return seen is not None and seen.hash == kept.hash
+
+    def _find_fork(self, at: int) -> Block | None:
+        """Return the highest kept block that the chain still has; None: nothing of it is left."""
+        with translated(), self._sessions() as session:
+            kept = session.scalars(
+                select(Block).where(Block.number <= at).order_by(Block.number.desc())
+            ).all()
+        for start in range(0, len(kept), MAX_NEAR):
+            part = kept[start : start + MAX_NEAR]
+            seen = self._client.headers([item.number for item in part])
+            for block, header in zip(part, seen, strict=True):
+                if header is not None and header.hash == block.hash:
+                    return block
+        return None
+
+    def _rewind(self, cursor: Cursor, fork: Block | None, head: Header) -> Step:
+        """Take rows back to the fork, in one SQL transaction with the incident, if it is one."""
+        if fork is None:
+            raise WrongChain(
+                "CHAIN_REPLACED",
+                "none of the blocks this node has read is on the chain any more",
+                help="was the chain started anew, or the endpoint changed? "
+                "`kanhe doctor` compares; a new chain needs a new database",
+            )
+        _log.warning("rewinding", fork=fork.number, cursor=cursor.block_number)
+        with translated(), self._sessions.begin() as session:
+            stored = session.get_one(Cursor, CURSOR_ID)
+            below_final = fork.number < stored.final_block
+            orphans = session.scalars(
+                select(Block).where(Block.number > fork.number).order_by(Block.number)
+            ).all()
+            evidence = {"old": [_evidence(item) for item in orphans[:EVIDENCE_BLOCKS]]}
+            lost = self._sink.rewind(session, fork.number)
+            self._boundary("follower.rewound")
+            session.execute(delete(Block).where(Block.number > fork.number))
+            if below_final:
+                incident = self._incident(stored, fork, head, evidence | {"lost": lost})
+                known = select(Incident.id).where(Incident.fingerprint == incident.fingerprint)
+                if session.scalar(known) is None:
+                    session.add(incident)
+                stored.final_block = fork.number
+            stored.block_number = fork.number
+            stored.block_hash = fork.hash
+            self._move_head(stored, head)
+            final = stored.final_block
+        self._boundary("follower.rewind_written")
+        return replace(self._step(fork.number, head, final, 0, 0), rewound_to=fork.number)
+
+    def _incident(
+        self, cursor: Cursor, fork: Block, head: Header, evidence: dict[str, Any]
+    ) -> Incident:
+        evidence["head"] = {"number": head.number, "hash": head.hash.hex()}
+        return Incident(
+            kind="REORG_BELOW_FINAL",
+            fingerprint=f"REORG_BELOW_FINAL/{fork.number}/{cursor.block_hash.hex()}",
+            block_number=fork.number,
+            says=f"the chain changed below block {cursor.final_block}, which was final: "
+            f"it forked after {fork.number}. Nothing is signed until this is closed.",
+            evidence=evidence,
+            stops_signing=True,
+            opened_at_ms=self._now_ms(),
+        )
+
+
+def _check_linked(headers: Sequence[Header], first: int, last: int) -> None:
+    if [item.number for item in headers] != list(range(first, last + 1)):
+        raise ChainError("blocks vanished while they were read", code="CHAIN_MOVED")
+    for before, after in itertools.pairwise(headers):
+        if after.parent_hash != before.hash:
+            raise ChainError("the chain was reorganised while it was read", code="CHAIN_MOVED")
+
+
+def _block_row(header: Header, *, has_logs: bool) -> Block:
+    return Block(
+        number=header.number,
+        hash=header.hash,
+        parent_hash=header.parent_hash,
+        time_s=header.time_s,
+        has_logs=has_logs,
+    )
+
+
+def _evidence(block: Block) -> dict[str, Any]:
+    return {"number": block.number, "hash": block.hash.hex(), "parent": block.parent_hash.hex()}
