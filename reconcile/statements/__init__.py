@@ -1,7 +1,7 @@
 """Statement files become canonical entries: `identify` then `read_statement`.
 
     camt.052, camt.053, camt.054   camt.py          MT940, MT942, MT950   mt940.py
-    CSV, TSV, XLSX                 tables.py, then a profile, the generic header or a column map
+    CSV, TSV, XLSX                 delimited.py: a profile, the generic header or a column map
 
 Strict by default: a file that contradicts itself or its standard is refused whole, with every
 contradiction. `lenient` reads what is there, lists them and marks the statement not provable.
@@ -15,21 +15,16 @@ from pathlib import Path
 from reconcile.model import OutsideError, StatementFile, UsageError, Where
 from reconcile.statements.assemble import assemble
 from reconcile.statements.camt import read_camt
+from reconcile.statements.delimited import read_delimited
 from reconcile.statements.detect import HEAD_BYTES, Detected, identify
 from reconcile.statements.drafts import MAX_FILE_BYTES, FileDraft, Findings, refuse
 from reconcile.statements.encoding import decode
-from reconcile.statements.generic import (
-    PERSPECTIVES,
-    Wanted,
-    header_of,
-    read_generic,
-    write_generic,
-)
+from reconcile.statements.generic import PERSPECTIVES, Wanted
+from reconcile.statements.generic_text import write_generic
 from reconcile.statements.money import digits_of
 from reconcile.statements.mt940 import read_mt940
 from reconcile.statements.refs import part_day_overlaps
 from reconcile.statements.rendering import entry_json, statement_json
-from reconcile.statements.tables import read_table
 
 __all__ = [
     "Detected",
@@ -110,19 +105,27 @@ def read_statement_bytes(
         )
     detected = identify(data[:HEAD_BYTES], name)
     digest = sha256(data).hexdigest()
-    if detected.format.startswith("camt"):
-        draft = read_camt(data, name, digest)
-    elif detected.format.startswith("mt9"):
-        findings = Findings()
-        text = decode(data, findings)
-        draft = read_mt940(text, name, digest)
-        draft.findings = findings
+    if detected.format.startswith(("camt", "mt9")):
+        if profile is not None:
+            raise UsageError(
+                "PROFILE_NOT_FOR_FORMAT",
+                f"{detected.format} needs no profile",
+                where=Where(name),
+                help="leave --profile away",
+            )
+        draft = _read_message(data, name, digest, detected.format)
     else:
         draft = FileDraft(name, detected.format, None, digest)
-        table = read_table(data, name, draft.findings)
-        draft.format = table.format
-        if header_of(table.rows) is None:
-            raise refuse("FORMAT_UNKNOWN", "no generic header", file=name)
-        draft.profile = "generic"
-        read_generic(table, Wanted(perspective, currency), draft)
+        read_delimited(data, draft, Wanted(perspective, currency), profile, accept_map=accept_map)
     return assemble(draft, currency=currency, lenient=lenient)
+
+
+def _read_message(data: bytes, name: str, digest: str, format_name: str) -> FileDraft:
+    if format_name.startswith("camt"):
+        return read_camt(data, name, digest)
+    findings = Findings()
+    # SWIFT's character set is ASCII; banks that leave it use their country's code page.
+    text = decode(data, findings, single_byte=("cp1252", "cp852"))
+    draft = read_mt940(text, name, digest)
+    draft.findings = findings
+    return draft

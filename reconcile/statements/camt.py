@@ -14,7 +14,8 @@ from typing import Final
 from lxml import etree
 
 from reconcile.model import MOVING_STATUSES, Direction, InputError, day_iso
-from reconcile.statements.camt_entry import EntryReader, amount_of, child, text_of
+from reconcile.statements.camt_entry import EntryReader
+from reconcile.statements.camt_xml import Element, amount_of, child, doctype_of, line_of, text_of
 from reconcile.statements.dates import day_of
 from reconcile.statements.drafts import (
     MAX_ENTRIES,
@@ -34,8 +35,6 @@ MAX_DEPTH: Final = 32
 _STATEMENT_TAGS: Final = {"Rpt": "camt.052", "Stmt": "camt.053", "Ntfctn": "camt.054"}
 _OPENING_CODES: Final = ("OPBD", "PRCD")
 _READ_CODES: Final = frozenset({"OPBD", "PRCD", "CLBD", "ITBD"})
-
-_Element = etree._Element  # noqa: SLF001 - lxml names its element type only so
 
 
 def read_camt(data: bytes, name: str, sha256: str) -> FileDraft:
@@ -100,14 +99,14 @@ class _Reader:
         if self.statement is not None:
             self._finish_statement(line or 1)
 
-    def _start(self, element: _Element) -> None:
+    def _start(self, element: Element) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise refuse(
                 "XML_TOO_DEEP",
                 f"elements are nested more than {MAX_DEPTH} deep",
                 file=self.draft.name,
-                line=element.sourceline,
+                line=line_of(element),
                 help="this is no ISO 20022 message",
             )
         if self.depth == 1:
@@ -115,13 +114,13 @@ class _Reader:
         elif self.depth == 3:  # noqa: PLR2004 - Document, BkToCstmr…, Stmt
             self._open_statement(element)
 
-    def _open_document(self, root: _Element) -> None:
-        if root.getroottree().docinfo.doctype:
+    def _open_document(self, root: Element) -> None:
+        if doctype_of(root):
             raise refuse(
                 "XML_DOCTYPE",
                 "the document declares a DTD, which ISO 20022 messages never do",
                 file=self.draft.name,
-                line=root.sourceline,
+                line=line_of(root),
                 help="ask the sender for the message without a DOCTYPE",
             )
         tag = str(root.tag)
@@ -136,31 +135,31 @@ class _Reader:
             self.draft.format = found[1]
         self.prefix = f"{{{namespace}}}" if namespace else ""
 
-    def _unknown(self, namespace: str, root: _Element) -> InputError:
+    def _unknown(self, namespace: str, root: Element) -> InputError:
         return refuse(
             "FORMAT_UNKNOWN",
             f"namespace {namespace[:100]!r} is none of camt.052, .053, .054 versions 02 to 14",
             file=self.draft.name,
-            line=root.sourceline,
+            line=line_of(root),
             help="export the statement as camt.053.001.02 to .14",
         )
 
-    def _open_statement(self, element: _Element) -> None:
+    def _open_statement(self, element: Element) -> None:
         word = str(element.tag)[len(self.prefix) :]
         if word not in _STATEMENT_TAGS:
             return
         if self.draft.format == "camt":
             self.draft.format = _STATEMENT_TAGS[word]
-        self.statement = StatementDraft(line=element.sourceline or 1)
+        self.statement = StatementDraft(line=line_of(element))
         self.draft.statements.append(self.statement)
         self.parts = _Parts(self.statement, self.prefix, self.draft.format)
 
-    def _end(self, element: _Element) -> None:
+    def _end(self, element: Element) -> None:
         depth, self.depth = self.depth, self.depth - 1
         if self.parts is None or depth > 4:  # noqa: PLR2004 - children of Stmt are read whole
             return
         if depth == 3:  # noqa: PLR2004 - the statement itself
-            self._finish_statement(element.sourceline or 1)
+            self._finish_statement(line_of(element))
         elif depth == 4:  # noqa: PLR2004 - Acct, Bal, Ntry, …
             self.parts.take(element)
             self.entries += 1
@@ -194,10 +193,10 @@ class _Parts:
         self.summary: dict[str, tuple[int, str | None, str | None]] = {}
         self.last_line = statement.line
 
-    def take(self, element: _Element) -> None:
+    def take(self, element: Element) -> None:
         """Read one child of the statement."""
         word = str(element.tag)[len(self.prefix) :]
-        self.last_line = element.sourceline or self.last_line
+        self.last_line = line_of(element)
         if word == "Ntry":
             self.reader.take(element)
         elif word == "Id":
@@ -208,8 +207,11 @@ class _Parts:
             self._balance(element)
         elif word == "TxsSummry":
             self._summary(element)
+        elif word in {"FrToDt", "CreDtTm"}:
+            date = text_of(element, self.prefix, "ToDtTm") or (element.text or "").strip()
+            self.reader.report_day = day_of(date[:10]) or self.reader.report_day
 
-    def _account(self, element: _Element) -> None:
+    def _account(self, element: Element) -> None:
         prefix = self.prefix
         self.statement.account = (
             text_of(element, prefix, "Id", "IBAN")
@@ -219,9 +221,9 @@ class _Parts:
         )
         self.statement.currency = text_of(element, prefix, "Ccy")
 
-    def _balance(self, element: _Element) -> None:
+    def _balance(self, element: Element) -> None:
         """Read a CashBalance: Tp/CdOrPrtry/Cd, Amt, CdtDbtInd, Dt."""
-        prefix, line = self.prefix, element.sourceline or 1
+        prefix, line = self.prefix, line_of(element)
         code = text_of(element, prefix, "Tp", "CdOrPrtry", "Cd")
         if code not in _READ_CODES:
             return
@@ -248,13 +250,13 @@ class _Parts:
             return
         self.balances.append((code, currency, minor if mark == "CRDT" else -minor, day, line))
 
-    def _summary(self, element: _Element) -> None:
+    def _summary(self, element: Element) -> None:
         """Read TotalsPerX: NbOfNtries and Sum of TtlNtries, TtlCdtNtries, TtlDbtNtries."""
         for part in ("TtlNtries", "TtlCdtNtries", "TtlDbtNtries"):
             totals = child(element, self.prefix, part)
             if totals is not None:
                 self.summary[part] = (
-                    totals.sourceline or 1,
+                    line_of(totals),
                     text_of(totals, self.prefix, "NbOfNtries"),
                     text_of(totals, self.prefix, "Sum"),
                 )
@@ -271,8 +273,10 @@ class _Parts:
                 field="Acct",
                 expected="Acct/Id/IBAN or Acct/Id/Othr/Id",
             )
-        if statement.currency is None and self.balances:
-            statement.currency = self.balances[0][1]
+        if statement.currency is None:
+            statement.currency = (
+                self.balances[0][1] if self.balances else self.reader.first_currency
+            )
         self._settle_balances()
         self._check_summary()
 

@@ -10,15 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from lxml import etree
-
-from reconcile.model import Carrier, Direction, EntryStatus
+from reconcile.model import Direction, EntryStatus
+from reconcile.statements.camt_details import add_party, add_references, remittance_of
+from reconcile.statements.camt_xml import (
+    Element,
+    amount_of,
+    child,
+    children,
+    line_of,
+    own_text,
+    parts_of,
+    text_of,
+)
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import AmountError, digits_of, minor_units
 from reconcile.statements.texts import reference, tidy
-
-_Element = etree._Element  # noqa: SLF001 - lxml names its element type only so
 
 DIRECTIONS: Final = {"CRDT": Direction.IN, "DBIT": Direction.OUT}
 
@@ -29,50 +36,6 @@ STATUSES: Final = {
     "FUTR": EntryStatus.PENDING,
     "INFO": EntryStatus.VOID,
 }
-
-_CARRIERS: Final = {
-    "EndToEndId": Carrier.END_TO_END_ID,
-    "InstrId": Carrier.INSTRUCTION_ID,
-    "TxId": Carrier.TRANSACTION_ID,
-    "UETR": Carrier.UETR,
-    "AcctSvcrRef": Carrier.SERVICER_REF,
-    "ChqNb": Carrier.VOUCHER_NO,
-    "ClrSysRef": Carrier.TRACE_NO,
-}
-
-
-def child(element: _Element | None, prefix: str, word: str) -> _Element | None:
-    """Return the first child of that name."""
-    if element is not None:
-        tag = prefix + word
-        for one in element:
-            if one.tag == tag:
-                return one
-    return None
-
-
-def children(element: _Element | None, prefix: str, word: str) -> list[_Element]:
-    """Return all children of that name."""
-    if element is None:
-        return []
-    tag = prefix + word
-    return [one for one in element if one.tag == tag]
-
-
-def text_of(element: _Element | None, prefix: str, *path: str) -> str | None:
-    """Return the trimmed text at a path of first children, None if empty or missing."""
-    for word in path:
-        element = child(element, prefix, word)
-    if element is None or element.text is None:
-        return None
-    return element.text.strip() or None
-
-
-def amount_of(element: _Element | None) -> tuple[str, str]:
-    """Return an amount element's text and currency, empty where missing."""
-    if element is None:
-        return "", ""
-    return (element.text or "").strip(), (element.get("Ccy") or "").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +56,13 @@ class EntryReader:
         self.findings = statement.findings
         self.prefix = prefix
         self.entries: list[EntryTotal] = []
+        self.report_day: int | None = None
+        self.first_currency: str | None = None
 
-    def take(self, entry: _Element) -> None:
+    def take(self, entry: Element) -> None:
         """Read one Ntry into one draft, or one per detail."""
-        parts: dict[str, _Element] = {}
-        skip = len(self.prefix)
-        for one in entry:
-            parts.setdefault(str(one.tag)[skip:], one)
-        draft = self._entry(entry.sourceline or 1, parts)
+        parts = parts_of(entry, self.prefix)
+        draft = self._entry(line_of(entry), parts)
         if draft is None:
             return
         self.entries.append(EntryTotal(draft.direction, draft.amount_minor, draft.status))
@@ -115,14 +77,16 @@ class EntryReader:
                 self._describe(draft, details[0])
             split = [draft]
         extra = text_of(entry, self.prefix, "AddtlNtryInf")
-        for one in split:
-            one.remittance = one.remittance or tidy(extra)
+        for part in split:
+            part.remittance = part.remittance or tidy(extra)
         self.statement.entries.extend(split)
 
-    def _entry(self, line: int, parts: dict[str, _Element]) -> Draft | None:
+    def _entry(self, line: int, parts: dict[str, Element]) -> Draft | None:
         amount, currency = amount_of(parts.get("Amt"))
         minor = self.minor(amount, currency, line)
-        mark = _text(parts.get("CdtDbtInd"))
+        if self.first_currency is None and digits_of(currency) is not None:
+            self.first_currency = currency
+        mark = own_text(parts.get("CdtDbtInd"))
         direction = DIRECTIONS.get(mark)
         if direction is None:
             self._invalid("CdtDbtInd", "CRDT or DBIT", mark, line)
@@ -131,13 +95,13 @@ class EntryReader:
         value, _ = self._date(parts.get("ValDt"), "ValDt", line)
         if booking is None and value is None:
             # BookgDt is optional; without any date the entry belongs to the report's day.
-            booking = self._report_day()
+            booking = self.report_day
             if booking is None:
                 self._invalid("BookgDt", "a date", "", line)
         day = value if booking is None else booking
         if minor is None or direction is None or day is None:
             return None
-        servicer_ref = reference(_text(parts.get("AcctSvcrRef")))
+        servicer_ref = reference(own_text(parts.get("AcctSvcrRef")))
         return Draft(
             line,
             direction,
@@ -146,7 +110,7 @@ class EntryReader:
             day,
             value_date=value,
             status=status,
-            is_reversal=_text(parts.get("RvslInd")) in {"true", "1"},
+            is_reversal=own_text(parts.get("RvslInd")) in {"true", "1"},
             references=((5, servicer_ref),) if servicer_ref else (),
             kind=self._kind(parts.get("BkTxCd")),
             fee_minor=self._charges(parts.get("Chrgs"), currency),
@@ -190,9 +154,9 @@ class EntryReader:
             found=found,
         )
 
-    def _status(self, element: _Element | None, line: int) -> EntryStatus:
+    def _status(self, element: Element | None, line: int) -> EntryStatus:
         # Up to version 07 Sts is the code itself, from 08 on a choice of Cd and Prtry.
-        word = _text(element) or text_of(element, self.prefix, "Cd") or ""
+        word = own_text(element) or text_of(element, self.prefix, "Cd") or ""
         status = STATUSES.get(word)
         if status is None:
             word = word or text_of(element, self.prefix, "Prtry") or ""
@@ -201,7 +165,7 @@ class EntryReader:
         return status
 
     def _date(
-        self, element: _Element | None, field: str, line: int
+        self, element: Element | None, field: str, line: int
     ) -> tuple[int | None, int | None]:
         if element is None:
             return None, None
@@ -212,11 +176,7 @@ class EntryReader:
             return None, None
         return day, instant_of(text) if len(text) > len("2026-11-22+08:00") else None
 
-    def _report_day(self) -> int | None:
-        closing = self.statement.closing
-        return None if closing is None else closing.date
-
-    def _kind(self, code: _Element | None) -> str | None:
+    def _kind(self, code: Element | None) -> str | None:
         """Write BkTxCd as PMNT-RCDT-ESCT, else the bank's own code."""
         if code is None:
             return None
@@ -231,7 +191,7 @@ class EntryReader:
             return "-".join(filter(None, words))
         return text_of(code, self.prefix, "Prtry", "Cd")
 
-    def _charges(self, charges: _Element | None, currency: str) -> int | None:
+    def _charges(self, charges: Element | None, currency: str) -> int | None:
         """Read Chrgs: the total, else the sum of its records (version 02: repeated Amt)."""
         if charges is None:
             return None
@@ -245,25 +205,25 @@ class EntryReader:
         for element in amounts:
             text, code = amount_of(element)
             if text and code == currency:
-                minor = self.minor(text, code, charges.sourceline or 1)
+                minor = self.minor(text, code, line_of(charges))
                 fee = fee if minor is None else (fee or 0) + minor
         return fee
 
     # ------------------------------------------------------------------ details
-    def _details(self, entry: _Element) -> list[_Element]:
-        found: list[_Element] = []
+    def _details(self, entry: Element) -> list[Element]:
+        found: list[Element] = []
         for holder in children(entry, self.prefix, "NtryDtls"):
             found.extend(children(holder, self.prefix, "TxDtls"))
         return found
 
-    def _batch_ref(self, batch: _Element) -> str | None:
+    def _batch_ref(self, batch: Element) -> str | None:
         return reference(
             text_of(batch, self.prefix, "PmtInfId") or text_of(batch, self.prefix, "MsgId"),
         )
 
-    def _check_batch(self, batch: _Element, draft: Draft, details: int) -> None:
+    def _check_batch(self, batch: Element, draft: Draft, details: int) -> None:
         """List a batch whose stated number or total is not what the entry shows."""
-        line = batch.sourceline or draft.line
+        line = line_of(batch)
         number = text_of(batch, self.prefix, "NbOfTxs")
         if number is not None and details and number.lstrip("0") != str(details):
             self.findings.add(
@@ -287,7 +247,7 @@ class EntryReader:
                     found=str(draft.amount_minor),
                 )
 
-    def _split(self, draft: Draft, details: list[_Element]) -> list[Draft] | None:
+    def _split(self, draft: Draft, details: list[Element]) -> list[Draft] | None:
         """Return one draft per detail if their signed amounts add up to the entry."""
         parts: list[Draft] = []
         signed = 0
@@ -307,7 +267,7 @@ class EntryReader:
                 return None
             signed += minor * direction.sign
             part = Draft(
-                detail.sourceline or draft.line,
+                line_of(detail),
                 direction,
                 minor,
                 currency,
@@ -327,7 +287,7 @@ class EntryReader:
             self._describe(part, detail)
         return parts
 
-    def _detail_amount(self, detail: _Element) -> tuple[str, str]:
+    def _detail_amount(self, detail: Element) -> tuple[str, str]:
         """Return TxDtls/Amt (from version 03) or AmtDtls/TxAmt/Amt (version 02)."""
         text, currency = amount_of(child(detail, self.prefix, "Amt"))
         if text:
@@ -335,16 +295,13 @@ class EntryReader:
         holder = child(child(detail, self.prefix, "AmtDtls"), self.prefix, "TxAmt")
         return amount_of(child(holder, self.prefix, "Amt"))
 
-    def _describe(self, draft: Draft, detail: _Element) -> None:
+    def _describe(self, draft: Draft, detail: Element) -> None:
         """Add what TxDtls says: references, party, remittance, charges, return."""
-        parts: dict[str, _Element] = {}
-        skip = len(self.prefix)
-        for one in detail:
-            parts.setdefault(str(one.tag)[skip:], one)
-        self._references(draft, parts.get("Refs"))
-        self._party(draft, parts.get("RltdPties"))
-        draft.remittance = self._remittance(parts.get("RmtInf")) or tidy(
-            _text(parts.get("AddtlTxInf")),
+        parts = parts_of(detail, self.prefix)
+        add_references(draft, parts.get("Refs"), self.prefix)
+        add_party(draft, parts.get("RltdPties"), self.prefix)
+        draft.remittance = remittance_of(parts.get("RmtInf"), self.prefix) or tidy(
+            own_text(parts.get("AddtlTxInf")),
         )
         draft.kind = self._kind(parts.get("BkTxCd")) or draft.kind
         fee = self._charges(parts.get("Chrgs"), draft.currency)
@@ -360,57 +317,3 @@ class EntryReader:
             )
             instant = instant_of(moment) if moment else None
             draft.occurred_at = draft.occurred_at if instant is None else instant
-
-    def _references(self, draft: Draft, refs: _Element | None) -> None:
-        if refs is None:
-            return
-        found = dict(draft.references)
-        skip = len(self.prefix)
-        for one in refs:
-            word = str(one.tag)[skip:]
-            carrier = _CARRIERS.get(word)
-            if carrier is not None:
-                text = reference(one.text)
-                if text:
-                    found[int(carrier)] = text
-                    if carrier is Carrier.SERVICER_REF:
-                        draft.source_ref = text
-            elif word == "PmtInfId":
-                draft.group_ref = reference(one.text) or draft.group_ref
-        draft.references = tuple(sorted(found.items()))
-
-    def _party(self, draft: Draft, parties: _Element | None) -> None:
-        """Read the other party: who paid when money came in, who was paid when it left.
-
-        Of a reversal the parties are those of the original, so the roles are swapped.
-        """
-        if parties is None:
-            return
-        payer = (draft.direction is Direction.IN) is not draft.is_reversal
-        word = "Dbtr" if payer else "Cdtr"
-        party = child(parties, self.prefix, word)
-        # From version 08 on a party is a choice of Pty and Agt.
-        inner = child(party, self.prefix, "Pty")
-        agent = child(child(party, self.prefix, "Agt"), self.prefix, "FinInstnId")
-        draft.counterparty_name = tidy(
-            text_of(inner if inner is not None else party, self.prefix, "Nm")
-            or text_of(agent, self.prefix, "Nm")
-            or text_of(child(parties, self.prefix, "Ultmt" + word), self.prefix, "Nm"),
-        )
-        account = child(child(parties, self.prefix, word + "Acct"), self.prefix, "Id")
-        draft.counterparty_account = tidy(
-            text_of(account, self.prefix, "IBAN") or text_of(account, self.prefix, "Othr", "Id"),
-        )
-
-    def _remittance(self, info: _Element | None) -> str | None:
-        if info is None:
-            return None
-        words = [one.text or "" for one in children(info, self.prefix, "Ustrd")]
-        for structured in children(info, self.prefix, "Strd"):
-            words.append(text_of(structured, self.prefix, "CdtrRefInf", "Ref") or "")
-            words.extend(one.text or "" for one in children(structured, self.prefix, "AddtlRmtInf"))
-        return tidy(" ".join(word.strip() for word in words if word.strip()))
-
-
-def _text(element: _Element | None) -> str:
-    return "" if element is None or element.text is None else element.text.strip()

@@ -9,6 +9,7 @@ CURRENCY_MISMATCH, STATEMENT_REPEATED
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis
 from reconcile.statements.drafts import Draft, StatementDraft
@@ -133,7 +134,8 @@ def check_running(statement: StatementDraft) -> None:
     days_fall = rows[0].booking_date > rows[-1].booking_date
     if newest_first > oldest_first or (newest_first == oldest_first and days_fall):
         rows.reverse()
-    _list_misfits(statement, rows)
+    # Once a line misfits, the sum of all lines says nothing new.
+    statement.check_totals = _list_misfits(statement, rows) == 0 or statement.opening is not None
     first, last = rows[0], rows[-1]
     if statement.opening is None:
         before = _running(first) - _moved(first)
@@ -144,7 +146,8 @@ def check_running(statement: StatementDraft) -> None:
         statement.closing = Balance.of_signed(_running(last), day, BalanceBasis.RUNNING)
 
 
-def _list_misfits(statement: StatementDraft, rows: Sequence[Draft]) -> None:
+def _list_misfits(statement: StatementDraft, rows: Sequence[Draft]) -> int:
+    before = statement.findings.count
     balance = _running(rows[0])
     for draft in rows[1:]:
         balance += _moved(draft)
@@ -158,12 +161,12 @@ def _list_misfits(statement: StatementDraft, rows: Sequence[Draft]) -> None:
                 found=money(_running(draft), statement.currency),
             )
             balance = _running(draft)
+    return statement.findings.count - before
 
 
 def _steps_that_fit(rows: Sequence[Draft]) -> int:
     return sum(
-        _running(before) + _moved(after) == _running(after)
-        for before, after in zip(rows, rows[1:], strict=False)
+        _running(before) + _moved(after) == _running(after) for before, after in pairwise(rows)
     )
 
 

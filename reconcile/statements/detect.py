@@ -21,7 +21,10 @@ _CAMT_WORDS: Final = {
     "BkToCstmrDbtCdtNtfctn": "camt.054",
 }
 _MT940: Final = re.compile(r"^(?:\{4:)?:(?:20|25P?|28C?|60[FM]|61|62[FM]|34F):", re.MULTILINE)
-_FORMATS_HELP: Final = "Kanhe reads camt.052/053/054, MT940/942, CSV, TSV and XLSX; name a CSV's profile with --profile"
+_FORMATS_HELP: Final = (
+    "Kanhe reads camt.052/053/054, MT940/942, CSV, TSV and XLSX; "
+    "name a table's profile with --profile"
+)
 
 
 @dataclass(frozen=True, slots=True)

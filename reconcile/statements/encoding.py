@@ -67,10 +67,20 @@ def _utf8_score(data: bytes) -> tuple[int, int]:
     return valid, invalid
 
 
-def decode(data: bytes, findings: Findings) -> str:
-    """Decode the file; bytes that its encoding does not have are listed and replaced."""
+def decode(
+    data: bytes,
+    findings: Findings,
+    *,
+    single_byte: tuple[str, ...] = ("cp1252",),
+) -> str:
+    """Decode the file; bytes that its encoding does not have are listed and replaced.
+
+    `single_byte`: code pages to try, in order, for text that is neither UTF nor GB18030.
+    """
     name, skip = encoding_of(data)
     body = data[skip:]
+    if name == "cp1252":
+        name = next((one for one in single_byte if _decodes(body, one)), single_byte[0])
     try:
         return body.decode(name)
     except UnicodeDecodeError as error:

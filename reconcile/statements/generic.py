@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from reconcile.model import (
     CARRIER_BY_WORD,
-    Balance,
-    BalanceBasis,
-    Carrier,
     Direction,
     EntryStatus,
-    Statement,
-    day_iso,
 )
-from reconcile.statements.dates import day_of, instant_of
-from reconcile.statements.drafts import Draft, FileDraft, Findings, StatementDraft, refuse, stated
+from reconcile.statements.cells import Cells
+from reconcile.statements.dates import day_of
+from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import (
     AmountError,
-    decimal_text,
     digits_of,
     minor_units,
     signed_minor_units,
@@ -208,17 +201,18 @@ class _Rows:
     def take(self, line: int, row: list[str]) -> None:
         """Read one row; what does not hold is listed and the row left out."""
         plan, self.rows = self.plan, self.rows + 1
-        if len(row) != plan.width:
-            if len(row) < plan.width or any(cell.strip() for cell in row[plan.width :]):
-                self.draft.findings.add(
-                    "ROW_SHAPE",
-                    "the row has not as many cells as the header",
-                    line=line,
-                    expected=str(plan.width),
-                    found=str(len(row)),
-                )
-                return
-        cells = _Cells(row, line, plan.at, self.draft.findings)
+        if len(row) != plan.width and (
+            len(row) < plan.width or any(cell.strip() for cell in row[plan.width :])
+        ):
+            self.draft.findings.add(
+                "ROW_SHAPE",
+                "the row has not as many cells as the header",
+                line=line,
+                expected=str(plan.width),
+                found=str(len(row)),
+            )
+            return
+        cells = Cells(row, line, plan.at, self.draft.findings)
         currency = cells.text("currency") or self.wanted.currency or ""
         digits = digits_of(currency)
         if digits is None:
@@ -242,7 +236,7 @@ class _Rows:
             )
         self._statement(currency, line).entries.append(draft)
 
-    def _money(self, cells: _Cells, digits: int) -> tuple[Direction, int, bool] | None:
+    def _money(self, cells: Cells, digits: int) -> tuple[Direction, int, bool] | None:
         """Return direction, amount and whether a red entry (红字) made it negative."""
         at = self.plan.at
         if at["direction"] >= 0 and at["amount"] >= 0:
@@ -259,7 +253,7 @@ class _Rows:
                 return None
         return cells.two_columns(digits, debit_in=self.plan.debit_in)
 
-    def _describe(self, draft: Draft, cells: _Cells, digits: int) -> None:
+    def _describe(self, draft: Draft, cells: Cells, digits: int) -> None:
         at = self.plan.at
         if at["entry_ref"] >= 0:
             draft.source_ref = cells.text("entry_ref") or None
@@ -306,145 +300,3 @@ class _Rows:
                 expected=self.stated_entries[1],
                 found=str(self.rows),
             )
-
-
-class _Cells:
-    """The cells of one row by field name."""
-
-    __slots__ = ("at", "findings", "line", "row")
-
-    def __init__(self, row: list[str], line: int, at: dict[str, int], findings: Findings) -> None:
-        self.row = row
-        self.line = line
-        self.at = at
-        self.findings = findings
-
-    def text(self, name: str) -> str:
-        index = self.at[name]
-        return self.row[index].strip() if index >= 0 else ""
-
-    def wrong(self, name: str, expected: str, code: str = "FIELD_INVALID") -> None:
-        found = self.text(name)
-        self.findings.add(
-            code if found else "FIELD_MISSING",
-            f"{name} {'does not hold' if found else 'is missing'}",
-            line=self.line,
-            field=name,
-            expected=expected,
-            found=found,
-        )
-
-    def day(self, name: str, *, needed: bool = False) -> int | None:
-        text = self.text(name)
-        if not text and not needed:
-            return None
-        day = day_of(text) if text[:4].isdigit() else None
-        if day is None:
-            self.wrong(name, "a date like 2026-11-20", "DATE_INVALID")
-        return day
-
-    def integer(self, name: str) -> int | None:
-        text = self.text(name)
-        if not text:
-            return None
-        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_INTEGER_CHARACTERS:
-            self.wrong(name, "a whole number from 0")
-            return None
-        return int(text)
-
-    def amount(self, name: str, digits: int, *, signed: bool = False) -> int | None:
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            return signed_minor_units(text, digits) if signed else minor_units(text, digits)
-        except AmountError as error:
-            self.wrong(name, f"a decimal with at most {digits} digits", error.code)
-            return None
-
-    def instant(self, name: str) -> int | None:
-        text = self.text(name)
-        if not text:
-            return None
-        if text.isascii() and text.isdigit() and len(text) <= _MAX_INTEGER_CHARACTERS:
-            return int(text)
-        moment = instant_of(text)
-        if moment is None:
-            self.wrong(name, "a time with offset, like 2026-11-20T09:30:00+08:00")
-        return moment
-
-    def two_columns(self, digits: int, *, debit_in: bool) -> tuple[Direction, int, bool] | None:
-        """Read debit and credit: exactly one of them is filled and not zero."""
-        debit = self.amount("debit", digits, signed=True)
-        credit = self.amount("credit", digits, signed=True)
-        if bool(debit) and bool(credit):
-            self.wrong("debit", "either a debit or a credit", "DIRECTION_UNKNOWN")
-            return None
-        minor = debit or credit
-        if minor is None or not (debit or credit):
-            if debit is None and credit is None:
-                self.wrong("debit", "a debit or a credit", "AMOUNT_INVALID")
-                return None
-            minor = 0
-        is_debit = bool(debit) or (not credit and debit is not None)
-        direction = Direction.IN if is_debit is debit_in else Direction.OUT
-        if minor < 0:
-            return direction.opposite, -minor, True
-        return direction, minor, False
-
-
-# --------------------------------------------------------------------------- writing
-def write_generic(statement: Statement) -> str:
-    """Write a statement as a generic table that reads back to equal entries and balances."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    if statement.account:
-        writer.writerow(("#account", statement.account))
-    if statement.statement_ref:
-        writer.writerow(("#statement_ref", statement.statement_ref))
-    for word, balance in (
-        ("#opening_balance", statement.opening_balance),
-        ("#closing_balance", statement.closing_balance),
-    ):
-        if balance is not None and balance.basis is not BalanceBasis.DERIVED:
-            writer.writerow((word, statement.currency, *_balance_cells(balance, statement.digits)))
-    carriers = [one.word for one in Carrier]
-    names = [name for name in FIELDS if name not in {"debit", "credit", "balance"}]
-    writer.writerow((*names, *carriers))
-    for entry in statement.entries:
-        digits = statement.digits
-        fee = "" if entry.fee_minor is None else decimal_text(entry.fee_minor, digits)
-        writer.writerow(
-            (
-                entry.entry_ref,
-                entry.version,
-                entry.direction.name,
-                decimal_text(entry.amount_minor, digits),
-                entry.currency,
-                day_iso(entry.booking_date),
-                _day_cell(entry.value_date),
-                _day_cell(entry.settlement_date),
-                "" if entry.session is None else entry.session,
-                entry.business_type or "",
-                entry.status.name,
-                "true" if entry.is_reversal else "false",
-                entry.kind or "",
-                entry.counterparty_name or "",
-                entry.counterparty_account or "",
-                entry.remittance or "",
-                fee,
-                entry.group_ref or "",
-                entry.reversal_of or "",
-                "" if entry.occurred_at is None else entry.occurred_at,
-                *(entry.reference(one) or "" for one in Carrier),
-            ),
-        )
-    return out.getvalue()
-
-
-def _day_cell(day: int | None) -> str:
-    return "" if day is None else day_iso(day)
-
-
-def _balance_cells(balance: Balance, digits: int) -> tuple[str, str]:
-    return decimal_text(balance.signed_minor, digits), day_iso(balance.date)

@@ -36,9 +36,9 @@ def _table() -> dict[str, int]:
     table = dict(_WITHDRAWN)
     for code, row in iso4217.raw_table.items():
         if code is not None:
-            units = row["CcyMnrUnts"]
+            units = str(row["CcyMnrUnts"])
             # Gold, testing codes and the like: "N.A." - they are counted in whole units.
-            table[code] = int(units) if units is not None and units.isdigit() else 0
+            table[code] = int(units) if units.isdigit() else 0
     # No currency known: two digits, so that a lenient reading keeps the cents it saw.
     table[NO_CURRENCY] = 2
     return table
@@ -81,9 +81,9 @@ def minor_units(text: str, digits: int) -> int:
                     f"{text!r} has more than the {digits} decimal digits of its currency",
                 )
             fraction = fraction[:digits]
-        minor = int(whole + fraction) * 10 ** (digits - len(fraction))
+        minor = int(whole + fraction.ljust(digits, "0"))
     else:
-        minor = int(whole) * 10**digits
+        minor = int(whole + "0" * digits)
     if minor > MAX_AMOUNT_MINOR:
         raise AmountError("AMOUNT_RANGE", f"{text!r} is more than {MAX_AMOUNT_MINOR} minor units")
     return minor

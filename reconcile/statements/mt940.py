@@ -13,11 +13,9 @@ import logging
 import re
 from typing import Final
 
-from mt940 import tags
-
-from reconcile.model import Balance, Direction, day_iso
+from reconcile.model import Balance, Direction
 from reconcile.statements.dates import day_from, full_year
-from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
+from reconcile.statements.drafts import FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import AmountError, digits_of, minor_units
 from reconcile.statements.mt940_fields import Field, Message, messages
 from reconcile.statements.mt940_line import LineReader

@@ -60,9 +60,7 @@ def details_of(text: str) -> Details:
 
 def unwrap(text: str) -> str:
     """Join wrapped lines: full lines run on, shorter ones get a space."""
-    parts: list[str] = []
-    for line in text.split("\n"):
-        parts.append(line if len(line) >= WRAP else line.strip() + " ")
+    parts = [line if len(line) >= WRAP else line.strip() + " " for line in text.split("\n")]
     return re.sub(r" {2,}", " ", "".join(parts)).strip()
 
 

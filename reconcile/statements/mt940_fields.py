@@ -18,8 +18,11 @@ MAX_LINE_CHARACTERS: Final = 10_000
 
 _TAG: Final = re.compile(r":(\d{2}[A-Z]?|NS):")
 _TAGS: Final = frozenset(
-    "13 13D 20 21 25 25P 28 28C 34F 60F 60M 61 62F 62M 64 65 86 90C 90D NS".split(),
-)
+    (
+        "13", "13D", "20", "21", "25", "25P", "28", "28C", "34F", "60F", "60M", "61", "62F",
+        "62M", "64", "65", "86", "90C", "90D", "NS",
+    )
+)  # fmt: skip
 _END: Final = re.compile(r"-(?:\}.*|XXX)?\s*\Z")
 _HEADER: Final = re.compile(r"\{2:[IO](9(?:40|41|42|50))")
 

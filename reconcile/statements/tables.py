@@ -132,11 +132,12 @@ def _check_archive(data: bytes, name: str) -> None:
         )
 
 
-def _xlsx_texts(cells: Iterable[list[object]], name: str, findings: Findings) -> list[Row]:
+def _xlsx_texts(cells: Iterable[Iterable[object]], name: str, findings: Findings) -> list[Row]:
     rows: list[Row] = []
     for line, row in enumerate(cells, start=1):
-        _check_size(line, len(row), name, line)
-        rows.append((line, [_cell_text(cell, line, findings) for cell in row]))
+        texts = [_cell_text(cell, line, findings) for cell in row]
+        _check_size(line, len(texts), name, line)
+        rows.append((line, texts))
     return rows
 
 
