@@ -186,10 +186,12 @@ class Projections:
                 for c in closings[:EVIDENCE_ROWS]
             ],
         }
-        touched = {(item.agreement, item.side) for item in (*gone, *closings)}
+        touched = {(batch.agreement, batch.side) for batch in gone}
+        touched |= {(closing.agreement, closing.side) for closing in closings}
         amended = self._amended_above(session, block)
         for table in (*data.RECORD_TABLES, Batch, Closing, Attestation, AgreedResult):
-            session.execute(delete(table).where(table.block_number > block))
+            columns = table.__table__.c
+            session.execute(delete(table).where(columns.block_number > block))
         lost = control.rewind(session, block)
         evidence["events"] = [
             {"name": fact.name, "tx": fact.tx_hash.hex(), "block": fact.block_number}

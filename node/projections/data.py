@@ -36,7 +36,11 @@ from reconcile.model import (
 )
 
 STREAM_BROKEN: Final = "STREAM_BROKEN"
-RECORD_TABLES: Final = (PostedEntry, PostedDecision, PostedSectionDigest)
+RECORD_TABLES: Final[tuple[type[PostedEntry | PostedDecision | PostedSectionDigest], ...]] = (
+    PostedEntry,
+    PostedDecision,
+    PostedSectionDigest,
+)
 Key = tuple[bytes, int]
 
 
@@ -131,6 +135,7 @@ def write_reading(session: Session, stream: StreamState, row: Batch, reading: Re
         return
     assert reading.header is not None, "a valid batch has a header"
     row.complete_until_ms = reading.header.complete_until
+    row.generation = reading.header.generation
     row.entry_count = sum(
         isinstance(record, Entry) and leaf not in reading.repeats
         for leaf, record in enumerate(reading.records, start=1)

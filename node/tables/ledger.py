@@ -53,6 +53,7 @@ class Batch(OnChain, Base):
     repeat_count: Mapped[int]
     decision_count: Mapped[int]
     complete_until_ms: Mapped[Big | None]
+    generation: Mapped[Big | None]
 
 
 class PostedEntry(OnChain, Base):

@@ -21,11 +21,11 @@ from node.tables.base import (
 
 
 class QueuedRecord(Base):
-    """A record waiting to be posted. `state`: QUEUED, SEALED (in payload `seq`), POSTED.
+    """A record waiting to be posted. `state`: QUEUED, SEALED (in payload `seq`), POSTED, HELD.
 
     `record_type` is ENTRY, DECISION or SECTION_DIGEST; `entry_ref` is null but for entries.
-    One (agreement, side, entry_ref, version) exists once; a row of an INVALID batch goes back to
-    QUEUED. POSTED means: seen in a VALID final batch.
+    One (agreement, side, entry_ref, version) exists once. POSTED: seen in a VALID final batch.
+    HELD: its batch was judged INVALID, which our own node should have seen; a person decides.
     """
 
     __tablename__ = "queued_records"
@@ -72,6 +72,7 @@ class SealedPayload(Base):
     payload: Mapped[Blob] = mapped_column(deferred=True)
     record_count: Mapped[int]
     generation: Mapped[int]
+    intent_id: Mapped[Ref | None] = mapped_column(ForeignKey("intents.id"))
     state: Mapped[Word]
     sealed_at_ms: Mapped[Big]
 
@@ -81,7 +82,8 @@ class Intent(Base):
 
     `state`: WAITING, SIGNED (a transaction exists), DONE (final and succeeded, or its effect was
     seen), REFUSED (rejected for good, `error` says why), HELD (an operator must look).
-    `lane_key` groups what must go in order: "agreement-hex/side" or "registry". `subject`
+    `lane_key` groups what must go in order: "agreement-hex/side", "registry" (poster) or "admin"
+    (sent by the admin key). `contract` is Registry or Ledger. `subject`
     identifies the effect, e.g. "post/agreement/side/seq"; a REFUSED row gives its subject up.
     `call` names the contract function; `calldata` is its bytes, but for `post`, whose bytes are
     built from the sealed payload. `alone` keeps it out of `postMany`. `tx_hash` is the present
@@ -102,7 +104,7 @@ class Intent(Base):
     side: Mapped[int | None]
     seq: Mapped[Big | None]
     window: Mapped[Big | None]
-    contract: Mapped[Bytes20]
+    contract: Mapped[Word]
     call: Mapped[Word]
     calldata: Mapped[Blob] = mapped_column(deferred=True)
     alone: Mapped[bool] = mapped_column(default=False)
@@ -122,13 +124,14 @@ class Transaction(Base):
 
     `state`: SIGNED, SENT, MINED (in a block, not final), FINAL, REVERTED (finally),
     REPLACED (another transaction of this nonce is final), ADOPTED (found on the chain).
-    `purpose`: CALL, MANY (a `postMany` of the intents that name it) or FILLER.
+    `purpose`: CALL (of `intent_id`), MANY (a `postMany` of the intents that name it) or FILLER.
     """
 
     __tablename__ = "transactions"
     __table_args__ = (Index(None, "address", "nonce"), Index(None, "state"))
 
     tx_hash: Mapped[Bytes32] = mapped_column(primary_key=True)
+    intent_id: Mapped[Ref | None] = mapped_column(ForeignKey("intents.id"), index=True)
     address: Mapped[Bytes20]
     nonce: Mapped[Big]
     purpose: Mapped[Word]

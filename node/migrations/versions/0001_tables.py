@@ -198,6 +198,7 @@ def upgrade() -> None:
         sa.Column("repeat_count", sa.Integer(), nullable=False),
         sa.Column("decision_count", sa.Integer(), nullable=False),
         sa.Column("complete_until_ms", sa.BigInteger(), nullable=True),
+        sa.Column("generation", sa.BigInteger(), nullable=True),
         sa.Column("block_number", sa.BigInteger(), nullable=False),
         sa.Column("log_index", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("agreement", "side", "seq", name=op.f("pk_batches")),
@@ -473,7 +474,7 @@ def upgrade() -> None:
         sa.Column("side", sa.Integer(), nullable=True),
         sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("window", sa.BigInteger(), nullable=True),
-        sa.Column("contract", sa.LargeBinary(length=20), nullable=False),
+        sa.Column("contract", sa.String(length=40), nullable=False),
         sa.Column("call", sa.String(length=40), nullable=False),
         sa.Column("calldata", sa.LargeBinary(), nullable=False),
         sa.Column("alone", sa.Boolean(), nullable=False),
@@ -730,37 +731,6 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "sealed_payloads",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("agreement", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("side", sa.Integer(), nullable=False),
-        sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("window", sa.BigInteger(), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("prev_head", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("head", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("commitment", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column("record_count", sa.Integer(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(length=40), nullable=False),
-        sa.Column("sealed_at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_sealed_payloads")),
-    )
-    with op.batch_alter_table("sealed_payloads", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_sealed_payloads_agreement_side_seq"),
-            ["agreement", "side", "seq"],
-            unique=False,
-        )
-        batch_op.create_index(batch_op.f("ix_sealed_payloads_state"), ["state"], unique=False)
-
-    op.create_table(
         "sealing_keys",
         sa.Column("member", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("agreement", sa.LargeBinary(length=32), nullable=False),
@@ -838,30 +808,6 @@ def upgrade() -> None:
         sa.Column("kept_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("terms_hash", name=op.f("pk_terms_documents")),
     )
-    op.create_table(
-        "transactions",
-        sa.Column("tx_hash", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("address", sa.LargeBinary(length=20), nullable=False),
-        sa.Column("nonce", sa.BigInteger(), nullable=False),
-        sa.Column("purpose", sa.String(length=40), nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
-        sa.Column("gas_limit", sa.BigInteger(), nullable=False),
-        sa.Column("gas_price_wei", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(length=40), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("signed_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("sent_at_ms", sa.BigInteger(), nullable=True),
-        sa.Column("block_number", sa.BigInteger(), nullable=True),
-        sa.Column("block_hash", sa.LargeBinary(length=32), nullable=True),
-        sa.PrimaryKeyConstraint("tx_hash", name=op.f("pk_transactions")),
-    )
-    with op.batch_alter_table("transactions", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_transactions_address_nonce"), ["address", "nonce"], unique=False
-        )
-        batch_op.create_index(batch_op.f("ix_transactions_state"), ["state"], unique=False)
-
     op.create_table(
         "window_totals",
         sa.Column("agreement", sa.LargeBinary(length=32), nullable=False),
@@ -1131,6 +1077,41 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "sealed_payloads",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("agreement", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("side", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("window", sa.BigInteger(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("prev_head", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("head", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("commitment", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("record_count", sa.Integer(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("intent_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("sealed_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["intent_id"], ["intents.id"], name=op.f("fk_sealed_payloads_intent_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sealed_payloads")),
+    )
+    with op.batch_alter_table("sealed_payloads", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_sealed_payloads_agreement_side_seq"),
+            ["agreement", "side", "seq"],
+            unique=False,
+        )
+        batch_op.create_index(batch_op.f("ix_sealed_payloads_state"), ["state"], unique=False)
+
+    op.create_table(
         "setup_links",
         sa.Column("token_sha256", sa.LargeBinary(length=32), nullable=False),
         sa.Column(
@@ -1200,6 +1181,35 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "transactions",
+        sa.Column("tx_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("intent_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("address", sa.LargeBinary(length=20), nullable=False),
+        sa.Column("nonce", sa.BigInteger(), nullable=False),
+        sa.Column("purpose", sa.String(length=40), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("gas_limit", sa.BigInteger(), nullable=False),
+        sa.Column("gas_price_wei", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("signed_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("block_number", sa.BigInteger(), nullable=True),
+        sa.Column("block_hash", sa.LargeBinary(length=32), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["intent_id"], ["intents.id"], name=op.f("fk_transactions_intent_id")
+        ),
+        sa.PrimaryKeyConstraint("tx_hash", name=op.f("pk_transactions")),
+    )
+    with op.batch_alter_table("transactions", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_transactions_address_nonce"), ["address", "nonce"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_transactions_intent_id"), ["intent_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_transactions_state"), ["state"], unique=False)
+
+    op.create_table(
         "web_sessions",
         sa.Column("token_sha256", sa.LargeBinary(length=32), nullable=False),
         sa.Column(
@@ -1218,6 +1228,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("web_sessions")
+    with op.batch_alter_table("transactions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_transactions_state"))
+        batch_op.drop_index(batch_op.f("ix_transactions_intent_id"))
+        batch_op.drop_index(batch_op.f("ix_transactions_address_nonce"))
+
+    op.drop_table("transactions")
     with op.batch_alter_table("stated_balances", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stated_balances_agreement_side_window_currency"))
 
@@ -1227,6 +1243,11 @@ def downgrade() -> None:
 
     op.drop_table("source_lines")
     op.drop_table("setup_links")
+    with op.batch_alter_table("sealed_payloads", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sealed_payloads_state"))
+        batch_op.drop_index(batch_op.f("ix_sealed_payloads_agreement_side_seq"))
+
+    op.drop_table("sealed_payloads")
     with op.batch_alter_table("run_proposals", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_run_proposals_run_id_proposal_key"))
 
@@ -1255,11 +1276,6 @@ def downgrade() -> None:
     op.drop_table("break_notes")
     op.drop_table("api_tokens")
     op.drop_table("window_totals")
-    with op.batch_alter_table("transactions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_transactions_state"))
-        batch_op.drop_index(batch_op.f("ix_transactions_address_nonce"))
-
-    op.drop_table("transactions")
     op.drop_table("terms_documents")
     op.drop_table("stream_states")
     with op.batch_alter_table("side_lanes", schema=None) as batch_op:
@@ -1274,11 +1290,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sealing_keys_block_number"))
 
     op.drop_table("sealing_keys")
-    with op.batch_alter_table("sealed_payloads", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_sealed_payloads_state"))
-        batch_op.drop_index(batch_op.f("ix_sealed_payloads_agreement_side_seq"))
-
-    op.drop_table("sealed_payloads")
     with op.batch_alter_table("reports", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reports_agreement_window_state"))
 

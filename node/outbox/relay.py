@@ -1,0 +1,310 @@
+"""The relay: the only part that sends.
+
+One step: settle own batches → look transactions up → check lanes → sign → send. Between any two of
+them the process may die: what was signed is in the database before it is sent, and what was sent
+is found again by its own hash.
+
+    nothing is signed until   the follower stands on the final head,
+                              every own record that stands on the ledger is marked posted,
+                              no incident stops signing,
+                              the chain has counted no transaction of the key that we do not know
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from node.chain.client import ChainClient
+from node.chain.codec import Contracts
+from node.chain.profile import EngineProfile
+from node.chain.texts import LANE_CODES
+from node.chain.transactions import address_bytes
+from node.crypto.signer import Signer
+from node.db import translated
+from node.errors import AlreadyDone, ChainBusy, ChainError, RejectedForGood, SequenceMoved
+from node.outbox import adoption
+from node.outbox.intents import SIGNED, WAITING, refuse
+from node.outbox.lanes import OPEN, UNFINAL, UNMINED, lane_of, note_busy
+from node.outbox.settling import mark_standing, settle
+from node.outbox.signing import SignerOf, SigningPlace, sign_filler, sign_waiting
+from node.outbox.tracking import intents_of, look_up, open_transactions, record
+from node.tables import Cursor, Incident, Intent, NonceLane, Transaction
+from node.telemetry import logger
+
+# No transaction may ask for more than this part of a block.
+GAS_SHARE: Final = 2
+SEND_BYTES: Final = 2_000_000
+RESEND_BLOCKS: Final = 8
+MIN_RESEND_MS: Final = 2_000
+# After so many sends of a transaction that never enters a block, its nonce is filled.
+MAX_SENDS: Final = 60
+_log = logger("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStep:
+    """What one step did; `held` says in words why nothing is signed."""
+
+    signed: int
+    sent: int
+    confirmed: int
+    waiting: int
+    in_flight: int
+    held: str | None
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _never(_session: Session, _agreement: bytes, _side: int, _epoch: int) -> bool:
+    return False
+
+
+class Relay:
+    """Sends for one node. Not to be stepped by two threads at once."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        sessions: sessionmaker[Session],
+        *,
+        contracts: Contracts,
+        profile: EngineProfile,
+        signers: Sequence[Signer],
+        signer_of: SignerOf,
+        opens_epoch: adoption.OpensEpoch = _never,
+        now_ms: Callable[[], int] = _now_ms,
+        boundary: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """Take the keys that send (`signers`) and which sends what (`signer_of` a lane's name)."""
+        self._client = client
+        self._sessions = sessions
+        self._contracts = contracts
+        self._profile = profile
+        self._signers = {address_bytes(item): item for item in signers}
+        self._signer_of = signer_of
+        self._opens_epoch = opens_epoch
+        self._now_ms = now_ms
+        self._boundary = boundary
+        self._gas_cap = 0
+        self._stood = False
+        self._resend_ms = max(MIN_RESEND_MS, int(profile.block_time_s * 1000 * RESEND_BLOCKS))
+
+    def step(self) -> RelayStep:
+        """Do one round; raises `ChainError`s of the endpoint, the caller tries again later."""
+        held = self._held()
+        confirmed = 0
+        if held is None:
+            self._settle()
+            confirmed = self._track()
+            self._check_lanes()
+            held = self._held()
+        signed = 0 if held else self._sign()
+        sent = 0 if held else self._send()
+        return self._summary(signed, sent, confirmed, held)
+
+    # ------------------------------------------------------------------------- the gate
+    def _held(self) -> str | None:
+        """Return why nothing may be signed now, None where it may."""
+        with translated(), self._sessions() as session:
+            cursor = session.get(Cursor, 1)
+            stopped = session.scalars(
+                select(Incident.says)
+                .where(Incident.stops_signing.is_(True), Incident.closed_at_ms.is_(None))
+                .limit(1)
+            ).first()
+        if stopped is not None:
+            return f"an incident stops signing: {stopped}"
+        if cursor is None:
+            return "the follower has not begun"
+        target = self._profile.final_block(cursor.head_block)
+        if cursor.block_number < target:
+            return f"the follower stands at block {cursor.block_number}, {target} is final"
+        return None
+
+    def _settle(self) -> None:
+        with translated(), self._sessions.begin() as session:
+            moved = settle(session, self._now_ms())
+            if moved or not self._stood:
+                mark_standing(session, session.get_one(Cursor, 1).final_block)
+        self._stood = True
+        self._boundary("relay.settled")
+
+    # ------------------------------------------------------------------------- looking up
+    def _track(self) -> int:
+        with translated(), self._sessions() as session:
+            pending = open_transactions(session)
+            cursor = session.get_one(Cursor, 1)
+        if not pending:
+            return 0
+        final = max(cursor.final_block, 0)
+        seen = look_up(self._client, pending, cursor.final_block)
+        nonces = {
+            address: self._client.nonce(address, final)
+            for address in {item.address for item in pending}
+        }
+        self._boundary("relay.looked_up")
+        with translated(), self._sessions.begin() as session:
+            confirmed = record(session, seen, nonces, self._profile, self._now_ms())
+            settle(session, self._now_ms())
+        self._boundary("relay.recorded")
+        return confirmed
+
+    # ------------------------------------------------------------------------- lanes
+    def _check_lanes(self) -> None:
+        """Stop every lane whose key the chain has seen more of than this database."""
+        for address in self._signers:
+            with translated(), self._sessions() as session:
+                lane = session.get(NonceLane, address)
+                next_nonce = 0 if lane is None else lane.next_nonce
+                stopped = lane is not None and lane.state != OPEN
+            counted = self._client.nonce(address)
+            if counted > next_nonce and not stopped:
+                self._take_up(address, next_nonce, counted)
+
+    def _take_up(self, address: bytes, next_nonce: int, counted: int) -> None:
+        with translated(), self._sessions() as session:
+            cursor = session.get_one(Cursor, 1)
+            known = adoption.known_hashes(session, address)
+        _log.warning("chain nonce above ours", counted=counted, ours=next_nonce)
+        unknown = adoption.find_unknown(
+            self._client, address, known, cursor.deployed_block, cursor.block_number
+        )
+        if len(unknown) < counted - next_nonce:
+            # Some stand in blocks that the follower has not read, or before the contracts: the
+            # former come with the next step, the latter are found from the first block on.
+            earlier = adoption.find_unknown(
+                self._client, address, known, 0, max(cursor.deployed_block - 1, 0)
+            )
+            unknown = earlier + unknown
+        if not unknown:
+            return
+        succeeded = adoption.succeeded_of(self._client, unknown)
+        with translated(), self._sessions.begin() as session:
+            lane = lane_of(session, address, self._profile)
+            adoption.take_up(
+                session,
+                self._contracts,
+                lane,
+                list(zip(unknown, succeeded, strict=True)),
+                self._opens_epoch,
+                self._now_ms(),
+            )
+        self._boundary("relay.took_up")
+
+    # ------------------------------------------------------------------------- signing
+    def _sign(self) -> int:
+        with translated(), self._sessions() as session:
+            if session.scalar(select(Intent.id).where(Intent.state == WAITING).limit(1)) is None:
+                return 0
+        if not self._gas_cap:
+            self._gas_cap = self._client.head().gas_limit // GAS_SHARE
+        with translated(), self._sessions.begin() as session:
+            signed = sign_waiting(session, self._place(), self._now_ms())
+            self._boundary("relay.signing")
+        self._boundary("relay.signed")
+        return signed
+
+    def _place(self) -> SigningPlace:
+        return SigningPlace(self._contracts, self._profile, self._signer_of, self._gas_cap)
+
+    # ------------------------------------------------------------------------- sending
+    def _send(self) -> int:
+        now_ms = self._now_ms()
+        with translated(), self._sessions() as session:
+            due = session.scalars(
+                select(Transaction)
+                .where(Transaction.state.in_(UNMINED))
+                .order_by(Transaction.address, Transaction.nonce)
+            ).all()
+            due = [item for item in due if self._due(item, now_ms)]
+            parts = _parts([(item.tx_hash, item.address, item.raw) for item in due])
+        sent = 0
+        for part in parts:
+            answers = self._client.send([raw for _, _, raw in part])
+            self._boundary("relay.sent")
+            with translated(), self._sessions.begin() as session:
+                for (tx_hash, _, _), answer in zip(part, answers, strict=True):
+                    sent += self._note_sent(session, tx_hash, answer, now_ms)
+            self._boundary("relay.noted")
+            if any(isinstance(answer, ChainBusy) for answer in answers):
+                break
+        return sent
+
+    def _due(self, item: Transaction, now_ms: int) -> bool:
+        if item.state == "SIGNED":
+            return item.sent_at_ms is None or now_ms - item.sent_at_ms >= MIN_RESEND_MS
+        return now_ms - (item.sent_at_ms or 0) >= self._resend_ms
+
+    def _note_sent(
+        self, session: Session, tx_hash: bytes, answer: ChainError | None, now_ms: int
+    ) -> int:
+        item = session.get_one(Transaction, tx_hash)
+        if item.state not in UNMINED:
+            return 0
+        item.attempts += 1
+        item.sent_at_ms = now_ms
+        # "already known" and "nonce too low" mean: look my hash up. The next step does.
+        if answer is None or isinstance(answer, AlreadyDone | SequenceMoved):
+            item.state, item.error = "SENT", None if answer is None else answer.message
+            if item.attempts > MAX_SENDS:
+                self._fill(session, item, now_ms)
+            return 1
+        item.error = answer.message
+        _log.info("not taken", code=answer.code, nonce=item.nonce)
+        lane = lane_of(session, item.address, self._profile)
+        if isinstance(answer, ChainBusy):
+            note_busy(lane)
+        elif isinstance(answer, RejectedForGood) and answer.code not in LANE_CODES:
+            self._rejected(session, item, answer, now_ms)
+        return 0
+
+    def _rejected(
+        self, session: Session, item: Transaction, answer: ChainError, now_ms: int
+    ) -> None:
+        """Give a call up that no endpoint will ever take, and fill its nonce."""
+        for intent in intents_of(session, item):
+            if intent.call == "post":
+                intent.state, intent.error_code = "HELD", answer.code[:40]
+                intent.error = answer.message
+            else:
+                refuse(session, intent, answer.code, answer.message)
+        item.state = "REPLACED"
+        sign_filler(session, self._place(), item, self._signers[item.address], now_ms)
+
+    def _fill(self, session: Session, item: Transaction, now_ms: int) -> None:
+        """Fill a nonce that is stuck; its own bytes may still win, either way it is found."""
+        if item.purpose != "FILLER" and self._client.nonce(item.address) == item.nonce:
+            sign_filler(session, self._place(), item, self._signers[item.address], now_ms)
+        item.attempts = 0
+
+    # ------------------------------------------------------------------------- figures
+    def _summary(self, signed: int, sent: int, confirmed: int, held: str | None) -> RelayStep:
+        with translated(), self._sessions() as session:
+            waiting = session.scalar(
+                select(func.count()).select_from(Intent).where(Intent.state.in_((WAITING, SIGNED)))
+            )
+            in_flight = session.scalar(
+                select(func.count()).select_from(Transaction).where(Transaction.state.in_(UNFINAL))
+            )
+        return RelayStep(signed, sent, confirmed, waiting or 0, in_flight or 0, held)
+
+
+def _parts(items: list[tuple[bytes, bytes, bytes]]) -> list[list[tuple[bytes, bytes, bytes]]]:
+    """Cut into requests of bounded size, in order."""
+    parts: list[list[tuple[bytes, bytes, bytes]]] = []
+    size = SEND_BYTES
+    for item in items:
+        if size + len(item[2]) > SEND_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += len(item[2])
+    return parts
