@@ -281,11 +281,16 @@ class StatementFile:
 # --------------------------------------------------------------------------- run input
 @dataclass(frozen=True, slots=True)
 class CarriedItem:
-    """An open item of the last agreed report, with full content: it outlives its epoch."""
+    """An open item of the last agreed report, with full content: it outlives its epoch.
+
+    `since_window`: the window of the report that carried it first; breaks that merge keep the key
+    of the item carried longest.
+    """
 
     entry: Entry
     break_key: bytes
     marks: tuple[str, ...] = ()
+    since_window: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +310,7 @@ class SideBook:
     `late_refs`: refs posted after the watermark or window they fall under.
     `opening` and `closing`: per currency, null when the source states none.
     `closed_through`: the highest business day (days since 1970) in windows this side closed.
+    `previous_closing`: per currency, the closing of this side's previous window, where known.
     """
 
     entries: tuple[Entry, ...]
@@ -317,6 +323,7 @@ class SideBook:
     closed_through: int | None = None
     head: bytes = ZERO32
     gaps: tuple[str, ...] = ()
+    previous_closing: Mapping[str, Balance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +372,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """An unreconciled difference. `signed`: per currency, servicer's sum - owner's, IN +."""
+    """An unreconciled difference. `signed`: per currency, servicer's sum - owner's, IN +.
+
+    `side` and `unexplained_minor` stand only in BALANCE and STATEMENT_GAP, which name no entries:
+    whose identity fails, and by how much (found - expected).
+    """
 
     key: bytes
     kind: BreakKind
@@ -377,6 +388,8 @@ class Break:
     also: tuple[BreakKind, ...] = ()
     proposals: tuple[bytes, ...] = ()
     merged_keys: tuple[bytes, ...] = ()
+    side: Side | None = None
+    unexplained_minor: int | None = None
 
 
 # --------------------------------------------------------------------------- dates

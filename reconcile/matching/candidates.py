@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """Candidates of a step, counted without ever listing all pairs (rules 1 and 3).
 
 A candidate is a pair of one key and currency, near enough in dates and amount, whose references do
@@ -86,7 +87,7 @@ def _spread(step: Step, source: str, extra: str) -> str:
            CASE r.side WHEN 0 THEN m.mask ELSE r.mask END AS mask_o{held}{day}{extra}
     FROM {source} r
     JOIN (SELECT DISTINCT side, mask FROM {source}) m ON m.side <> r.side
-    {days}"""  # noqa: S608
+    {days}"""
 
 
 def _asked(step: Step, place: int) -> str:
@@ -144,7 +145,7 @@ def count_candidates(store: Store, step: Step, source: str, barred: str, result:
       UNION ALL SELECT o, 1, -1, -s FROM forbidden)
     SELECT cid, side, sum(n) AS n, sum(total) AS total
     FROM counted GROUP BY cid, side HAVING sum(n) > 0
-    """)  # noqa: S608
+    """)
 
 
 def sole_pairs(store: Store, counts: str, result: str) -> None:
@@ -154,12 +155,10 @@ def sole_pairs(store: Store, counts: str, result: str) -> None:
     SELECT s.cid AS s, o.cid AS o
     FROM {counts} s JOIN {counts} o ON s.total = o.cid AND o.total = s.cid
     WHERE s.side = 0 AND o.side = 1 AND s.n = 1 AND o.n = 1
-    """)  # noqa: S608
+    """)
 
 
-def component_edges(
-    store: Store, step: Step, source: str, barred: str
-) -> list[tuple[int, int]]:
+def component_edges(store: Store, step: Step, source: str, barred: str) -> list[tuple[int, int]]:
     """Return edges (s, o) that join exactly what the step's candidates join; O(n) of them.
 
     Rows that a decision forbids a partner list all their candidates instead: nearest neighbours
@@ -191,7 +190,7 @@ def component_edges(
     WITH wide AS ({_spread(step, plain, "")})
     SELECT *, row_number() OVER (ORDER BY cell, {order}, side) AS place
     FROM (SELECT *, dense_rank() OVER (ORDER BY {step.cells}) AS cell FROM wide)
-    """)  # noqa: S608
+    """)
     rows = store.con.execute(f"""
     WITH seen AS (SELECT *, {", ".join(nearest)} FROM placed),
     link AS (
@@ -207,5 +206,5 @@ def component_edges(
     FROM {source} s JOIN {source} o ON {related_sql(step, "s", "o")}
     WHERE (s.cid IN {special} OR o.cid IN {special})
       AND NOT EXISTS (SELECT 1 FROM {barred} b WHERE b.s = s.cid AND b.o = o.cid)
-    """).fetchall()  # noqa: S608
+    """).fetchall()
     return [(int(s), int(o)) for s, o in rows]

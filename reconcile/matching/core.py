@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """From two lists of open entries to groups, proposals and near misses: rules 1 to 3 and 8.
 
 What is open, decided or amended is settled before (`opening`, `decisions`); what a near miss is
@@ -16,6 +17,7 @@ import pyarrow as pa
 from reconcile.matching.engine import Engine, plan_passes
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
+from reconcile.matching.run_input import NearMiss, ProposalRefs
 from reconcile.matching.source import TOLERANT
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, side_table
@@ -55,22 +57,13 @@ class CoreInput:
 
 
 @dataclass(frozen=True)
-class NearMiss:
-    """A near miss by refs; `pass_name` None for rule 8(b), `split` for a whole block of parts."""
-
-    pass_name: str | None
-    split: bool
-    servicer: tuple[str, ...]
-    owner: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class CoreResult:
     """Groups in canonical order (servicer's refs, owner's refs), proposals, near misses."""
 
     groups: tuple[MatchGroup, ...]
     proposals: tuple[Proposal, ...]
     near: tuple[NearMiss, ...]
+    proposal_refs: tuple[ProposalRefs, ...]
 
 
 def match_open(given: CoreInput) -> CoreResult:
@@ -104,13 +97,14 @@ def match_open(given: CoreInput) -> CoreResult:
             engine = Engine(store, plans, (given.servicer, given.owner), strict=over)
             _bar(engine, given.rejected)
             engine.run()
-        proposals = propose(engine, given.agreement)
+        proposals, proposal_refs = propose(engine, given.agreement)
         near = near_misses(store, plans, (account, name))
         names = {plan.number: plan.rule.name for plan in plans}
         return CoreResult(
             groups=_groups(engine, names),
             proposals=proposals,
             near=tuple(_near(engine, names, found) for found in near),
+            proposal_refs=proposal_refs,
         )
 
 
@@ -121,7 +115,7 @@ def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
         SELECT s.currency, sum(abs(s.signed::HUGEINT - o.signed::HUGEINT))
         FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
         WHERE p.kind = {TOLERANT} GROUP BY s.currency
-        """).fetchall()  # noqa: S608
+        """).fetchall()
     for currency, minor in rows:
         totals[currency] += int(minor)
     for group in engine.groups:

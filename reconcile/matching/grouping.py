@@ -106,7 +106,9 @@ def settle_grouped(
 
 def _guard(name: str) -> str:
     """Forbid a block where a carrier holds valid, different values on both sides."""
-    values = [f"{pick}({name}) FILTER (WHERE side = {s})" for s in (0, 1) for pick in ("min", "max")]
+    values = [
+        f"{pick}({name}) FILTER (WHERE side = {s})" for s in (0, 1) for pick in ("min", "max")
+    ]
     s_min, s_max, o_min, o_max = values
     return (
         f"AND (({s_min}) IS NULL OR ({o_min}) IS NULL OR "
@@ -128,4 +130,3 @@ def _amounts_fit(plan: Plan, kind: int, servicer: int, owner: int) -> bool:
         net_of(gross, schedule.fee_of(abs(gross))) == net
         for gross, net in ((servicer, owner), (owner, servicer))
     )
-

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """Near misses (rule 8): what remains and belongs together, though something differs.
 
 They form once, after the last round, and each takes its entries out of what is left. Held entries
@@ -79,7 +80,7 @@ def _under_one_key(store: Store, plan: Plan, key: str) -> list[NearFound]:
         limit = "AND b.s_count = 1 AND b.o_count = 1"
     store.con.execute(_TIED.format(key=key, limit=limit))
     for table in pair_tied(store, None):
-        pairs = store.con.execute(f"SELECT s, o FROM {table} ORDER BY s, o").fetchall()  # noqa: S608
+        pairs = store.con.execute(f"SELECT s, o FROM {table} ORDER BY s, o").fetchall()
         found += [NearFound(plan.number, False, (s,), (o,)) for s, o in pairs]
     _take(store, found)
     return found

@@ -160,6 +160,12 @@ def normalise_column(
     return [None if text is None else next(following) for text in texts]
 
 
+_LINE_EDGES: Final = re.compile(r"^[ \t]+|[ \t]+$", re.MULTILINE)
+_LINE_NOT_ALNUM: Final = re.compile(r"[^0-9A-Za-z\n]+")
+_LINE_NOT_DIGITS: Final = re.compile(r"[^0-9\n]+")
+_BLANK_LINE: Final = re.compile(r"^[ \t]*$", re.MULTILINE)
+_LINE_ZEROS: Final = re.compile(r"^0+", re.MULTILINE)
+
 # Each step on a whole column, one text a line: the same result, far fewer calls.
 _LINES: Final[dict[str, Step]] = {
     "nfkc_ascii": _nfkc_ascii,
@@ -169,11 +175,6 @@ _LINES: Final[dict[str, Step]] = {
     "digits": lambda lines: _LINE_NOT_DIGITS.sub("", lines),
     "strip_zeros": lambda lines: _LINE_ZEROS.sub("", lines),
 }
-_LINE_EDGES: Final = re.compile(r"^[ \t]+|[ \t]+$", re.MULTILINE)
-_LINE_NOT_ALNUM: Final = re.compile(r"[^0-9A-Za-z\n]+")
-_LINE_NOT_DIGITS: Final = re.compile(r"[^0-9\n]+")
-_BLANK_LINE: Final = re.compile(r"^[ \t]*$", re.MULTILINE)
-_LINE_ZEROS: Final = re.compile(r"^0+", re.MULTILINE)
 
 
 def _has_blank(lines: str) -> bool:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """Proposals: what the passes could not or may not confirm, made once after the last round (rule 3).
 
 `unique` passes and every tolerant or fee step give one per connected component of their
@@ -14,6 +15,7 @@ from reconcile.matching.candidates import component_edges, count_candidates
 from reconcile.matching.engine import ALWAYS, NEVER, Engine, Plan
 from reconcile.matching.grouping import grouped_blocks
 from reconcile.matching.keys import proposal_key
+from reconcile.matching.run_input import ProposalRefs
 from reconcile.matching.source import EXACT, TOLERANT, build_source
 from reconcile.model import Proposal
 
@@ -26,16 +28,22 @@ BUDGET_EXCEEDED: Final = "BUDGET_EXCEEDED"
 IdSets = tuple[list[int], list[int]]
 
 
-def propose(engine: Engine, agreement: bytes) -> tuple[Proposal, ...]:
-    """Return all proposals, by pass and then by their first entry in the total order."""
-    proposals: list[Proposal] = []
+def propose(
+    engine: Engine, agreement: bytes
+) -> tuple[tuple[Proposal, ...], tuple[ProposalRefs, ...]]:
+    """Return all proposals, by pass and then by their first entry, and each one's full refs."""
+    proposals: dict[bytes, Proposal] = {}
+    full: list[ProposalRefs] = []
     for plan in engine.plans:
         sets = list(_candidate_sets(engine, plan))
         sets.sort(key=lambda pair: (min(pair[0][0], pair[1][0]), pair))
         for servicer, owner in sets:
             if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
-                proposals.append(_proposal(engine, agreement, plan, servicer, owner))
-    return tuple(proposals)
+                made, refs = _proposal(engine, agreement, plan, servicer, owner)
+                if made.key not in proposals:
+                    proposals[made.key] = made
+                    full.append((made.key, refs))
+    return tuple(proposals.values()), tuple(full)
 
 
 def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:
@@ -82,7 +90,7 @@ def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets
     store.put("wanted", {"id": sorted(ids)})
     amount = "NULL" if plan.loose_kinds else "signed"
     rows = store.con.execute(
-        f"SELECT {plan.key or '0'}, currency, {amount}, side, id "  # noqa: S608
+        f"SELECT {plan.key or '0'}, currency, {amount}, side, id "
         "FROM rest WHERE id IN (SELECT id FROM wanted) ORDER BY id"
     ).fetchall()
     blocks: dict[tuple[object, ...], IdSets] = defaultdict(lambda: ([], []))
@@ -93,14 +101,14 @@ def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets
 
 def _proposal(
     engine: Engine, agreement: bytes, plan: Plan, servicer: list[int], owner: list[int]
-) -> Proposal:
+) -> tuple[Proposal, tuple[tuple[str, ...], tuple[str, ...]]]:
     s_refs, o_refs = engine.refs(servicer), engine.refs(owner)
     reason = AMBIGUOUS
     if plan.rule.confirm == NEVER:
         reason = NEVER_CONFIRMED
     elif engine.entry(servicer[0]).currency in engine.strict and TOLERANT in plan.loose_kinds:
         reason = BUDGET_EXCEEDED
-    return Proposal(
+    made = Proposal(
         key=proposal_key(agreement, plan.number, s_refs, o_refs),
         pass_name=plan.rule.name,
         servicer=s_refs[:MAX_REFS],
@@ -109,3 +117,4 @@ def _proposal(
         owner_count=len(o_refs),
         reason=reason,
     )
+    return made, (s_refs, o_refs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from reconcile.model import (
     AgreementKind,
@@ -16,6 +17,8 @@ from reconcile.model import (
     WrittenOff,
 )
 from reconcile.terms import Terms
+
+ProposalRefs = tuple[bytes, tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,10 @@ class Matched:
 
     `groups`: canonical order (servicer's refs, owner's refs). `open`: by side, all that no group
     holds, near misses and VOID entries included, in the total order. `near` partitions part of
-    it. `residuals`, `written_off`: what stays open for the next run, earlier and new together.
-    `held`, `rejected`, `last_decisions`: for the next run's input.
+    it. `residuals`, `written_off`: what stays open for the next run, earlier and new together;
+    a report sums these and never the groups' residuals again. `held`, `rejected`,
+    `last_decisions`: for the next run's input. `entries`: by side, every entry of this run by its
+    ref, grouped ones too. `proposal_refs`: (key, all refs by side) of each proposal.
     """
 
     groups: tuple[MatchGroup, ...]
@@ -154,3 +159,5 @@ class Matched:
     held: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     rejected: frozenset[tuple[frozenset[str], frozenset[str]]] = frozenset()
     last_decisions: tuple[tuple[bytes, bytes], ...] = ()
+    entries: tuple[Mapping[str, Entry], Mapping[str, Entry]] = field(default=({}, {}), repr=False)
+    proposal_refs: tuple[ProposalRefs, ...] = ()

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """The rows that a step compares: those whose key, and amount where it is exact, both sides hold."""
 
 from __future__ import annotations
@@ -47,14 +48,17 @@ def build_source(store: Store, plan: Plan, kind: int, *, strict: frozenset[str])
     SELECT id, side, k, currency, signed, vord, {mask_sql(plan.carriers)} AS mask{carriers}
     FROM keyed SEMI JOIN (SELECT {shared} FROM keyed GROUP BY {shared}
                           HAVING min(side) = 0 AND max(side) = 1) USING ({shared})
-    """)  # noqa: S608
+    """)
     if store.count("common") == 0:
         return False
     if kind == EXACT:
         part, extra = "signed::HUGEINT AS part, 0 AS variant", ""
         widths = "0::HUGEINT AS down, 0::HUGEINT AS up"
     elif kind == TOLERANT:
-        part, widths = "0::HUGEINT AS part, 0 AS variant", "down::HUGEINT AS down, up::HUGEINT AS up"
+        part, widths = (
+            "0::HUGEINT AS part, 0 AS variant",
+            "down::HUGEINT AS down, up::HUGEINT AS up",
+        )
         extra = "JOIN width USING (id)"
         _write_widths(store, plan)
     else:
@@ -66,7 +70,7 @@ def build_source(store: Store, plan: Plan, kind: int, *, strict: frozenset[str])
     SELECT id AS cid, id, side, k, currency, {part}, vord, signed::HUGEINT AS signed, {widths},
            mask{carriers}
     FROM common {extra}
-    """)  # noqa: S608
+    """)
     return True
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """The engine's tables in DuckDB: who is open, who is used, who belongs to whom.
 
 | table | rows |
@@ -72,7 +73,7 @@ class Store:
 
     def count(self, table: str) -> int:
         """Return the number of rows of a table."""
-        rows = self.con.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608
+        rows = self.con.execute(f"SELECT count(*) FROM {table}").fetchall()
         return int(rows[0][0])
 
     def ids(self, query: str) -> list[int]:
@@ -90,7 +91,7 @@ class Store:
     def put_texts(self, table: str, texts: Sequence[str]) -> None:
         """Create or replace a table of one text column."""
         self.con.register("incoming", pa.table({"text": pa.array(texts, pa.string())}))
-        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")  # noqa: S608
+        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")
         self.con.unregister("incoming")
 
     def restart(self) -> None:
@@ -103,13 +104,13 @@ class Store:
         """Create or replace a table of big integers."""
         arrow = pa.table({name: pa.array(ids, pa.int64()) for name, ids in columns.items()})
         self.con.register("incoming", arrow)
-        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")  # noqa: S608
+        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")
         self.con.unregister("incoming")
 
     def remove_used(self, used: str) -> None:
         """Take the rows of a query over ids out of `rest`."""
         self.con.execute(
-            f"CREATE OR REPLACE TABLE rest AS SELECT * FROM rest ANTI JOIN ({used}) USING (id)"  # noqa: S608
+            f"CREATE OR REPLACE TABLE rest AS SELECT * FROM rest ANTI JOIN ({used}) USING (id)"
         )
 
     def settle(self, pass_number: int, found: str, kind: int = 0) -> int:
@@ -117,9 +118,9 @@ class Store:
         count = self.count(found)
         if count:
             self.con.execute(
-                f"INSERT INTO pair SELECT {int(pass_number)}, {int(kind)}, s, o FROM {found}"  # noqa: S608
+                f"INSERT INTO pair SELECT {int(pass_number)}, {int(kind)}, s, o FROM {found}"
             )
-            self.remove_used(f"SELECT s AS id FROM {found} UNION ALL SELECT o FROM {found}")  # noqa: S608
+            self.remove_used(f"SELECT s AS id FROM {found} UNION ALL SELECT o FROM {found}")
         return count
 
     def settle_ids(self, ids: Iterable[int]) -> None:

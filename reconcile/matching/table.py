@@ -7,7 +7,7 @@
 | `entry_ref` | string | unique on its side |
 | `currency` | string | ISO 4217 |
 | `signed` | int64 | minor units, IN + and OUT -, whatever the status |
-| `bday`, `vday` | int32 | booking and value date, days since 1970; no value date: the booking date |
+| `bday`, `vday` | int32 | booking and value date, days since 1970 (none: the booking date) |
 | `vord` | int32 | the value date in business days common to both calendars |
 | `occ` | int64 | occurred_at in milliseconds, 0 where unknown |
 | `moving` | bool | the status moves the balance |
@@ -23,7 +23,15 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from reconcile.matching.normalise import normalise_column
-from reconcile.model import CARRIER_BY_WORD, Entry, EntryStatus, InputError, MOVING_STATUSES, Side, Where
+from reconcile.model import (
+    CARRIER_BY_WORD,
+    MOVING_STATUSES,
+    Entry,
+    EntryStatus,
+    InputError,
+    Side,
+    Where,
+)
 from reconcile.terms import KeyPair, MatchPass
 
 # Indexed by status: a set of enum members would hash their names for every entry.
@@ -72,6 +80,14 @@ def carrier_texts(entries: Sequence[Entry], words: Iterable[str]) -> dict[str, l
                 if found is not None:
                     found[place] = text
     return texts
+
+
+def carrier_text(entry: Entry, word: str) -> str | None:
+    """Return what one carrier of one entry holds."""
+    if word in _FIELD_CARRIERS:
+        text: str | None = getattr(entry, word)
+        return text
+    return entry.reference(CARRIER_BY_WORD[word])
 
 
 def _words(columns: KeyColumns, side: Side) -> list[str]:

@@ -270,7 +270,9 @@ class Oracle:
                 continue
             if step == "tolerant" and self.entry(0, s[0]).currency in self.strict:
                 continue
-            sums = [sum(self.entry(i, r).signed_minor for r in refs) for i, refs in ((0, s), (1, o))]
+            sums = [
+                sum(self.entry(i, r).signed_minor for r in refs) for i, refs in ((0, s), (1, o))
+            ]
             apart = any(self.distance(a, b) > rule.value_date_days for a in s for b in o)
             clash = rule.confirm != "always" and any(self.contradict(a, b) for a in s for b in o)
             if self.fits(rule, step, *sums) and not apart and not clash:

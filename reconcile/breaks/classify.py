@@ -1,0 +1,131 @@
+"""From what matching left to breaks, in canonical order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from reconcile.breaks.bare import bare_breaks
+from reconcile.breaks.differences import Judge
+from reconcile.breaks.keys import Keys
+from reconcile.breaks.onesided import OneSided
+from reconcile.matching.run_input import Matched, RunInput
+from reconcile.model import Break, BreakKind, Entry, Mark, Side, window_day
+
+Entries = tuple[tuple[Entry, ...], tuple[Entry, ...]]
+
+
+def classify(run: RunInput, matched: Matched) -> tuple[Break, ...]:
+    """Return every break, sorted by servicer's refs, then owner's, then kind and key.
+
+    Each open entry is in exactly one, but VOID ones alone or against VOID: those are counted.
+    """
+    alone = OneSided(run, matched)
+    judge = Judge(run.terms)
+    drafts: list[tuple[Entries, tuple[BreakKind, ...]]] = []
+    by_ref = tuple({e.entry_ref: e for e in entries} for entries in matched.open)
+    near_refs: tuple[set[str], set[str]] = (set(), set())
+    for near in matched.near:
+        servicer = tuple(by_ref[0][ref] for ref in near.servicer)
+        owner = tuple(by_ref[1][ref] for ref in near.owner)
+        near_refs[0].update(near.servicer)
+        near_refs[1].update(near.owner)
+        drafts.append(((servicer, owner), judge.kinds(near, servicer, owner)))
+    for side in Side:
+        for entry in matched.open[side]:
+            if entry.entry_ref not in near_refs[side]:
+                kind = alone.kind(side, entry)
+                entries: Entries = ((entry,), ()) if side is Side.SERVICER else ((), (entry,))
+                drafts.append((entries, () if kind is None else (kind,)))
+    drafts = sorted((draft for draft in drafts if draft[1]), key=lambda draft: _order(draft[0]))
+    keys, named = Keys(run), _proposals_by_entry(matched)
+    found = [_break(run, alone, keys, named, entries, kinds) for entries, kinds in drafts]
+    return tuple(
+        sorted(
+            [*found, *bare_breaks(run, matched)],
+            key=lambda item: (item.servicer, item.owner, item.kind, item.key),
+        )
+    )
+
+
+def _order(entries: Entries) -> tuple[tuple[int, int, str, int], ...]:
+    return tuple(
+        sorted(
+            (e.booking_date, e.occurred_at or 0, e.entry_ref, side)
+            for side in Side
+            for e in entries[side]
+        )
+    )
+
+
+def _break(
+    run: RunInput,
+    alone: OneSided,
+    keys: Keys,
+    named: dict[tuple[Side, str], set[bytes]],
+    entries: Entries,
+    kinds: tuple[BreakKind, ...],
+) -> Break:
+    key, merged = keys.assign(*entries)
+    proposals = {
+        proposal
+        for side in Side
+        for entry in entries[side]
+        for proposal in named.get((side, entry.entry_ref), ())
+    }
+    age_days = _age_days(run, alone, entries)
+    return Break(
+        key=key,
+        kind=kinds[0],
+        servicer=tuple(sorted(entry.entry_ref for entry in entries[0])),
+        owner=tuple(sorted(entry.entry_ref for entry in entries[1])),
+        signed=signed_by_currency(*entries),
+        age_days=age_days,
+        marks=_marks(run, alone, entries, age_days),
+        also=kinds[1:],
+        proposals=tuple(sorted(proposals)),
+        merged_keys=merged,
+    )
+
+
+def signed_by_currency(
+    servicer: Iterable[Entry], owner: Iterable[Entry]
+) -> tuple[tuple[str, int], ...]:
+    """Return per currency the servicer's balance-moving entries minus the owner's, IN +."""
+    totals: dict[str, int] = defaultdict(int)
+    for sign, entries in ((1, servicer), (-1, owner)):
+        for entry in entries:
+            totals[entry.currency] += sign * entry.signed_minor * entry.moving
+    return tuple(sorted(totals.items()))
+
+
+def _age_days(run: RunInput, alone: OneSided, entries: Entries) -> int:
+    """Return the oldest entry's age; of a two-sided break in days that both sides work."""
+    if not entries[0] or not entries[1]:
+        side = Side.SERVICER if entries[0] else Side.OWNER
+        return max(alone.age_days(side, entry) for entry in entries[side])
+    ordinal = run.terms.common_calendar.ordinal
+    oldest = min(entry.booking_date for entry in entries[0] + entries[1])
+    return max(ordinal(window_day(run.window)) - ordinal(oldest), 0)
+
+
+def _marks(run: RunInput, alone: OneSided, entries: Entries, age_days: int) -> tuple[Mark, ...]:
+    marks = []
+    if any(entry.entry_ref in run.book(side).late_refs for side in Side for entry in entries[side]):
+        marks.append(Mark.LATE)
+    if age_days > run.terms.stale_after_days:
+        marks.append(Mark.STALE)
+    one_sided = [side for side in Side if not entries[side.other]]
+    if any(alone.not_there(side, entry) for side in one_sided for entry in entries[side]):
+        marks.append(Mark.NOT_THERE)
+    return tuple(marks)
+
+
+def _proposals_by_entry(matched: Matched) -> dict[tuple[Side, str], set[bytes]]:
+    """Return the proposals of each entry, also of those beyond the refs a proposal shows."""
+    named: dict[tuple[Side, str], set[bytes]] = defaultdict(set)
+    for key, refs in matched.proposal_refs:
+        for side in Side:
+            for ref in refs[side]:
+                named[side, ref].add(key)
+    return named

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from matching_books import FIRST_DAY, SHORT, books, rules
+from matching_oracle import Oracle
+
+from reconcile.matching.core import CoreInput, CoreResult, RefSets, match_open
+from reconcile.model import Entry
+from reconcile.terms import MatchPass
+
+AGREEMENT = bytes(32)
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def weekdays(day: int) -> int:
+    """Count weekdays up to a day: 1970-01-01 was a Thursday."""
+    weeks, rest = divmod(day + 3, 7)
+    return weeks * 5 + min(rest + 1, 5)
+
+
+def run(
+    servicer: tuple[Entry, ...],
+    owner: tuple[Entry, ...],
+    passes: tuple[MatchPass, ...] = SHORT,
+    **more: object,
+) -> CoreResult:
+    return match_open(CoreInput(AGREEMENT, servicer, owner, passes, weekdays, **more))  # type: ignore[arg-type]
+
+
+def agree(
+    servicer: tuple[Entry, ...],
+    owner: tuple[Entry, ...],
+    passes: tuple[MatchPass, ...],
+    *,
+    rejected: frozenset[RefSets] = frozenset(),
+    held: RefSets = (frozenset(), frozenset()),
+    budget_minor: int = 10**9,
+) -> None:
+    oracle = Oracle(
+        servicer,
+        owner,
+        passes,
+        weekdays,
+        held=held,
+        rejected=rejected,
+        budget_minor=budget_minor,
+    ).solve()
+    result = run(servicer, owner, passes, held=held, rejected=rejected, budget_minor=budget_minor)
+    assert [
+        (g.pass_name, g.servicer, g.owner, g.residual_minor) for g in result.groups
+    ] == oracle.groups
+    assert sorted((p.pass_name, *map(sorted, (p.servicer, p.owner))) for p in result.proposals) == (
+        sorted((name, sorted(s), sorted(o)) for name, s, o in oracle.proposals)
+    )
+    near = [
+        (
+            "split" if n.split else n.pass_name or "reference",
+            tuple(sorted(n.servicer)),
+            tuple(sorted(n.owner)),
+        )
+        for n in result.near
+    ]
+    assert sorted(near) == sorted(oracle.near)
+
+
+@MANY
+@given(books(), books())
+def test_default_shapes_agree_with_the_oracle(
+    servicer: tuple[Entry, ...], owner: tuple[Entry, ...]
+) -> None:
+    """Passes like the default terms form the groups, proposals and near misses of the page."""
+    agree(servicer, owner, SHORT)
+
+
+@MANY
+@given(books(), books(), rules(), st.sampled_from([0, 1, 3, 10**9]))
+def test_any_rules_agree_with_the_oracle(
+    servicer: tuple[Entry, ...],
+    owner: tuple[Entry, ...],
+    passes: tuple[MatchPass, ...],
+    budget_minor: int,
+) -> None:
+    """Tolerances, shapes, orders of passes and budgets do what the page says."""
+    agree(servicer, owner, passes, budget_minor=budget_minor)
