@@ -1,0 +1,46 @@
+"""The report: totals, identities, canonical JSON, digest, and how to verify it.
+
+totals.py       turnover, balances and the proof amount
+settlement.py   the clearing table
+document.py     the digested JSON
+carry.py        what the next run starts from, as JSON and back
+groups.py       the groups beside the report and the root that pins them
+canonical.py    RFC 8785 and SHA-256
+run.py          from two books to a result
+verify.py       re-deriving a report without node or network
+"""
+
+from reconcile.report.canonical import canonical_json, digest_of
+from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
+from reconcile.report.document import break_json, proposal_json
+from reconcile.report.groups import group_from_json, group_json, groups_root
+from reconcile.report.run import Result, match_json, reconcile
+from reconcile.report.verify import (
+    NOT_PROVED,
+    Check,
+    report_digest,
+    section_digests,
+    verify_report,
+)
+
+__all__ = [
+    "NOT_PROVED",
+    "Carry",
+    "Check",
+    "Result",
+    "break_json",
+    "canonical_json",
+    "carry_of",
+    "digest_of",
+    "entry_from_json",
+    "entry_json",
+    "group_from_json",
+    "group_json",
+    "groups_root",
+    "match_json",
+    "proposal_json",
+    "reconcile",
+    "report_digest",
+    "section_digests",
+    "verify_report",
+]

@@ -1,0 +1,216 @@
+"""One run from two books to a result: match, classify, prove, digest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconcile.breaks import classify
+from reconcile.matching import match
+from reconcile.matching.keys import bare_break_key
+from reconcile.matching.run_input import Matched, RunInput
+from reconcile.model import (
+    ZERO32,
+    AgreementKind,
+    Break,
+    BreakKind,
+    CarriedItem,
+    Entry,
+    InvalidBatch,
+    MatchGroup,
+    OpenResidual,
+    Proposal,
+    Side,
+    WrittenOff,
+)
+from reconcile.report.canonical import digest_of
+from reconcile.report.document import break_json, proposal_json, report_document
+from reconcile.report.groups import group_json
+from reconcile.report.settlement import clearing_lines, settlement_identities
+from reconcile.report.totals import (
+    CurrencyTotals,
+    Identity,
+    currency_totals,
+    explained_by,
+    flows_of,
+    fresh_entries,
+    identities_of,
+)
+from reconcile.terms import terms_hash
+
+NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run's outcome. `report` is digested; everything else beside it follows from it.
+
+    `carried`: open items by side (servicer, owner) for the next run. `timing_ms`: whole
+    milliseconds by step; the only part that differs between two machines, and never digested.
+    """
+
+    report: dict[str, Any]
+    digest: bytes
+    groups: tuple[MatchGroup, ...]
+    proposals: tuple[Proposal, ...]
+    breaks: tuple[Break, ...]
+    complete: bool
+    balance_proven: bool
+    carried: tuple[tuple[CarriedItem, ...], tuple[CarriedItem, ...]]
+    residuals: tuple[OpenResidual, ...]
+    written_off: tuple[WrittenOff, ...]
+    totals: tuple[CurrencyTotals, ...]
+    identities: tuple[Identity, ...]
+    matched: Matched
+    timing_ms: dict[str, int]
+
+
+def reconcile(
+    run: RunInput,
+    *,
+    previous_agreed_digest: bytes = ZERO32,
+    servicer_head: bytes | None = None,
+    owner_head: bytes | None = None,
+    terms_hashes: Iterable[bytes] | None = None,
+    invalid_batches: Iterable[InvalidBatch] = (),
+) -> Result:
+    """Reconcile two books; the heads are those of the books unless given.
+
+    `terms_hashes`: every terms hash in the run's range, in order; by default that of the run's
+    terms. Raises InputError where a book contradicts itself.
+    """
+    clock = [time.perf_counter_ns()]
+    matched = match(run)
+    clock.append(time.perf_counter_ns())
+    found = classify(run, matched)
+    fresh = (fresh_entries(run, Side.SERVICER), fresh_entries(run, Side.OWNER))
+    explained = explained_by(
+        found,
+        ((item.currency, item.minor) for item in matched.residuals),
+        ((item.currency, item.minor) for item in matched.written_off),
+    )
+    flows = (flows_of(fresh[0].values()), flows_of(fresh[1].values()))
+    totals = currency_totals(run, flows, explained)
+    identities = identities_of(run, totals) + settlement_identities(fresh)
+    breaks = found + _balance_breaks(run, identities)
+    carried = (_carried(matched, found, Side.SERVICER), _carried(matched, found, Side.OWNER))
+    complete = all(line.holds for line in identities)
+    proven = complete and bool(totals) and all(p.proven for row in totals for p in row.positions)
+    clearing = _clearing(run, matched, fresh, found)
+    clock.append(time.perf_counter_ns())
+    hashes = (terms_hash(run.terms),) if terms_hashes is None else tuple(terms_hashes)
+    report = report_document(
+        run,
+        matched,
+        breaks=breaks,
+        carried=carried,
+        totals=totals,
+        identities=identities,
+        clearing=clearing,
+        complete=complete,
+        balance_proven=proven,
+        previous_agreed_digest=previous_agreed_digest,
+        heads=(
+            run.servicer.head if servicer_head is None else servicer_head,
+            run.owner.head if owner_head is None else owner_head,
+        ),
+        terms_hashes=hashes,
+        invalid_batches=invalid_batches,
+    )
+    digest = digest_of(report)
+    clock.append(time.perf_counter_ns())
+    steps = ("match", "prove", "digest")
+    spans = zip(steps, clock, clock[1:], strict=False)
+    return Result(
+        report=report,
+        digest=digest,
+        groups=matched.groups,
+        proposals=matched.proposals,
+        breaks=breaks,
+        complete=complete,
+        balance_proven=proven,
+        carried=carried,
+        residuals=matched.residuals,
+        written_off=matched.written_off,
+        totals=totals,
+        identities=identities,
+        matched=matched,
+        timing_ms={"parse": 0, **{name: (end - start) // NS_PER_MS for name, start, end in spans}},
+    )
+
+
+def _clearing(
+    run: RunInput,
+    matched: Matched,
+    fresh: tuple[Mapping[str, Entry], Mapping[str, Entry]],
+    breaks: tuple[Break, ...],
+) -> list[dict[str, Any]]:
+    if run.kind is not AgreementKind.CLEARING:
+        return []
+    open_refs = (
+        frozenset(ref for item in breaks for ref in item.servicer),
+        frozenset(ref for item in breaks for ref in item.owner),
+    )
+    return clearing_lines(fresh, matched.groups, open_refs)
+
+
+def _carried(matched: Matched, breaks: tuple[Break, ...], side: Side) -> tuple[CarriedItem, ...]:
+    """Return one side's open items in the total order, each with the key of its break."""
+    owner = {ref: item for item in breaks for ref in (item.servicer, item.owner)[side]}
+    items = []
+    for entry in matched.open[side]:
+        found = owner.get(entry.entry_ref)
+        # A VOID entry stands in no break: nothing of it is open, so nothing is carried.
+        if found is not None:
+            marks = tuple(str(mark) for mark in found.marks)
+            items.append(CarriedItem(entry, found.key, marks))
+    return tuple(items)
+
+
+def _balance_breaks(run: RunInput, identities: Iterable[Identity]) -> tuple[Break, ...]:
+    """Return BALANCE and STATEMENT_GAP: one each for every side and currency that fails.
+
+    A proof amount that is not zero is a break of its own only where no side's own identity fails:
+    otherwise it is the same difference again.
+    """
+    failed = [line for line in identities if not line.holds]
+    own = {line.currency for line in failed if line.side is not None and line.name != "gapless"}
+    found: dict[bytes, Break] = {}
+    for line in failed:
+        if line.side is None and line.currency in own:
+            continue
+        kind = BreakKind.STATEMENT_GAP if line.name == "gapless" else BreakKind.BALANCE
+        side = Side.SERVICER if line.side is None else line.side
+        key = bare_break_key(run.agreement, kind, side, line.currency, run.window)
+        # The first line that fails is the one to ask about: the opening before the flow.
+        found.setdefault(
+            key,
+            Break(
+                key=key,
+                kind=kind,
+                servicer=(),
+                owner=(),
+                signed=((line.currency, 0),) if line.currency else (),
+                age_days=0,
+                side=line.side,
+                unexplained_minor=line.found_minor - line.expected_minor,
+            ),
+        )
+    return tuple(found.values())
+
+
+def match_json(result: Result) -> dict[str, Any]:
+    """Return what `kanhe match --json` writes (interfaces.md)."""
+    return {
+        "report": result.report,
+        "report_digest": result.digest.hex(),
+        "complete": result.complete,
+        "balance_proven": result.balance_proven,
+        "totals": result.report["totals"],
+        "groups": [group_json(item) for item in result.groups],
+        "proposals": [proposal_json(item) for item in result.proposals],
+        "breaks": [break_json(item) for item in result.breaks],
+        "timing_ms": result.timing_ms,
+    }

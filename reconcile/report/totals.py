@@ -1,0 +1,281 @@
+"""Totals and identities per side and currency (matching.md, "Identities").
+
+For each side: opening + sum IN - sum OUT = closing. Between the sides, per currency, the proof
+amount = (servicer's closing - owner's closing) - open breaks - open residuals - written off but
+not yet booked. It is zero when the difference of the two closings is explained to the last cent.
+
+An entry counts where it first moves the balance: not again when it is amended, carried or taken
+out of a group.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reconcile.matching.run_input import RunInput
+from reconcile.model import Balance, BalanceBasis, Break, BreakKind, Direction, Entry, Side
+
+# Found by an identity, not by entries: they never enter the proof amount.
+BALANCE_KINDS: Final = frozenset({BreakKind.BALANCE, BreakKind.STATEMENT_GAP})
+
+
+@dataclass(slots=True)
+class Flow:
+    """One side's turnover in one currency, minor units; gross counts reversals as movements."""
+
+    count: int = 0
+    in_minor: int = 0
+    out_minor: int = 0
+    reversed_in_minor: int = 0
+    reversed_out_minor: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Count one balance-moving entry."""
+        self.count += 1
+        if entry.direction is Direction.IN:
+            self.in_minor += entry.amount_minor
+            self.reversed_in_minor += entry.amount_minor * entry.is_reversal
+        else:
+            self.out_minor += entry.amount_minor
+            self.reversed_out_minor += entry.amount_minor * entry.is_reversal
+
+    @property
+    def net_minor(self) -> int:
+        """Return sum IN - sum OUT."""
+        return self.in_minor - self.out_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One side's opening and closing in one currency, signed, each with its basis."""
+
+    opening_minor: int
+    opening_basis: BalanceBasis
+    closing_minor: int
+    closing_basis: BalanceBasis
+
+    @property
+    def proven(self) -> bool:
+        """Say whether both balances come from the source and not from the entries themselves."""
+        return BalanceBasis.DERIVED not in {self.opening_basis, self.closing_basis}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One line of the proof: what was expected, what was found."""
+
+    name: str
+    side: Side | None
+    currency: str
+    expected_minor: int
+    found_minor: int
+    basis: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Say whether the line agrees."""
+        return self.expected_minor == self.found_minor
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as it stands in the report."""
+        return {
+            "name": self.name,
+            "side": None if self.side is None else self.side.word,
+            "currency": self.currency,
+            "expected_minor": str(self.expected_minor),
+            "found_minor": str(self.found_minor),
+            "basis": self.basis,
+            "holds": self.holds,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencyTotals:
+    """Both sides' turnover and balances in one currency, and what explains their difference."""
+
+    currency: str
+    digits: int
+    flows: tuple[Flow, Flow]
+    positions: tuple[Position, Position]
+    breaks_minor: int
+    residual_minor: int
+    written_off_minor: int
+
+    @property
+    def proof_minor(self) -> int:
+        """Return the balance difference that nothing explains."""
+        servicer, owner = self.positions
+        return (
+            servicer.closing_minor
+            - owner.closing_minor
+            - self.breaks_minor
+            - self.residual_minor
+            - self.written_off_minor
+        )
+
+
+def fresh_entries(run: RunInput, side: Side) -> Mapping[str, Entry]:
+    """Return the entries of one side that move the balance for the first time in this run."""
+    book = run.book(side)
+    settled = set(run.settled[side])
+    for agreed in run.agreed_groups:
+        settled.update(agreed.refs[side])
+    settled.update(item.entry.entry_ref for item in book.carried if item.entry.moving)
+    current: dict[str, Entry] = {}
+    for entry in book.entries:
+        known = current.get(entry.entry_ref)
+        if known is None or entry.version > known.version:
+            current[entry.entry_ref] = entry
+    return {ref: entry for ref, entry in current.items() if entry.moving and ref not in settled}
+
+
+def flows_of(entries: Iterable[Entry]) -> dict[str, Flow]:
+    """Return the turnover by currency of entries that move the balance."""
+    flows: dict[str, Flow] = defaultdict(Flow)
+    for entry in entries:
+        flows[entry.currency].add(entry)
+    return dict(flows)
+
+
+@dataclass(slots=True)
+class Explained:
+    """What explains the difference of the closings, by currency, signed minor units."""
+
+    breaks: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    residuals: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    written_off: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def in_transit_minor(run: RunInput, currency: str) -> int:
+    """Return servicer's minus owner's opening as the last report explained it."""
+    minor = sum(item.minor for item in run.residuals if item.currency == currency)
+    minor += sum(item.minor for item in run.written_off if item.currency == currency)
+    for side, sign in ((Side.SERVICER, 1), (Side.OWNER, -1)):
+        minor += sign * sum(
+            item.entry.signed_minor
+            for item in run.book(side).carried
+            if item.entry.moving and item.entry.currency == currency
+        )
+    return minor
+
+
+def positions_of(
+    run: RunInput, currency: str, flows: tuple[Flow, Flow]
+) -> tuple[Position, Position]:
+    """Return both sides' balances; what a source does not state is derived and marked so.
+
+    A missing balance follows from the side's other one and its turnover. A side without any
+    opens where the other side and the items in transit put it, else at zero: that proves nothing.
+    """
+    known = [
+        _stated(run.book(side).opening.get(currency), run.book(side).closing.get(currency), flow)
+        for side, flow in zip(Side, flows, strict=True)
+    ]
+    servicer, owner = known
+    transit = in_transit_minor(run, currency)
+    if owner is None:
+        base = 0 if servicer is None else servicer.opening_minor - transit
+        owner = _derived(base, flows[Side.OWNER])
+    if servicer is None:
+        servicer = _derived(owner.opening_minor + transit, flows[Side.SERVICER])
+    return servicer, owner
+
+
+def _stated(opening: Balance | None, closing: Balance | None, flow: Flow) -> Position | None:
+    if opening is None and closing is None:
+        return None
+    derived = BalanceBasis.DERIVED
+    if opening is None:
+        assert closing is not None
+        start = closing.signed_minor - flow.net_minor
+        return Position(start, derived, closing.signed_minor, closing.basis)
+    if closing is None:
+        end = opening.signed_minor + flow.net_minor
+        return Position(opening.signed_minor, opening.basis, end, derived)
+    return Position(opening.signed_minor, opening.basis, closing.signed_minor, closing.basis)
+
+
+def _derived(opening_minor: int, flow: Flow) -> Position:
+    derived = BalanceBasis.DERIVED
+    return Position(opening_minor, derived, opening_minor + flow.net_minor, derived)
+
+
+def currency_totals(
+    run: RunInput, flows: tuple[Mapping[str, Flow], Mapping[str, Flow]], explained: Explained
+) -> tuple[CurrencyTotals, ...]:
+    """Return the totals of every currency that occurs, by its code."""
+    names = {name for side in Side for name in flows[side]}
+    for side in Side:
+        book = run.book(side)
+        names |= {*book.opening, *book.closing, *(item.entry.currency for item in book.carried)}
+    names |= {*explained.breaks, *explained.residuals, *explained.written_off}
+    totals = []
+    for currency in sorted(names):
+        pair = (
+            flows[Side.SERVICER].get(currency, Flow()),
+            flows[Side.OWNER].get(currency, Flow()),
+        )
+        totals.append(
+            CurrencyTotals(
+                currency=currency,
+                digits=run.terms.currencies.get(currency, 0),
+                flows=pair,
+                positions=positions_of(run, currency, pair),
+                breaks_minor=explained.breaks.get(currency, 0),
+                residual_minor=explained.residuals.get(currency, 0),
+                written_off_minor=explained.written_off.get(currency, 0),
+            )
+        )
+    return tuple(totals)
+
+
+def identities_of(run: RunInput, totals: Iterable[CurrencyTotals]) -> tuple[Identity, ...]:
+    """Return every identity of the run, line by line: by currency, then the sides' own streams."""
+    lines: list[Identity] = []
+    for row in totals:
+        for side in Side:
+            place, flow = row.positions[side], row.flows[side]
+            before = run.book(side).previous_closing.get(row.currency)
+            if before is not None:
+                lines.append(
+                    Identity(
+                        "opening",
+                        side,
+                        row.currency,
+                        before.signed_minor,
+                        place.opening_minor,
+                        str(place.opening_basis),
+                    )
+                )
+            lines.append(
+                Identity(
+                    "flow",
+                    side,
+                    row.currency,
+                    place.opening_minor + flow.net_minor,
+                    place.closing_minor,
+                    str(BalanceBasis.DERIVED if not place.proven else place.closing_basis),
+                )
+            )
+        lines.append(Identity("proof", None, row.currency, 0, row.proof_minor))
+    lines += [Identity("gapless", side, "", 0, len(run.book(side).gaps)) for side in Side]
+    return tuple(lines)
+
+
+def explained_by(
+    breaks: Iterable[Break], residuals: Iterable[tuple[str, int]], off: Iterable[tuple[str, int]]
+) -> Explained:
+    """Sum what explains the closing difference; residuals and write-offs as (currency, minor)."""
+    found = Explained()
+    for item in breaks:
+        if item.kind not in BALANCE_KINDS:
+            for currency, minor in item.signed:
+                found.breaks[currency] += minor
+    for currency, minor in residuals:
+        found.residuals[currency] += minor
+    for currency, minor in off:
+        found.written_off[currency] += minor
+    return found
