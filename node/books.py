@@ -1,0 +1,163 @@
+"""From a statement file to one side's book: choose the account, chain its statements.
+
+Pure: used by `kanhe match` without a database and by posting before anything is queued.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reconcile.model import (
+    Balance,
+    Entry,
+    InputError,
+    SideBook,
+    Statement,
+    StatementFile,
+    Where,
+    day_iso,
+)
+
+MAX_ACCOUNTS_NAMED: Final = 8
+MIRROR_FACTOR: Final = 4
+MIRROR_MIN_PAIRS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One account's statements in one: entries in file order with their source lines."""
+
+    account: str
+    entries: tuple[Entry, ...]
+    lines: tuple[int, ...]
+    opening: Mapping[str, Balance]
+    closing: Mapping[str, Balance]
+    gaps: tuple[str, ...]
+    provable: bool
+
+    def side_book(self) -> SideBook:
+        """Return the book as a run's input, with no stream behind it."""
+        return SideBook(
+            entries=self.entries,
+            opening=self.opening,
+            closing=self.closing,
+            gaps=self.gaps,
+        )
+
+
+def book_of(file: StatementFile, name: str, *, account: str | None = None) -> Book:
+    """Join the statements of one account; several accounts in a file need `account`.
+
+    Raises `InputError` ACCOUNT_UNKNOWN, ACCOUNT_AMBIGUOUS or STATEMENT_EMPTY.
+    """
+    chosen = _of_account(file, name, account)
+    opening, closing, gaps = chain_balances(chosen)
+    return Book(
+        account=chosen[0].account,
+        entries=tuple(entry for item in chosen for entry in item.entries),
+        lines=tuple(line for item in chosen for line in item.lines),
+        opening=opening,
+        closing=closing,
+        gaps=gaps,
+        provable=all(item.provable for item in chosen),
+    )
+
+
+def _of_account(file: StatementFile, name: str, account: str | None) -> tuple[Statement, ...]:
+    if not file.statements:
+        raise InputError("STATEMENT_EMPTY", "the file holds no statement", where=Where(file=name))
+    accounts = sorted({item.account for item in file.statements})
+    listed = ", ".join(accounts[:MAX_ACCOUNTS_NAMED])
+    if account is not None:
+        found = tuple(item for item in file.statements if item.account == account)
+        if not found:
+            raise InputError(
+                "ACCOUNT_UNKNOWN",
+                f"the file has no statement of account {account!r}",
+                where=Where(file=name, field="account"),
+                help=f"it has: {listed}",
+            )
+        return found
+    if len(accounts) > 1:
+        raise InputError(
+            "ACCOUNT_AMBIGUOUS",
+            f"the file has statements of {len(accounts)} accounts, one is reconciled at a time",
+            where=Where(file=name, field="account"),
+            help=f"name one of: {listed}",
+        )
+    return file.statements
+
+
+def chain_balances(
+    statements: Sequence[Statement],
+) -> tuple[dict[str, Balance], dict[str, Balance], tuple[str, ...]]:
+    """Return per currency the first opening, the last closing, and every gap between, in words."""
+    opening: dict[str, Balance] = {}
+    closing: dict[str, Balance] = {}
+    gaps: list[str] = []
+    for item in sorted(statements, key=_statement_order):
+        before = closing.get(item.currency)
+        after = item.opening_balance
+        if before is not None and after is not None and before.signed_minor != after.signed_minor:
+            gaps.append(
+                f"{item.currency}: closing {before.signed_minor} on {day_iso(before.date)}, next "
+                f"opening {after.signed_minor} on {day_iso(after.date)} ({item.statement_ref})"
+            )
+        if after is not None:
+            opening.setdefault(item.currency, after)
+        if item.closing_balance is not None:
+            closing[item.currency] = item.closing_balance
+    return opening, closing, tuple(gaps)
+
+
+def _statement_order(item: Statement) -> tuple[int, int, str]:
+    dated = item.opening_balance or item.closing_balance
+    first = min((entry.booking_date for entry in item.entries), default=0)
+    day = dated.date if dated is not None else first
+    closed = item.closing_balance.date if item.closing_balance is not None else day
+    return (day, closed, item.statement_ref)
+
+
+def refuse_repeated(entries: Iterable[Entry], lines: Sequence[int], name: str) -> None:
+    """Refuse two different contents under one ref and version (`InputError` ENTRY_CONFLICT)."""
+    seen: dict[tuple[str, int], Entry] = {}
+    for index, entry in enumerate(entries):
+        first = seen.setdefault((entry.entry_ref, entry.version), entry)
+        if first != entry:
+            raise InputError(
+                "ENTRY_CONFLICT",
+                f"entry {entry.entry_ref!r} version {entry.version} stands twice with other content",
+                where=Where(file=name, line=lines[index] if index < len(lines) else None),
+                help="give the second one a ref of its own, or the next version",
+            )
+
+
+def refuse_mirrored(servicer: Book, owner: Book, *, option: str) -> None:
+    """Stop when far more rows pair with the opposite direction than with the same.
+
+    Rows pair here by day, currency and amount alone; `option` is what mends it. Raises
+    `InputError` DIRECTION_MIRRORED.
+    """
+    ours, theirs = _flows(servicer.entries), _flows(owner.entries)
+    same = sum((ours & theirs).values())
+    mirrored = Counter({(d, c, -a): n for (d, c, a), n in theirs.items()})
+    opposite = sum((ours & mirrored).values())
+    if opposite >= max(MIRROR_MIN_PAIRS, MIRROR_FACTOR * max(same, 1)):
+        raise InputError(
+            "DIRECTION_MIRRORED",
+            f"{opposite} rows pair with the opposite direction and {same} with the same: "
+            "one book is read from the wrong side",
+            where=Where(field="direction"),
+            help=f"read it with {option}",
+        )
+
+
+def _flows(entries: Iterable[Entry]) -> Counter[tuple[int, str, int]]:
+    return Counter(
+        (entry.booking_date, entry.currency, entry.signed_minor)
+        for entry in entries
+        if entry.moving and entry.amount_minor
+    )

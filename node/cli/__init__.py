@@ -1,0 +1,104 @@
+"""The `kanhe` command line: `main` runs one command and returns its exit code.
+
+Commands import what they need when they run, so that `kanhe --help` answers at once and
+`kanhe match` needs neither database nor chain.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from reconcile.model import KanheError, OutsideError, UsageError
+
+STOPPED_BY_SIGNAL: Final = 130
+JSON_FLAG: Final = "--json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command: 0 done, 1 the answer is no, 2 wrong usage or input, 3 outside world."""
+    from node.cli.output import report_error
+
+    words = normalise(list(sys.argv[1:] if argv is None else argv))
+    json_to = json_target(words)
+    try:
+        return _run(words)
+    except KanheError as error:
+        return report_error(error, json_to)
+    except OSError as error:
+        return report_error(_translate_os_error(error), json_to)
+    except KeyboardInterrupt:
+        return STOPPED_BY_SIGNAL
+
+
+def normalise(words: list[str]) -> list[str]:
+    """Read a bare `--json` as `--json -`: it may stand last or before another option."""
+    given: list[str] = []
+    for index, word in enumerate(words):
+        given.append(word)
+        following = words[index + 1] if index + 1 < len(words) else None
+        if word == JSON_FLAG and (following is None or _is_option(following)):
+            given.append("-")
+    return given
+
+
+def json_target(words: Sequence[str]) -> str | None:
+    """Return where `--json` points, known before the words are parsed, so errors go there too."""
+    for index, word in enumerate(words):
+        if word == "--":
+            return None
+        if word == JSON_FLAG and index + 1 < len(words):
+            return words[index + 1]
+        if word.startswith(JSON_FLAG + "="):
+            return word.removeprefix(JSON_FLAG + "=")
+    return None
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _run(words: list[str]) -> int:
+    import typer
+
+    from node.cli.app import app
+
+    try:
+        answer = typer.main.get_command(app).main(
+            args=words, prog_name="kanhe", standalone_mode=False
+        )
+    except typer.Abort:
+        raise UsageError("ABORTED", "stopped before anything was done") from None
+    except typer.TyperException as error:
+        raise _translate_usage(error) from None
+    return answer if isinstance(answer, int) else 0
+
+
+def _translate_usage(error: Exception) -> UsageError:
+    """Turn the parser's complaint into ours, so that `--json` callers get one shape."""
+    words = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "kanhe"
+    return UsageError("USAGE", words, help=f"see `{command} --help`")
+
+
+def _translate_os_error(error: OSError) -> KanheError:
+    """Name the disk's and the sockets' refusals; everything else keeps the system's words."""
+    name = str(error.filename) if error.filename is not None else "the file"
+    if error.errno == errno.ENOSPC:
+        return OutsideError(
+            "DISK_FULL", "no space is left on the device", help="free space, then run it again"
+        )
+    if error.errno == errno.EADDRINUSE:
+        return OutsideError(
+            "PORT_IN_USE", "the address is in use", help="name another one with --port"
+        )
+    if isinstance(error, FileNotFoundError):
+        return UsageError("FILE_NOT_FOUND", f"{name} does not exist", help="check the path")
+    if isinstance(error, IsADirectoryError):
+        return UsageError("FILE_IS_DIRECTORY", f"{name} is a directory", help="name a file")
+    if isinstance(error, PermissionError):
+        return OutsideError("PERMISSION", f"{name} may not be read or written")
+    return OutsideError("SYSTEM", str(error))

@@ -1,0 +1,262 @@
+"""Commands that need no node: `statement`, `match`, `scenario`, `verify`.
+
+They import neither chain nor database; a test keeps it so.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, progress, say, table
+
+if TYPE_CHECKING:
+    from node.books import Book
+    from reconcile.matching.run_input import RunInput
+    from reconcile.model import StatementFile
+    from reconcile.report import Result
+    from reconcile.terms import Terms
+
+SHOWN_ROWS: Final = 40
+
+Profile = Annotated[str | None, typer.Option(help="How to read the file's columns.")]
+Perspective = Annotated[
+    str | None,
+    typer.Option(help="What debit means: 'ledger' (your books) or 'statement' (the bank's)."),
+]
+Currency = Annotated[str | None, typer.Option(help="ISO 4217 code for a file without one.")]
+Lenient = Annotated[
+    bool, typer.Option("--lenient", help="Read a contradictory file; it is then not provable.")
+]
+AcceptMap = Annotated[
+    bool, typer.Option("--accept-map", help="Accept the proposed map of an unknown file's columns.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands into the tree."""
+    app.command("statement")(statement)
+    app.command("match")(match)
+    app.command("scenario")(scenario)
+    app.command("verify")(verify)
+
+
+# ----------------------------------------------------------------------- statement
+def statement(
+    file: Annotated[Path, typer.Argument(help="A bank, wallet or ledger file.")],
+    profile: Profile = None,
+    perspective: Perspective = None,
+    currency: Currency = None,
+    lenient: Lenient = False,
+    accept_map: AcceptMap = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Read a statement file: its entries, balances and contradictions."""
+    from reconcile.statements import statement_json
+
+    with progress(f"reading {file.name}") as advance:
+        read = _read(file, profile, perspective, currency, lenient, accept_map)
+        advance(sum(len(item.entries) for item in read.statements))
+    emit(statement_json(read), json_to, lambda: _show_statement(read))
+    return EXIT_DONE
+
+
+def _read(
+    file: Path,
+    profile: str | None,
+    perspective: str | None,
+    currency: str | None,
+    lenient: bool,
+    accept_map: bool,
+) -> StatementFile:
+    from reconcile.statements import read_statement
+
+    return read_statement(
+        file,
+        profile=profile,
+        perspective=_perspective(perspective),
+        currency=currency,
+        lenient=lenient,
+        accept_map=accept_map,
+    )
+
+
+def _perspective(word: str | None) -> str | None:
+    from reconcile.model import UsageError
+
+    if word not in {None, "ledger", "statement"}:
+        raise UsageError(
+            "PERSPECTIVE_UNKNOWN",
+            f"{word!r} is no perspective",
+            help="say 'ledger' (debit is money in) or 'statement' (credit is money in)",
+        )
+    return word
+
+
+def _show_statement(read: StatementFile) -> None:
+    from node.cli.words import money
+    from reconcile.model import day_iso
+
+    say(f"{read.format}{f' ({read.profile})' if read.profile else ''}  sha256 {read.file_sha256}")
+    for item in read.statements:
+        rows = [
+            (
+                day_iso(entry.booking_date),
+                money(entry.signed_minor, item.digits),
+                entry.status.name,
+                entry.entry_ref[:24],
+                entry.counterparty_name or "",
+                line,
+            )
+            for entry, line in zip(item.entries[:SHOWN_ROWS], item.lines, strict=False)
+        ]
+        table(
+            f"{item.account or 'account'}  {item.statement_ref}  {item.currency}",
+            ("booked", ">amount", "status", "entry_ref", "counterparty", ">line"),
+            rows,
+        )
+        hidden = len(item.entries) - len(rows)
+        if hidden > 0:
+            say(f"… and {hidden:,} more entries")
+        for word, balance in (("opening", item.opening_balance), ("closing", item.closing_balance)):
+            if balance is not None:
+                amount = money(balance.signed_minor, item.digits)
+                say(f"{word} {amount} {item.currency} {day_iso(balance.date)} ({balance.basis})")
+        for contradiction in item.contradictions:
+            at = f"line {contradiction.line}: " if contradiction.line else ""
+            note(f"not provable: {at}{contradiction.message} [{contradiction.code}]")
+
+
+# --------------------------------------------------------------------------- match
+def match(
+    servicer: Annotated[Path, typer.Option(help="The account servicer's file.")],
+    owner: Annotated[Path, typer.Option(help="The account owner's file.")],
+    terms: Annotated[Path | None, typer.Option(help="The rule set; defaults otherwise.")] = None,
+    servicer_profile: Profile = None,
+    owner_profile: Profile = None,
+    servicer_perspective: Perspective = None,
+    owner_perspective: Perspective = None,
+    servicer_account: Annotated[
+        str | None, typer.Option(help="Which account of the servicer's file.")
+    ] = None,
+    owner_account: Annotated[
+        str | None, typer.Option(help="Which account of the owner's file.")
+    ] = None,
+    currency: Currency = None,
+    lenient: Lenient = False,
+    accept_map: AcceptMap = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Reconcile two files: groups, breaks, identities and a digest, without any network."""
+    from node.books import book_of, refuse_mirrored, refuse_repeated
+    from reconcile.report import match_json, reconcile
+
+    started = time.perf_counter()
+    with progress("reading") as advance:
+        books: list[Book] = []
+        for path, profile, perspective, account in (
+            (servicer, servicer_profile, servicer_perspective, servicer_account),
+            (owner, owner_profile, owner_perspective, owner_account),
+        ):
+            read = _read(path, profile, perspective, currency, lenient, accept_map)
+            book = book_of(read, str(path), account=account)
+            refuse_repeated(book.entries, book.lines, str(path))
+            books.append(book)
+            advance(len(book.entries))
+    parse_ms = round((time.perf_counter() - started) * 1000)
+    refuse_mirrored(
+        books[0], books[1], option=_mirror_option(servicer_perspective, owner_perspective)
+    )
+    with progress("matching"):
+        result = reconcile(_run_input(books[0], books[1], _terms(terms, books)))
+    timing = {**result.timing_ms, "parse": parse_ms}
+    answer = match_json(replace(result, timing_ms=timing))
+    emit(answer, json_to, lambda: _show_match(result))
+    return EXIT_DONE
+
+
+def _mirror_option(servicer_perspective: str | None, owner_perspective: str | None) -> str:
+    """Name the option that would turn one book round: the one already in use, else the owner's."""
+    if servicer_perspective is not None and owner_perspective is None:
+        side, given = "servicer", servicer_perspective
+    else:
+        side, given = "owner", owner_perspective
+    return f"--{side}-perspective {'statement' if given == 'ledger' else 'ledger'}"
+
+
+def _terms(path: Path | None, books: list[Book]) -> Terms:
+    from reconcile.terms import default_terms, parse_terms
+
+    if path is not None:
+        return parse_terms(path.read_bytes())
+    currencies = {entry.currency for book in books for entry in book.entries}
+    currencies |= {code for book in books for code in (*book.opening, *book.closing)}
+    return default_terms(sorted(currencies))
+
+
+def _run_input(servicer: Book, owner: Book, terms: Terms) -> RunInput:
+    from reconcile.matching.run_input import RunInput
+    from reconcile.model import ZERO32, AgreementKind, window_of
+
+    days = [entry.booking_date for book in (servicer, owner) for entry in book.entries]
+    days += [item.date for book in (servicer, owner) for item in book.closing.values()]
+    entries = [entry.booking_date for book in (servicer, owner) for entry in book.entries]
+    return RunInput(
+        agreement=ZERO32,
+        kind=AgreementKind.BANK_ENTERPRISE,
+        window=window_of(max(entries or days, default=0)),
+        previous_window=None,
+        terms=terms,
+        servicer=servicer.side_book(),
+        owner=owner.side_book(),
+    )
+
+
+def _show_match(result: Result) -> None:
+    from node.cli.words import show_result
+
+    show_result(result)
+
+
+# ------------------------------------------------------------------------ scenario
+def scenario(
+    out: Annotated[Path, typer.Option(help="The folder to write into; it is made.")],
+    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 1,
+    entries: Annotated[int, typer.Option(min=1, help="About how many entries a side.")] = 100,
+    json_to: JsonTo = None,
+) -> int:
+    """Write two books of one business day with labelled breaks, their terms and labels."""
+    from devnet.scenario import make_scenario, write_scenario
+
+    made = make_scenario(seed, entries)
+    write_scenario(made, out)
+    written = sorted(str(path) for path in out.iterdir() if path.is_file())
+    answer: dict[str, Any] = {"seed": seed, "entries": entries, "out": str(out), "files": written}
+    emit(answer, json_to, lambda: say("\n".join(written)))
+    return EXIT_DONE
+
+
+# -------------------------------------------------------------------------- verify
+def verify(
+    file: Annotated[Path, typer.Argument(help="A report, report bundle or record proof.")],
+    json_to: JsonTo = None,
+) -> int:
+    """Check a report bundle or a record proof without node or network."""
+    from node.services.proofs.verify import verify_file
+
+    found = verify_file(file)
+    emit(found.to_json(), json_to, lambda: _show_verification(found.to_json()))
+    return EXIT_DONE if found.ok else EXIT_NO
+
+
+def _show_verification(found: dict[str, Any]) -> None:
+    for check in found["checks"]:
+        say(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['says']}")
+    for word, key in (("proved", "proved"), ("not proved here", "not_proved")):
+        for line in found[key]:
+            say(f"{word}: {line}")
+    say("everything checked holds" if found["ok"] else "at least one check fails")

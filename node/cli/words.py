@@ -1,0 +1,84 @@
+"""Amounts and results in words for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from node.cli.output import say, table
+
+if TYPE_CHECKING:
+    from reconcile.report import Result
+
+SHOWN_BREAKS: Final = 50
+SHORT_HEX: Final = 12
+REF_WIDTH: Final = 28
+DEFAULT_DIGITS: Final = 2
+
+
+def money(minor: int, digits: int) -> str:
+    """Return an amount in major units, grouped, e.g. -1,234.50."""
+    sign = "-" if minor < 0 else ""
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{sign}{whole:,}" + (f".{part:0{digits}d}" if digits else "")
+
+
+def digits_of(currency: str, known: dict[str, int] | None = None) -> int:
+    """Return a currency's minor digits: what the terms say, else ISO 4217, else two."""
+    if known and currency in known:
+        return known[currency]
+    from iso4217 import Currency
+
+    try:
+        exponent = Currency(currency.lower()).exponent
+    except ValueError:
+        return DEFAULT_DIGITS
+    return DEFAULT_DIGITS if exponent is None else int(exponent)
+
+
+def short(value: bytes) -> str:
+    """Return the first characters of a digest or key."""
+    return value.hex()[:SHORT_HEX]
+
+
+def refs(items: tuple[str, ...]) -> str:
+    """Return refs for a cell: the first, and how many more."""
+    if not items:
+        return "–"
+    more = f" +{len(items) - 1}" if len(items) > 1 else ""
+    return items[0][:REF_WIDTH] + more
+
+
+def signed_words(signed: tuple[tuple[str, int], ...]) -> str:
+    """Return signed amounts per currency in words."""
+    return ", ".join(f"{money(minor, digits_of(code))} {code}" for code, minor in signed)
+
+
+def show_result(result: Result) -> None:
+    """Print a run: what matched, the breaks, and whether the balance is proven."""
+    kinds = Counter(item.kind.value for item in result.breaks)
+    say(
+        f"{len(result.groups):,} groups, {len(result.breaks):,} breaks, "
+        f"{len(result.proposals):,} proposals"
+    )
+    if result.breaks:
+        rows = [
+            (
+                short(item.key),
+                item.kind.value,
+                refs(item.servicer),
+                refs(item.owner),
+                signed_words(item.signed),
+                item.age_days,
+                " ".join(mark.value for mark in item.marks),
+            )
+            for item in result.breaks[:SHOWN_BREAKS]
+        ]
+        columns = ("key", "kind", "servicer", "owner", ">difference", ">age", "marks")
+        table("Breaks", columns, rows)
+        if len(result.breaks) > SHOWN_BREAKS:
+            say(f"… and {len(result.breaks) - SHOWN_BREAKS:,} more")
+        say("by kind: " + ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
+    proven = "balance proven" if result.balance_proven else "flow reconciled, balance not proven"
+    say(f"{'complete' if result.complete else 'NOT complete'}; {proven}")
+    say(f"digest {result.digest.hex()}")

@@ -1,0 +1,99 @@
+"""Who this node is and where it stands: its signers, its key ring, its chain and contracts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.crypto.eip712 import Domain
+from node.crypto.signer import Signer
+from node.keyring import KeyRing
+from node.tables import Cursor, MemberKey
+from reconcile.commitment.heads import Stream
+from reconcile.model import ProtocolError, Side
+
+Clock = Callable[[], int]
+
+
+def system_clock() -> int:
+    """Return milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The chain and its two contracts; addresses are 20 bytes."""
+
+    chain_id: int
+    registry: bytes
+    ledger: bytes
+
+    @property
+    def registry_domain(self) -> Domain:
+        """Return the EIP-712 domain of `Registry`."""
+        return Domain(self.chain_id, self.registry)
+
+    @property
+    def ledger_domain(self) -> Domain:
+        """Return the EIP-712 domain of `Ledger`."""
+        return Domain(self.chain_id, self.ledger)
+
+    def stream(self, agreement: bytes, side: Side) -> Stream:
+        """Return one side's stream on this ledger."""
+        return Stream(self.chain_id, self.ledger, agreement, side)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKeys:
+    """One key a role, and the ring of epoch and sealing keys."""
+
+    admin: Signer
+    poster: Signer
+    approver: Signer
+    ring: KeyRing = field(repr=False)
+
+    def of_role(self, role: str) -> Signer:
+        """Return the signer of ADMIN, POSTER or APPROVER."""
+        return {"ADMIN": self.admin, "POSTER": self.poster, "APPROVER": self.approver}[role]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every service is given: keys, place, clock."""
+
+    keys: NodeKeys
+    place: Place
+    clock: Clock = system_clock
+
+    def member(self, session: Session) -> int | None:
+        """Return this node's member number, None until the chain says so."""
+        row = session.execute(
+            select(MemberKey.member).where(MemberKey.address == address_bytes(self.keys.admin))
+        ).scalar_one_or_none()
+        return row
+
+    def require_member(self, session: Session) -> int:
+        """Return this node's member number; `ProtocolError` NOT_A_MEMBER before admission."""
+        member = self.member(session)
+        if member is None:
+            raise ProtocolError(
+                "NOT_A_MEMBER",
+                f"the admin key {self.keys.admin.address} is no member's on this chain",
+                help="be admitted by a motion or sponsored first; then let the node catch up",
+            )
+        return member
+
+
+def address_bytes(signer: Signer) -> bytes:
+    """Return a signer's address as 20 bytes."""
+    return bytes.fromhex(signer.address[2:])
+
+
+def chain_time_s(session: Session) -> int:
+    """Return the newest block's time as last seen, 0 before the first."""
+    row = session.get(Cursor, 1)
+    return 0 if row is None else row.head_time_s

@@ -1,0 +1,153 @@
+"""The epoch and sealing keys of this node: rows sealed by the key store's vault.
+
+A stolen database opens nothing. A row's identity is its label, so two rows cannot be exchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.crypto.files import make_private_directory, write_private
+from node.crypto.keys import SealingKey
+from node.crypto.vault import Vault
+from node.tables import Backup, LocalKey
+from reconcile.model import ZERO32, ProtocolError
+
+EPOCH: Final = "EPOCH"
+SEALING: Final = "SEALING"
+# A sealing key belongs to no side; the column takes part in a unique constraint.
+NO_SIDE: Final = 2
+GENERAL: Final = ZERO32
+
+
+class KeyRing:
+    """Keeps and opens this node's own secrets."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def keep(
+        self,
+        session: Session,
+        *,
+        purpose: str,
+        agreement: bytes,
+        side: int,
+        generation: int,
+        public: bytes,
+        secret: bytes,
+        now_ms: int,
+    ) -> LocalKey:
+        """Store one secret; a row that stands already with the same public part is returned.
+
+        Raises `ProtocolError` KEY_EXISTS when another one stands there.
+        """
+        found = self.find(session, purpose, agreement, side, generation)
+        if found is not None:
+            if found.public != public:
+                raise ProtocolError(
+                    "KEY_EXISTS",
+                    f"another {purpose.lower()} key stands under generation {generation}",
+                    help="keys are never overwritten; take the next generation",
+                )
+            return found
+        row = LocalKey(
+            purpose=purpose,
+            agreement=agreement,
+            side=side,
+            generation=generation,
+            public=public,
+            secret=self._vault.seal(secret, _label(purpose, agreement, side, generation)),
+            created_at_ms=now_ms,
+        )
+        session.add(row)
+        session.flush()
+        return row
+
+    def find(
+        self, session: Session, purpose: str, agreement: bytes, side: int, generation: int
+    ) -> LocalKey | None:
+        """Return the row of a secret, or None."""
+        return session.execute(
+            select(LocalKey).where(
+                LocalKey.purpose == purpose,
+                LocalKey.agreement == agreement,
+                LocalKey.side == side,
+                LocalKey.generation == generation,
+            )
+        ).scalar_one_or_none()
+
+    def open(self, row: LocalKey) -> bytes:
+        """Return a row's secret; `ProtocolError` KEY_DESTROYED or VAULT_NOT_OPENED."""
+        if row.destroyed_at_ms is not None or not row.secret:
+            raise ProtocolError(
+                "KEY_DESTROYED",
+                "the key was destroyed at the end of its retention",
+                help="what it sealed stays sealed for ever",
+            )
+        label = _label(row.purpose, row.agreement, row.side, row.generation)
+        return self._vault.open(row.secret, label)
+
+    def epoch_key(self, session: Session, agreement: bytes, side: int, epoch: int) -> bytes | None:
+        """Return an epoch key this node holds, or None."""
+        row = self.find(session, EPOCH, agreement, side, epoch)
+        return None if row is None else self.open(row)
+
+    def sealing_keys(self, session: Session, agreement: bytes) -> dict[int, SealingKey]:
+        """Return the private sealing keys of an agreement (zeros: the general one) by generation."""
+        rows = session.execute(
+            select(LocalKey).where(
+                LocalKey.purpose == SEALING,
+                LocalKey.agreement == agreement,
+                LocalKey.destroyed_at_ms.is_(None),
+            )
+        ).scalars()
+        return {row.generation: SealingKey(self.open(row)) for row in rows}
+
+    def back_up(self, session: Session, folder: Path, *, now_ms: int) -> int:
+        """Write every key no backup holds yet to a file of its own, then record it.
+
+        The secrets stay under the vault's key; the file is on the disk before the record is.
+        Returns how many keys it holds. Raises `OutsideError` DISK_WRITE.
+        """
+        rows = session.execute(
+            select(LocalKey).where(LocalKey.backed_up_at_ms.is_(None)).order_by(LocalKey.id)
+        ).scalars()
+        new = list(rows)
+        if not new:
+            return 0
+        body = [
+            {
+                "purpose": row.purpose,
+                "agreement": row.agreement.hex(),
+                "side": row.side,
+                "generation": row.generation,
+                "public": row.public.hex(),
+                "sealed": row.secret.hex(),
+            }
+            for row in new
+        ]
+        data = json.dumps({"format": "kanhe/keys/1", "keys": body}).encode()
+        digest = hashlib.sha256(data).digest()
+        make_private_directory(folder)
+        path = folder / f"keys-{new[0].id:06d}-{new[-1].id:06d}-{digest.hex()[:8]}.json"
+        write_private(path, data)
+        for row in new:
+            row.backed_up_at_ms = now_ms
+        session.add(
+            Backup(
+                path=str(path), sha256=digest, key_ids=[row.id for row in new], made_at_ms=now_ms
+            )
+        )
+        session.flush()
+        return len(new)
+
+
+def _label(purpose: str, agreement: bytes, side: int, generation: int) -> bytes:
+    return b"\0".join((purpose.encode(), agreement, bytes([side]), generation.to_bytes(8, "big")))

@@ -1,0 +1,21 @@
+"""From a file to the ledger: import, queue, seal, post, close."""
+
+from node.services.posting.service import PostingService
+from node.services.posting.views import (
+    EntryView,
+    ImportOptions,
+    ImportResult,
+    ImportView,
+    QueueDepth,
+    Rejected,
+)
+
+__all__ = [
+    "EntryView",
+    "ImportOptions",
+    "ImportResult",
+    "ImportView",
+    "PostingService",
+    "QueueDepth",
+    "Rejected",
+]

@@ -1,0 +1,279 @@
+"""The queue of records that wait to be posted, and what already stands.
+
+`(agreement, side, entry_ref, version)` is unique among valid batches and the queue: an entry that
+stands with equal content queues nothing, one with other content is refused (ledger.md,
+"Identity").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from node.agreements import last_closing
+from node.services.posting.closing import wished
+from node.tables import Intent, PostedEntry, QueuedRecord
+from reconcile.commitment.records import decode_record, encode_record
+from reconcile.commitment.validity import TRANSITIONS
+from reconcile.model import (
+    Decision,
+    Entry,
+    EntryStatus,
+    InputError,
+    SectionDigest,
+    Side,
+    Where,
+    window_day,
+    window_of,
+)
+from reconcile.terms import Terms
+
+QUEUED: Final = "QUEUED"
+SEALED: Final = "SEALED"
+POSTED: Final = "POSTED"
+ENTRY: Final = "ENTRY"
+DECISION: Final = "DECISION"
+SECTION_DIGEST: Final = "SECTION_DIGEST"
+REFS_AT_ONCE: Final = 400
+FROZEN_FIELDS: Final = ("amount_minor", "direction", "currency")
+_OPEN_STATUSES: Final = frozenset({EntryStatus.PENDING, EntryStatus.TIMED_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One queued or standing version of an entry: its bytes and window."""
+
+    record: bytes
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """An entry to queue: its bytes, its window, its index in what was given."""
+
+    entry: Entry
+    record: bytes
+    window: int
+    index: int
+
+
+def standing(
+    session: Session, agreement: bytes, side: Side, refs: Iterable[str]
+) -> dict[str, dict[int, Place]]:
+    """Return every version that stands or waits, by ref."""
+    found: dict[str, dict[int, Place]] = {}
+    for some in _chunks(sorted(set(refs))):
+        posted = session.execute(
+            select(
+                PostedEntry.entry_ref, PostedEntry.version, PostedEntry.record, PostedEntry.window
+            ).where(
+                PostedEntry.agreement == agreement,
+                PostedEntry.side == side,
+                PostedEntry.entry_ref.in_(some),
+            )
+        )
+        waiting = session.execute(
+            select(
+                QueuedRecord.entry_ref,
+                QueuedRecord.version,
+                QueuedRecord.record,
+                QueuedRecord.window,
+            ).where(
+                QueuedRecord.agreement == agreement,
+                QueuedRecord.side == side,
+                QueuedRecord.entry_ref.in_(some),
+            )
+        )
+        for rows in (posted, waiting):
+            for ref, version, record, window in rows:
+                found.setdefault(ref, {}).setdefault(version, Place(record, window))
+    return found
+
+
+def _chunks(refs: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(refs), REFS_AT_ONCE):
+        yield refs[start : start + REFS_AT_ONCE]
+
+
+def sort_out(
+    entries: Sequence[Entry],
+    stands: Mapping[str, Mapping[int, Place]],
+    windows: Sequence[int],
+    *,
+    file: str | None,
+    lines: Sequence[int] = (),
+) -> tuple[list[Fresh], int]:
+    """Return what is new and how many already stand; refuse conflicts before anything is kept.
+
+    Raises `InputError` ENTRY_CONFLICT, ENTRY_VERSION_GAP or ENTRY_AMENDMENT.
+    """
+    fresh: list[Fresh] = []
+    already = 0
+    seen: dict[str, dict[int, Place]] = {}
+    for index, entry in enumerate(entries):
+        where = Where(file, lines[index] if index < len(lines) else None, "entry_ref")
+        record = encode_record(entry)
+        versions = seen.get(entry.entry_ref)
+        if versions is None:
+            versions = seen[entry.entry_ref] = dict(stands.get(entry.entry_ref, {}))
+        known = versions.get(entry.version)
+        if known is not None:
+            if known.record != record:
+                raise _conflict(entry, where, max(versions))
+            already += 1
+            continue
+        window = windows[index]
+        if entry.version or versions:
+            window = _amendment_window(entry, versions, window, where)
+        versions[entry.version] = Place(record, window)
+        fresh.append(Fresh(entry, record, window, index))
+    return fresh, already
+
+
+def _conflict(entry: Entry, where: Where, highest: int) -> InputError:
+    return InputError(
+        "ENTRY_CONFLICT",
+        f"entry {entry.entry_ref!r} version {entry.version} already stands with other content",
+        where=where,
+        help=f"send the change as version {highest + 1}, or correct the reference",
+    )
+
+
+def _amendment_window(
+    entry: Entry, versions: Mapping[int, Place], window: int, where: Where
+) -> int:
+    """Check an amendment against its predecessor; return a window not below that one's."""
+    before = versions.get(entry.version - 1)
+    if before is None:
+        raise InputError(
+            "ENTRY_VERSION_GAP",
+            f"entry {entry.entry_ref!r} comes as version {entry.version}, "
+            f"but version {entry.version - 1} does not stand",
+            where=where,
+            help="versions of an entry go up by one, from 0",
+        )
+    old = decode_record(before.record)
+    assert isinstance(old, Entry)
+    if entry.status not in TRANSITIONS[old.status]:
+        raise InputError(
+            "ENTRY_AMENDMENT",
+            f"entry {entry.entry_ref!r} cannot turn from {old.status.name} to {entry.status.name}",
+            where=where,
+            help="only what is pending or timed out becomes booked or void; post a reversal entry",
+        )
+    if old.status not in _OPEN_STATUSES:
+        changed = [name for name in FROZEN_FIELDS if getattr(old, name) != getattr(entry, name)]
+        if changed:
+            raise InputError(
+                "ENTRY_AMENDMENT",
+                f"{', '.join(changed)} of the booked entry {entry.entry_ref!r} never change",
+                where=where,
+                help="post a reversal entry and the correct one",
+            )
+    return max(window, before.window)
+
+
+def enqueue(
+    session: Session,
+    agreement: bytes,
+    side: Side,
+    fresh: Sequence[Fresh],
+    *,
+    file_id: int | None,
+    now_ms: int,
+) -> None:
+    """Put entries into the queue, in the order given."""
+    rows: list[dict[str, Any]] = [
+        {
+            "agreement": agreement,
+            "side": int(side),
+            "window": item.window,
+            "record_type": ENTRY,
+            "entry_ref": item.entry.entry_ref,
+            "version": item.entry.version,
+            "record": item.record,
+            "record_sha256": hashlib.sha256(item.record).digest(),
+            "file_id": file_id,
+            "state": QUEUED,
+            "seq": None,
+            "queued_at_ms": now_ms,
+        }
+        for item in fresh
+    ]
+    if rows:
+        session.execute(insert(QueuedRecord), rows)
+
+
+def enqueue_other(
+    session: Session,
+    agreement: bytes,
+    side: Side,
+    record: Decision | SectionDigest,
+    *,
+    window: int,
+    now_ms: int,
+) -> bool:
+    """Queue a decision or section digest; False when the same bytes are queued or posted."""
+    data = encode_record(record)
+    digest = hashlib.sha256(data).digest()
+    kind = DECISION if isinstance(record, Decision) else SECTION_DIGEST
+    found = session.execute(
+        select(QueuedRecord.id).where(
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == side,
+            QueuedRecord.record_type == kind,
+            QueuedRecord.record_sha256 == digest,
+        )
+    ).first()
+    if found is not None:
+        return False
+    session.add(
+        QueuedRecord(
+            agreement=agreement,
+            side=int(side),
+            window=window,
+            record_type=kind,
+            record=data,
+            record_sha256=digest,
+            state=QUEUED,
+            queued_at_ms=now_ms,
+        )
+    )
+    return True
+
+
+def lowest_open_window(session: Session, agreement: bytes, side: Side, terms: Terms) -> int:
+    """Return the lowest window this side may still post to.
+
+    After a closing (also one that is on its way) the next business day's window takes what comes
+    late; before the opening position is closed that is window 0 itself.
+    """
+    closed = closed_or_closing(session, agreement, side)
+    if closed is None:
+        return 0
+    if closed == 0:
+        return 1
+    return window_of(terms.common_calendar.add(window_day(closed), 1))
+
+
+def closed_or_closing(session: Session, agreement: bytes, side: Side) -> int | None:
+    """Return the highest window this side closed or has asked to close, None for none."""
+    row = last_closing(session, agreement, side)
+    asked = session.execute(
+        select(Intent.window)
+        .where(
+            Intent.agreement == agreement,
+            Intent.side == int(side),
+            Intent.kind == "close",
+            Intent.state != "REFUSED",
+        )
+        .order_by(Intent.window.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    known = {*wished(session, agreement, side), asked, None if row is None else row.window}
+    return max((item for item in known if item is not None), default=None)

@@ -1,0 +1,253 @@
+"""Streams: sealing what is due, closing windows, going on with closings that had to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.agreements import (
+    ACTIVE,
+    ENDING,
+    Facts,
+    all_facts,
+    last_closing,
+    require_active,
+    require_side,
+    terms_at,
+)
+from node.identity import chain_time_s
+from node.services.posting import closing as wishes
+from node.services.posting.balances import derived_opening, waiting_balances
+from node.services.posting.queue import QUEUED, closed_or_closing
+from node.services.posting.records import Records
+from node.services.posting.sealing import (
+    is_due,
+    newest_usable_epoch,
+    seal_next,
+    tip_of,
+    usable_epoch,
+    waiting,
+    waiting_until,
+)
+from node.tables import NodeFact, QueuedRecord, SealedPayload
+from reconcile.model import Balance, Entry, OutsideError, Side, UsageError
+
+OPENING_WINDOW: Final = 0
+BATCHES_A_TURN: Final = 64
+
+
+class Streams(Records):
+    """Seals batches and closes windows."""
+
+    def open_position(
+        self,
+        agreement: bytes,
+        *,
+        items: Sequence[Entry] = (),
+        closing: Mapping[str, Balance] | None = None,
+        side: Side | None = None,
+        actor: str = "node",
+    ) -> int | None:
+        """Post and close window 0: the items in transit, and the book balance as its closing.
+
+        The opening is closing − Σ items (ledger.md, "Header"). Returns the closing's intent, or
+        None when an epoch key is awaited first; `seal_due` then goes on by itself.
+        """
+        with self._reading() as session:
+            facts = self._facts(session, agreement)
+            chosen = require_side(facts, side)
+        stated = dict(closing or {})
+        self.queue_entries(
+            agreement,
+            items,
+            side=chosen,
+            window=OPENING_WINDOW,
+            opening=derived_opening(items, stated),
+            closing=stated,
+            source="opening position",
+            actor=actor,
+        )
+        return self.close_window(agreement, OPENING_WINDOW, side=chosen, actor=actor)
+
+    def seal_due(self, *, flush: bool = False, agreement: bytes | None = None) -> int:
+        """Seal what is due and hand it to the outbox; return how many batches.
+
+        `flush` does not wait for the posting interval. Pauses while the outbox is full.
+        """
+        sealed = 0
+        with self._reading() as session:
+            member = self._identity.member(session)
+            if member is None:
+                return 0
+            found = [
+                (facts, side)
+                for facts in all_facts(session, member)
+                if facts.state in {ACTIVE, ENDING} and agreement in {None, facts.agreement}
+                for side in facts.sides
+                if self._waits(session, facts, side)
+            ]
+        for facts, side in found:
+            for _ in range(BATCHES_A_TURN):
+                with self._writing() as session:
+                    if not self._seal_one(session, facts, side, flush=flush):
+                        break
+                    sealed += 1
+        return sealed
+
+    def _waits(self, session: Session, facts: Facts, side: Side) -> bool:
+        return (
+            waiting(session, facts.agreement, side).records > 0
+            or bool(waiting_balances(session, facts.agreement, side))
+            or waiting_until(session, facts.agreement, side) is not None
+        )
+
+    def _seal_one(self, session: Session, facts: Facts, side: Side, *, flush: bool) -> bool:
+        terms = terms_at(session, facts.agreement, None)
+        other = bool(waiting_balances(session, facts.agreement, side)) or (
+            waiting_until(session, facts.agreement, side) is not None
+        )
+        now_ms = self._identity.clock()
+        found = waiting(session, facts.agreement, side)
+        if not is_due(found, terms, now_ms=now_ms, flush=flush, other=other):
+            return False
+        if self._in_flight(session) >= self._outbox_limit:
+            return False
+        epoch = usable_epoch(
+            session,
+            self._identity.keys.ring,
+            facts,
+            side,
+            chain_time_s=chain_time_s(session),
+        )
+        if epoch is None:
+            return False
+        payload = seal_next(
+            session,
+            facts,
+            side,
+            self._identity.place.stream(facts.agreement, side),
+            epoch,
+            terms,
+            self._calls.post,
+            generation=self._generation(session),
+            now_ms=now_ms,
+        )
+        return payload is not None
+
+    def _in_flight(self, session: Session) -> int:
+        return session.execute(
+            select(func.count(SealedPayload.id)).where(SealedPayload.state == "READY")
+        ).scalar_one()
+
+    def _generation(self, session: Session) -> int:
+        fact = session.get(NodeFact, "generation")
+        return 0 if fact is None else int(fact.value)
+
+    def close_window(
+        self, agreement: bytes, window: int, *, side: Side | None = None, actor: str = "node"
+    ) -> int | None:
+        """Close a window: "this is all I have"; what waits for it is sealed first.
+
+        Returns the intent's id, or None when records must first wait for an epoch key: the
+        wish is kept and `react` goes on. Raises `UsageError` WINDOW_CLOSED.
+        """
+        with self._writing() as session:
+            facts = self._facts(session, agreement)
+            chosen = require_side(facts, side)
+            require_active(facts)
+            closed = closed_or_closing(session, agreement, chosen)
+            if closed is not None and window <= closed:
+                raise UsageError(
+                    "WINDOW_CLOSED",
+                    f"window {window} is closed on this side (the last is {closed})",
+                    help="see `kanhe status`",
+                )
+            if closed is None and window != OPENING_WINDOW:
+                raise UsageError(
+                    "OPENING_NOT_CLOSED",
+                    "the opening position, window 0, is closed first",
+                    help="post it with the items in transit, or close it empty",
+                )
+            wishes.wish(session, agreement, chosen, window)
+            self._act(
+                session, actor, "close", agreement.hex(), side=chosen.word, window=str(window)
+            )
+        return self._close_wished(facts, chosen, window)
+
+    def _close_wished(self, facts: Facts, side: Side, window: int) -> int | None:
+        """Seal what waits up to the window, then ask for the closing in one transaction."""
+        while True:
+            with self._writing() as session:
+                if self._waits_up_to(session, facts, side, window):
+                    if not self._seal_one(session, facts, side, flush=True):
+                        return None
+                    continue
+                subject = self._calls.close_subject(facts.agreement, side, window)
+                if self._calls.pending(session, subject) or self._shown(
+                    session, facts, side, window
+                ):
+                    return None
+                tip = tip_of(session, self._identity.place.stream(facts.agreement, side))
+                return self._calls.close_window(
+                    session, facts.agreement, side, window, tip.seq, tip.head
+                )
+
+    def _shown(self, session: Session, facts: Facts, side: Side, window: int) -> bool:
+        row = last_closing(session, facts.agreement, side)
+        return row is not None and row.window >= window
+
+    def _waits_up_to(self, session: Session, facts: Facts, side: Side, window: int) -> bool:
+        queued = session.execute(
+            select(QueuedRecord.id)
+            .where(
+                QueuedRecord.agreement == facts.agreement,
+                QueuedRecord.side == int(side),
+                QueuedRecord.state == QUEUED,
+                QueuedRecord.window <= window,
+            )
+            .limit(1)
+        ).first()
+        balances = waiting_balances(session, facts.agreement, side)
+        return queued is not None or any(row.window <= window for row in balances)
+
+    def close_by_default(
+        self, agreement: bytes, side: Side, window: int, *, actor: str = "node"
+    ) -> int:
+        """Close the other, silent side's window at its head, once the terms' days are over."""
+        with self._writing() as session:
+            facts = self._facts(session, agreement)
+            if facts.our_side is None or side is facts.our_side:
+                raise UsageError("NOT_AGREEMENT_PARTY", "only the other side is closed by default")
+            epoch = newest_usable_epoch(session, facts, side, chain_time_s(session))
+            if epoch is None:
+                raise OutsideError(
+                    "EPOCH_NOT_USABLE",
+                    f"the {side.word} has no usable epoch key, so nothing it kept back can be shown",
+                    help="a side that never had a key cannot be closed by default",
+                )
+            intent = self._calls.close_by_default(session, agreement, side, window, epoch)
+            self._act(
+                session, actor, "close-default", agreement.hex(), side=side.word, window=str(window)
+            )
+            return intent
+
+    def react(self) -> int:
+        """Seal what is due; ask (again) for closings that are wished and not on their way."""
+        done = self.seal_due()
+        with self._reading() as session:
+            member = self._identity.member(session)
+            sides = [
+                (facts, side, wishes.wished(session, facts.agreement, side))
+                for facts in (() if member is None else all_facts(session, member))
+                for side in facts.sides
+            ]
+        for facts, side, windows in sides:
+            for window in windows:
+                done += int(self._close_wished(facts, side, window) is not None)
+            if windows:
+                with self._writing() as session:
+                    done += wishes.forget_done(session, facts.agreement, side)
+        return done

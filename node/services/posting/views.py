@@ -1,0 +1,104 @@
+"""What posting answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconcile.model import Balance, Contradiction, Entry, Side
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a file is to be read; the words of `kanhe import`."""
+
+    profile: str | None = None
+    perspective: str | None = None
+    currency: str | None = None
+    lenient: bool = False
+    accept_map: bool = False
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What one file gave: `known` says that these very bytes were imported before.
+
+    `queued` entries wait to be posted, `already` stood with equal content; `per_window` counts
+    the queued ones; `warnings` name gaps and late entries in words.
+    """
+
+    file: str
+    file_sha256: str
+    known: bool
+    format: str
+    profile: str | None
+    queued: int
+    already: int
+    per_window: tuple[tuple[int, int], ...]
+    contradictions: tuple[Contradiction, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that was refused whole; the reason stands in `reason_file` too."""
+
+    file: str
+    code: str
+    message: str
+    reason_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Balances of one window, per currency, as the source states them."""
+
+    opening: dict[str, Balance] = field(default_factory=dict)
+    closing: dict[str, Balance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How much waits: records not sealed, the oldest one's time, batches not yet final."""
+
+    records: int
+    oldest_ms: int | None
+    batches_in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """One imported file."""
+
+    file_id: int
+    name: str
+    file_sha256: bytes
+    side: Side
+    format: str
+    profile: str | None
+    provable: bool
+    entries: int
+    imported_at_ms: int
+    contradictions: tuple[Contradiction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry with where it came from and where it went.
+
+    `batch_state`: QUEUED, SEALED, POSTED (seen), FINAL or INVALID. `file` and `line` are known
+    for own entries only. `group_number` and `break_key` are of the latest run.
+    """
+
+    entry: Entry
+    side: Side
+    window: int
+    seq: int | None
+    leaf: int | None
+    batch_state: str
+    tx_hash: bytes | None
+    file: str | None
+    line: int | None
+    group_number: int | None
+    break_key: bytes | None
