@@ -30,6 +30,7 @@ from reconcile.report.document import break_json, proposal_json, report_document
 from reconcile.report.groups import group_json
 from reconcile.report.settlement import clearing_lines, settlement_identities
 from reconcile.report.totals import (
+    BALANCE_KINDS,
     CurrencyTotals,
     Identity,
     currency_totals,
@@ -84,7 +85,7 @@ def reconcile(
     clock = [time.perf_counter_ns()]
     matched = match(run)
     clock.append(time.perf_counter_ns())
-    found = classify(run, matched)
+    found = tuple(item for item in classify(run, matched) if item.kind not in BALANCE_KINDS)
     fresh = (fresh_entries(run, Side.SERVICER), fresh_entries(run, Side.OWNER))
     explained = explained_by(
         found,

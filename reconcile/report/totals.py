@@ -185,9 +185,12 @@ def positions_of(
 
 
 def _stated(opening: Balance | None, closing: Balance | None, flow: Flow) -> Position | None:
+    derived = BalanceBasis.DERIVED
+    if closing is not None and closing.basis is derived:
+        # It was added up from entries; what this run reads is what counts.
+        closing = None
     if opening is None and closing is None:
         return None
-    derived = BalanceBasis.DERIVED
     if opening is None:
         assert closing is not None
         start = closing.signed_minor - flow.net_minor

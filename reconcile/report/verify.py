@@ -239,18 +239,19 @@ def _once_check(report: Mapping[str, Any], groups: Iterable[MatchGroup], carry: 
 def _residual_check(report: Mapping[str, Any], groups: Iterable[MatchGroup]) -> Check:
     """A new group's residual stands among the open ones, unless an entry of this run booked it."""
     agreement = bytes.fromhex(report["agreement"])
-    listed = {item["subject"] for item in report["residuals"]}
-    booked = {item["subject"] for item in report["booked"]}
-    off = {(item["currency"], int(item["minor"])) for item in report["written_off"]}
+    known = {item["subject"] for item in (*report["residuals"], *report["booked"])}
     wrong = []
     for group in groups:
-        if group.residual_minor == 0:
+        if group.residual_minor == 0 or group.pass_name in _SETTLING_PASSES:
             continue
         subject = group_subject(agreement, group.servicer, group.owner).hex()
-        known = subject in listed or subject in booked
-        if not known and (group.currency, group.residual_minor) not in off and not booked:
+        if subject not in known:
             wrong.append(f"the residual of group {subject[:16]} is not listed")
     return _check("residuals", wrong, "what a group left open is listed until an entry books it")
+
+
+# Their amounts stand under the subject they settle, not under one of their own.
+_SETTLING_PASSES: Final = frozenset({"booking", "write_off"})
 
 
 def _verdict_check(report: Mapping[str, Any]) -> Check:

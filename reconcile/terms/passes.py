@@ -35,7 +35,7 @@ SHAPES: Final = ("1:1", "1:N", "N:1")
 CONFIRMS: Final = ("always", "unique", "never")
 ROUNDINGS: Final = ("floor", "ceiling", "half_up", "half_even")
 # What the engine itself writes where no pass confirmed a group.
-RESERVED_NAMES: Final = ("decision", "booking")
+RESERVED_NAMES: Final = ("decision", "booking", "write_off")
 _NAME_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 _PASS_FIELDS: Final = ("name", "keys", "amount", "fee", "value_date_days", "shape", "confirm")
 _KEY_FIELDS: Final = ("servicer", "owner", "normalise", "min_length")
