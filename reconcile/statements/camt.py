@@ -29,9 +29,6 @@ from reconcile.statements.money import AmountError, digits_of, minor_units
 NAMESPACE: Final = re.compile(r"urn:iso:std:iso:20022:tech:xsd:(camt\.05[234])\.001\.(\d{2})\Z")
 FIRST_VERSION: Final = 2
 LAST_VERSION: Final = 14
-MAX_DEPTH: Final = 32
-"""ISO 20022 messages nest less than 20 deep; more is an attack on the parser."""
-
 _STATEMENT_TAGS: Final = {"Rpt": "camt.052", "Stmt": "camt.053", "Ntfctn": "camt.054"}
 _OPENING_CODES: Final = ("OPBD", "PRCD")
 _READ_CODES: Final = frozenset({"OPBD", "PRCD", "CLBD", "ITBD"})
@@ -61,20 +58,22 @@ class _Reader:
     def __init__(self, draft: FileDraft) -> None:
         self.draft = draft
         self.prefix = ""
-        self.depth = 0
         self.entries = 0
-        self.statement: StatementDraft | None = None
+        self.element: Element | None = None
+        self.last_taken: Element | None = None
         self.parts: _Parts | None = None
 
     def run(self, data: bytes) -> None:
         events = etree.iterparse(
             io.BytesIO(data),
             events=("start", "end"),
+            tag=("{*}Document", "{*}Ntry", *(f"{{*}}{word}" for word in _STATEMENT_TAGS)),
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
             dtd_validation=False,
             attribute_defaults=False,
+            # libxml2's own limits stay on: nesting of 256, texts of 10 MB.
             huge_tree=False,
             remove_comments=True,
             remove_pis=True,
@@ -96,22 +95,16 @@ class _Reader:
             expected="a closed Document element" if ended else "well-formed XML",
             found=str(error)[:160],
         )
-        if self.statement is not None:
+        if self.element is not None:
+            # The last child may be cut in the middle; those before it are whole.
+            self._take_head(list(self.element)[:-1])
             self._finish_statement(line or 1)
 
     def _start(self, element: Element) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise refuse(
-                "XML_TOO_DEEP",
-                f"elements are nested more than {MAX_DEPTH} deep",
-                file=self.draft.name,
-                line=line_of(element),
-                help="this is no ISO 20022 message",
-            )
-        if self.depth == 1:
+        parent = element.getparent()
+        if parent is None:
             self._open_document(element)
-        elif self.depth == 3:  # noqa: PLR2004 - Document, BkToCstmr…, Stmt
+        elif self.parts is None:
             self._open_statement(element)
 
     def _open_document(self, root: Element) -> None:
@@ -150,35 +143,51 @@ class _Reader:
             return
         if self.draft.format == "camt":
             self.draft.format = _STATEMENT_TAGS[word]
-        self.statement = StatementDraft(line=line_of(element))
-        self.draft.statements.append(self.statement)
-        self.parts = _Parts(self.statement, self.prefix, self.draft.format)
+        statement = StatementDraft(line=line_of(element))
+        self.draft.statements.append(statement)
+        self.element = element
+        self.parts = _Parts(statement, self.prefix, self.draft.format)
 
     def _end(self, element: Element) -> None:
-        depth, self.depth = self.depth, self.depth - 1
-        if self.parts is None or depth > 4:  # noqa: PLR2004 - children of Stmt are read whole
+        if self.parts is None or self.element is None:
             return
-        if depth == 3:  # noqa: PLR2004 - the statement itself
+        if element is self.element:
+            self._take_head(list(element))
             self._finish_statement(line_of(element))
-        elif depth == 4:  # noqa: PLR2004 - Acct, Bal, Ntry, …
-            self.parts.take(element)
-            self.entries += 1
-            if self.entries > MAX_ENTRIES:
-                raise refuse(
-                    "FILE_TOO_LARGE",
-                    f"more than {MAX_ENTRIES} entries",
-                    file=self.draft.name,
-                    help="split the file by day",
-                )
             element.clear()
-            parent = element.getparent()
-            if parent is not None:
-                del parent[: parent.index(element)]
+        elif element.getparent() is self.element:
+            # The parser is ahead of the events: only what stands before is whole and unread.
+            head = list(element.itersiblings(preceding=True))[::-1]
+            self._take_head(head)
+            for one in head:
+                self.element.remove(one)
+            self.parts.take(element)
+            self.last_taken = element
+            element.clear()
+            self._count_entry(element)
+
+    def _take_head(self, elements: list[Element]) -> None:
+        """Read the children around the entries, such as Id, Acct, Bal and TxsSummry."""
+        assert self.parts is not None
+        for one in elements:
+            if one is not self.last_taken:
+                self.parts.take(one)
+
+    def _count_entry(self, element: Element) -> None:
+        self.entries += 1
+        if self.entries > MAX_ENTRIES:
+            raise refuse(
+                "FILE_TOO_LARGE",
+                f"more than {MAX_ENTRIES} entries",
+                file=self.draft.name,
+                line=line_of(element),
+                help="split the file by day",
+            )
 
     def _finish_statement(self, end_line: int) -> None:
         assert self.parts is not None
         self.parts.finish(end_line)
-        self.statement = self.parts = None
+        self.element = self.parts = self.last_taken = None
 
 
 class _Parts:

@@ -9,20 +9,14 @@ Element = etree._Element  # noqa: SLF001 - lxml names its element type only so
 
 def child(element: Element | None, prefix: str, word: str) -> Element | None:
     """Return the first child of that name."""
-    if element is not None:
-        tag = prefix + word
-        for one in element:
-            if one.tag == tag:
-                return one
-    return None
+    return None if element is None else next(element.iterchildren(prefix + word), None)
 
 
 def children(element: Element | None, prefix: str, word: str) -> list[Element]:
     """Return all children of that name."""
     if element is None:
         return []
-    tag = prefix + word
-    return [one for one in element if one.tag == tag]
+    return list(element.iterchildren(prefix + word))
 
 
 def text_of(element: Element | None, prefix: str, *path: str) -> str | None:

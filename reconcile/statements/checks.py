@@ -87,6 +87,8 @@ def check_continuity(statements: Sequence[StatementDraft]) -> None:
 
 def drop_repeated(statements: list[StatementDraft]) -> list[StatementDraft]:
     """Keep one of statements that are equal in all but their lines, and list the others."""
+    if len(statements) == 1:
+        return statements
     kept: list[StatementDraft] = []
     seen: dict[tuple[object, ...], StatementDraft] = {}
     for statement in statements:

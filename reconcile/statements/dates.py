@@ -44,6 +44,14 @@ def day_of(text: str, *, month_first: bool = False) -> int | None:
     return day_from(year, second, first)
 
 
+@lru_cache(maxsize=65_536)
+def iso_day(text: str) -> int | None:
+    """Read exactly YYYY-MM-DD, the common case, without trying anything else."""
+    if len(text) != len("2026-11-20") or text[4] != "-" or text[7] != "-":
+        return None
+    return day_of(text)
+
+
 def day_from(year: int, month: int, day: int) -> int | None:
     """Return the day number, None where the calendar has no such day."""
     try:

@@ -29,7 +29,7 @@ MAX_ENTRIES: Final = 5_000_000
 MAX_STATEMENTS: Final = 100_000
 
 
-class Draft(msgspec.Struct):
+class Draft(msgspec.Struct, gc=False):
     """An entry before it has its `entry_ref`; `line` from 1, `running_minor` signed.
 
     `source_ref`: what the source itself calls the entry. `named`: the source promises that

@@ -12,7 +12,7 @@ from reconcile.model import (
     EntryStatus,
 )
 from reconcile.statements.cells import Cells
-from reconcile.statements.dates import day_of
+from reconcile.statements.dates import day_of, iso_day
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import (
     AmountError,
@@ -31,6 +31,14 @@ FIELDS: Final = (
     "occurred_at", "balance",
 )  # fmt: skip
 COLUMNS: Final = frozenset({*FIELDS, *CARRIER_BY_WORD})
+
+_TEXTS: Final = (
+    "business_type", "kind", "counterparty_name", "counterparty_account", "remittance",
+    "group_ref", "reversal_of",
+)  # fmt: skip
+_RARE: Final = (
+    "version", "session", "settlement_date", "is_reversal", "fee", "balance", "occurred_at",
+)  # fmt: skip
 
 _DIRECTIONS: Final = {"IN": Direction.IN, "OUT": Direction.OUT}
 _STATUSES: Final = {"": EntryStatus.BOOKED, **{one.name: one for one in EntryStatus}}
@@ -82,6 +90,8 @@ class Plan:
     at: dict[str, int]
     width: int
     references: tuple[tuple[int, int], ...]
+    texts: tuple[tuple[str, int], ...]
+    rare: bool
     debit_in: bool
 
     @staticmethod
@@ -134,7 +144,14 @@ class Plan:
                 if i >= 0 and n in CARRIER_BY_WORD
             )
         )
-        return Plan(at, len(names), references, wanted.perspective == "ledger")
+        return Plan(
+            at=at,
+            width=len(names),
+            references=references,
+            texts=tuple((name, at[name]) for name in _TEXTS if at[name] >= 0),
+            rare=any(at[name] >= 0 for name in _RARE),
+            debit_in=wanted.perspective == "ledger",
+        )
 
 
 class _Rows:
@@ -213,75 +230,89 @@ class _Rows:
             )
             return
         cells = Cells(row, line, plan.at, self.draft.findings)
-        currency = cells.text("currency") or self.wanted.currency or ""
+        at = plan.at
+        currency = row[at["currency"]].strip() if at["currency"] >= 0 else ""
+        currency = currency or self.wanted.currency or ""
         digits = digits_of(currency)
         if digits is None:
             cells.wrong("currency", "an ISO 4217 code", "CURRENCY_UNKNOWN")
             return
-        money = self._money(cells, digits)
-        booking = cells.day("booking_date", needed=True)
-        status = _STATUSES.get(cells.text("status").upper())
-        if status is None:
-            cells.wrong("status", "BOOKED, PENDING, TIMED_OUT, VOID, RETURNED or REVERSED")
-        if money is None or booking is None or status is None:
+        money = self._money(cells, row, digits)
+        booking = iso_day(row[at["booking_date"]])
+        if booking is None:
+            booking = cells.day("booking_date", needed=True)
+        status = EntryStatus.BOOKED
+        if at["status"] >= 0:
+            word = row[at["status"]].strip()
+            found = _STATUSES.get(word) or _STATUSES.get(word.upper())
+            if found is None:
+                cells.wrong("status", "BOOKED, PENDING, TIMED_OUT, VOID, RETURNED or REVERSED")
+                return
+            status = found
+        if money is None or booking is None:
             return
         draft = Draft(line, money[0], money[1], currency, booking, status=status)
         draft.is_reversal = money[2]
-        self._describe(draft, cells, digits)
-        if plan.references:
-            draft.references = tuple(
-                (carrier, text)
-                for carrier, index in plan.references
-                if (text := row[index].strip())
-            )
-        self._statement(currency, line).entries.append(draft)
+        self._describe(draft, cells, row, digits)
+        statement = self.statements.get(currency) or self._statement(currency, line)
+        statement.entries.append(draft)
 
-    def _money(self, cells: Cells, digits: int) -> tuple[Direction, int, bool] | None:
+    def _money(
+        self,
+        cells: Cells,
+        row: list[str],
+        digits: int,
+    ) -> tuple[Direction, int, bool] | None:
         """Return direction, amount and whether a red entry (红字) made it negative."""
         at = self.plan.at
-        if at["direction"] >= 0 and at["amount"] >= 0:
-            direction = _DIRECTIONS.get(cells.text("direction").upper())
-            if direction is None:
-                cells.wrong("direction", "IN or OUT", "DIRECTION_UNKNOWN")
-                return None
-            text = cells.text("amount")
-            try:
-                return direction, minor_units(text, digits), False
-            except AmountError as error:
-                expected = f"a decimal with a dot and at most {digits} digits behind it"
-                cells.wrong("amount", expected, error.code)
-                return None
-        return cells.two_columns(digits, debit_in=self.plan.debit_in)
+        if at["direction"] < 0 or at["amount"] < 0:
+            return cells.two_columns(digits, debit_in=self.plan.debit_in)
+        direction = _DIRECTIONS.get(row[at["direction"]].strip().upper())
+        if direction is None:
+            cells.wrong("direction", "IN or OUT", "DIRECTION_UNKNOWN")
+            return None
+        try:
+            return direction, minor_units(row[at["amount"]].strip(), digits), False
+        except AmountError as error:
+            expected = f"a decimal with a dot and at most {digits} digits behind it"
+            cells.wrong("amount", expected, error.code)
+            return None
 
-    def _describe(self, draft: Draft, cells: Cells, digits: int) -> None:
-        at = self.plan.at
+    def _describe(self, draft: Draft, cells: Cells, row: list[str], digits: int) -> None:
+        plan, at = self.plan, self.plan.at
         if at["entry_ref"] >= 0:
-            draft.source_ref = cells.text("entry_ref") or None
+            draft.source_ref = row[at["entry_ref"]].strip() or None
             draft.named = draft.source_ref is not None
-        draft.value_date = cells.day("value_date")
+        if at["value_date"] >= 0:
+            draft.value_date = iso_day(row[at["value_date"]])
+            if draft.value_date is None:
+                draft.value_date = cells.day("value_date")
+        for name, index in plan.texts:
+            if text := row[index].strip():
+                setattr(draft, name, text)
+        if plan.references:
+            draft.references = tuple(
+                [
+                    (carrier, text)
+                    for carrier, index in plan.references
+                    if (text := row[index].strip())
+                ],
+            )
+        if plan.rare:
+            self._describe_rare(draft, cells, digits)
+
+    def _describe_rare(self, draft: Draft, cells: Cells, digits: int) -> None:
         draft.settlement_date = cells.day("settlement_date")
         draft.version = cells.integer("version") or 0
         draft.session = cells.integer("session")
-        if at["is_reversal"] >= 0:
+        if self.plan.at["is_reversal"] >= 0:
             truth = _TRUTH.get(cells.text("is_reversal").lower())
             if truth is None:
                 cells.wrong("is_reversal", "true or false")
             draft.is_reversal = draft.is_reversal or bool(truth)
-        for name in (
-            "business_type",
-            "kind",
-            "counterparty_name",
-            "counterparty_account",
-            "remittance",
-            "group_ref",
-            "reversal_of",
-        ):
-            if at[name] >= 0:
-                setattr(draft, name, cells.text(name) or None)
         draft.fee_minor = cells.amount("fee", digits)
         draft.running_minor = cells.amount("balance", digits, signed=True)
-        if at["occurred_at"] >= 0:
-            draft.occurred_at = cells.instant("occurred_at")
+        draft.occurred_at = cells.instant("occurred_at")
 
     def finish(self) -> None:
         """Hand over the statements; a table without rows is one empty statement."""

@@ -24,7 +24,9 @@ from reconcile.statements.mt940_line import LineReader
 logging.getLogger("mt940").addHandler(logging.NullHandler())
 logging.getLogger("mt940").propagate = False
 
-MAX_DECIMAL_CHARACTERS: Final = 24
+MAX_FIELDS_BEHIND: Final = 32
+"""At most this many :86: and :NS: fields belong to one statement line."""
+
 _BALANCE: Final = re.compile(r"([DC])(\d{6})([A-Z]{3})(\d+,?\d*)\s*\Z", re.ASCII)
 _SUM: Final = re.compile(r"(\d{1,9})([A-Z]{3})(\d+,?\d*)\s*\Z", re.ASCII)
 _FLOOR: Final = re.compile(r"([A-Z]{3})[DC ]?\d", re.ASCII)
@@ -78,7 +80,8 @@ class _StatementReader:
         for position, one in enumerate(fields):
             if one.tag == "61":
                 self._check_order(one)
-                reader.take(one, fields[position + 1 :])
+                behind = fields[position + 1 : position + 1 + MAX_FIELDS_BEHIND]
+                reader.take(one, behind)
             self.closed = self.closed or one.tag in {"62F", "62M"}
         self._sums(by_tag)
         self._missing(by_tag)

@@ -30,6 +30,9 @@ _CODE_WORDS: Final = (
 _CODE: Final = re.compile(rf"/({_CODE_WORDS})/")
 _PARTY_CODES: Final = ("NAME", "BENM", "ORDP", "CNTP")
 
+# Business transaction codes (GVC) of returns: direct debits, credit transfers, cheques.
+_RETURN_CODES: Final = frozenset({"008", "009", "059", "108", "109", "159"})
+
 _TRANSACTIONS: Final = models.Transactions(options=mt940.Options.all())
 _DETAILS_TAG: Final = mt940.tags.TransactionDetails()
 
@@ -86,7 +89,7 @@ def _german(text: str, separator: str) -> Details:
         kind=tidy(
             " ".join(filter(None, (found.get("transaction_code"), found.get("posting_text")))),
         ),
-        returned=bool(found.get("return_debit_notes")),
+        returned=found.get("transaction_code") in _RETURN_CODES,
     )
 
 

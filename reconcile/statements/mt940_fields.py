@@ -55,7 +55,7 @@ def messages(text: str) -> Iterator[Message]:
     """Yield each message; a new :20: begins one even where the end mark is missing."""
     message = Message()
     kind: str | None = None
-    number = 0
+    number, torn = 0, False
     for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.rstrip("\r\x1a\x03\x01 \t")[:MAX_LINE_CHARACTERS]
         if "{2:" in line and (found := _HEADER.search(line)):
@@ -66,6 +66,12 @@ def messages(text: str) -> Iterator[Message]:
                 yield message
             message = Message(kind=kind)
             continue
+        if line == ":":
+            # Sparkassen wrap even between the colon and the tag.
+            torn = True
+            continue
+        if torn:
+            line, torn = ":" + line, False
         if "{4:" in line:
             line = line.partition("{4:")[2]
         found = _TAG.match(line)
