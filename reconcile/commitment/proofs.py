@@ -213,12 +213,12 @@ def parse_proof(body: Mapping[str, object]) -> RecordProof:
     )
 
 
-def read_side(body: Mapping[str, object]) -> Side:
-    """Read `side`: servicer or owner."""
+def read_side(body: Mapping[str, object], field: str = "side") -> Side:
+    """Read a side: servicer or owner."""
     words = {side.word: side for side in Side}
-    word = body.get("side")
+    word = body.get(field)
     if not isinstance(word, str) or word not in words:
-        raise malformed("side", "is not servicer or owner")
+        raise malformed(field, "is not servicer or owner")
     return words[word]
 
 

@@ -14,7 +14,7 @@ import enum
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from reconcile.commitment.header import BatchHeader, PlainBatch, totals_of
 from reconcile.commitment.heads import BatchPlace
@@ -67,8 +67,7 @@ TRANSITIONS: Final[Mapping[EntryStatus, frozenset[EntryStatus]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """One version of an entry that stands: what an amendment or a repeat is held against."""
 
     version: int
