@@ -161,7 +161,8 @@ abstract contract Base {
 
     /// @dev Carries a motion on a member with the votes of the full members 1 … 4 without the target.
     function _pass(Action action, uint32 member, bytes memory argument) internal {
-        uint32 proposer = member == BANK ? HOUSE : BANK;
+        bool bankVotes = member != BANK && uint8(registry.memberOf(BANK).standing) == 1;
+        uint32 proposer = bankVotes ? BANK : HOUSE;
         MotionId motion = _motion(proposer, action, _target(member), argument);
         for (uint32 voter = 1; voter <= 4; voter++) {
             if (voter == member || voter == proposer) continue;
