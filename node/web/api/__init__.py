@@ -1,0 +1,1 @@
+"""REST under /{institution}/api/v1, errors as problem+json, and the live stream."""

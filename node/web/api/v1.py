@@ -1,0 +1,427 @@
+"""REST, version 1: reads with cursors, writes with idempotency keys.
+
+A program sends `Authorization: Bearer kanhe_…`; a browser's session reads too, but writes only
+with the session's CSRF token in `X-CSRF-Token`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, File, Form, Header, Path as PathParam, Query, Request, UploadFile
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, StreamingResponse
+from sqlalchemy.orm import Session
+
+from node.acts import once, remember
+from node.web.access import LoginError, Who
+from node.web.api import schemas as out
+from node.web.api.shapes import (
+    agreement_out,
+    break_out,
+    entry_out,
+    group_out,
+    listed_entry_out,
+    status_out,
+    window_out,
+)
+from node.web.api.stream import stream
+from node.web.auth import check_csrf, who_of_session, who_of_token
+from node.web.console.days import kind_of, side_of
+from node.web.node_view import NodeView, now_ms_of
+from node.web.pages import Desk, reading, session_cookie
+from node.web.read.breaks import SORTS, find_break, latest_runs, list_breaks, list_groups
+from node.web.read.entries import list_entries, load_entry
+from node.web.read.parties import AgreementView, find_agreement, load_agreements
+from node.web.read.status import load_strip
+from node.web.read.windows import load_window, load_windows, windows_of
+from reconcile.model import UsageError, Where
+
+MAX_PAGE: Final = 500
+MAX_KEY: Final = 200
+
+
+class Caller:
+    """The institution and person behind an API call."""
+
+    def __init__(self, request: Request, slug: str, authorization: str | None) -> None:
+        """Find the person by token or session; LoginError TOKEN_NEEDED or TOKEN_WRONG."""
+        desk: Desk = request.app.state.desk
+        self.slug = slug
+        self.node: NodeView = desk.node(slug)
+        self.now_ms = now_ms_of(self.node)
+        self.who = self._person(request, desk, authorization)
+        if request.method not in {"GET", "HEAD"} and self.who.csrf:
+            check_csrf(self.who, request.headers.get("x-csrf-token"))
+
+    def _person(self, request: Request, desk: Desk, authorization: str | None) -> Who:
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer" and token:
+            return who_of_token(self.node.sessions, token.strip(), self.now_ms)
+        session = desk.cookies.open(request.cookies.get(session_cookie(self.slug)), self.slug)
+        if session:
+            who = who_of_session(self.node.sessions, session, self.now_ms, desk.limits)
+            if who is not None:
+                return who
+        raise LoginError(
+            "TOKEN_NEEDED",
+            "this call needs an API token",
+            help="make one on your own page of the desk; send it as Authorization: Bearer",
+        )
+
+    def view(self, session: Session, text: str, act: str = "view") -> AgreementView:
+        """Return an agreement on which the person may do the act."""
+        found = find_agreement(session, self.node.member, text)
+        self.who.require(act, found.agreement)
+        return found
+
+    def once(
+        self,
+        scope: str,
+        key: str | None,
+        body: bytes,
+        act: Callable[[], dict[str, Any]],
+    ) -> JSONResponse:
+        """Do a write once per key: the same key and body give the same answer."""
+        import msgspec
+
+        if key is None:
+            return JSONResponse(act(), 202)
+        if not 0 < len(key) <= MAX_KEY:
+            raise UsageError("IDEMPOTENCY_KEY", f"an idempotency key has 1 to {MAX_KEY} characters")
+        name = f"api/{self.who.login}/{scope}"
+        with self.node.sessions() as session:
+            before = once(session, name, key, body)
+        if before is not None:
+            return JSONResponse(msgspec.json.decode(before), 202)
+        answer = act()
+        with self.node.sessions.begin() as session:
+            # Two calls at once: the services underneath are idempotent, the first answer stays.
+            if once(session, name, key, body) is None:
+                encoded = msgspec.json.encode(answer)
+                remember(session, name, key, body, encoded, now_ms=self.now_ms)
+        return JSONResponse(answer, 202)
+
+
+def caller(
+    request: Request,
+    slug: Annotated[str, PathParam(description="The institution.")],
+    authorization: Annotated[str | None, Header()] = None,
+) -> Caller:
+    """Return who calls."""
+    return Caller(request, slug, authorization)
+
+
+By = Annotated[Caller, Depends(caller)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+After = Annotated[str | None, Query(description="Cursor: `next` of the page before.")]
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": out.Problem, "content": {"application/problem+json": {}}}
+    for status in (401, 403, 404, 409, 422, 429, 503)
+}
+router = APIRouter(prefix="/{slug}/api/v1", responses=PROBLEMS)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request, slug: str) -> JSONResponse:
+    """Return the OpenAPI document; it names no data."""
+    document = get_openapi(
+        title="Kanhe",
+        version="1",
+        summary="Two institutions, one result.",
+        routes=router.routes,
+    )
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    return JSONResponse(document)
+
+
+@router.get("/status", tags=["node"])
+def status(by: By) -> out.StatusOut:
+    """Head, lag, outbox, incidents."""
+    by.who.require("view")
+    with reading(by.node)() as session:
+        return status_out(by.node, load_strip(session, by.now_ms))
+
+
+@router.get("/agreements", tags=["agreements"])
+def agreements(by: By) -> list[out.AgreementOut]:
+    """All agreements this person may read."""
+    with reading(by.node)() as session:
+        views = load_agreements(session, by.node.member)
+        return [agreement_out(view) for view in views if by.who.sees(view.agreement)]
+
+
+@router.get("/agreements/{agreement}", tags=["agreements"])
+def agreement(by: By, agreement: str) -> out.AgreementOut:
+    """One agreement, by its id or the first 16 digits."""
+    with reading(by.node)() as session:
+        return agreement_out(by.view(session, agreement))
+
+
+@router.get("/agreements/{agreement}/windows", tags=["windows"])
+def windows(
+    by: By,
+    agreement: str,
+    before: Annotated[int | None, Query(description="Windows below this one.")] = None,
+    limit: Limit = 40,
+) -> list[out.WindowOut]:
+    """Windows, newest first."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+        numbers = windows_of(session, view, before=before, limit=limit)
+        rows = load_windows(session, [(view, number) for number in numbers], by.now_ms)
+        return [window_out(row) for row in rows]
+
+
+@router.get("/agreements/{agreement}/windows/{window}", tags=["windows"])
+def window(by: By, agreement: str, window: int) -> out.WindowOut:
+    """One window."""
+    with reading(by.node)() as session:
+        return window_out(load_window(session, by.view(session, agreement), window, by.now_ms))
+
+
+@router.get("/agreements/{agreement}/breaks", tags=["breaks"])
+def breaks(
+    by: By,
+    agreement: str,
+    window: int | None = None,
+    kind: str | None = None,
+    sort: str = "order",
+    after: After = None,
+    limit: Limit = 50,
+) -> out.PageOf[out.BreakOut]:
+    """Breaks of a window, or of the newest run."""
+    if sort not in SORTS:
+        raise UsageError("SORT_UNKNOWN", f"{sort!r} is no order", help=", ".join(SORTS))
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+        runs = _runs(session, view, window, by.now_ms)
+        chosen = kind_of(kind)
+        page = list_breaks(session, runs, kind=chosen, sort=sort, after=after, limit=limit)
+        return out.PageOf(rows=[break_out(row) for row in page.rows], next=page.more)
+
+
+@router.get("/agreements/{agreement}/breaks/{key}", tags=["breaks"])
+def break_(by: By, agreement: str, key: str) -> out.BreakOut:
+    """One break by its key or the key's beginning."""
+    with reading(by.node)() as session:
+        return break_out(find_break(session, by.view(session, agreement).agreement, key))
+
+
+@router.get("/agreements/{agreement}/windows/{window}/groups", tags=["windows"])
+def groups(
+    by: By,
+    agreement: str,
+    window: int,
+    search: str = "",
+    after: After = None,
+    limit: Limit = 50,
+) -> out.PageOf[out.GroupOut]:
+    """Confirmed groups; `search` is the beginning of a reference, or an amount."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+        runs = _runs(session, view, window, by.now_ms)
+        if not runs:
+            return out.PageOf(rows=[], next=None)
+        page = list_groups(
+            session,
+            view.agreement,
+            runs[0],
+            search=search,
+            after=after,
+            limit=limit,
+        )
+        return out.PageOf(rows=[group_out(row) for row in page.rows], next=page.more)
+
+
+@router.get("/agreements/{agreement}/windows/{window}/entries/{side}", tags=["entries"])
+def entries(
+    by: By,
+    agreement: str,
+    window: int,
+    side: str,
+    after: After = None,
+    limit: Limit = 100,
+) -> out.PageOf[out.EntryOut]:
+    """A side's entries of a window, in stream order."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+        rows, more = list_entries(
+            session,
+            view.agreement,
+            window,
+            side=side_of(side),
+            after=after,
+            limit=limit,
+        )
+        return out.PageOf(rows=[listed_entry_out(row) for row in rows], next=more)
+
+
+@router.get("/agreements/{agreement}/entries/{side}/{ref:path}", tags=["entries"])
+def entry(by: By, agreement: str, side: str, ref: str) -> out.EntryOut:
+    """One entry with its story."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+        return entry_out(load_entry(session, view.agreement, side_of(side), ref))
+
+
+@router.get("/agreements/{agreement}/windows/{window}/bundle", tags=["windows"])
+def bundle(by: By, agreement: str, window: int) -> JSONResponse:
+    """Return the report bundle: report, groups, both signatures (`kanhe verify` checks it)."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+    return JSONResponse(by.node.proofs.bundle(view.agreement, window))
+
+
+@router.get("/stream", tags=["node"], response_class=StreamingResponse)
+def events(request: Request, by: By) -> StreamingResponse:
+    """Server-sent `moved` events: ask again for what you show."""
+    by.who.require("view")
+    return stream(request, by.slug, by.node)
+
+
+# --------------------------------------------------------------------------- writes
+@router.post("/agreements/{agreement}/reconcile", tags=["acts"], status_code=202)
+def reconcile(by: By, agreement: str, window: int | None = None, key: Key = None) -> out.RunOut:
+    """Match now; with a window that both sides closed, compute its proof."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement, "reconcile")
+
+    def act() -> dict[str, Any]:
+        service = by.node.reconciliation
+        run = (
+            service.provisional(view.agreement)
+            if window is None
+            else service.prove(view.agreement, window)
+        )
+        return out.RunOut(
+            agreement=view.agreement.hex(),
+            window=run.window,
+            provisional=run.provisional,
+            digest=run.digest.hex() if run.digest else None,
+            complete=run.complete,
+            groups=str(run.groups),
+            breaks=str(len(run.breaks)),
+        ).model_dump()
+
+    body = f"{view.agreement.hex()}/{window}".encode()
+    return by.once("reconcile", key, body, act)  # type: ignore[return-value]
+
+
+@router.post("/agreements/{agreement}/import", tags=["acts"], status_code=202)
+def import_file(
+    by: By,
+    agreement: str,
+    file: Annotated[UploadFile, File()],
+    side: Annotated[str, Form()] = "",
+    profile: Annotated[str, Form()] = "",
+    perspective: Annotated[str, Form()] = "",
+    currency: Annotated[str, Form()] = "",
+    lenient: Annotated[bool, Form()] = False,
+    accept_map: Annotated[bool, Form()] = False,
+) -> out.ImportOut:
+    """Take a statement file; the same file twice is recognised by its bytes."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement, "import")
+    name = Path(file.filename or "statement").name
+    with tempfile.TemporaryDirectory(prefix="kanhe-api-") as folder:
+        path = Path(folder) / name
+        with path.open("wb") as target:
+            shutil.copyfileobj(file.file, target)
+        result = by.node.posting.import_file(
+            view.agreement,
+            path,
+            side=side_of(side) if side else None,
+            profile=profile or None,
+            perspective=perspective or None,
+            currency=currency.upper() or None,
+            lenient=lenient,
+            accept_map=accept_map,
+            actor=by.who.login,
+        )
+    return out.ImportOut(
+        file=name,
+        file_sha256=result.file_sha256,
+        known=result.known,
+        format=result.format,
+        queued=str(result.queued),
+        already=str(result.already),
+        warnings=list(result.warnings),
+    )
+
+
+@router.post("/agreements/{agreement}/windows/{window}/close", tags=["acts"], status_code=202)
+def close(by: By, agreement: str, window: int, key: Key = None) -> out.Accepted:
+    """Close our side of a window."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement, "close")
+
+    def act() -> dict[str, Any]:
+        intent = by.node.posting.close_window(view.agreement, window, actor=by.who.login)
+        return {"id": str(intent)}
+
+    body = f"{view.agreement.hex()}/{window}".encode()
+    return by.once("close", key, body, act)  # type: ignore[return-value]
+
+
+@router.post("/agreements/{agreement}/windows/{window}/attest", tags=["acts"], status_code=202)
+def attest(by: By, agreement: str, window: int, key: Key = None) -> out.Accepted:
+    """Sign a proven window's result."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement, "attest")
+
+    def act() -> dict[str, Any]:
+        intent = by.node.reconciliation.attest(
+            view.agreement,
+            window,
+            actor=by.who.login,
+            single=by.who.single,
+        )
+        return {"id": str(intent)}
+
+    body = f"{view.agreement.hex()}/{window}".encode()
+    return by.once("attest", key, body, act)  # type: ignore[return-value]
+
+
+@router.post("/agreements/{agreement}/decisions", tags=["acts"], status_code=202)
+def propose(by: By, agreement: str, decision: out.DecisionIn, key: Key = None) -> out.Accepted:
+    """Propose a decision; a second person approves it."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement, "propose")
+    if (decision.key is None) == (not decision.servicer and not decision.owner):
+        raise UsageError(
+            "DECISION_TARGET",
+            "name either a break's key or entries of both sides",
+            where=Where(field="key"),
+        )
+
+    def act() -> dict[str, Any]:
+        target: dict[str, Any] = (
+            {"key": bytes.fromhex(decision.key)}
+            if decision.key is not None
+            else {"refs": (tuple(decision.servicer), tuple(decision.owner))}
+        )
+        made = by.node.breaks.propose_decision(
+            view.agreement,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            actor=by.who.login,
+            **target,
+        )
+        return {"id": str(made.id)}
+
+    body = view.agreement + decision.model_dump_json().encode()
+    return by.once("decision", key, body, act)  # type: ignore[return-value]
+
+
+def _runs(session: Session, view: AgreementView, window: int | None, now_ms: int) -> list[int]:
+    if window is None:
+        return list(latest_runs(session, [view.agreement]).values())
+    row = load_window(session, view, window, now_ms)
+    return [row.figures.run_id] if row.figures else []

@@ -1,0 +1,288 @@
+"""One break with both entries side by side; one entry with its story; drafts to check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.acts import record_act
+from node.errors import NotFound
+from node.tables import Batch, BreakNote, Draft, Person, PostedDecision
+from node.web.console.days import side_of
+from node.web.detail import entry_lines, pair_blocks
+from node.web.pages import Page
+from node.web.read.breaks import BreakView, find_break, proposals_of
+from node.web.read.entries import batch_times, entries_by_ref, load_entry
+from node.web.read.parties import AgreementView, terms_of
+from node.web.read.today import load_drafts
+from node.web.words import known_sentence, to_do
+from reconcile.model import BreakKind, Entry, KanheError, Side, UsageError
+
+router = APIRouter(include_in_schema=False)
+Text = Annotated[str, Form()]
+MAX_NOTE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a timeline."""
+
+    at_ms: int
+    text: str
+
+
+@router.get("/{slug}/agreements/{text}/breaks/{key}")
+def show_break(request: Request, slug: str, text: str, key: str) -> Response:
+    """Show one break."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+        row = find_break(session, view.agreement, key)
+        found = (
+            entries_by_ref(session, view.agreement, Side.SERVICER, row.servicer),
+            entries_by_ref(session, view.agreement, Side.OWNER, row.owner),
+        )
+        books = tuple(
+            tuple(found[side][ref] for ref in refs if ref in found[side])
+            for side, refs in ((Side.SERVICER, row.servicer), (Side.OWNER, row.owner))
+        )
+        proposals = proposals_of(session, row)
+        named = (
+            entries_by_ref(session, view.agreement, Side.SERVICER, [r for p in proposals for r in p.servicer]),
+            entries_by_ref(session, view.agreement, Side.OWNER, [r for p in proposals for r in p.owner]),
+        )
+        tried, tried_says = _tried(page, view, row)
+        drafts = [
+            draft
+            for draft in load_drafts(session, view.agreement)
+            if draft.subject == row.key.hex()
+        ]
+        return page.render(
+            "break.html",
+            view=view,
+            row=row,
+            sentence=known_sentence(books[0], books[1], view.ours, view.names, page.speaker),
+            expected=_expected(page, session, view, row, books),
+            to_do=to_do(row.kind, view.ours, page.translate),
+            pairs=pair_blocks(
+                [(ref, found[0].get(ref)) for ref in row.servicer],
+                [(ref, found[1].get(ref)) for ref in row.owner],
+                page.speaker,
+            ),
+            tried=tried,
+            tried_says=tried_says,
+            drafts=drafts,
+            proposals=proposals,
+            found=named,
+            timeline=_timeline(page, session, view, row, found),
+        )
+
+
+def _tried(page: Page, view: AgreementView, row: BreakView) -> tuple[tuple[Any, ...], str]:
+    """Return what each pass said; a refusal is shown in its place, not as a failed page."""
+    try:
+        detail = page.node.breaks.show(view.agreement, row.key, row.window)
+    except KanheError as error:
+        return (), error.message
+    return tuple(detail.tried), ""
+
+
+def _expected(
+    page: Page,
+    session: Session,
+    view: AgreementView,
+    row: BreakView,
+    books: tuple[tuple[Entry, ...], ...],
+) -> str:
+    """Say until when the missing entry may still come, for items in transit."""
+    terms = terms_of(session, view.agreement, row.window)
+    entries = books[0] or books[1]
+    if row.kind is not BreakKind.TIMING or terms is None or not entries:
+        return ""
+    silent = Side.OWNER if books[0] else Side.SERVICER
+    last = terms.calendar(silent).add(entries[0].booking_date, terms.grace_days)
+    return page.translate("Expected by %(day)s.") % {"day": page.speaker.day(last)}
+
+
+def _timeline(
+    page: Page,
+    session: Session,
+    view: AgreementView,
+    row: BreakView,
+    found: tuple[dict[str, Entry], ...],
+) -> list[Moment]:
+    _ = page.translate
+    moments: list[Moment] = []
+    for side, refs in ((Side.SERVICER, row.servicer), (Side.OWNER, row.owner)):
+        for ref, (seq, at_s) in batch_times(session, view.agreement, side, refs).items():
+            who = view.names[side]
+            entry = found[side].get(ref)
+            if entry is not None and entry.occurred_at is not None:
+                happened = _("The payment occurred, says %(who)s") % {"who": who}
+                moments.append(Moment(entry.occurred_at, happened))
+            posted = _("%(who)s posted %(ref)s in batch %(seq)s")
+            said = posted % {"who": who, "ref": ref, "seq": page.speaker.count(seq)}
+            moments.append(Moment(at_s * 1_000, said))
+    for note, name in session.execute(
+        select(BreakNote, Person.display_name)
+        .outerjoin(Person, Person.id == BreakNote.person_id)
+        .where(BreakNote.agreement == view.agreement, BreakNote.break_key == row.key)
+        .order_by(BreakNote.id)
+        .limit(100),
+    ).tuples():
+        said = _("%(who)s noted: %(text)s") % {"who": name or "–", "text": note.text}
+        moments.append(Moment(note.at_ms, said))
+    for draft in session.scalars(
+        select(Draft).where(Draft.agreement == view.agreement, Draft.subject == row.key.hex()),
+    ):
+        said = _("A decision was proposed: %(reason)s") % {"reason": draft.reason}
+        moments.append(Moment(draft.made_at_ms, said))
+    for decision in session.scalars(
+        select(PostedDecision).where(
+            PostedDecision.agreement == view.agreement,
+            PostedDecision.subject == row.key,
+        ),
+    ):
+        who = view.names[decision.side]
+        said = _("%(who)s posted a decision: %(verdict)s")
+        at_ms = _block_ms(session, view.agreement, decision)
+        moments.append(Moment(at_ms, said % {"who": who, "verdict": decision.verdict}))
+    return sorted(moments, key=lambda item: item.at_ms)
+
+
+def _block_ms(session: Session, agreement: bytes, decision: PostedDecision) -> int:
+    batch = session.get(Batch, (agreement, decision.side, decision.seq))
+    return batch.block_time_s * 1_000 if batch else 0
+
+
+@router.post("/{slug}/agreements/{text}/breaks/{key}/propose")
+def propose(
+    request: Request,
+    slug: str,
+    text: str,
+    key: str,
+    verdict: Text,
+    reason: Text,
+    proposal: Text = "",
+    csrf: Text = "",
+) -> Response:
+    """Propose a decision on a break, or on one of its proposals."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+        row = find_break(session, view.agreement, key)
+        refs = (row.servicer, row.owner)
+        for item in proposals_of(session, row):
+            if item.key.hex() == proposal:
+                refs = (item.servicer, item.owner)
+    page.act(csrf, "propose", view.agreement)
+    # A write-off's subject is the break; any other verdict is about a set of entries.
+    target: dict[str, Any] = {"key": row.key} if verdict == "write_off" else {"refs": refs}
+    page.node.breaks.propose_decision(
+        view.agreement,
+        verdict=verdict,
+        reason=reason.strip(),
+        actor=page.who.login,
+        **target,
+    )
+    said = page.translate("Proposed; a second person checks it.")
+    return page.go(f"/agreements/{view.short}/breaks/{row.short}", said=said)
+
+
+@router.post("/{slug}/agreements/{text}/breaks/{key}/note")
+def note(
+    request: Request,
+    slug: str,
+    text: str,
+    key: str,
+    body: Annotated[str, Form(alias="text")],
+    csrf: Text = "",
+) -> Response:
+    """Keep a note on a break; it never leaves this institution."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+        row = find_break(session, view.agreement, key)
+    page.act(csrf, "note", view.agreement)
+    words = body.strip()
+    if not words or len(words) > MAX_NOTE:
+        raise UsageError("NOTE_LENGTH", f"a note has 1 to {MAX_NOTE} characters")
+    with page.node.sessions.begin() as session:
+        session.add(
+            BreakNote(
+                agreement=view.agreement,
+                break_key=row.key,
+                person_id=page.who.person_id,
+                text=words,
+                at_ms=page.now_ms,
+            ),
+        )
+        record_act(
+            session,
+            actor=page.who.login,
+            act="BREAK_NOTED",
+            subject=f"break/{row.short}",
+            now_ms=page.now_ms,
+        )
+    return page.go(f"/agreements/{view.short}/breaks/{row.short}")
+
+
+@router.get("/{slug}/agreements/{text}/entries/{side}/{ref:path}")
+def entry(request: Request, slug: str, text: str, side: str, ref: str) -> Response:
+    """Show one entry."""
+    page = Page(request, slug)
+    which = side_of(side)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+        it = load_entry(session, view.agreement, which, ref)
+        lines = entry_lines(it.entry, page.speaker)
+        return page.render("entry.html", view=view, it=it, lines=lines)
+
+
+# --------------------------------------------------------------------------- drafts
+def _draft(session: Session, draft_id: int) -> Draft:
+    draft = session.get(Draft, draft_id)
+    if draft is None:
+        raise NotFound("DRAFT_UNKNOWN", f"no act number {draft_id} waits here")
+    return draft
+
+
+@router.get("/{slug}/drafts/{draft_id}")
+def show_draft(request: Request, slug: str, draft_id: int) -> Response:
+    """Show the checker exactly what the maker saw."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        draft = _draft(session, draft_id)
+        page.who.require("view", draft.agreement)
+        maker = session.get(Person, draft.maker_id)
+        return page.render("draft.html", draft=draft, maker=maker.display_name if maker else "–")
+
+
+@router.post("/{slug}/drafts/{draft_id}/{verdict}")
+def judge_draft(
+    request: Request,
+    slug: str,
+    draft_id: int,
+    verdict: str,
+    reason: Text = "",
+    csrf: Text = "",
+) -> Response:
+    """Approve or reject a decision that somebody else proposed."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        agreement = _draft(session, draft_id).agreement
+    page.act(csrf, "check", agreement)
+    if verdict == "approve":
+        page.node.breaks.approve_decision(draft_id, actor=page.who.login)
+        said = page.translate("Approved; it is queued to be posted.")
+    elif verdict == "reject":
+        page.node.breaks.reject_decision(draft_id, actor=page.who.login, reason=reason.strip())
+        said = page.translate("Rejected.")
+    else:
+        raise UsageError("VERDICT_UNKNOWN", f"{verdict!r} is no verdict")
+    return page.go(f"/drafts/{draft_id}", said=said)

@@ -1,0 +1,135 @@
+"""The house: ledger, incidents, members, audit, one's own page with API tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+from sqlalchemy import select
+
+from node.acts import record_act, verify_chain
+from node.errors import NotFound
+from node.tables import ApiToken, Incident
+from node.web import auth
+from node.web.pages import Page
+from node.web.read.ledger import ALL_STATES, load_ledger
+from node.web.read.members import load_audit, load_members
+
+router = APIRouter(include_in_schema=False)
+Text = Annotated[str, Form()]
+TOKEN_LIMIT = 50
+
+
+@router.get("/{slug}/ledger")
+def ledger(request: Request, slug: str, state: str | None = None) -> Response:
+    """Show head, outbox, streams, quarantine and incidents."""
+    page = Page(request, slug)
+    chosen = state if state in ALL_STATES else None
+    with page.reading() as session:
+        views = {view.agreement: view for view in page.agreements(session)}
+        it = load_ledger(session, list(views), state=chosen)
+        return page.render("ledger.html", it=it, views=views, state=chosen)
+
+
+@router.post("/{slug}/ledger/incidents/{incident_id}/close")
+def close_incident(
+    request: Request,
+    slug: str,
+    incident_id: int,
+    reason: Text,
+    csrf: Text = "",
+) -> Response:
+    """Close an incident after a person has looked at it; signing goes on."""
+    page = Page(request, slug)
+    page.act(csrf, "operate")
+    with page.node.sessions.begin() as session:
+        incident = session.get(Incident, incident_id)
+        if incident is None or incident.closed_at_ms is not None:
+            raise NotFound("INCIDENT_UNKNOWN", f"no open incident {incident_id}")
+        incident.closed_at_ms = page.now_ms
+        incident.closed_by = page.who.person_id
+        incident.closed_reason = reason.strip()
+        record_act(
+            session,
+            actor=page.who.login,
+            act="INCIDENT_CLOSED",
+            subject=f"incident/{incident_id}",
+            now_ms=page.now_ms,
+            details={"kind": incident.kind},
+        )
+    return page.go("/ledger#incidents")
+
+
+@router.get("/{slug}/members")
+def members(request: Request, slug: str) -> Response:
+    """Show members, keys, sealing generations and motions."""
+    page = Page(request, slug)
+    page.who.require("view")
+    with page.reading() as session:
+        return page.render("members.html", it=load_members(session))
+
+
+@router.get("/{slug}/audit")
+def audit(
+    request: Request,
+    slug: str,
+    after: str | None = None,
+    act: str = "",
+    verify: int = 0,
+) -> Response:
+    """Show the audit log; on demand re-compute its chain."""
+    page = Page(request, slug)
+    page.who.require("audit")
+    with page.reading() as session:
+        it = load_audit(session, after=after, act=act)
+        wrong = verify_chain(session) if verify else None
+        return page.render("audit.html", it=it, wrong=wrong)
+
+
+@router.get("/{slug}/me")
+def me(request: Request, slug: str) -> Response:
+    """Show one's roles and API tokens."""
+    return _me(Page(request, slug), "")
+
+
+def _me(page: Page, fresh: str) -> Response:
+    with page.reading() as session:
+        tokens = session.scalars(
+            select(ApiToken)
+            .where(ApiToken.person_id == page.who.person_id)
+            .order_by(ApiToken.id.desc())
+            .limit(TOKEN_LIMIT),
+        ).all()
+        return page.render("me.html", tokens=tokens, fresh=fresh)
+
+
+@router.post("/{slug}/me/tokens")
+def make_token(request: Request, slug: str, label: Text, csrf: Text = "") -> Response:
+    """Make an API token with one's own roles; shown in this answer only."""
+    page = Page(request, slug)
+    page.act(csrf, "view")
+    roles = {role for role, _ in page.who.roles if role != "bookkeeper"}
+    with page.node.sessions.begin() as session:
+        token = auth.make_api_token(session, page.who.person_id, label.strip(), roles, page.now_ms)
+    return _me(page, token)
+
+
+@router.post("/{slug}/me/tokens/{token_id}/revoke")
+def revoke_token(request: Request, slug: str, token_id: int, csrf: Text = "") -> Response:
+    """Revoke one of one's own tokens."""
+    page = Page(request, slug)
+    page.act(csrf, "view")
+    with page.node.sessions.begin() as session:
+        row = session.get(ApiToken, token_id)
+        if row is None or row.person_id != page.who.person_id:
+            raise NotFound("TOKEN_UNKNOWN", f"you have no token number {token_id}")
+        row.revoked_at_ms = page.now_ms
+        record_act(
+            session,
+            actor=page.who.login,
+            act="TOKEN_REVOKED",
+            subject=f"token/{token_id}",
+            now_ms=page.now_ms,
+        )
+    return page.go("/me")

@@ -1,0 +1,82 @@
+"""Downloads of a window: the HTML report, the signed JSON, one record's proof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from node.web.console.days import side_of
+from node.web.pages import Page
+from node.web.read.entries import load_entry
+from node.web.read.parties import AgreementView
+from node.web.report_html import report_html
+from reconcile.model import UsageError
+
+router = APIRouter(include_in_schema=False)
+
+
+def _download(body: object, name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+
+
+def _names(view: AgreementView) -> dict[str, str]:
+    return {"agreement": view.label, "servicer": view.names[0], "owner": view.names[1]}
+
+
+@router.get("/{slug}/agreements/{text}/windows/{window}/report.html")
+def report_page(request: Request, slug: str, text: str, window: int) -> Response:
+    """Return the report as one file that opens from disk."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+    bundle: dict[str, Any] = page.node.proofs.bundle(view.agreement, window)
+    stored = page.node.reconciliation.report(view.agreement, window)
+    html = report_html(
+        stored.report,
+        bundle.get("groups", ()),
+        signatures=bundle.get("signatures", ()),
+        names=_names(view),
+        digest=stored.digest.hex(),
+        locale=page.speaker.locale,
+    )
+    # The file carries its own style and no script; it is opened apart from the desk.
+    policy = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; frame-ancestors 'none'"
+    return HTMLResponse(html, headers={"content-security-policy": policy})
+
+
+@router.get("/{slug}/agreements/{text}/windows/{window}/bundle.json")
+def bundle(request: Request, slug: str, text: str, window: int) -> Response:
+    """Return the report bundle that `kanhe verify` checks."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+    body = page.node.proofs.bundle(view.agreement, window)
+    return _download(body, f"kanhe-{view.short}-{window}.json")
+
+
+# Before the entry's own page: its address takes the rest of the path.
+@router.get("/{slug}/agreements/{text}/entries/{side}/{ref:path}/proof.json")
+def record_proof(request: Request, slug: str, text: str, side: str, ref: str) -> Response:
+    """Return one record's proof against the closing head that a signed report names."""
+    page = Page(request, slug)
+    which = side_of(side)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+        it = load_entry(session, view.agreement, which, ref)
+    if it.destination is None:
+        raise UsageError(
+            "NOT_COMPARED",
+            "this entry stands in no run yet, so no report names its stream",
+            help="wait for the window to close",
+        )
+    proof = page.node.proofs.record_proof(
+        view.agreement,
+        which,
+        ref,
+        window=it.destination.window,
+    )
+    return _download(proof, f"kanhe-proof-{side}-{ref[:40]}.json".replace("/", "_"))

@@ -1,0 +1,97 @@
+"""Serves the desk and the API over HTTP or TLS until told to stop."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from reconcile.model import OutsideError
+
+DEFAULT_PORT: Final = 8420
+GRACE_S: Final = 3
+BACKLOG: Final = 256
+
+
+class _Server(uvicorn.Server):
+    """Tells the live streams to end before it waits for connections to close."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, FastAPI):
+            app.state.stopping.set()
+        await super().shutdown(sockets)
+
+
+def serve(
+    app: FastAPI,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    on_ready: Callable[[str], None] | None = None,
+    stop_event: threading.Event | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    client_ca: Path | None = None,
+) -> None:
+    """Serve until `stop_event` is set (or a signal arrives, in the main thread).
+
+    `on_ready` gets the base address, e.g. http://127.0.0.1:8420. Raises OutsideError PORT_IN_USE.
+    """
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+        ssl_ca_certs=None if client_ca is None else str(client_ca),
+        ssl_cert_reqs=ssl.CERT_NONE if client_ca is None else ssl.CERT_REQUIRED,
+    )
+    server = _Server(config)
+    done = threading.Event()
+    if stop_event is not None:
+        waiter = threading.Thread(target=_stop_when, args=(stop_event, done, server), daemon=True)
+        waiter.start()
+    if on_ready is not None:
+        scheme = "http" if tls_cert is None else "https"
+        name = f"[{host}]" if ":" in host else host
+        on_ready(f"{scheme}://{name}:{listener.getsockname()[1]}")
+    try:
+        server.run(sockets=[listener])
+    finally:
+        done.set()
+        listener.close()
+
+
+def _stop_when(stop: threading.Event, done: threading.Event, server: uvicorn.Server) -> None:
+    while not done.is_set():
+        if stop.wait(0.2):
+            server.should_exit = True
+            return
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OutsideError(
+            "PORT_IN_USE",
+            f"{host}:{port} cannot be listened on: {error.strerror}",
+            help="choose another port, or 0 for any free one",
+        ) from error
+    return listener
