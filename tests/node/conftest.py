@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from ledger_world import World, found_world
+from ledger_world import World, copy_databases, found_world, no_boundary, restore_databases
 
 from devnet.local import EmbeddedChain
 from node.db import Database, open_database
@@ -25,9 +25,23 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two institutions with an open agreement, epoch keys acknowledged; do not change it."""
+    folder = tmp_path_factory.mktemp("founded")
+    with EmbeddedChain(block_time_s=0) as chain:
+        world = found_world(chain, folder)
+        copy_databases(world, folder / "copies")
+        yield world
+        world.close()
+
+
 @pytest.fixture
-def world(instant_chain: EmbeddedChain, tmp_path: Path) -> Iterator[World]:
-    """Two institutions with an open agreement, epoch keys acknowledged, on a fresh chain."""
-    founded = found_world(instant_chain, tmp_path)
+def world(founded: World) -> Iterator[World]:
+    """The founded world; chain and databases go back to it afterwards."""
+    snapshot = founded.chain.rpc("evm_snapshot")
     yield founded
-    founded.close()
+    founded.chain.rpc("evm_revert", snapshot)
+    for party in founded.parties:
+        party.boundary = no_boundary
+    restore_databases(founded, founded.servicer.folder / "copies")

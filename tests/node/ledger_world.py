@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from node.tables import (
     Agreement,
     Base,
     Batch,
+    Intent,
     MemberKey,
     PostedEntry,
     QueuedRecord,
@@ -96,8 +98,10 @@ class Party:
 
     def open(self) -> None:
         """Open the database and both doors, as a process start does."""
+        fresh = not self.file.exists()
         self.database = open_database(f"sqlite:///{self.file}")
-        self.database.upgrade()
+        if fresh:
+            self.database.upgrade()
         read = BatchOpener(
             self.contracts,
             key_of=lambda _s, a, side, epoch: self.epoch_keys.get((a, side, epoch)),
@@ -111,7 +115,7 @@ class Party:
             contracts=self.contracts,
             profile=self.profile,
             from_block=self.deployed.from_block,
-            boundary=lambda name: self.boundary(name),
+            boundary=self.at_boundary,
         )
         self.relay = Relay(
             self.client,
@@ -121,12 +125,16 @@ class Party:
             signers=(self.admin, self.poster),
             signer_of=lambda lane: self.admin if lane == "admin" else self.poster,
             opens_epoch=lambda _s, a, side, epoch: (a, side, epoch) in self.epoch_keys,
-            boundary=lambda name: self.boundary(name),
+            boundary=self.at_boundary,
         )
 
     def close(self) -> None:
         """Close what is open."""
         self.database.close()
+
+    def at_boundary(self, name: str) -> None:
+        """Pass on to the boundary of the moment: a test may change it while the doors are open."""
+        self.boundary(name)
 
     def restart(self) -> None:
         """Lose everything in memory."""
@@ -306,6 +314,21 @@ class Party:
         return found
 
 
+class Killed(Exception):  # noqa: N818 - what happens, not an error of ours
+    """Raised by a boundary: the process dies here."""
+
+
+def killer(seed: int, one_in: int) -> Callable[[str], None]:
+    """Return a boundary that dies at one in `one_in` calls, at places that follow from `seed`."""
+    chance = random.Random(seed)
+
+    def boundary(name: str) -> None:
+        if chance.randrange(one_in) == 0:
+            raise Killed(name)
+
+    return boundary
+
+
 @dataclass
 class World:
     """A chain, its contracts and the parties; `agreement` is between the first two."""
@@ -337,6 +360,26 @@ class World:
             self.chain.mine()
         held = [party.relay.step() for party in self.parties]
         raise AssertionError(f"not reached after {rounds} rounds: {held}")
+
+    def pump_with_crashes(self, rounds: int = 400) -> list[str]:
+        """Step until all is done, restarting whoever dies; return where they died."""
+        died = []
+        for _ in range(rounds):
+            for party in self.parties:
+                try:
+                    party.step()
+                except Killed as at:
+                    died.append(str(at))
+                    party.restart()
+            if all(self._nothing_left(party) for party in self.parties):
+                return died
+            self.chain.mine()
+        raise AssertionError(f"not done after {rounds} rounds, died at {died[-9:]}")
+
+    def _nothing_left(self, party: Party) -> bool:
+        open_intents = party.count(Intent, Intent.state.in_(("WAITING", "SIGNED")))
+        ready = party.count(SealedPayload, SealedPayload.state == "READY")
+        return open_intents + ready == 0
 
     def settle(self) -> None:
         """Step until nothing waits anywhere and every block with a log is final."""
