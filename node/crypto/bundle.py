@@ -245,11 +245,10 @@ def parse_bundle(body: Mapping[str, object]) -> Bundle:
             groups=list_of(body, "groups", MAX_FILE_BYTES),
         )
     if kind == RECORD_PROOF:
-        report = body.get("report")
         return Bundle(
             RECORD_PROOF,
             _parse_result(map_of(body, "result")),
-            report=None if report is None else map_of(body, "report"),
+            report=None if _is_null(body, "report") else map_of(body, "report"),
             proof=parse_proof(map_of(body, "proof")),
         )
     if kind == STREAM:
@@ -281,7 +280,7 @@ def _parse_result(body: Mapping[str, object]) -> SignedResult:
         previous_agreed_digest=read_hex(body, "previous_agreed_digest", HASH_BYTES),
         digest=read_hex(body, "digest", HASH_BYTES),
         attestations=attestations,
-        represented=None if body.get("represented") is None else read_side(body, "represented"),
+        represented=None if _is_null(body, "represented") else read_side(body, "represented"),
     )
 
 
@@ -305,6 +304,13 @@ def _parse_batch(item: object) -> PostedPayload:
         commitment=read_hex(body, "commitment", HASH_BYTES),
         payload=read_hex(body, "payload", most=PAYLOAD_SIZES[-1]),
     )
+
+
+def _is_null(body: Mapping[str, object], field: str) -> bool:
+    """Say whether a field is null; one that is left out is not, or a misspelt name would pass."""
+    if field not in body:
+        raise malformed(field, "is missing; where there is none it is null")
+    return body[field] is None
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
