@@ -1,0 +1,30 @@
+"""A seeded business day: two mirrored books with labelled groups and breaks.
+
+    names.py    firms that do not exist
+    forge.py    draws and mirrored entries
+    cases.py    one function for each kind of group and break
+    build.py    the books, the balances, the labels
+    files.py    servicer.csv, owner.csv, terms.json, labels.json
+
+The labels are made by construction, never by the engine.
+"""
+
+from devnet.scenario.build import (
+    Book,
+    Scenario,
+    ScenarioDay,
+    make_scenario,
+    scenario_terms,
+    side_book,
+)
+from devnet.scenario.files import write_scenario
+
+__all__ = [
+    "Book",
+    "Scenario",
+    "ScenarioDay",
+    "make_scenario",
+    "scenario_terms",
+    "side_book",
+    "write_scenario",
+]

@@ -1,0 +1,393 @@
+"""From a seed to both sides' books, day by day, with the labels of what must be found."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from devnet.scenario.cases import ROUNDING_MINOR, Case, OpenCase, Place, Refs, cases_of, refs_of
+from devnet.scenario.forge import Forge
+from devnet.scenario.names import BRANCHES, BUSINESS_TYPES, FIRMS, REMITTANCES
+from reconcile.model import (
+    AgreementKind,
+    Balance,
+    BalanceBasis,
+    BreakKind,
+    Carrier,
+    Direction,
+    Entry,
+    EntryStatus,
+    Mark,
+    Side,
+    SideBook,
+    day_number,
+)
+from reconcile.terms import Terms, parse_terms, terms_json
+from reconcile.terms.default import default_terms
+
+DEFAULT_DAY: Final = day_number(dt.date(2026, 11, 20))
+# One special case in so many payments, once every kind of case occurs.
+CASES_PER_MILLE: Final = 20
+# Of so few payments, this part may be special.
+SMALL_PART: Final = 4
+OPENING_ITEMS: Final = 3
+OPENING_BALANCE_MINOR: Final = 5_000_000_000
+USD_OPENING_MINOR: Final = 250_000_000
+_OCCURRED_FROM_MS: Final = 8 * 3_600_000
+_OCCURRED_SPAN_MS: Final = 12 * 3_600_000
+_CHINA_MS: Final = 8 * 3_600_000
+_DAY_MS: Final = 86_400_000
+_AMOUNT_LIMIT: Final = 5_000_000
+_VALUE_NEXT_DAY_IN: Final = 20
+_ONE_SIDED: Final = frozenset(
+    {
+        BreakKind.TIMING,
+        BreakKind.DUPLICATE,
+        BreakKind.MISSING_AT_OWNER,
+        BreakKind.MISSING_AT_SERVICER,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One side's book of one day: entries in booking order, balances by currency, signed."""
+
+    entries: tuple[Entry, ...]
+    opening: Mapping[str, int]
+    closing: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioDay:
+    """One business day: both books and what a run over it must find (interfaces.md, labels)."""
+
+    day: int
+    servicer: Book
+    owner: Book
+    labels: dict[str, Any]
+
+    def book(self, side: Side) -> Book:
+        """Return one side's book."""
+        return self.servicer if side is Side.SERVICER else self.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Both sides' books over some business days.
+
+    `opening_items`: by side, what is in transit before the first day (window 0); `opening`: by
+    side, the book balances then. Without them the first day starts from equal balances.
+    """
+
+    seed: int
+    entries: int
+    kind: AgreementKind
+    terms: Terms
+    days: tuple[ScenarioDay, ...]
+    opening_items: tuple[tuple[Entry, ...], tuple[Entry, ...]] = ((), ())
+    opening: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
+
+    @property
+    def servicer(self) -> Book:
+        """Return the servicer's book of the first day."""
+        return self.days[0].servicer
+
+    @property
+    def owner(self) -> Book:
+        """Return the owner's book of the first day."""
+        return self.days[0].owner
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Return what the first day's run must find."""
+        return self.days[0].labels
+
+
+def scenario_terms(kind: AgreementKind) -> Terms:
+    """Return the terms of a scenario: the defaults, a rounding, and for branches the voucher."""
+    codes = ["CNY", "USD"] if kind is AgreementKind.BANK_ENTERPRISE else ["CNY"]
+    body = terms_json(default_terms(codes))
+    body["rounding_minor"] = str(ROUNDING_MINOR + 1)
+    if kind is AgreementKind.HEAD_BRANCH:
+        voucher = dict(body["passes"][0], name="voucher")
+        key = dict(voucher["keys"][0], servicer="voucher_no", owner="voucher_no", min_length="6")
+        body["passes"] = [dict(voucher, keys=[key]), *body["passes"]]
+    return parse_terms(body)
+
+
+def make_scenario(
+    seed: int,
+    entries: int,
+    *,
+    kind: AgreementKind = AgreementKind.BANK_ENTERPRISE,
+    day: int = DEFAULT_DAY,
+    days: int = 1,
+    sessions: int = 1,
+    opening_items: bool = False,
+) -> Scenario:
+    """Return about `entries` entries a side and day; the same arguments give the same bytes.
+
+    `days` > 1 lets later days resolve earlier breaks. `opening_items` puts items in transit into
+    window 0, which the first day resolves. `sessions` numbers clearing sessions from 0.
+    """
+    forge = Forge(seed, kind, sessions)
+    first = forge.calendar.next_business_day(day)
+    dates = [forge.calendar.add(first, count) for count in range(days)]
+    cases: list[tuple[str, Case]] = []
+    if opening_items:
+        cases += _opening_cases(forge, dates[0])
+    bulk = []
+    for run, date in enumerate(dates):
+        place = Place(run, date, days)
+        made = _special(forge, place, entries)
+        cases += made
+        used = sum(1 for _, case in made for r, s, _ in case.entries if (r, s) == (run, 0))
+        bulk.append(_bulk(forge, date, max(entries - used, 0)))
+    return _assemble(seed, entries, forge, dates, cases, bulk)
+
+
+def _special(forge: Forge, place: Place, entries: int) -> list[tuple[str, Case]]:
+    """Make every case equally often; a small scenario takes as many as fit, the commonest first."""
+    makers = cases_of(forge.kind)
+    rounds = entries * CASES_PER_MILLE // 1_000 // len(makers)
+    if rounds == 0:
+        fitting = min(len(makers), max(1, entries // SMALL_PART))
+        chosen = list(makers[:fitting])
+    else:
+        chosen = list(makers) * rounds
+    return [(make.__name__, make(forge, place)) for make in chosen]
+
+
+def _opening_cases(forge: Forge, first: int) -> list[tuple[str, Case]]:
+    """Return items in transit that the first day resolves, and one that it does not."""
+    made = []
+    for number in range(OPENING_ITEMS):
+        side, case = Side(number % 2), Case()
+        mould = forge.mould(forge.before(first, 1))
+        item = forge.cast(side, mould)
+        case.add(-1, item, side=side)
+        refs = refs_of((item,)) if side is Side.SERVICER else refs_of((), (item,))
+        stays = number == OPENING_ITEMS - 1
+        kind = BreakKind.TIMING
+        case.breaks.append(OpenCase(kind, refs, mould.day, -1, None if stays else 0))
+        if not stays:
+            other = forge.cast(side.other, mould, booking_date=first)
+            case.add(0, other, side=side.other)
+            pair = (item, other) if side is Side.SERVICER else (other, item)
+            case.groups.append((0, refs_of((pair[0],), (pair[1],))))
+        made.append(("opening_item", case))
+    return made
+
+
+# ------------------------------------------------------------------------------ bulk
+def _bulk(forge: Forge, day: int, count: int) -> tuple[list[Entry], list[Entry]]:
+    """Return payments that both sides booked alike; most of a business day."""
+    clearing = forge.kind is AgreementKind.CLEARING
+    bank = forge.kind is AgreementKind.BANK_ENTERPRISE
+    firms = BRANCHES if forge.kind is AgreementKind.HEAD_BRANCH else FIRMS
+    below, key, ref = forge.below, forge.key, forge.ref
+    start_ms = day * _DAY_MS + _OCCURRED_FROM_MS - _CHINA_MS
+    servicer, owner = [], []
+    later = day + 1
+    for _ in range(count):
+        # Small amounts are common: the product of two draws leans towards them.
+        minor = 1 + below(_AMOUNT_LIMIT) * (1 + below(1_000)) // 1_000
+        direction = Direction(below(2))
+        references = key()
+        name, account = firms[below(len(firms))]
+        remittance = REMITTANCES[below(len(REMITTANCES))]
+        valued = day if below(_VALUE_NEXT_DAY_IN) else later
+        settled = session = business = moment = None
+        if clearing:
+            settled, session = day, below(forge.sessions)
+            business = BUSINESS_TYPES[below(len(BUSINESS_TYPES))]
+            moment = start_ms + below(_OCCURRED_SPAN_MS)
+        s_ref, o_ref = ref(Side.SERVICER), ref(Side.OWNER)
+        s_keys = o_keys = references
+        if bank:
+            s_keys = (*references, (int(Carrier.SERVICER_REF), "R" + s_ref))
+            o_keys = (*references, (int(Carrier.VOUCHER_NO), "V" + o_ref))
+        servicer.append(
+            Entry(
+                s_ref,
+                0,
+                direction,
+                minor,
+                "CNY",
+                day,
+                valued,
+                settled,
+                session,
+                business,
+                EntryStatus.BOOKED,
+                False,
+                s_keys,
+                None,
+                name,
+                account,
+                remittance,
+                None,
+                None,
+                None,
+                moment,
+            )
+        )
+        owner.append(
+            Entry(
+                o_ref,
+                0,
+                direction,
+                minor,
+                "CNY",
+                day,
+                day,
+                settled,
+                session,
+                business,
+                EntryStatus.BOOKED,
+                False,
+                o_keys,
+                None,
+                name,
+                account,
+                remittance,
+                None,
+                None,
+                None,
+                moment,
+            )
+        )
+    return servicer, owner
+
+
+# -------------------------------------------------------------------------- assembly
+def _assemble(
+    seed: int,
+    entries: int,
+    forge: Forge,
+    dates: list[int],
+    cases: list[tuple[str, Case]],
+    bulk: list[tuple[list[Entry], list[Entry]]],
+) -> Scenario:
+    terms = scenario_terms(forge.kind)
+    special: dict[tuple[int, Side], list[Entry]] = {}
+    for _, case in cases:
+        for run, side, entry in case.entries:
+            special.setdefault((run, side), []).append(entry)
+    items = (tuple(special.get((-1, Side.SERVICER), ())), tuple(special.get((-1, Side.OWNER), ())))
+    base = {"CNY": OPENING_BALANCE_MINOR}
+    if "USD" in terms.currencies:
+        base["USD"] = USD_OPENING_MINOR
+    opening = (_after(base, items[0]), _after(base, items[1]))
+    balances = [dict(opening[0]), dict(opening[1])]
+    mix = dict(sorted(Counter(name for name, _ in cases).items()))
+    found = []
+    for run, date in enumerate(dates):
+        books = []
+        for side in Side:
+            mine = _shuffled(forge, [*bulk[run][side], *special.get((run, side), ())])
+            closing = _after(balances[side], mine)
+            books.append(Book(mine, dict(balances[side]), closing))
+            balances[side] = closing
+        labels = {
+            "seed": str(seed),
+            "entries": str(entries),
+            "kind": forge.kind.name,
+            "day": (dt.date(1970, 1, 1) + dt.timedelta(days=date)).isoformat(),
+            "run": str(run + 1),
+            "mix": {name: str(count) for name, count in mix.items()},
+            **_labels(run, date, cases, bulk[run], terms),
+        }
+        found.append(ScenarioDay(date, books[0], books[1], labels))
+    return Scenario(
+        seed, entries, forge.kind, terms, tuple(found), opening_items=items, opening=opening
+    )
+
+
+def _after(before: Mapping[str, int], entries: list[Entry] | tuple[Entry, ...]) -> dict[str, int]:
+    """Return balances after entries; only those that move count."""
+    balances = dict(before)
+    for entry in entries:
+        if entry.moving:
+            balances[entry.currency] = balances.get(entry.currency, 0) + entry.signed_minor
+    return balances
+
+
+def _shuffled(forge: Forge, entries: list[Entry]) -> tuple[Entry, ...]:
+    """Mix the special entries among the others, by a draw that no Python version changes."""
+    below = forge.below
+    for place in range(len(entries) - 1, 0, -1):
+        other = below(place + 1)
+        entries[place], entries[other] = entries[other], entries[place]
+    return tuple(entries)
+
+
+# ---------------------------------------------------------------------------- labels
+def _labels(
+    run: int,
+    day: int,
+    cases: list[tuple[str, Case]],
+    bulk: tuple[list[Entry], list[Entry]],
+    terms: Terms,
+) -> dict[str, Any]:
+    pairs: list[Refs] = [((s.entry_ref,), (o.entry_ref,)) for s, o in zip(*bulk, strict=True)]
+    pairs += [refs for _, case in cases for at, refs in case.groups if at == run]
+    open_cases = [
+        item
+        for _, case in cases
+        for item in case.breaks
+        if item.first <= run and (item.until is None or run < item.until)
+    ]
+    proposals = [refs for _, case in cases for at, refs in case.proposals if at <= run]
+    return {
+        "groups": [_refs_json(refs) for refs in sorted(pairs)],
+        "breaks": [
+            _break_json(item, run, day, terms)
+            for item in sorted(open_cases, key=lambda item: item.refs)
+        ],
+        "proposals": [_refs_json(refs) for refs in sorted(proposals)],
+    }
+
+
+def _refs_json(refs: Refs) -> dict[str, Any]:
+    return {"servicer": sorted(refs[0]), "owner": sorted(refs[1])}
+
+
+def _break_json(item: OpenCase, run: int, day: int, terms: Terms) -> dict[str, Any]:
+    ordinal = terms.common_calendar.ordinal
+    age_days = max(ordinal(day) - ordinal(item.booked), 0)
+    marks = [str(Mark.STALE)] if age_days > terms.stale_after_days else []
+    return {
+        "kind": str(_kind_at(item, run, age_days, terms)),
+        "marks": marks,
+        **_refs_json(item.refs),
+        "also": [str(kind) for kind in item.also],
+    }
+
+
+def _kind_at(item: OpenCase, run: int, age_days: int, terms: Terms) -> BreakKind:
+    """Return what a one-sided break is called in a run: it ages from TIMING to MISSING.
+
+    An extra booking is a DUPLICATE only in the run whose groups hold its twin.
+    """
+    if item.kind not in _ONE_SIDED:
+        return item.kind
+    if item.kind is BreakKind.DUPLICATE and run == item.first:
+        return item.kind
+    if age_days <= terms.grace_days:
+        return BreakKind.TIMING
+    return BreakKind.MISSING_AT_OWNER if item.refs[0] else BreakKind.MISSING_AT_SERVICER
+
+
+def side_book(book: Book, day: int) -> SideBook:
+    """Return a book as a run's input, balances stated."""
+    stated = BalanceBasis.STATED
+    return SideBook(
+        entries=book.entries,
+        opening={code: Balance.of_signed(m, day, stated) for code, m in book.opening.items()},
+        closing={code: Balance.of_signed(m, day, stated) for code, m in book.closing.items()},
+    )
