@@ -91,20 +91,23 @@ def unpack_frame(frame: bytes) -> bytes:
         raise _refused("FRAME_LENGTH", f"says {length} bytes, it has {len(frame) - LENGTH_BYTES}")
     if frame.count(0, end) != len(frame) - end:
         raise _refused("FRAME_PADDING", "is padded with something other than zeros")
-    return _expand(frame[LENGTH_BYTES:end])
+    return expand(frame[LENGTH_BYTES:end], MAX_PLAINTEXT_BYTES)
 
 
-def _expand(body: bytes) -> bytes:
-    """Expand one zstd frame, never to more than it may hold."""
+def expand(body: bytes, most: int) -> bytes:
+    """Return what one zstd frame holds, never more than `most` bytes.
+
+    The library's `max_output_size` is no bound: it is ignored where the frame states its size. So
+    the frame must state it, and what it states is checked before anything is expanded. Raises
+    `ProtocolError` FRAME_MALFORMED or PLAINTEXT_TOO_LARGE.
+    """
     try:
         facts = zstandard.get_frame_parameters(body)
         size = facts.content_size
         if size == zstandard.CONTENTSIZE_UNKNOWN or facts.dict_id or body[:4] != _ZSTD_MAGIC:
             raise _refused("FRAME_MALFORMED", "does not state its size")
-        if size > MAX_PLAINTEXT_BYTES:
-            raise _refused(
-                "PLAINTEXT_TOO_LARGE", f"expands to {size} bytes, over {MAX_PLAINTEXT_BYTES}"
-            )
+        if size > most:
+            raise _refused("PLAINTEXT_TOO_LARGE", f"expands to {size} bytes, over {most}")
         if size == 0:
             raise _refused("FRAME_MALFORMED", "is empty")
         plaintext = zstandard.ZstdDecompressor().decompress(

@@ -164,6 +164,8 @@ def build_batch(
         sources=tuple(sorted(set(sources))),
         represented=represented,
     )
+    if len(header.sources) > MAX_SOURCES or _currencies(header) > MAX_CURRENCIES:
+        raise _too_large(f"{len(header.sources)} files and {_currencies(header)} currencies")
     problem = header_problem(header)
     if problem is not None:
         raise InputError(
@@ -175,13 +177,21 @@ def build_batch(
     items = (_encode(header), *encoded)
     plaintext = join_items(items)
     if len(plaintext) > MAX_PLAINTEXT_BYTES or len(records) > MAX_RECORDS:
-        raise InputError(
-            "BATCH_TOO_LARGE",
-            f"{len(records)} records make {len(plaintext)} bytes, at most {MAX_RECORDS} records "
-            f"and {MAX_PLAINTEXT_BYTES} bytes go into one batch",
-            help="Split them over several batches.",
-        )
+        raise _too_large(f"{len(records)} records of {len(plaintext)} bytes")
     return PlainBatch(header, tuple(records), items, plaintext)
+
+
+def _too_large(what: str) -> InputError:
+    return InputError(
+        "BATCH_TOO_LARGE",
+        f"{what} are more than one batch holds: {MAX_RECORDS} records, {MAX_PLAINTEXT_BYTES} "
+        f"bytes, {MAX_SOURCES} files, {MAX_CURRENCIES} currencies",
+        help="Split them over several batches.",
+    )
+
+
+def _currencies(header: BatchHeader) -> int:
+    return len({total.currency for total in header.totals})
 
 
 def join_items(items: Sequence[bytes]) -> bytes:
@@ -213,7 +223,7 @@ def header_problem(header: BatchHeader) -> Problem | None:
         problem = _balances_problem(name, getattr(header, name))
         if problem is not None:
             return problem
-    if len({total.currency for total in header.totals}) > MAX_CURRENCIES:
+    if _currencies(header) > MAX_CURRENCIES:
         return Problem("totals", f"name more than {MAX_CURRENCIES} currencies")
     until = header.complete_until
     if until is not None and not 0 <= until <= MAX_TIME_MS:

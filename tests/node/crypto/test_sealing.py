@@ -286,6 +286,16 @@ def test_large_records_are_split_by_bytes(compression: str) -> None:
     seal_batch(plain, KEY, PLACE, compression=compression)
 
 
+def test_records_of_many_files_are_split_by_files() -> None:
+    """A batch names at most 64 source files; more of them are split, not refused for ever."""
+    files = {f"R{n}": hashlib.sha256(b"%d" % n).digest() for n in range(200)}
+    plain = fit_batch(
+        [entry(ref) for ref in files],
+        lambda some: build(*some, sources=[files[record.entry_ref] for record in some]),  # type: ignore[union-attr]
+    )
+    assert 0 < plain.header.count == len(plain.header.sources) <= 64
+
+
 def test_no_records_are_a_batch_too() -> None:
     """An empty batch, which carries a watermark alone, fits."""
     assert fit_batch([], lambda some: build(*some)).header.count == 0

@@ -124,7 +124,10 @@ def test_a_batch_beyond_the_limits_is_not_built() -> None:
     count = MAX_PLAINTEXT_BYTES // len(encode_record(long)) + 1
     with pytest.raises(InputError) as large:
         build(*[long] * count, record_bytes=[encode_record(long)] * count)
-    assert many.value.code == large.value.code == "BATCH_TOO_LARGE"
+    with pytest.raises(InputError) as files:
+        build(entry("a"), sources=[bytes([number]) * 32 for number in range(65)])
+    codes = {refused.value.code for refused in (many, large, files)}
+    assert codes == {"BATCH_TOO_LARGE"}
 
 
 @pytest.mark.parametrize(
