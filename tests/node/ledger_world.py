@@ -55,6 +55,7 @@ from reconcile.commitment.validity import BatchRules
 from reconcile.model import ZERO32, Direction, Entry, Side, window_of
 
 CONFIRMATIONS = 4
+PAUSE_MS = 2_500
 TEST_ENGINE = EngineProfile("instant", CONFIRMATIONS, 0.0, 0, 32, 256, drill_only=True)
 ROLES = {"ADMIN": 1, "POSTER": 2, "APPROVER": 3}
 TERMS_HASH = keccak(b"terms of the test")
@@ -80,6 +81,7 @@ class Party:
     sealing: SealingKey = field(default_factory=SealingKey.generate)
     epoch_keys: dict[tuple[bytes, int, int], bytes] = field(default_factory=dict)
     boundary: Callable[[str], None] = no_boundary
+    skew_ms: int = 0
     profile: EngineProfile = TEST_ENGINE
     database: Database = field(init=False)
 
@@ -126,11 +128,16 @@ class Party:
             signer_of=lambda lane: self.admin if lane == "admin" else self.poster,
             opens_epoch=lambda _s, a, side, epoch: (a, side, epoch) in self.epoch_keys,
             boundary=self.at_boundary,
+            now_ms=self.now_ms,
         )
 
     def close(self) -> None:
         """Close what is open."""
         self.database.close()
+
+    def now_ms(self) -> int:
+        """Return this party's clock: tests move it, so that pauses pass at once."""
+        return int(time.time() * 1000) + self.skew_ms
 
     def at_boundary(self, name: str) -> None:
         """Pass on to the boundary of the moment: a test may change it while the doors are open."""
@@ -355,6 +362,7 @@ class World:
         for _ in range(rounds):
             for party in self.parties:
                 party.step()
+                party.skew_ms += PAUSE_MS
             if until():
                 return
             self.chain.mine()
