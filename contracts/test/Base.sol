@@ -35,7 +35,7 @@ abstract contract Base {
         vm.roll(1000);
         vm.warp(NOON_S);
         registry = _deploy(4);
-        ledger = new Ledger(registry);
+        ledger = Ledger(_create("Ledger.sol:Ledger", abi.encode(registry)));
         for (uint32 member = 1; member <= 4; member++) {
             _equip(member);
         }
@@ -133,7 +133,30 @@ abstract contract Base {
         for (uint32 i = 0; i < founders; i++) {
             list[i] = IRegistry.Founder(_code(i + 1), _addr(i + 1, Role.ADMIN), FOREVER);
         }
-        return new Registry(list, DELAY, EXPIRY);
+        return _deployWith(list, DELAY);
+    }
+
+    function _deployWith(IRegistry.Founder[] memory founders, uint64 delay)
+        internal
+        returns (Registry)
+    {
+        return Registry(_create("Registry.sol:Registry", abi.encode(founders, delay, EXPIRY)));
+    }
+
+    /// @dev Creates from the compiled artifact: `new` would compile the contract anew into every test.
+    function _create(string memory artifact, bytes memory arguments)
+        internal
+        returns (address created)
+    {
+        bytes memory code = bytes.concat(vm.getCode(artifact), arguments);
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+            if iszero(created) {
+                let free := mload(0x40)
+                returndatacopy(free, 0, returndatasize())
+                revert(free, returndatasize())
+            }
+        }
     }
 
     function _sponsor(uint32 sponsor, bytes32 commitment, uint32 expected) internal {

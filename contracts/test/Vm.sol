@@ -3,12 +3,6 @@ pragma solidity ^0.8.30;
 
 /// @notice The cheat codes that these tests use.
 interface Vm {
-    struct Log {
-        bytes32[] topics;
-        bytes data;
-        address emitter;
-    }
-
     function addr(uint256 privateKey) external pure returns (address);
     function sign(uint256 privateKey, bytes32 digest)
         external
@@ -22,8 +16,8 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
-    function recordLogs() external;
-    function getRecordedLogs() external returns (Log[] memory);
+    function getCode(string calldata artifact) external view returns (bytes memory);
+    function deployCode(string calldata artifact) external returns (address);
     function snapshotState() external returns (uint256);
     function revertToState(uint256 snapshot) external returns (bool);
     function snapshotGasLastCall(string calldata group, string calldata name)
