@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from reconcile.breaks.bare import bare_breaks
 from reconcile.breaks.differences import Judge
-from reconcile.breaks.keys import Keys
+from reconcile.breaks.keys import Entries, KeyAndMerged, assign_keys
 from reconcile.breaks.onesided import OneSided
 from reconcile.matching.run_input import Matched, RunInput
 from reconcile.model import Break, BreakKind, Entry, Mark, Side, window_day
 
-Entries = tuple[tuple[Entry, ...], tuple[Entry, ...]]
-
 
 def classify(run: RunInput, matched: Matched) -> tuple[Break, ...]:
-    """Return every break, sorted by servicer's refs, then owner's, then kind and key.
+    """Return every break of entries, sorted by servicer's refs, then owner's.
+
+    BALANCE and STATEMENT_GAP have no entries: the report adds them where an identity fails.
 
     Each open entry is in exactly one, but VOID ones alone or against VOID: those are counted.
     """
@@ -38,14 +37,13 @@ def classify(run: RunInput, matched: Matched) -> tuple[Break, ...]:
                 entries: Entries = ((entry,), ()) if side is Side.SERVICER else ((), (entry,))
                 drafts.append((entries, () if kind is None else (kind,)))
     drafts = sorted((draft for draft in drafts if draft[1]), key=lambda draft: _order(draft[0]))
-    keys, named = Keys(run), _proposals_by_entry(matched)
-    found = [_break(run, alone, keys, named, entries, kinds) for entries, kinds in drafts]
-    return tuple(
-        sorted(
-            [*found, *bare_breaks(run, matched)],
-            key=lambda item: (item.servicer, item.owner, item.kind, item.key),
-        )
-    )
+    keys = assign_keys(run, [entries for entries, _ in drafts])
+    named = _proposals_by_entry(matched)
+    found = [
+        _break(run, alone, key, named, entries, kinds)
+        for key, (entries, kinds) in zip(keys, drafts, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda item: (item.servicer, item.owner, item.kind, item.key)))
 
 
 def _order(entries: Entries) -> tuple[tuple[int, int, str, int], ...]:
@@ -61,12 +59,12 @@ def _order(entries: Entries) -> tuple[tuple[int, int, str, int], ...]:
 def _break(
     run: RunInput,
     alone: OneSided,
-    keys: Keys,
+    key_and_merged: KeyAndMerged,
     named: dict[tuple[Side, str], set[bytes]],
     entries: Entries,
     kinds: tuple[BreakKind, ...],
 ) -> Break:
-    key, merged = keys.assign(*entries)
+    key, merged = key_and_merged
     proposals = {
         proposal
         for side in Side

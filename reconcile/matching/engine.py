@@ -102,6 +102,10 @@ class Engine:
         column = self.store.column("SELECT pos * 2 + side AS place FROM entry ORDER BY id")
         self._places = column
 
+    def alive(self, plan: Plan) -> bool:
+        """Say whether both sides hold keys of a pass at all."""
+        return plan.key is None or plan.key in self.store.alive
+
     def entry(self, entry_id: int) -> Entry:
         """Return the entry of an id."""
         place = self._places[entry_id - 1]
@@ -135,7 +139,7 @@ class Engine:
 
     def _once(self, plan: Plan, kind: int) -> int:
         """Run one step unless nothing was settled since it last found nothing."""
-        if self._barren.get((plan.number, kind)) == self._settled:
+        if not self.alive(plan) or self._barren.get((plan.number, kind)) == self._settled:
             return 0
         confirmed = 0
         if plan.single:

@@ -65,8 +65,6 @@ ORDER BY block_id, side, id
 
 def settle_exact(store: Store, pass_number: int, key: str | None, distance: int) -> int:
     """Confirm what rule 2 pairs in this pass; return the number of groups."""
-    if key is not None and not _both_sides(store, key):
-        return 0
     sql = store.con.execute
     sql(_BLOCK.format(key=key or "0"))
     sql(_SINGLE.format(distance=int(distance)))
@@ -115,9 +113,3 @@ def _walk_left(store: Store, distance: int | None) -> list[tuple[int, int]]:
         pairs += walk(*sides, distance, lambda s, o: (s, o) in barred)
     return pairs
 
-
-def _both_sides(store: Store, key: str) -> bool:
-    rows = store.con.execute(
-        f"SELECT min(side), max(side) FROM rest WHERE {key} IS NOT NULL"
-    ).fetchall()
-    return rows == [(0, 1)]

@@ -63,7 +63,7 @@ def near_misses(store: Store, plans: Sequence[Plan], party: tuple[str, str]) -> 
     always = [plan for plan in plans if plan.rule.confirm == ALWAYS]
     found: list[NearFound] = []
     for plan in always:
-        if plan.key is not None:
+        if plan.key is not None and plan.key in store.alive:
             found += _under_one_key(store, plan, plan.key)
     distance = max((plan.rule.value_date_days for plan in always), default=0)
     return found + _sole_by_party(store, distance, party)

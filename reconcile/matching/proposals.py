@@ -35,7 +35,7 @@ def propose(
     proposals: dict[bytes, Proposal] = {}
     full: list[ProposalRefs] = []
     for plan in engine.plans:
-        sets = list(_candidate_sets(engine, plan))
+        sets = list(_candidate_sets(engine, plan)) if engine.alive(plan) else []
         sets.sort(key=lambda pair: (min(pair[0][0], pair[1][0]), pair))
         for servicer, owner in sets:
             if (frozenset(servicer), frozenset(owner)) not in engine.rejected:

@@ -37,7 +37,11 @@ CREATE TABLE pair (pass INTEGER, kind INTEGER, s BIGINT, o BIGINT);
 CREATE TABLE barred (s BIGINT, o BIGINT);
 """
 
-Ids = tuple[int, ...]
+FEW_ROWS: Final = 50_000
+
+
+def _is_key(name: str) -> bool:
+    return name[0] == "k" and name[1:].isdigit()
 
 
 class Store:
@@ -47,8 +51,8 @@ class Store:
         """Open an empty database; the number of threads never changes a result."""
         self.con = duckdb.connect(":memory:")
         self.con.execute("SET preserve_insertion_order = false")
-        if threads is not None:
-            self.con.execute(f"SET threads = {int(threads)}")
+        self.alive: frozenset[str] = frozenset()
+        self._threads = threads
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +67,10 @@ class Store:
 
     def load(self, servicer: pa.Table, owner: pa.Table) -> None:
         """Number both sides' rows in the total order."""
+        few = servicer.num_rows + owner.num_rows < FEW_ROWS
+        threads = self._threads or (1 if few else None)
+        if threads is not None:
+            self.con.execute(f"SET threads = {int(threads)}")
         self.con.register("servicer_rows", servicer)
         self.con.register("owner_rows", owner)
         self.con.execute(_ENTRY)
@@ -70,6 +78,19 @@ class Store:
         self.con.execute(_TABLES)
         self.con.unregister("servicer_rows")
         self.con.unregister("owner_rows")
+        self.alive = self._alive([name for name in servicer.column_names if _is_key(name)])
+
+    def _alive(self, names: Sequence[str]) -> frozenset[str]:
+        """Return the key columns that hold a value on both sides: no other ever matches."""
+        if not names:
+            return frozenset()
+        counts = ", ".join(
+            f"count({name}) FILTER (WHERE side = {side})" for name in names for side in (0, 1)
+        )
+        row = self.con.execute(f"SELECT {counts} FROM entry").fetchall()[0]
+        return frozenset(
+            name for place, name in enumerate(names) if row[2 * place] and row[2 * place + 1]
+        )
 
     def count(self, table: str) -> int:
         """Return the number of rows of a table."""

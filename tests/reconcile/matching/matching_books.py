@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from reconcile.matching.core import RefSets
 from reconcile.model import Carrier, Direction, Entry, EntryStatus
-from reconcile.terms import AmountRule, KeyPair, MatchPass
+from reconcile.terms import AmountRule, FeeSchedule, KeyPair, MatchPass
 
+# Each test draws this many books; raise it for a long run.
+EXAMPLES = 25
 FIRST_DAY = 20_773  # 2026-11-16, a Monday
 PLAIN = ("nfkc_ascii", "trim", "upper")
 
@@ -99,6 +102,20 @@ SHORT = (
 )
 
 
+FEES = (FeeSchedule(fixed_minor=1), FeeSchedule(rate_ppm=10_000, rounding="ceiling"))
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> tuple[frozenset[RefSets], RefSets]:
+    """Return rejected sets and held refs over the refs that books use."""
+    refs = st.frozensets(st.sampled_from(["R0", "R1", "R2", "R3", "T0"]), min_size=1, max_size=2)
+    one = st.frozensets(st.sampled_from(["R0", "R1", "R2", "R3", "T0"]), min_size=1, max_size=1)
+    pairs = st.one_of(st.tuples(one, one), st.tuples(one, one), st.tuples(refs, refs))
+    rejected = draw(st.frozensets(pairs, max_size=4))
+    held = draw(st.tuples(*[st.frozensets(st.sampled_from(["R4", "T1"]), max_size=2)] * 2))
+    return rejected, held
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> tuple[MatchPass, ...]:
     """Return a rule set with tolerances, other shapes and other orders than the defaults."""
@@ -126,6 +143,7 @@ def rules(draw: st.DrawFn) -> tuple[MatchPass, ...]:
                 minor=draw(st.sampled_from([0, 0, 1, 2, 100])),
                 ppm=draw(st.sampled_from([0, 0, 9_000, 10_000, 20_000])),
                 shape=draw(st.sampled_from(shapes)) if keys else ("1:1",),
+                fee=draw(st.sampled_from([None, None, None, *FEES])),
             )
         )
     return tuple(made)

@@ -51,6 +51,14 @@ class Oracle:
         self.groups.sort(key=lambda g: (g[1], g[2]))
         return self
 
+    def first_step(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...], int]]:
+        """Return the groups of rule 1's first step alone."""
+        self._open()
+        for rule in self.passes:
+            if rule.confirm == "always":
+                self._step(rule, "exact")
+        return self.groups
+
     # ------------------------------------------------------------------ the words of the page
     def entry(self, side: int, ref: str) -> Entry:
         return self._by_ref[side][ref]
@@ -116,7 +124,7 @@ class Oracle:
         return net == (gross - fee if gross > 0 else gross + fee)
 
     # ------------------------------------------------------------------ groups
-    def _settle(self) -> None:
+    def _open(self) -> None:
         self._by_ref = [{e.entry_ref: e for e in side} for side in (self.servicer, self.owner)]
         self.groups, self.tolerant = [], defaultdict(int)
         self.unused = [
@@ -127,6 +135,9 @@ class Oracle:
             }
             for number, side in enumerate((self.servicer, self.owner))
         ]
+
+    def _settle(self) -> None:
+        self._open()
         for rule in self.passes:
             if rule.confirm == "always":
                 self._step(rule, "exact")

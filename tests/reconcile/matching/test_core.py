@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import random
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from matching_books import FIRST_DAY, SHORT, books, rules
+from matching_books import EXAMPLES, SHORT, books, rules, verdicts
 from matching_oracle import Oracle
 
 from reconcile.matching.core import CoreInput, CoreResult, RefSets, match_open
@@ -12,7 +10,7 @@ from reconcile.model import Entry
 from reconcile.terms import MatchPass
 
 AGREEMENT = bytes(32)
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def weekdays(day: int) -> int:
@@ -73,6 +71,19 @@ def test_default_shapes_agree_with_the_oracle(
 ) -> None:
     """Passes like the default terms form the groups, proposals and near misses of the page."""
     agree(servicer, owner, SHORT)
+
+
+@MANY
+@given(books(), books(), rules(), verdicts())
+def test_rejected_sets_and_held_entries_stay_apart(
+    servicer: tuple[Entry, ...],
+    owner: tuple[Entry, ...],
+    passes: tuple[MatchPass, ...],
+    verdict: tuple[frozenset[RefSets], RefSets],
+) -> None:
+    """A rejected set is neither confirmed nor proposed again, a held entry is used by no pass."""
+    rejected, held = verdict
+    agree(servicer, owner, passes, rejected=rejected, held=held)
 
 
 @MANY
