@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ from devnet.scenario.cases import ROUNDING_MINOR, Case, OpenCase, Place, Refs, c
 from devnet.scenario.forge import Forge
 from devnet.scenario.names import BRANCHES, BUSINESS_TYPES, FIRMS, REMITTANCES
 from reconcile.model import (
+    MOVING_STATUSES,
     AgreementKind,
     Balance,
     BalanceBasis,
@@ -41,6 +44,8 @@ _OCCURRED_SPAN_MS: Final = 12 * 3_600_000
 _CHINA_MS: Final = 8 * 3_600_000
 _DAY_MS: Final = 86_400_000
 _AMOUNT_LIMIT: Final = 5_000_000
+_BULK_BITS: Final = 257
+_MASK: Final = 2**32 - 1
 _VALUE_NEXT_DAY_IN: Final = 20
 _ONE_SIDED: Final = frozenset(
     {
@@ -134,7 +139,25 @@ def make_scenario(
     `days` > 1 lets later days resolve earlier breaks. `opening_items` puts items in transit into
     window 0, which the first day resolves. `sessions` numbers clearing sessions from 0.
     """
-    forge = Forge(seed, kind, sessions)
+    with _no_collection():
+        return _make(Forge(seed, kind, sessions), seed, entries, day, days, opening_items)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hold the collector off: millions of fresh objects without a cycle are no garbage."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _make(
+    forge: Forge, seed: int, entries: int, day: int, days: int, opening_items: bool
+) -> Scenario:
     first = forge.calendar.next_business_day(day)
     dates = [forge.calendar.add(first, count) for count in range(days)]
     cases: list[tuple[str, Case]] = []
@@ -183,88 +206,47 @@ def _opening_cases(forge: Forge, first: int) -> list[tuple[str, Case]]:
     return made
 
 
-# ------------------------------------------------------------------------------ bulk
 def _bulk(forge: Forge, day: int, count: int) -> tuple[list[Entry], list[Entry]]:
-    """Return payments that both sides booked alike; most of a business day."""
+    """Return payments that both sides booked alike: most of a business day.
+
+    One draw of bits makes a payment; its parts are cut from it.
+    """
     clearing = forge.kind is AgreementKind.CLEARING
     bank = forge.kind is AgreementKind.BANK_ENTERPRISE
     firms = BRANCHES if forge.kind is AgreementKind.HEAD_BRANCH else FIRMS
-    below, key, ref = forge.below, forge.key, forge.ref
+    bits, key, ref = forge.bits, forge.key, forge.ref
     start_ms = day * _DAY_MS + _OCCURRED_FROM_MS - _CHINA_MS
+    booked, directions = EntryStatus.BOOKED, (Direction.IN, Direction.OUT)
+    servicer_ref, voucher_no = int(Carrier.SERVICER_REF), int(Carrier.VOUCHER_NO)
     servicer, owner = [], []
-    later = day + 1
+    settled = session = business = moment = None
     for _ in range(count):
+        draw = bits(_BULK_BITS)
         # Small amounts are common: the product of two draws leans towards them.
-        minor = 1 + below(_AMOUNT_LIMIT) * (1 + below(1_000)) // 1_000
-        direction = Direction(below(2))
-        references = key()
-        name, account = firms[below(len(firms))]
-        remittance = REMITTANCES[below(len(REMITTANCES))]
-        valued = day if below(_VALUE_NEXT_DAY_IN) else later
-        settled = session = business = moment = None
+        minor = 1 + (draw & _MASK) % _AMOUNT_LIMIT * (1 + (draw >> 32 & _MASK) % 1_000) // 1_000
+        direction = directions[draw >> 64 & 1]
+        name, account = firms[(draw >> 65 & _MASK) % len(firms)]
+        remittance = REMITTANCES[(draw >> 97 & _MASK) % len(REMITTANCES)]
+        # Some are valued the day after on the servicer's side: within every pass's distance.
+        valued = day if (draw >> 129 & _MASK) % _VALUE_NEXT_DAY_IN else day + 1
         if clearing:
-            settled, session = day, below(forge.sessions)
-            business = BUSINESS_TYPES[below(len(BUSINESS_TYPES))]
-            moment = start_ms + below(_OCCURRED_SPAN_MS)
+            settled, session = day, (draw >> 161 & _MASK) % forge.sessions
+            business = BUSINESS_TYPES[(draw >> 193 & _MASK) % len(BUSINESS_TYPES)]
+            moment = start_ms + (draw >> 225 & _MASK) % _OCCURRED_SPAN_MS
+        references = key()
         s_ref, o_ref = ref(Side.SERVICER), ref(Side.OWNER)
         s_keys = o_keys = references
         if bank:
-            s_keys = (*references, (int(Carrier.SERVICER_REF), "R" + s_ref))
-            o_keys = (*references, (int(Carrier.VOUCHER_NO), "V" + o_ref))
-        servicer.append(
-            Entry(
-                s_ref,
-                0,
-                direction,
-                minor,
-                "CNY",
-                day,
-                valued,
-                settled,
-                session,
-                business,
-                EntryStatus.BOOKED,
-                False,
-                s_keys,
-                None,
-                name,
-                account,
-                remittance,
-                None,
-                None,
-                None,
-                moment,
-            )
-        )
-        owner.append(
-            Entry(
-                o_ref,
-                0,
-                direction,
-                minor,
-                "CNY",
-                day,
-                day,
-                settled,
-                session,
-                business,
-                EntryStatus.BOOKED,
-                False,
-                o_keys,
-                None,
-                name,
-                account,
-                remittance,
-                None,
-                None,
-                None,
-                moment,
-            )
-        )
+            s_keys = (*references, (servicer_ref, "R" + s_ref))
+            o_keys = (*references, (voucher_no, "V" + o_ref))
+        head: tuple[Any, ...] = (0, direction, minor, "CNY", day)
+        middle: tuple[Any, ...] = (settled, session, business, booked, False)
+        tail: tuple[Any, ...] = (None, name, account, remittance, None, None, None, moment)
+        servicer.append(Entry(s_ref, *head, valued, *middle, s_keys, *tail))
+        owner.append(Entry(o_ref, *head, day, *middle, o_keys, *tail))
     return servicer, owner
 
 
-# -------------------------------------------------------------------------- assembly
 def _assemble(
     seed: int,
     entries: int,
@@ -289,7 +271,7 @@ def _assemble(
     for run, date in enumerate(dates):
         books = []
         for side in Side:
-            mine = _shuffled(forge, [*bulk[run][side], *special.get((run, side), ())])
+            mine = _mixed(forge, bulk[run][side], special.get((run, side), []))
             closing = _after(balances[side], mine)
             books.append(Book(mine, dict(balances[side]), closing))
             balances[side] = closing
@@ -308,25 +290,31 @@ def _assemble(
     )
 
 
-def _after(before: Mapping[str, int], entries: list[Entry] | tuple[Entry, ...]) -> dict[str, int]:
+def _after(before: Mapping[str, int], entries: Iterable[Entry]) -> dict[str, int]:
     """Return balances after entries; only those that move count."""
     balances = dict(before)
+    incoming, moving = Direction.IN, tuple(MOVING_STATUSES)
     for entry in entries:
-        if entry.moving:
-            balances[entry.currency] = balances.get(entry.currency, 0) + entry.signed_minor
+        if entry.status in moving:
+            minor = entry.amount_minor if entry.direction is incoming else -entry.amount_minor
+            balances[entry.currency] = balances.get(entry.currency, 0) + minor
     return balances
 
 
-def _shuffled(forge: Forge, entries: list[Entry]) -> tuple[Entry, ...]:
-    """Mix the special entries among the others, by a draw that no Python version changes."""
-    below = forge.below
-    for place in range(len(entries) - 1, 0, -1):
-        other = below(place + 1)
-        entries[place], entries[other] = entries[other], entries[place]
-    return tuple(entries)
+def _mixed(forge: Forge, bulk: list[Entry], special: list[Entry]) -> tuple[Entry, ...]:
+    """Put each special entry at a drawn place among the others, in time linear in both."""
+    drops: dict[int, list[Entry]] = {}
+    for entry in special:
+        drops.setdefault(forge.below(len(bulk) + 1), []).append(entry)
+    mixed: list[Entry] = []
+    start = 0
+    for place in sorted(drops):
+        mixed += bulk[start:place]
+        mixed += drops[place]
+        start = place
+    return (*mixed, *bulk[start:])
 
 
-# ---------------------------------------------------------------------------- labels
 def _labels(
     run: int,
     day: int,
@@ -334,8 +322,7 @@ def _labels(
     bulk: tuple[list[Entry], list[Entry]],
     terms: Terms,
 ) -> dict[str, Any]:
-    pairs: list[Refs] = [((s.entry_ref,), (o.entry_ref,)) for s, o in zip(*bulk, strict=True)]
-    pairs += [refs for _, case in cases for at, refs in case.groups if at == run]
+    special = sorted(refs for _, case in cases for at, refs in case.groups if at == run)
     open_cases = [
         item
         for _, case in cases
@@ -344,7 +331,13 @@ def _labels(
     ]
     proposals = [refs for _, case in cases for at, refs in case.proposals if at <= run]
     return {
-        "groups": [_refs_json(refs) for refs in sorted(pairs)],
+        "groups": [
+            *(
+                {"servicer": [s.entry_ref], "owner": [o.entry_ref]}
+                for s, o in zip(*bulk, strict=True)
+            ),
+            *map(_refs_json, special),
+        ],
         "breaks": [
             _break_json(item, run, day, terms)
             for item in sorted(open_cases, key=lambda item: item.refs)
