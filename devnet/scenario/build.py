@@ -77,7 +77,7 @@ class ScenarioDay:
 
     def book(self, side: Side) -> Book:
         """Return one side's book."""
-        return self.servicer if side is Side.SERVICER else self.owner
+        return (self.servicer, self.owner)[side]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +242,8 @@ def _bulk(forge: Forge, day: int, count: int) -> tuple[list[Entry], list[Entry]]
         head: tuple[Any, ...] = (0, direction, minor, "CNY", day)
         middle: tuple[Any, ...] = (settled, session, business, booked, False)
         tail: tuple[Any, ...] = (None, name, account, remittance, None, None, None, moment)
-        servicer.append(Entry(s_ref, *head, valued, *middle, s_keys, *tail))
-        owner.append(Entry(o_ref, *head, day, *middle, o_keys, *tail))
+        servicer.append(Entry(*(s_ref, *head, valued, *middle, s_keys, *tail)))
+        owner.append(Entry(*(o_ref, *head, day, *middle, o_keys, *tail)))
     return servicer, owner
 
 
