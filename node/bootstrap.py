@@ -1,66 +1,81 @@
 """The composition root: one institution's node from its home folder and the settings.
 
-    node.toml     name, code, [chain] url, chain_id, registry, ledger, profile, from_block
-    keystore/     one file a key, under the passphrase
-    backup/       keys that may be published
-    kanhe.db      unless KANHE_DATABASE_URL names another database
-
 `Node.step()` is one deterministic turn: follower → projections → reactions → relay. Nothing is
 kept in memory that a restart would miss; `kill -9` anywhere costs one turn.
 """
 
 from __future__ import annotations
 
-import tomllib
+import contextlib
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
-from node.chain.codec import Contracts
-from node.crypto.keyfile import SCRYPT_N, KeyRole
-from node.crypto.keystore import Keystore
-from node.identity import NodeKeys, system_clock
-from node.keyring import KeyRing
-from node.settings import Settings
-from node.telemetry import logger
-from reconcile.model import (
-    UsageError,
-    Where,
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from node.agreements import terms_at
+from node.calls import Calls
+from node.chain.client import ChainClient
+from node.chain.deploy import check_chain
+from node.chain.follower import Follower
+from node.chain.profile import engine_profile
+from node.crypto.signer import Signer
+from node.db import Database, open_database, translated
+from node.home import (
+    ChainTarget,
+    HomeInfo,
+    home_info,
+    init_home,
+    locked,
+    open_keys,
+    target_of,
+    write_target,
 )
+from node.identity import Clock, Identity, NodeKeys, Place, system_clock
+from node.outbox import Relay
+from node.outbox.intents import ADMIN_LANE
+from node.projections import Projections
+from node.projections.reading import BatchOpener
+from node.services.breaks import BreakService
+from node.services.network import NetworkService
+from node.services.network.sealing_keys import unwrap
+from node.services.posting import PostingService
+from node.services.proofs import ProofService
+from node.services.reconciliation import ReconciliationService
+from node.services.reconciliation.service import Reactions
+from node.settings import Settings
+from node.tables import (
+    Agreement,
+    Batch,
+    Block,
+    Cursor,
+    EpochKey,
+    Incident,
+    Intent,
+    QueuedRecord,
+    StreamState,
+)
+from node.telemetry import logger
+from reconcile.commitment.validity import BatchRules
+from reconcile.model import OutsideError, ProtocolError, Side
 
-CONFIG_FILE: Final = "node.toml"
-LOCK_FILE: Final = "node.lock"
-DRAIN_STEPS: Final = 1_000
+__all__ = [
+    "ChainTarget",
+    "HomeInfo",
+    "Node",
+    "StepResult",
+    "home_info",
+    "init_home",
+    "open_node",
+    "write_target",
+]
+
+RETRY_S: Final = 0.5
 _log = logger("node")
-
-
-@dataclass(frozen=True, slots=True)
-class ChainTarget:
-    """Which chain and which contracts; addresses are 0x-hex."""
-
-    url: str
-    chain_id: int
-    registry: str
-    ledger: str
-    profile: str
-    from_block: int = 0
-    more_urls: tuple[str, ...] = ()
-
-    @property
-    def contracts(self) -> Contracts:
-        """Return the chain id and both addresses as bytes."""
-        return Contracts(self.chain_id, _address(self.registry), _address(self.ledger))
-
-
-@dataclass(frozen=True, slots=True)
-class HomeInfo:
-    """A home folder's name, code and the addresses of its signing keys by role."""
-
-    home: Path
-    name: str
-    code: str | None
-    addresses: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,139 +90,314 @@ class StepResult:
     idle: bool
 
 
-# ------------------------------------------------------------------------------ home
-def init_home(
+# ------------------------------------------------------------------------------ node
+def open_node(
     home: Path,
     *,
-    name: str,
     passphrase: str,
-    code: str | None = None,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
     target: ChainTarget | None = None,
-    scrypt_n: int = SCRYPT_N,
-) -> HomeInfo:
-    """Make a home: one key a role, their backup, node.toml.
+    running: bool = True,
+) -> Node:
+    """Open a home: keys, database, chain, services.
 
-    Raises `UsageError` HOME_EXISTS, `InputError` KEYSTORE_PASSPHRASE_WEAK.
+    `running` takes the home's lock and probes the chain: the caller will step the node. Without
+    it services read and write rows, and a running node sends. Raises `UsageError` HOME_NOT_FOUND,
+    CHAIN_NOT_SET, `InputError` KEYSTORE_PASSPHRASE, `OutsideError` HOME_IN_USE, DATABASE_*,
+    CHAIN_UNREACHABLE, `ProtocolError` WRONG_CHAIN, CONTRACT_UNKNOWN.
     """
-    if (home / CONFIG_FILE).exists():
-        raise UsageError(
-            "HOME_EXISTS",
-            f"{home} holds a node already",
-            help="name another folder; keys are never overwritten",
+    chosen = settings or Settings(home=home)
+    place = target or target_of(home, chosen)
+    info = home_info(home)
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(locked(home)) if running else None
+        keys = open_keys(home, passphrase)
+        # The home's own database, unless the settings name another one.
+        url = chosen.database_url or f"sqlite:///{home / 'kanhe.db'}"
+        database = open_database(url)
+        stack.callback(database.close)
+        database.upgrade()
+        client = ChainClient((place.url, *place.more_urls), timeout_s=chosen.rpc_timeout_s)
+        stack.callback(client.close)
+        if running:
+            check_chain(client, place.contracts)
+        node = Node(
+            home=home,
+            name=info.name,
+            settings=chosen,
+            target=place,
+            database=database,
+            client=client,
+            keys=keys,
+            clock=clock or system_clock,
+            lock=lock,
         )
-    store = Keystore(home / "keystore", scrypt_n=scrypt_n)
-    if not store.keys():
-        for role in (KeyRole.ADMIN, KeyRole.POSTER, KeyRole.APPROVER, KeyRole.VAULT):
-            store.create(role, passphrase, label=name)
-    store.back_up(home / "backup" / "keystore", system_clock())
-    _write_config(home, name, code, target)
-    return home_info(home)
+        stack.pop_all()
+        return node
 
 
-def write_target(home: Path, target: ChainTarget) -> None:
-    """Note which chain and contracts this home belongs to."""
-    body = _read_config(home)
-    _write_config(home, str(body["name"]), body.get("code"), target)
+class Node:
+    """One institution's node. `step()` and `run()` are for one thread at a time."""
 
-
-def home_info(home: Path) -> HomeInfo:
-    """Return what is known without the passphrase; `UsageError` HOME_NOT_FOUND."""
-    body = _read_config(home)
-    keys = Keystore(home / "keystore").keys()
-    addresses = {str(key.role): key.address for key in keys if key.address is not None}
-    return HomeInfo(home, str(body["name"]), body.get("code"), addresses)
-
-
-def _read_config(home: Path) -> dict[str, Any]:
-    path = home / CONFIG_FILE
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(
-            "HOME_NOT_FOUND",
-            f"{home} is no node's home",
-            where=Where(file=str(path)),
-            help="make one with `kanhe init`, or name it with --home or KANHE_HOME",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            "CONFIG_MALFORMED",
-            f"node.toml does not read: {error}",
-            where=Where(file=str(path)),
-            help="mend the line it names",
-        ) from None
-
-
-def _write_config(home: Path, name: str, code: str | None, target: ChainTarget | None) -> None:
-    lines = [f"name = {_toml(name)}"]
-    if code is not None:
-        lines.append(f"code = {_toml(code)}")
-    if target is not None:
-        lines += [
-            "",
-            "[chain]",
-            f"url = {_toml(target.url)}",
-            f"more_urls = [{', '.join(_toml(item) for item in target.more_urls)}]",
-            f"chain_id = {target.chain_id}",
-            f"registry = {_toml(target.registry)}",
-            f"ledger = {_toml(target.ledger)}",
-            f"profile = {_toml(target.profile)}",
-            f"from_block = {target.from_block}",
-        ]
-    home.mkdir(parents=True, exist_ok=True)
-    aside = home / (CONFIG_FILE + ".new")
-    aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    aside.replace(home / CONFIG_FILE)
-
-
-def _toml(text: str) -> str:
-    """Return a TOML basic string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c >= " " else f"\\u{ord(c):04x}" for c in escaped) + '"'
-
-
-def _address(text: str) -> bytes:
-    try:
-        data = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        data = b""
-    if len(data) != 20:  # noqa: PLR2004 - an address
-        raise UsageError("ADDRESS_MALFORMED", f"{text!r} is no address", help="0x and 40 digits")
-    return data
-
-
-def target_of(home: Path, settings: Settings) -> ChainTarget:
-    """Return the chain a home belongs to, settings first; `UsageError` CHAIN_NOT_SET."""
-    body = _read_config(home).get("chain")
-    if body is None:
-        raise UsageError(
-            "CHAIN_NOT_SET",
-            f"{home} does not say which chain it belongs to",
-            where=Where(file=str(home / CONFIG_FILE), field="chain"),
-            help="set it with `kanhe init --chain-url … --chain-id … --registry … --ledger …`",
+    def __init__(
+        self,
+        *,
+        home: Path,
+        name: str,
+        settings: Settings,
+        target: ChainTarget,
+        database: Database,
+        client: ChainClient,
+        keys: NodeKeys,
+        clock: Clock,
+        lock: TextIO | None,
+    ) -> None:
+        self.home = home
+        self.name = name
+        self.settings = settings
+        self.target = target
+        self.database = database
+        self.client = client
+        self.keys = keys
+        self.clock = clock
+        self._lock = lock
+        contracts = target.contracts
+        self.profile = engine_profile(target.profile)
+        self.identity = Identity(
+            keys, Place(contracts.chain_id, contracts.registry, contracts.ledger), clock
         )
-    urls = settings.chain_urls or (body["url"], *body.get("more_urls", ()))
-    return ChainTarget(
-        url=urls[0],
-        more_urls=tuple(urls[1:]),
-        chain_id=int(body["chain_id"]),
-        registry=str(body["registry"]),
-        ledger=str(body["ledger"]),
-        profile=settings.chain_profile or str(body["profile"]),
-        from_block=int(body.get("from_block", 0)),
-    )
+        self.projections = Projections(
+            contracts,
+            BatchOpener(contracts, key_of=self._epoch_key, rules_of=self._rules),
+            now_ms=clock,
+        )
+        self.follower = Follower(
+            client,
+            database.writing,
+            self.projections,
+            contracts=contracts,
+            profile=self.profile,
+            from_block=target.from_block,
+            now_ms=clock,
+        )
+        self.relay = Relay(
+            client,
+            database.writing,
+            contracts=contracts,
+            profile=self.profile,
+            signers=(keys.admin, keys.poster),
+            signer_of=self._sender,
+            opens_epoch=self._opens_epoch,
+            now_ms=clock,
+        )
+        self._build_services()
 
+    def _build_services(self) -> None:
+        calls = Calls(self.identity)
+        self.network = NetworkService(
+            self.database, self.identity, calls, backup_folder=self.home / "backup"
+        )
+        self.posting = PostingService(
+            self.database,
+            self.identity,
+            calls,
+            queue_limit=self.settings.queue_limit,
+            outbox_limit=self.settings.outbox_limit,
+        )
+        self.reconciliation = ReconciliationService(
+            self.database,
+            self.identity,
+            calls,
+            Reactions(
+                queue_sections=self.posting.queue_within, close_window=self.posting.close_window
+            ),
+        )
+        self.breaks = BreakService(
+            self.database, self.identity, queue_decision=self.posting.queue_within
+        )
+        self.proofs = ProofService(self.database, self.identity, key_of=self._epoch_key)
 
-def open_keys(home: Path, passphrase: str) -> NodeKeys:
-    """Open the key store; `InputError` KEYSTORE_PASSPHRASE for a wrong passphrase."""
-    store = Keystore(home / "keystore")
+    # ----------------------------------------------------------------- given to doors
+    def _sender(self, lane_key: str) -> Signer | None:
+        return self.keys.admin if lane_key == ADMIN_LANE else self.keys.poster
 
-    def signer(role: KeyRole) -> Any:  # noqa: ANN401 - a Signer, whatever its store
-        return store.signer(store.only(role), passphrase)
+    def _epoch_key(self, session: Session, agreement: bytes, side: int, epoch: int) -> bytes | None:
+        """Return an epoch key this node holds, or opens now from its wrap."""
+        held = self.keys.ring.epoch_key(session, agreement, side, epoch)
+        if held is not None:
+            return held
+        row = session.get(EpochKey, (agreement, side, epoch))
+        member = self.identity.member(session)
+        if row is None or member is None:
+            return None
+        try:
+            return unwrap(session, self.identity, member, agreement, Side(side), row)
+        except ProtocolError:
+            return None
 
-    return NodeKeys(
-        admin=signer(KeyRole.ADMIN),
-        poster=signer(KeyRole.POSTER),
-        approver=signer(KeyRole.APPROVER),
-        ring=KeyRing(store.vault(store.only(KeyRole.VAULT), passphrase)),
-    )
+    def _opens_epoch(self, session: Session, agreement: bytes, side: int, epoch: int) -> bool:
+        return self._epoch_key(session, agreement, side, epoch) is not None
+
+    def _rules(self, session: Session, agreement: bytes, window: int) -> BatchRules | None:
+        """Return what the terms in force say about a batch, None while they are not open here."""
+        row = session.get(Agreement, agreement)
+        if row is None:
+            return None
+        try:
+            terms = terms_at(session, agreement, window)
+        except ProtocolError:
+            return None
+        represented = None if row.represented_side is None else Side(row.represented_side)
+        return BatchRules(
+            entry_format=str(terms.entry_format),
+            currencies=frozenset(terms.currencies),
+            represented=represented,
+        )
+
+    # ------------------------------------------------------------------------- facts
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        """Return the factory of sessions that may write."""
+        return self.database.writing
+
+    @property
+    def member(self) -> int | None:
+        """Return this node's member number, None until the chain says so."""
+        with translated(), self.database.reading() as session:
+            return self.identity.member(session)
+
+    # ------------------------------------------------------------------------- a turn
+    def step(self) -> StepResult:
+        """Take one turn: follower → projections → reactions → relay.
+
+        Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
+        """
+        followed = self.follower.step()
+        reactions = self._reopen()
+        reactions += self.network.react()
+        reactions += self.posting.react()
+        reactions += self.reconciliation.react()
+        sent = self.relay.step()
+        moved = followed.logs or followed.rewound_to is not None or reactions
+        busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
+        return StepResult(
+            blocks=followed.blocks,
+            events=followed.logs,
+            reactions=reactions,
+            sent=sent.sent,
+            confirmed=sent.confirmed,
+            idle=followed.caught_up and not moved and not busy and not self._waits(followed.final),
+        )
+
+    def _waits(self, final_block: int) -> bool:
+        """Say whether records wait to be sealed, or rows of ours or others to be final."""
+        with translated(), self.database.reading() as session:
+            queued = session.execute(
+                select(QueuedRecord.id).where(QueuedRecord.state == "QUEUED").limit(1)
+            ).first()
+            if queued is not None:
+                return True
+            newest = session.execute(
+                select(func.max(Block.number)).where(Block.has_logs.is_(True))
+            ).scalar_one_or_none()
+        return newest is not None and newest > final_block
+
+    def _reopen(self) -> int:
+        """Read again what was sealed for want of a key or of terms that are here now."""
+        with translated(), self.database.reading() as session:
+            found = [
+                (state.agreement, state.side)
+                for state in session.execute(
+                    select(StreamState).where(StreamState.sealed_count > 0)
+                ).scalars()
+                if self._opens_now(session, state.agreement, state.side)
+            ]
+        for agreement, side in found:
+            with translated(), self.database.writing.begin() as session:
+                self.projections.reopen(session, agreement, side)
+        return len(found)
+
+    def _opens_now(self, session: Session, agreement: bytes, side: int) -> bool:
+        batch = session.execute(
+            select(Batch.epoch, Batch.window)
+            .where(Batch.agreement == agreement, Batch.side == side, Batch.state == "SEALED")
+            .order_by(Batch.seq)
+            .limit(1)
+        ).first()
+        return (
+            batch is not None
+            and self._rules(session, agreement, batch.window) is not None
+            and self._epoch_key(session, agreement, side, batch.epoch) is not None
+        )
+
+    def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
+        """Take turns until `stop` is set; what fails outside is logged and tried again."""
+        pause = self.settings.poll_interval_s if interval_s is None else interval_s
+        failing = ""
+        while not stop.is_set():
+            try:
+                result = self.step()
+            except OutsideError as error:
+                if error.code != failing:
+                    _log.warning("waiting", code=error.code, says=error.message)
+                failing = error.code
+                stop.wait(max(pause, RETRY_S))
+                continue
+            if failing:
+                _log.info("going on", code=failing)
+            failing = ""
+            stop.wait(pause if not (result.blocks and result.events) else 0)
+
+    def settle(self, *, timeout_s: float = 30.0) -> None:
+        """Take turns until nothing moves; `OutsideError` SETTLE_TIMEOUT."""
+        deadline = time.monotonic() + timeout_s
+        while not self.step().idle:
+            if time.monotonic() > deadline:
+                raise OutsideError("SETTLE_TIMEOUT", f"not at rest after {timeout_s:.0f} s")
+            time.sleep(self.settings.poll_interval_s)
+
+    def tip(self) -> Mapping[str, Any]:
+        """Return head, lag, outbox and queue, as /healthz and the desk show them."""
+        with translated(), self.database.reading() as session:
+            cursor = session.get(Cursor, 1)
+            outbox = session.execute(
+                select(func.count(Intent.id), func.min(Intent.created_at_ms)).where(
+                    Intent.state.in_(("WAITING", "SIGNED", "HELD"))
+                )
+            ).one()
+            incidents = session.execute(
+                select(func.count(Incident.id)).where(Incident.closed_at_ms.is_(None))
+            ).scalar_one()
+        depth = self.posting.queue_depth()
+        now_ms = self.clock()
+        return {
+            "member": self.member,
+            "chain_id": self.target.chain_id,
+            "head": 0 if cursor is None else cursor.head_block,
+            "final": -1 if cursor is None else cursor.final_block,
+            "cursor": 0 if cursor is None else cursor.block_number,
+            "head_age_ms": None if cursor is None else max(now_ms - cursor.head_time_s * 1000, 0),
+            "seen_age_ms": None if cursor is None else max(now_ms - cursor.seen_at_ms, 0),
+            "outbox": outbox[0],
+            "outbox_oldest_ms": None if outbox[1] is None else max(now_ms - outbox[1], 0),
+            "queue": depth.records,
+            "incidents": incidents,
+        }
+
+    def rebuild(self) -> None:
+        """Drop every derived row and replay the chain from the first block."""
+        with translated(), self.database.writing.begin() as session:
+            self.projections.drop_derived(session)
+        self.follower.catch_up()
+        self.network.react()
+        while self._reopen():
+            pass
+
+    def close(self) -> None:
+        """Close connections and give the home up."""
+        self.client.close()
+        self.database.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

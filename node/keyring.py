@@ -100,7 +100,7 @@ class KeyRing:
         return None if row is None else self.open(row)
 
     def sealing_keys(self, session: Session, agreement: bytes) -> dict[int, SealingKey]:
-        """Return the private sealing keys of an agreement (zeros: the general one) by generation."""
+        """Return an agreement's private sealing keys (zeros: general ones) by generation."""
         rows = session.execute(
             select(LocalKey).where(
                 LocalKey.purpose == SEALING,

@@ -54,7 +54,7 @@ OPEN_TYPES: Final = (
 
 
 def agreement_id(place: Place, opening: Sequence[object]) -> bytes:
-    """Return keccak256(abi.encode(chain id, contract, all arguments of `open` but the signature))."""
+    """Return keccak256(abi.encode(chain id, contract, arguments of `open` but the signature))."""
     contract = "0x" + place.ledger.hex()
     return keccak(encode(OPEN_TYPES, (place.chain_id, contract, *opening)))
 
@@ -239,7 +239,7 @@ def terms_views(session: Session, agreement: bytes) -> tuple[TermsView, ...]:
         TermsView(
             terms_hash=row.terms_hash,
             from_window=row.from_window,
-            proposer=row.proposer,
+            side=None if row.side is None else Side(row.side),
             state=row.state,
             known=session.get(TermsDocument, row.terms_hash) is not None,
         )

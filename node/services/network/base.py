@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -39,7 +38,7 @@ class Base:
         with translated(), self._database.reading() as session:
             yield session
 
-    def _act(self, session: Session, actor: str, act: str, subject: str, **details: Any) -> None:
+    def _act(self, session: Session, actor: str, act: str, subject: str, **details: str) -> None:
         record_act(
             session,
             actor=actor,

@@ -11,7 +11,7 @@ from node.services.network import members as who
 from node.services.network import sealing_keys as sealing
 from node.services.network.base import Base
 from node.services.network.views import KeyGrant, MemberView, MotionView
-from node.tables import Member, Motion
+from node.tables import Cursor, Member, Motion
 from reconcile.model import ZERO32, UsageError
 
 
@@ -131,7 +131,7 @@ class MemberActs(Base):
             return motion
 
     def _motion_id(self, session: Session, action: str, target: bytes, argument: bytes) -> bytes:
-        """Return keccak256(abi.encode(chain id, contract, action, target, argument, gen., round))."""
+        """Return the id that the registry will give: all that tells two motions apart, hashed."""
         executed = session.execute(
             select(func.count()).where(Motion.target == target, Motion.state == "EXECUTED")
         ).scalar_one()
@@ -139,13 +139,16 @@ class MemberActs(Base):
         if action != "ADMIT":
             row = session.get(Member, int.from_bytes(target, "big"))
         generation = executed if row is None else row.generation
+        cursor = session.get(Cursor, 1)
+        head = 0 if cursor is None else cursor.head_block
         rounds = session.execute(
             select(func.count()).where(
                 Motion.target == target,
                 Motion.action == action,
                 Motion.argument == argument,
                 Motion.generation == generation,
-                Motion.state == "EXPIRED",
+                Motion.state == who.OPEN,
+                Motion.expires_at < head,
             )
         ).scalar_one()
         place = self._identity.place

@@ -111,7 +111,7 @@ def member_view(session: Session, row: Member, own: int | None) -> MemberView:
                 key.state,
                 key.valid_from,
                 key.valid_to,
-                key.compromised_at_s,
+                key.compromised_since_s,
             )
             for key in keys
         ),
@@ -160,10 +160,17 @@ def motion_views(session: Session) -> tuple[MotionView, ...]:
             select(Member).where(Member.kind == "FULL", Member.state == ACTIVE)
         ).scalars()
     ]
-    return tuple(_motion_view(session, row, voters) for row in rows)
+    cursor = session.get(Cursor, 1)
+    head = 0 if cursor is None else cursor.head_block
+    return tuple(_motion_view(session, row, voters, head) for row in rows)
 
 
-def _motion_view(session: Session, row: Motion, voters: list[int]) -> MotionView:
+def motion_state(row: Motion, head_block: int) -> str:
+    """Return OPEN, EXECUTED or EXPIRED (the last block in which it counts is behind)."""
+    return EXPIRED if row.state == OPEN and head_block >= row.expires_at else row.state
+
+
+def _motion_view(session: Session, row: Motion, voters: list[int], head_block: int) -> MotionView:
     target = int.from_bytes(row.target, "big") if row.action != "ADMIT" else None
     eligible = [member for member in voters if member != target]
     approvers = tuple(int(item) for item in row.approvers)
@@ -178,9 +185,9 @@ def _motion_view(session: Session, row: Motion, voters: list[int]) -> MotionView
         approvers=approvers,
         approvals=approvals,
         eligible=len(eligible),
-        passes=passes and row.state == OPEN,
-        expires_at=row.expires_at_s,
-        state=row.state,
+        passes=passes and motion_state(row, head_block) == OPEN,
+        expires_at=row.expires_at,
+        state=motion_state(row, head_block),
     )
 
 

@@ -67,7 +67,7 @@ def publish_sealing(session: Session, turn: Turn, agreement: bytes = GENERAL) ->
     newest = newest_sealing_key(session, turn.member, agreement)
     ring = turn.identity.keys.ring
     held = newest is not None and ring.find(session, SEALING, agreement, NO_SIDE, newest.generation)
-    ends = None if newest is None else newest.valid_to_s
+    ends = None if newest is None else newest.ends_at_s
     lasting = ends is None or ends - now_s > RENEW_BEFORE_S
     if newest is not None and held and lasting:
         return False

@@ -48,7 +48,7 @@ class NetworkService(MemberActs, AgreementActs):
             return 0
         done = int(sealing.publish_sealing(session, turn, facts.agreement))
         for side in facts.sides:
-            done += int(sealing.publish_epoch(session, turn, facts, Side(side)))
+            done += int(sealing.publish_epoch(session, turn, facts, side))
         return done + sealing.answer_epochs(session, turn, facts)
 
     def _turn(self, session: Session) -> sealing.Turn:

@@ -106,10 +106,10 @@ class AgreementView:
 
 @dataclass(frozen=True, slots=True)
 class TermsView:
-    """Terms of an agreement: `state` PROPOSED, IN_FORCE or SUPERSEDED."""
+    """Terms of an agreement: `state` PROPOSED, IN_FORCE or REPLACED; `side` proposed them."""
 
     terms_hash: bytes
     from_window: int
-    proposer: int
+    side: Side | None
     state: str
     known: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -49,7 +49,7 @@ class Base:
         with translated(), self._database.reading() as session:
             yield session
 
-    def _act(self, session: Session, actor: str, act: str, subject: str, **details: Any) -> None:
+    def _act(self, session: Session, actor: str, act: str, subject: str, **details: str) -> None:
         record_act(
             session,
             actor=actor,

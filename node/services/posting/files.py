@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from node.agreements import require_active, require_side
 from node.books import book_of
@@ -30,7 +29,7 @@ class Files(Base):
         window: int | None = None,
         options: ImportOptions | None = None,
         actor: str = "node",
-        **words: Any,
+        **words: str | bool | None,
     ) -> ImportResult:
         """Take a statement or ledger file whole, or refuse it whole.
 
@@ -38,7 +37,7 @@ class Files(Base):
         `UsageError` of the readers, and what `take_book` raises; BACK_PRESSURE when the queue
         is full.
         """
-        chosen = options or ImportOptions(**words)
+        chosen = options or ImportOptions(**words)  # type: ignore[arg-type]
         read = read_statement(
             path,
             profile=chosen.profile,

@@ -91,6 +91,8 @@ def standing(
         )
         for rows in (posted, waiting):
             for ref, version, record, window in rows:
+                assert ref is not None, "entries have a ref"
+                assert version is not None, "entries have a version"
                 found.setdefault(ref, {}).setdefault(version, Place(record, window))
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from node.agreements import Facts, require_active, require_side, terms_at
+from node.agreements import require_active, require_side, terms_at
 from node.books import Book
 from node.identity import chain_time_s
 from node.services.posting.balances import keep_balances, stated_by_window
@@ -80,19 +80,20 @@ class Records(Base):
     ) -> bool:
         """Queue a decision or a section digest; False when it stands already."""
         with self._writing() as session:
-            facts = self._facts(session, agreement)
-            return self.queue_in(session, facts, require_side(facts, side), record, actor=actor)
+            return self.queue_within(session, agreement, record, side=side, actor=actor)
 
-    def queue_in(
+    def queue_within(
         self,
         session: Session,
-        facts: Facts,
-        side: Side,
+        agreement: bytes,
         record: Decision | SectionDigest,
         *,
-        actor: str,
+        side: Side | None = None,
+        actor: str = "node",
     ) -> bool:
         """Queue a decision or section digest inside the caller's transaction."""
+        facts = self._facts(session, agreement)
+        side = require_side(facts, side)
         terms = terms_at(session, facts.agreement, None)
         local = chain_time_s(session) + facts.utc_offset_min * 60
         today = max(local // 86_400, 0) * 8

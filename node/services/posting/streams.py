@@ -225,7 +225,7 @@ class Streams(Records):
             if epoch is None:
                 raise OutsideError(
                     "EPOCH_NOT_USABLE",
-                    f"the {side.word} has no usable epoch key, so nothing it kept back can be shown",
+                    f"the {side.word} has no usable epoch key",
                     help="a side that never had a key cannot be closed by default",
                 )
             intent = self._calls.close_by_default(session, agreement, side, window, epoch)

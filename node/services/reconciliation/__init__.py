@@ -1,0 +1,19 @@
+"""Matching as batches arrive, proving closed windows, attesting, and what became of it."""
+
+from node.services.reconciliation.service import ReconciliationService
+from node.services.reconciliation.views import (
+    Latency,
+    RunView,
+    StoredReport,
+    TodayTotals,
+    WindowStatus,
+)
+
+__all__ = [
+    "Latency",
+    "ReconciliationService",
+    "RunView",
+    "StoredReport",
+    "TodayTotals",
+    "WindowStatus",
+]
