@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -28,6 +29,7 @@ from reconcile.model import Direction, Entry, InputError, ProtocolError, Record,
 STREAM = Stream(31_337, b"\x11" * 20, b"\x22" * 32, Side.OWNER)
 PLACE = BatchPlace(STREAM, 1, 166_232, 1)
 KEY = bytes(range(32))
+GOLDEN = Path(__file__).parent / "golden" / "payload-1.hex"
 
 
 def fixed(count: int) -> bytes:
@@ -306,3 +308,18 @@ def test_a_record_that_fits_no_batch_is_refused() -> None:
     with pytest.raises(InputError) as refused:
         fit_batch([entry("")], lambda some: build(*some))
     assert refused.value.code == "RECORD_FIELD"
+
+
+def test_a_stored_payload_still_opens() -> None:
+    """A compressed payload of an earlier release opens: what stands on the chain stays readable.
+
+    golden/payload-1.hex is the batch of `test_the_golden_payload`, compressed by zstd 1.5.7.
+    """
+    payload = bytes.fromhex(GOLDEN.read_text(encoding="ascii"))
+    opened = open_batch(
+        payload,
+        KEY,
+        PLACE,
+        bytes.fromhex("31100db01e6f6afedd35d8373c7eaad28ca0d9e596ece0aa76592aadf7d625a6"),
+    )
+    assert opened.plain == build(entry("a"))
