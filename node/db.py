@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -63,12 +63,31 @@ def open_database(url: str) -> Database:
             event.listen(engine, "begin", _begin_sqlite)
         with engine.connect():
             pass
-    readers = engine.execution_options(**{_READ_ONLY: True})
-    return Database(
-        engine,
-        sessionmaker(engine, expire_on_commit=False),
-        sessionmaker(readers, expire_on_commit=False),
-    )
+    writing = sessionmaker(engine, expire_on_commit=False)
+    return Database(engine, writing, readers_of(writing))
+
+
+def readers_of(writing: sessionmaker[Session]) -> sessionmaker[Session]:
+    """Return sessions on the same database that read one snapshot and never wait for a writer."""
+    readers = writing.kw["bind"].execution_options(**{_READ_ONLY: True})
+    return sessionmaker(readers, expire_on_commit=False)
+
+
+def bulk_insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many rows by the driver itself, an order of magnitude faster than by the ORM.
+
+    Every row names the same columns. Values go to the driver as they are: bytes, text, integers,
+    booleans and None only, so no JSON columns.
+    """
+    session.flush()
+    connection = session.connection()
+    compiled = table.insert().values(dict.fromkeys(rows[0])).compile(dialect=connection.dialect)
+    order = compiled.positiontup
+    if order is None:
+        connection.exec_driver_sql(str(compiled), [dict(row) for row in rows])
+    else:
+        values = [tuple(row[name] for name in order) for row in rows]
+        connection.exec_driver_sql(str(compiled), values)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

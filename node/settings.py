@@ -12,7 +12,7 @@ from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from node.errors import ConfigError, Where
+from reconcile.model import UsageError, Where
 
 PREFIX: Final = "KANHE_"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -82,7 +82,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read KANHE_* of `environment` (default: the process's).
 
-        Raises `ConfigError`: SETTING_UNKNOWN for a KANHE_ name that no field has,
+        Raises `UsageError`: SETTING_UNKNOWN for a KANHE_ name that no field has,
         SETTING_INVALID for a value that its field cannot take.
         """
         source = os.environ if environment is None else environment
@@ -90,7 +90,7 @@ class Settings:
         given = {name: text for name, text in source.items() if name.startswith(PREFIX)}
         for name in sorted(given):
             if name not in by_name:
-                raise ConfigError(
+                raise UsageError(
                     "SETTING_UNKNOWN",
                     f"{name} is no setting",
                     where=Where(field=name),
@@ -102,7 +102,7 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Refuse values that no node could run with, `ConfigError` SETTING_INVALID."""
+        """Refuse values that no node could run with, `UsageError` SETTING_INVALID."""
         rules = {
             "port": 0 <= self.port <= 65_535,  # noqa: PLR2004 - ports are 16 bits
             "language": self.language in {"zh", "en"},
@@ -146,9 +146,9 @@ def _boolean(text: str) -> bool:
     raise ValueError(text)
 
 
-def _invalid(name: str, text: str) -> ConfigError:
+def _invalid(name: str, text: str) -> UsageError:
     shown = "(not shown)" if "PASSPHRASE" in name else repr(text)
-    return ConfigError(
+    return UsageError(
         "SETTING_INVALID",
         f"{name} cannot be {shown}",
         where=Where(field=name),

@@ -46,7 +46,7 @@ class Receipt:
     block_hash: bytes
     succeeded: bool
     gas_used: int
-    contract: bytes | None
+    contract: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from node.chain.client import ChainClient, Header
 from node.chain.codec import Contracts, RawLog
 from node.chain.profile import EngineProfile
-from node.db import translated
+from node.db import readers_of, translated
 from node.errors import AnswerTooLarge, ChainError, WrongChain
 from node.tables import Block, Cursor, Incident
 from node.telemetry import logger
@@ -38,6 +38,7 @@ RANGE_BYTES: Final = 8_000_000
 RANGE_GROWTH: Final = 2
 KEEP_BELOW_FINAL: Final = 256
 CURSOR_ID: Final = 1
+NOTE_MS: Final = 1_000
 EVIDENCE_BLOCKS: Final = 64
 
 _log = logger("follower")
@@ -103,6 +104,7 @@ class Follower:
         """Take what it works on; `boundary` is called between writes, for crash tests."""
         self._client = client
         self._sessions = sessions
+        self._reading = readers_of(sessions)
         self._sink = sink
         self._contracts = contracts
         self._addresses = (contracts.registry, contracts.ledger)
@@ -120,7 +122,7 @@ class Follower:
         if rewound is not None:
             return rewound
         if head.number <= cursor.block_number:
-            self._note_head(head)
+            self._note_head(cursor, head)
             return self._step(cursor.block_number, head, cursor.final_block, 0, 0)
         stretch = self._read(cursor, head)
         self._boundary("follower.read")
@@ -142,7 +144,7 @@ class Follower:
     # ------------------------------------------------------------------------- cursor
     def _cursor(self, head: Header) -> Cursor:
         """Return the cursor, made at the block before the first where there is none."""
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             cursor = session.get(Cursor, CURSOR_ID)
         if cursor is not None:
             self._check_same_network(cursor)
@@ -180,7 +182,11 @@ class Follower:
                 help="one database belongs to one network: correct the settings or use another",
             )
 
-    def _note_head(self, head: Header) -> None:
+    def _note_head(self, cursor: Cursor, head: Header) -> None:
+        """Keep the head's age true, without a write for every look at a chain that stands still."""
+        fresh = self._now_ms() - cursor.seen_at_ms < NOTE_MS
+        if fresh and (head.number, head.time_s) == (cursor.head_block, cursor.head_time_s):
+            return
         with translated(), self._sessions.begin() as session:
             cursor = session.get_one(Cursor, CURSOR_ID)
             self._move_head(cursor, head)
@@ -279,7 +285,7 @@ class Follower:
         return self._rewind(cursor, fork, head)
 
     def _kept(self, at: int) -> Block | None:
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             return session.scalars(
                 select(Block).where(Block.number <= at).order_by(Block.number.desc()).limit(1)
             ).first()
@@ -290,7 +296,7 @@ class Follower:
 
     def _find_fork(self, at: int) -> Block | None:
         """Return the highest kept block that the chain still has; None: nothing of it is left."""
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             kept = session.scalars(
                 select(Block).where(Block.number <= at).order_by(Block.number.desc())
             ).all()

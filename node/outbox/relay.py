@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from node.chain.client import ChainClient
@@ -26,15 +26,21 @@ from node.chain.profile import EngineProfile
 from node.chain.texts import LANE_CODES
 from node.chain.transactions import address_bytes
 from node.crypto.signer import Signer
-from node.db import translated
+from node.db import readers_of, translated
 from node.errors import AlreadyDone, ChainBusy, ChainError, RejectedForGood, SequenceMoved
 from node.outbox import adoption
-from node.outbox.intents import SIGNED, WAITING, refuse
+from node.outbox.intents import READY, SIGNED, WAITING, refuse
 from node.outbox.lanes import OPEN, UNFINAL, UNMINED, lane_of, note_busy
 from node.outbox.settling import mark_standing, settle
 from node.outbox.signing import SignerOf, SigningPlace, sign_filler, sign_waiting
-from node.outbox.tracking import intents_of, look_up, open_transactions, record
-from node.tables import Cursor, Incident, Intent, NonceLane, Transaction
+from node.outbox.tracking import (
+    intents_of,
+    look_up,
+    open_transactions,
+    record,
+    seen_in_rows,
+)
+from node.tables import Cursor, Incident, Intent, NonceLane, SealedPayload, Transaction
 from node.telemetry import logger
 
 # No transaction may ask for more than this part of a block.
@@ -44,6 +50,8 @@ RESEND_BLOCKS: Final = 8
 MIN_RESEND_MS: Final = 2_000
 # After so many sends of a transaction that never enters a block, its nonce is filled.
 MAX_SENDS: Final = 60
+# A key used elsewhere is found at the latest after this pause, and always before a signature.
+CHECK_LANES_MS: Final = 2_000
 _log = logger("relay")
 
 
@@ -86,6 +94,7 @@ class Relay:
         """Take the keys that send (`signers`) and which sends what (`signer_of` a lane's name)."""
         self._client = client
         self._sessions = sessions
+        self._reading = readers_of(sessions)
         self._contracts = contracts
         self._profile = profile
         self._signers = {address_bytes(item): item for item in signers}
@@ -95,25 +104,36 @@ class Relay:
         self._boundary = boundary
         self._gas_cap = 0
         self._stood = False
+        self._checked_at_ms = 0
+        self._tracked_at: tuple[bytes, int] | None = None
         self._resend_ms = max(MIN_RESEND_MS, int(profile.block_time_s * 1000 * RESEND_BLOCKS))
 
     def step(self) -> RelayStep:
         """Do one round; raises `ChainError`s of the endpoint, the caller tries again later."""
         held = self._held()
-        confirmed = 0
+        confirmed = signed = sent = 0
         if held is None:
-            self._settle()
+            if not self._stood or self._some(SealedPayload.state == READY):
+                self._settle()
             confirmed = self._track()
-            self._check_lanes()
-            held = self._held()
-        signed = 0 if held else self._sign()
-        sent = 0 if held else self._send()
+            waiting = self._some(Intent.state == WAITING)
+            if waiting or self._now_ms() - self._checked_at_ms >= CHECK_LANES_MS:
+                self._check_lanes()
+                held = self._held()
+            if waiting and held is None:
+                signed = self._sign()
+        if held is None and self._some(Transaction.state.in_(UNMINED)):
+            sent = self._send()
         return self._summary(signed, sent, confirmed, held)
+
+    def _some(self, where: ColumnElement[bool]) -> bool:
+        with translated(), self._reading() as session:
+            return session.scalar(select(exists().where(where))) is True
 
     # ------------------------------------------------------------------------- the gate
     def _held(self) -> str | None:
         """Return why nothing may be signed now, None where it may."""
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             cursor = session.get(Cursor, 1)
             stopped = session.scalars(
                 select(Incident.says)
@@ -139,13 +159,16 @@ class Relay:
 
     # ------------------------------------------------------------------------- looking up
     def _track(self) -> int:
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             pending = open_transactions(session)
             cursor = session.get_one(Cursor, 1)
-        if not pending:
-            return 0
+            now_at = (cursor.block_hash, cursor.final_block)
+            if not pending or now_at == self._tracked_at:
+                return 0
+            seen = seen_in_rows(session, pending)
         final = max(cursor.final_block, 0)
-        seen = look_up(self._client, pending, cursor.final_block)
+        rest = [item for item in pending if item.tx_hash not in seen]
+        seen |= look_up(self._client, rest, cursor.final_block)
         nonces = {
             address: self._client.nonce(address, final)
             for address in {item.address for item in pending}
@@ -154,14 +177,16 @@ class Relay:
         with translated(), self._sessions.begin() as session:
             confirmed = record(session, seen, nonces, self._profile, self._now_ms())
             settle(session, self._now_ms())
+        self._tracked_at = now_at
         self._boundary("relay.recorded")
         return confirmed
 
     # ------------------------------------------------------------------------- lanes
     def _check_lanes(self) -> None:
         """Stop every lane whose key the chain has seen more of than this database."""
+        self._checked_at_ms = self._now_ms()
         for address in self._signers:
-            with translated(), self._sessions() as session:
+            with translated(), self._reading() as session:
                 lane = session.get(NonceLane, address)
                 next_nonce = 0 if lane is None else lane.next_nonce
                 stopped = lane is not None and lane.state != OPEN
@@ -170,7 +195,7 @@ class Relay:
                 self._take_up(address, next_nonce, counted)
 
     def _take_up(self, address: bytes, next_nonce: int, counted: int) -> None:
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             cursor = session.get_one(Cursor, 1)
             known = adoption.known_hashes(session, address)
         _log.warning("chain nonce above ours", counted=counted, ours=next_nonce)
@@ -201,9 +226,6 @@ class Relay:
 
     # ------------------------------------------------------------------------- signing
     def _sign(self) -> int:
-        with translated(), self._sessions() as session:
-            if session.scalar(select(Intent.id).where(Intent.state == WAITING).limit(1)) is None:
-                return 0
         if not self._gas_cap:
             self._gas_cap = self._client.head().gas_limit // GAS_SHARE
         with translated(), self._sessions.begin() as session:
@@ -218,7 +240,7 @@ class Relay:
     # ------------------------------------------------------------------------- sending
     def _send(self) -> int:
         now_ms = self._now_ms()
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             due = session.scalars(
                 select(Transaction)
                 .where(Transaction.state.in_(UNMINED))
@@ -287,7 +309,7 @@ class Relay:
 
     # ------------------------------------------------------------------------- figures
     def _summary(self, signed: int, sent: int, confirmed: int, held: str | None) -> RelayStep:
-        with translated(), self._sessions() as session:
+        with translated(), self._reading() as session:
             waiting = session.scalar(
                 select(func.count()).select_from(Intent).where(Intent.state.in_((WAITING, SIGNED)))
             )

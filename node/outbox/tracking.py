@@ -21,7 +21,7 @@ from node.errors import ChainError, Turn
 from node.outbox.intents import DONE, HELD, POST, SIGNED, WAITING, refuse
 from node.outbox.lanes import UNFINAL, lane_of, note_final
 from node.outbox.settling import withdraw
-from node.tables import Cursor, Intent, Transaction
+from node.tables import Batch, Block, Cursor, Intent, Transaction
 
 FINAL: Final = "FINAL"
 REVERTED: Final = "REVERTED"
@@ -66,6 +66,20 @@ def open_transactions(session: Session) -> list[Transaction]:
     return list(
         session.scalars(found.order_by(Transaction.address, Transaction.nonce).limit(LOOK_UP))
     )
+
+
+def seen_in_rows(session: Session, transactions: Sequence[Transaction]) -> dict[bytes, Seen]:
+    """Return what the follower has read of them: a receipt would carry every payload again."""
+    hashes = [item.tx_hash for item in transactions]
+    rows = session.execute(
+        select(Batch.tx_hash, Batch.block_number, Block.hash)
+        .join(Block, Block.number == Batch.block_number)
+        .where(Batch.tx_hash.in_(hashes))
+    )
+    return {
+        tx_hash: Seen(Receipt(tx_hash, number, block_hash, succeeded=True, gas_used=0))
+        for tx_hash, number, block_hash in rows
+    }
 
 
 def look_up(

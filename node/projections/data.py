@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from node.chain.codec import BatchPosted, Contracts, RawLog
+from node.db import bulk_insert
 from node.projections.reading import INVALID, SEALED, VALID, BatchReader, Reading, header_json
 from node.tables import (
     Batch,
@@ -186,7 +187,9 @@ def _insert_records(session: Session, row: Batch, reading: Reading) -> None:
             .values(latest=False)
         )
     for table, found in rows.items():
-        if found:
+        if found and table is PostedEntry:
+            bulk_insert(session, cast("Table", PostedEntry.__table__), found)
+        elif found:
             session.execute(insert(table), found)
 
 

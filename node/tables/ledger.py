@@ -44,7 +44,7 @@ class Batch(OnChain, Base):
     head: Mapped[Bytes32]
     payload: Mapped[Blob] = mapped_column(deferred=True)
     payload_bytes: Mapped[int]
-    tx_hash: Mapped[Bytes32]
+    tx_hash: Mapped[Bytes32] = mapped_column(index=True)
     block_time_s: Mapped[Big]
     state: Mapped[Word]
     reason: Mapped[LongText | None]

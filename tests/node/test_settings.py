@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import node
-from node.errors import ConfigError
 from node.settings import Settings
+from reconcile.model import UsageError
 
 SOURCE = Path(node.__file__).parent
 
@@ -63,7 +63,7 @@ def test_values_take_the_type_of_their_field() -> None:
 )
 def test_a_wrong_setting_is_refused_by_name(name: str, text: str, code: str) -> None:
     """A misspelt name or an impossible value stops the node at once and says which."""
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         Settings.from_environment({name: text})
     assert refused.value.code == code
     assert refused.value.where.field == name
