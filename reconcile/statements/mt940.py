@@ -16,7 +16,7 @@ from typing import Final
 from reconcile.model import Balance, Direction
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import FileDraft, StatementDraft, refuse, stated
-from reconcile.statements.money import AmountError, digits_of, minor_units
+from reconcile.statements.money import NO_CURRENCY, AmountError, digits_of, minor_units
 from reconcile.statements.mt940_fields import Field, Message, messages
 from reconcile.statements.mt940_line import LineReader
 
@@ -38,6 +38,8 @@ def read_mt940(text: str, name: str, sha256: str) -> FileDraft:
     """Read every message of a file; messages of several accounts may follow each other."""
     draft = FileDraft(name, "mt940", None, sha256)
     kinds: set[str] = set()
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     for message in messages(text):
         reader = _StatementReader(message, draft)
         draft.statements.append(reader.read())
@@ -76,7 +78,7 @@ class _StatementReader:
         self._head(by_tag)
         self._balances(by_tag)
         self._currency(by_tag)
-        reader = LineReader(self.statement, self.statement.currency or "XXX")
+        reader = LineReader(self.statement, self.statement.currency or NO_CURRENCY)
         for position, one in enumerate(fields):
             if one.tag == "61":
                 self._check_order(one)

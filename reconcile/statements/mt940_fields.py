@@ -23,7 +23,7 @@ _TAGS: Final = frozenset(
         "62M", "64", "65", "86", "90C", "90D", "NS",
     )
 )  # fmt: skip
-_END: Final = re.compile(r"-(?:\}.*|XXX)?\s*\Z")
+_END: Final = re.compile(r"-(?:\}.*|X{3})?\s*\Z")
 _HEADER: Final = re.compile(r"\{2:[IO](9(?:40|41|42|50))")
 
 

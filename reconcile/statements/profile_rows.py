@@ -13,7 +13,7 @@ from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.directions import direction_of
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse
 from reconcile.statements.generic import Wanted
-from reconcile.statements.money import AmountError, digits_of, signed_minor_units
+from reconcile.statements.money import NO_CURRENCY, AmountError, digits_of, signed_minor_units
 from reconcile.statements.profiles import Profile, header_row, squeeze
 from reconcile.statements.tables import Row, Table
 from reconcile.statements.texts import PLACEHOLDERS, reference, tidy
@@ -97,7 +97,7 @@ class ProfileReader:
                 break
             self._take(line, row)
         if not self.statements:
-            code = self.wanted.currency or self.profile.currency or "XXX"
+            code = self.wanted.currency or self.profile.currency or NO_CURRENCY
             self._statement(code, self.header_line)
         for statement in self.statements.values():
             statement.account = account

@@ -9,14 +9,14 @@ File, line and import time never enter, so a longer file of the same day gives t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
-from reconcile.model import MAX_REF_LENGTH, Contradiction, day_iso
-from reconcile.statements.drafts import Draft
+from reconcile.model import MAX_REF_LENGTH, BalanceBasis, Contradiction, day_iso
+from reconcile.statements.drafts import Draft, StatementDraft
 
 MIN_SOURCE_REF: Final = 6
 """Shorter ones ("1", "001") number the lines of a statement and come again every day."""
@@ -63,6 +63,41 @@ def content_hash(account: str, draft: Draft) -> str:
         draft.running_minor,
     )
     return sha256(_encode(content)).hexdigest()
+
+
+def list_overlaps(statements: Sequence[StatementDraft]) -> None:
+    """List days that two statements of one account share, where no balances chain them.
+
+    Two pages of a day that follow each other by their balances may hold equal lines. Without
+    stated balances an equal line may be the same one reported twice, as in an interim report
+    beside the day's statement.
+    """
+    seen: dict[tuple[str, str | None], dict[str, int]] = {}
+    for statement in statements if len(statements) > 1 else ():
+        known = seen.setdefault((statement.account, statement.currency), {})
+        digests = {
+            content_hash(statement.account, draft): draft
+            for draft in statement.entries
+            if draft.running_minor is None
+        }
+        twice = {
+            draft.booking_date: draft.line
+            for digest, draft in digests.items()
+            if digest in known and not _chained(statement)
+        }
+        for day, line in sorted(twice.items()):
+            statement.findings.add(
+                "PART_DAY_OVERLAP",
+                f"{day_iso(day)} stands in two statements of this account",
+                line=line,
+                field="booking_date",
+                expected="each day once, or balances that follow each other",
+            )
+        known |= {digest: draft.booking_date for digest, draft in digests.items()}
+
+
+def _chained(statement: StatementDraft) -> bool:
+    return statement.opening is not None and statement.opening.basis is not BalanceBasis.DERIVED
 
 
 def part_day_overlaps(

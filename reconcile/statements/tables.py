@@ -17,7 +17,6 @@ from reconcile.statements.drafts import MAX_ENTRIES, Findings, refuse
 from reconcile.statements.encoding import decode
 
 MAX_COLUMNS: Final = 512
-MAX_CELL_CHARACTERS: Final = 100_000
 MAX_XLSX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
 SNIFF_LINES: Final = 60
 EXACT_INTEGER: Final = 2**53
@@ -116,7 +115,7 @@ def _check_archive(data: bytes, name: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(item.file_size for item in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError) as error:
         raise refuse(
             "TRUNCATED",
             f"the workbook is not a whole ZIP archive: {str(error)[:120]}",
