@@ -102,8 +102,8 @@ def open_node(
 ) -> Node:
     """Open a home: keys, database, chain, services.
 
-    `running` takes the home's lock and probes the chain: the caller will step the node. Without
-    it services read and write rows, and a running node sends. Raises `UsageError` HOME_NOT_FOUND,
+    `running` takes the home's lock, probes the chain and reads up to its head: the caller will
+    step the node. Without it services read and write rows, and a running node sends. Raises `UsageError` HOME_NOT_FOUND,
     CHAIN_NOT_SET, `InputError` KEYSTORE_PASSPHRASE, `OutsideError` HOME_IN_USE, DATABASE_*,
     CHAIN_UNREACHABLE, `ProtocolError` WRONG_CHAIN, CONTRACT_UNKNOWN.
     """
@@ -133,6 +133,8 @@ def open_node(
             clock=clock or system_clock,
             lock=lock,
         )
+        if running:
+            node.follower.catch_up()
         stack.pop_all()
         return node
 

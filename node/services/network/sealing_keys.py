@@ -249,7 +249,7 @@ def unwrap(
         opened = EpochSecret.unwrap(
             identity.place.stream(agreement, side),
             row.epoch,
-            bytes.fromhex(wrap["sealedKey"].removeprefix("0x")),
+            bytes.fromhex(wrap["hpke"].removeprefix("0x")),
             recipient=member,
             generation=generation,
             key=keys[generation],
