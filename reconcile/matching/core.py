@@ -12,13 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import pyarrow as pa
-
 from reconcile.matching.engine import Engine, plan_passes
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
 from reconcile.matching.run_input import NearMiss, ProposalRefs
-from reconcile.matching.source import TOLERANT
+from reconcile.matching.source import EXACT, TOLERANT
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, side_table
 from reconcile.model import Entry, MatchGroup, Proposal, Side
@@ -39,6 +37,11 @@ NAME: Final = KeyPair(
     normalise=("nfkc_ascii", "trim", "upper"),
     min_length=1,
 )
+
+_PAIRS: Final = """
+SELECT p.pass, p.kind, p.s, p.o FROM pair p JOIN entry e ON e.id = p.s
+ORDER BY e.entry_ref, e.side
+"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def match_open(given: CoreInput) -> CoreResult:
         return CoreResult(
             groups=_groups(engine, names),
             proposals=proposals,
-            near=tuple(_near(engine, names, found) for found in near),
+            near=_near_misses(engine, names, near),
             proposal_refs=proposal_refs,
         )
 
@@ -111,13 +114,10 @@ def match_open(given: CoreInput) -> CoreResult:
 def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
     """Return per currency the sum of the absolute residuals that tolerant steps left."""
     totals: dict[str, int] = defaultdict(int)
-    rows = engine.store.con.execute(f"""
-        SELECT s.currency, sum(abs(s.signed::HUGEINT - o.signed::HUGEINT))
-        FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
-        WHERE p.kind = {TOLERANT} GROUP BY s.currency
-        """).fetchall()
-    for currency, minor in rows:
-        totals[currency] += int(minor)
+    servicer, owner = engine.store.columns(f"SELECT s, o FROM pair WHERE kind = {TOLERANT}")
+    for s, o in zip(servicer, owner, strict=True):
+        entry = engine.entry(s)
+        totals[entry.currency] += abs(entry.signed_minor - engine.entry(o).signed_minor)
     for group in engine.groups:
         if group.kind == TOLERANT:
             totals[group.currency] += abs(group.residual_minor)
@@ -135,20 +135,21 @@ def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
     ]
     engine.rejected = frozenset((s, o) for s, o in known if -1 not in s | o)
     pairs = sorted((min(s), min(o)) for s, o in engine.rejected if len(s) == len(o) == 1)
+    engine.apart = frozenset(entry_id for pair in pairs for entry_id in pair)
     engine.store.put("barred", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
 
 
 def _groups(engine: Engine, names: Mapping[int, str]) -> tuple[MatchGroup, ...]:
-    pairs: pa.Table = engine.store.con.execute("""
-        SELECT p.pass, s.entry_ref AS s, o.entry_ref AS o, s.currency,
-               s.signed::HUGEINT - o.signed::HUGEINT AS residual
-        FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
-        ORDER BY s.entry_ref, s.side
-        """).fetchall()
-    single = [
-        MatchGroup(names[number], (s,), (o,), currency, int(residual))
-        for number, s, o, currency, residual in pairs
-    ]
+    servicer, owner = engine.entries
+    single = []
+    for number, kind, s, o in zip(*engine.store.columns(_PAIRS), strict=True):
+        mine, theirs = servicer[s >> 1], owner[o >> 1]
+        residual = 0 if kind == EXACT else mine.signed_minor - theirs.signed_minor
+        single.append(
+            MatchGroup(
+                names[number], (mine.entry_ref,), (theirs.entry_ref,), mine.currency, residual
+            )
+        )
     if not engine.groups:
         return tuple(single)
     several = [
@@ -169,10 +170,17 @@ def canonical_groups(groups: Sequence[MatchGroup]) -> tuple[MatchGroup, ...]:
     return tuple(sorted(groups, key=lambda group: (group.servicer, group.owner)))
 
 
-def _near(engine: Engine, names: Mapping[int, str], found: NearFound) -> NearMiss:
-    return NearMiss(
-        names.get(found.pass_number),
-        found.split,
-        engine.refs(found.servicer),
-        engine.refs(found.owner),
-    )
+def _near_misses(
+    engine: Engine, names: Mapping[int, str], near: Sequence[NearFound]
+) -> tuple[NearMiss, ...]:
+    """Return near misses by refs, in the order of their servicer's refs."""
+    misses = [
+        NearMiss(
+            names.get(found.pass_number),
+            found.split,
+            tuple(sorted(engine.refs(found.servicer))),
+            tuple(sorted(engine.refs(found.owner))),
+        )
+        for found in near
+    ]
+    return tuple(sorted(misses, key=lambda miss: (miss.servicer, miss.owner)))

@@ -16,6 +16,7 @@ import msgspec
 from reconcile.matching.candidates import Step, count_candidates, sole_pairs
 from reconcile.matching.exact import settle_exact
 from reconcile.matching.grouping import GroupFound, settle_grouped
+from reconcile.matching.opening import total_order
 from reconcile.matching.source import EXACT, FEE, TOLERANT, build_source
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns
@@ -82,7 +83,7 @@ class Engine:
     """One run's state: the store, the entries by side, and what is settled so far.
 
     `strict`: currencies whose tolerant residuals exceeded the budget, so that no tolerant step
-    confirms anything in them.
+    confirms anything in them. `rejected`: sets of ids by side; `apart`: ids of rejected pairs.
     """
 
     store: Store
@@ -90,17 +91,12 @@ class Engine:
     entries: tuple[Sequence[Entry], Sequence[Entry]]
     strict: frozenset[str] = frozenset()
     rejected: frozenset[tuple[frozenset[int], frozenset[int]]] = frozenset()
+    apart: frozenset[int] = frozenset()
     groups: list[GroupFound] = field(default_factory=list)
-    _places: memoryview = field(init=False)
     _classes: dict[bytes, int] = field(default_factory=dict)
     _class_of: dict[int, int] = field(default_factory=dict)
     _settled: int = 0
     _barren: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Remember where each id's entry stands."""
-        column = self.store.column("SELECT pos * 2 + side AS place FROM entry ORDER BY id")
-        self._places = column
 
     def alive(self, plan: Plan) -> bool:
         """Say whether both sides hold keys of a pass at all."""
@@ -108,12 +104,19 @@ class Engine:
 
     def entry(self, entry_id: int) -> Entry:
         """Return the entry of an id."""
-        place = self._places[entry_id - 1]
-        return self.entries[place & 1][place >> 1]
+        return self.entries[entry_id & 1][entry_id >> 1]
 
     def refs(self, ids: Iterable[int]) -> tuple[str, ...]:
         """Return the refs of ids, in their order."""
         return tuple(self.entry(entry_id).entry_ref for entry_id in ids)
+
+    def in_order(self, ids: Iterable[int]) -> list[int]:
+        """Return ids in the total order of their entries."""
+        return sorted(ids, key=lambda entry_id: (*total_order(self.entry(entry_id)), entry_id & 1))
+
+    def first_of(self, servicer: int, owner: int) -> tuple[tuple[int, int, str], int]:
+        """Return the total order of the earlier of two entries."""
+        return min((total_order(self.entry(item)), item & 1) for item in (servicer, owner))
 
     def ids_of(self, refs: Iterable[str]) -> dict[tuple[int, str], int]:
         """Return (side, ref) -> id of those entries that are open."""
@@ -169,7 +172,7 @@ class Engine:
         sole_pairs(store, "counts", "found")
         tied = store.ids(
             "SELECT cid FROM counts WHERE cid NOT IN "
-            "(SELECT s FROM found UNION ALL SELECT o FROM found) ORDER BY cid"
+            "(SELECT s FROM found UNION ALL SELECT o FROM found)"
         )
         classes = self._class_codes(tied)
         confirmed = store.settle(plan.number, "found", kind)
@@ -197,7 +200,9 @@ class Engine:
         store.con.execute("""
         CREATE OR REPLACE TABLE found AS
         WITH member AS (
-          SELECT id, code, row_number() OVER (PARTITION BY code ORDER BY id) AS k FROM class)
+          SELECT c.id, c.code, row_number() OVER (
+                   PARTITION BY c.code ORDER BY e.bday, e.occ, e.entry_ref, e.side) AS k
+          FROM class c JOIN entry e ON e.id = c.id)
         SELECT s.id AS s, o.id AS o
         FROM class_found f JOIN member s ON s.code = f.s JOIN member o ON o.code = f.o
         WHERE s.k = o.k
@@ -210,18 +215,9 @@ class Engine:
         Entries of a rejected set are told apart: their candidates differ.
         """
         unknown = [entry_id for entry_id in ids if entry_id not in self._class_of]
-        if unknown:
-            self.store.put("wanted", {"id": unknown})
-            rows = self.store.con.execute(
-                "SELECT id, side, pos, id IN (SELECT s FROM barred UNION ALL SELECT o FROM barred)"
-                " FROM entry WHERE id IN (SELECT id FROM wanted) ORDER BY id"
-            ).fetchall()
-            for entry_id, side, pos, apart in rows:
-                entry = self.entries[side][pos]
-                same = msgspec.structs.replace(entry, entry_ref="", occurred_at=None)
-                content = bytes([side]) + msgspec.msgpack.encode(
-                    [entry_id if apart else None, same]
-                )
-                code = self._classes.setdefault(content, len(self._classes) + 1)
-                self._class_of[entry_id] = code
+        for entry_id in unknown:
+            same = msgspec.structs.replace(self.entry(entry_id), entry_ref="", occurred_at=None)
+            apart = entry_id if entry_id in self.apart else None
+            content = msgspec.msgpack.encode([entry_id & 1, apart, same])
+            self._class_of[entry_id] = self._classes.setdefault(content, len(self._classes) + 1)
         return [self._class_of[entry_id] for entry_id in ids]

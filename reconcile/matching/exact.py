@@ -36,7 +36,7 @@ WHERE s_count = 1 AND o_count = 1 AND abs(s_vord - o_vord) <= {distance}
 
 _TIED: Final = """
 CREATE OR REPLACE TABLE tied AS
-SELECT r.id, r.tie, r.side, r.bday, r.vday, r.vord, b.block_id
+SELECT r.id, r.side, r.bday, r.occ, r.entry_ref, r.vday, r.vord, b.block_id
 FROM rest r JOIN (SELECT row_number() OVER (ORDER BY s, o) AS block_id, * FROM block
                   WHERE s_count + o_count > 2) b
   ON {join} AND r.currency = b.currency AND r.signed = b.signed
@@ -46,7 +46,8 @@ _KTH: Final = """
 CREATE OR REPLACE TABLE kth AS
 WITH numbered AS (
   SELECT id, side, block_id, {day} AS day, vord,
-         row_number() OVER (PARTITION BY block_id, side, {day} ORDER BY id) AS k
+         row_number() OVER (PARTITION BY block_id, side, {day}
+                            ORDER BY bday, occ, entry_ref, side) AS k
   FROM tied)
 SELECT s.id AS s, o.id AS o
 FROM numbered s JOIN numbered o
@@ -56,10 +57,10 @@ WHERE {near}
 """
 
 _LEFT: Final = """
-SELECT block_id, side, id, tie, vord FROM tied
+SELECT block_id, side, id, bday, occ, entry_ref, vord FROM tied
 WHERE block_id IN (SELECT block_id FROM tied GROUP BY block_id
                    HAVING min(side) = 0 AND max(side) = 1)
-ORDER BY block_id, side, id
+ORDER BY block_id, bday, occ, entry_ref, side
 """
 
 
@@ -108,8 +109,7 @@ def _walk_left(store: Store, distance: int | None) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
     for _, block in groupby(rows, key=lambda row: row[0]):
         sides: tuple[list[Row], list[Row]] = ([], [])
-        for _, side, entry_id, tie, vord in block:
-            sides[side].append((entry_id, tie, vord))
+        for _, side, entry_id, *order, vord in block:
+            sides[side].append((entry_id, tuple(order), vord))
         pairs += walk(*sides, distance, lambda s, o: (s, o) in barred)
     return pairs
-

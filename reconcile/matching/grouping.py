@@ -33,7 +33,7 @@ HAVING s_count > 0 AND o_count > 0 AND ({shapes}) {exact}
 _MEMBERS: Final = """
 SELECT b.block_id, b.currency, b.s_sum, b.o_sum, r.side, r.id
 FROM part_block b JOIN rest r ON r.{key} = b.k AND r.currency = b.currency
-ORDER BY b.block_id, r.id
+ORDER BY b.block_id, r.entry_ref, r.side
 """
 
 

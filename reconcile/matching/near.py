@@ -32,7 +32,7 @@ HAVING s_count > 0 AND o_count > 0
 
 _TIED: Final = """
 CREATE OR REPLACE TABLE tied AS
-SELECT r.id, r.tie, r.side, r.bday, r.vday, r.vord, b.block_id
+SELECT r.id, r.side, r.bday, r.occ, r.entry_ref, r.vday, r.vord, b.block_id
 FROM remain r JOIN shared b ON r.{key} = b.k {limit}
 """
 
@@ -80,7 +80,7 @@ def _under_one_key(store: Store, plan: Plan, key: str) -> list[NearFound]:
         limit = "AND b.s_count = 1 AND b.o_count = 1"
     store.con.execute(_TIED.format(key=key, limit=limit))
     for table in pair_tied(store, None):
-        pairs = store.con.execute(f"SELECT s, o FROM {table} ORDER BY s, o").fetchall()
+        pairs = store.con.execute(f"SELECT s, o FROM {table}").fetchall()
         found += [NearFound(plan.number, False, (s,), (o,)) for s, o in pairs]
     _take(store, found)
     return found
@@ -88,7 +88,9 @@ def _under_one_key(store: Store, plan: Plan, key: str) -> list[NearFound]:
 
 def _splits(store: Store, plan: Plan, key: str) -> list[NearFound]:
     store.con.execute(_TIED.format(key=key, limit="AND b.s_count + b.o_count > 2"))
-    rows = store.con.execute("SELECT block_id, side, id FROM tied ORDER BY block_id, id").fetchall()
+    rows = store.con.execute(
+        "SELECT block_id, side, id FROM tied ORDER BY block_id, entry_ref, side"
+    ).fetchall()
     found = []
     for _, block in groupby(rows, key=lambda row: row[0]):
         members = list(block)
@@ -103,7 +105,7 @@ def _sole_by_party(store: Store, distance: int, party: tuple[str, str]) -> list[
     step = Step(None, distance, band=False, carriers=party, fallback=True)
     count_candidates(store, step, "source", "barred", "counts")
     sole_pairs(store, "counts", "found")
-    rows = store.con.execute("SELECT s, o FROM found ORDER BY s, o").fetchall()
+    rows = store.con.execute("SELECT s, o FROM found").fetchall()
     return [NearFound(0, False, (s,), (o,)) for s, o in rows]
 
 

@@ -7,7 +7,6 @@ that leaves fewer characters than the pass asks for, or a placeholder, gives no 
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -18,19 +17,22 @@ from reconcile.model import InputError, Where
 
 Step = Callable[[str], str]
 
+# The form in which a placeholder is recognised.
+_FOLD: Final = ("nfkc_ascii", "trim", "upper")
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF"})
 MAX_CUT: Final = 1_024
 
 # Full-width ASCII is U+FF01..U+FF5E, in the order of U+0021..U+007E; U+3000 is its space.
-_HALF_WIDTH: Final = {0xFF01 + i: 0x21 + i for i in range(94)} | {0x3000: 0x20}
-_UPPER: Final = {ord(small): ord(small) - 32 for small in string.ascii_lowercase}
+_HALF_WIDTH: Final = {chr(0xFF01 + i): chr(0x21 + i) for i in range(94)} | {"\u3000": " "}
+_WIDE: Final = re.compile("[\uff01-\uff5e\u3000]")
+_SMALL: Final = re.compile("[a-z]+")
 _NOT_ALNUM: Final = re.compile(r"[^0-9A-Za-z]+")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]+")
 _WITH_ARGUMENT: Final = re.compile(r"(first|last|extract)\((.*)\)", re.DOTALL)
 
 
 def _nfkc_ascii(text: str) -> str:
-    return text if text.isascii() else text.translate(_HALF_WIDTH)
+    return text if text.isascii() else _WIDE.sub(lambda wide: _HALF_WIDTH[wide.group()], text)
 
 
 def _trim(text: str) -> str:
@@ -39,7 +41,7 @@ def _trim(text: str) -> str:
 
 def _upper(text: str) -> str:
     # On ASCII text str.upper touches a-z only; elsewhere it would reach beyond the rule.
-    return text.upper() if text.isascii() else text.translate(_UPPER)
+    return text.upper() if text.isascii() else _SMALL.sub(lambda small: small.group().upper(), text)
 
 
 def _alnum(text: str) -> str:
@@ -143,17 +145,21 @@ def normalise_column(
     present = [text for text in texts if text is not None]
     if not present:
         return [None] * len(texts)
-    values = _all_steps(present, steps)
+    values = all_steps(present, steps)
     shortest = max(min_length, 1)
-    if _may_hold_placeholder(present) or _may_hold_placeholder(values):
+    # What is a placeholder stays one under these steps; a cut or an extract may hide it.
+    told = values if set(steps) <= _LINES.keys() else present
+    plain = values if set(steps) >= set(_FOLD) and told is values else all_steps(told, _FOLD)
+    kept = [
+        value if len(value) >= shortest and text not in PLACEHOLDERS else None
+        for value, text in zip(values, plain, strict=True)
+    ]
+    if told is not values:
+        folded = all_steps(values, _FOLD)
         kept = [
-            value
-            if len(value) >= shortest and not _is_placeholder(value) and not _is_placeholder(text)
-            else None
-            for text, value in zip(present, values, strict=True)
+            None if text in PLACEHOLDERS else value
+            for value, text in zip(kept, folded, strict=True)
         ]
-    else:
-        kept = [value if len(value) >= shortest else None for value in values]
     if len(present) == len(texts):
         return kept
     following = iter(kept)
@@ -163,7 +169,6 @@ def normalise_column(
 _LINE_EDGES: Final = re.compile(r"^[ \t]+|[ \t]+$", re.MULTILINE)
 _LINE_NOT_ALNUM: Final = re.compile(r"[^0-9A-Za-z\n]+")
 _LINE_NOT_DIGITS: Final = re.compile(r"[^0-9\n]+")
-_BLANK_LINE: Final = re.compile(r"^[ \t]*$", re.MULTILINE)
 _LINE_ZEROS: Final = re.compile(r"^0+", re.MULTILINE)
 
 # Each step on a whole column, one text a line: the same result, far fewer calls.
@@ -181,7 +186,8 @@ def _has_blank(lines: str) -> bool:
     return " " in lines or "\t" in lines
 
 
-def _all_steps(texts: list[str], steps: Sequence[str]) -> list[str]:
+def all_steps(texts: list[str], steps: Sequence[str]) -> list[str]:
+    """Return what the steps make of each text."""
     values = texts
     for name in steps:
         on_lines = _LINES.get(name)
@@ -190,13 +196,9 @@ def _all_steps(texts: list[str], steps: Sequence[str]) -> list[str]:
             step = compile_step(name)
             values = [step(value) for value in values]
         else:
-            values = on_lines(joined).split("\n")
+            changed = on_lines(joined)
+            values = values if changed is joined else changed.split("\n")
     return values
-
-
-def _may_hold_placeholder(texts: list[str]) -> bool:
-    joined = _upper(_nfkc_ascii("\n".join(texts)))
-    return "NOTPROVIDED" in joined or "NONREF" in joined or _BLANK_LINE.search(joined) is not None
 
 
 def _is_placeholder(text: str) -> bool:

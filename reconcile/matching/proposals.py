@@ -36,8 +36,9 @@ def propose(
     full: list[ProposalRefs] = []
     for plan in engine.plans:
         sets = list(_candidate_sets(engine, plan)) if engine.alive(plan) else []
-        sets.sort(key=lambda pair: (min(pair[0][0], pair[1][0]), pair))
-        for servicer, owner in sets:
+        ordered = [(engine.in_order(servicer), engine.in_order(owner)) for servicer, owner in sets]
+        ordered.sort(key=lambda pair: engine.first_of(pair[0][0], pair[1][0]))
+        for servicer, owner in ordered:
             if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
                 made, refs = _proposal(engine, agreement, plan, servicer, owner)
                 if made.key not in proposals:
@@ -56,7 +57,7 @@ def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:
     if plan.grouped and plan.key is not None:
         for kind in (EXACT, *plan.loose_kinds):
             for group in grouped_blocks(engine.store, plan, kind, strict=frozenset()):
-                yield sorted(group.servicer), sorted(group.owner)
+                yield list(group.servicer), list(group.owner)
 
 
 def _components(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets]:
@@ -76,7 +77,7 @@ def _components(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[Id
                 low, high = sorted((root(s), root(o)))
                 parent[high] = low
     members: dict[int, IdSets] = defaultdict(lambda: ([], []))
-    for node in sorted(parent):
+    for node in parent:
         members[root(node)][node in owners].append(node)
     return members.values()
 
@@ -91,7 +92,7 @@ def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets
     amount = "NULL" if plan.loose_kinds else "signed"
     rows = store.con.execute(
         f"SELECT {plan.key or '0'}, currency, {amount}, side, id "
-        "FROM rest WHERE id IN (SELECT id FROM wanted) ORDER BY id"
+        "FROM rest WHERE id IN (SELECT id FROM wanted)"
     ).fetchall()
     blocks: dict[tuple[object, ...], IdSets] = defaultdict(lambda: ([], []))
     for *block, side, entry_id in rows:

@@ -3,13 +3,14 @@
 
 | table | rows |
 |---|---|
-| `entry` | every open entry of both sides, `id` = its place in the total order |
+| `entry` | every open entry of both sides, a view of the Arrow tables |
 | `rest` | the free, balance-moving entries that no group holds yet |
 | `pair` | confirmed one-to-one groups: pass, kind of step, s, o (ids) |
 | `barred` | pairs of ids whose set a decision rejected |
 
-`id` numbers the total order (booking_date, occurred_at or 0, entry_ref as UTF-8 bytes, side);
-sorting by it is sorting by that. `tie` is the same up to the side.
+`id` is a row's place, 2 x its place on its side + side: a name that decides nothing. Wherever an
+order matters it is the total order (booking_date, occurred_at or 0, entry_ref as UTF-8 bytes,
+side), which only the few rows that need it are sorted by.
 """
 
 from __future__ import annotations
@@ -21,12 +22,9 @@ from typing import Final, Self
 import duckdb
 import pyarrow as pa
 
-_ORDER: Final = "bday, occ, entry_ref"
-
-_ENTRY: Final = f"""
-CREATE TABLE entry AS
-SELECT row_number() OVER (ORDER BY {_ORDER}, side) AS id,
-       dense_rank() OVER (ORDER BY {_ORDER}) AS tie, *
+_ENTRY: Final = """
+CREATE VIEW entry AS
+SELECT pos::BIGINT * 2 + side AS id, *
 FROM (SELECT * FROM servicer_rows UNION ALL SELECT * FROM owner_rows)
 """
 
@@ -38,6 +36,15 @@ CREATE TABLE barred (s BIGINT, o BIGINT);
 """
 
 FEW_ROWS: Final = 50_000
+
+
+def _integers(column: pa.ChunkedArray) -> list[int]:
+    """Return a column without nulls through its buffers: no object per value in between."""
+    values: list[int] = []
+    for chunk in column.cast(pa.int64()).chunks:
+        whole = memoryview(chunk.buffers()[1]).cast("q")
+        values += whole[chunk.offset : chunk.offset + len(chunk)].tolist()
+    return values
 
 
 def _is_key(name: str) -> bool:
@@ -66,7 +73,7 @@ class Store:
         self.con.close()
 
     def load(self, servicer: pa.Table, owner: pa.Table) -> None:
-        """Number both sides' rows in the total order."""
+        """Take both sides' rows; they stay registered as long as the store is open."""
         few = servicer.num_rows + owner.num_rows < FEW_ROWS
         threads = self._threads or (1 if few else None)
         if threads is not None:
@@ -76,8 +83,6 @@ class Store:
         self.con.execute(_ENTRY)
         self.con.execute(_REST)
         self.con.execute(_TABLES)
-        self.con.unregister("servicer_rows")
-        self.con.unregister("owner_rows")
         self.alive = self._alive([name for name in servicer.column_names if _is_key(name)])
 
     def _alive(self, names: Sequence[str]) -> frozenset[str]:
@@ -101,13 +106,10 @@ class Store:
         """Return the first column of a query as integers."""
         return [int(row[0]) for row in self.con.execute(query).fetchall()]
 
-    def column(self, query: str) -> memoryview:
-        """Return a query's only column of big integers without copying it into objects."""
-        array = self.con.sql(query).to_arrow_table().column(0)
-        flat = array.cast(pa.int64()).combine_chunks()
-        if isinstance(flat, pa.ChunkedArray):
-            flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], pa.int64())
-        return memoryview(flat.buffers()[1])[flat.offset * 8 :].cast("q")
+    def columns(self, query: str) -> list[list[int]]:
+        """Return a query's columns of integers, fast also for millions of rows."""
+        table = self.con.sql(query).to_arrow_table()
+        return [_integers(table.column(place)) for place in range(table.num_columns)]
 
     def put_texts(self, table: str, texts: Sequence[str]) -> None:
         """Create or replace a table of one text column."""

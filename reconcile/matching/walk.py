@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-Row = tuple[int, int, int]
-"""(id, tie, vord): place in the total order, the same up to the side, value date ordinal."""
+Row = tuple[int, tuple[int, int, str], int]
+"""(id, (booking_date, occurred_at or 0, entry_ref), ordinal of the value date)."""
 
 
 def walk(
@@ -22,13 +22,13 @@ def walk(
     pairs: list[tuple[int, int]] = []
     s = o = 0
     while s < len(servicer) and o < len(owner):
-        s_id, s_tie, s_day = servicer[s]
-        o_id, o_tie, o_day = owner[o]
+        s_id, s_order, s_day = servicer[s]
+        o_id, o_order, o_day = owner[o]
         near = distance is None or abs(s_day - o_day) <= distance
         if near and not barred(s_id, o_id):
             pairs.append((s_id, o_id))
             s, o = s + 1, o + 1
-        elif (s_tie, s_day, s_id) < (o_tie, o_day, o_id):
+        elif (s_order, s_day) <= (o_order, o_day):
             s += 1
         else:
             o += 1
