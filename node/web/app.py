@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +44,7 @@ class WebSettings:
     max_body_bytes: int = 268_435_456
     uploads: Path | None = None
     allowed_hosts: tuple[str, ...] = LOOPBACK
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(cls, settings: Settings) -> WebSettings:

@@ -224,7 +224,7 @@ def log_in(
     login: str,
     password: str,
     now_ms: int,
-    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),
 ) -> int:
     """Return the person's id; LoginError LOGIN_WRONG or LOGIN_LOCKED, counted and audited.
 
@@ -278,7 +278,7 @@ def start_session(
     session: Session,
     person_id: int,
     now_ms: int,
-    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),
 ) -> str:
     """Open a session for the person; return its token (kept only as a hash)."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -306,7 +306,7 @@ def who_of_session(
     sessions: sessionmaker[Session],
     token: str,
     now_ms: int,
-    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),
 ) -> Who | None:
     """Return the person of a live session, or None; an idle or old session is none."""
     with sessions() as session:

@@ -65,10 +65,7 @@ def entry_lines(entry: Entry, speaker: Speaker) -> tuple[tuple[str, str], ...]:
         (_("Settlement date"), _day(entry.settlement_date, speaker)),
         (_("Session"), None if entry.session is None else str(entry.session)),
         (_("Business type"), entry.business_type),
-        *(
-            (_(words.CARRIERS[Carrier(number).word]), text)
-            for number, text in entry.references
-        ),
+        *((_(words.CARRIERS[Carrier(number).word]), text) for number, text in entry.references),
         (_("Kind"), entry.kind),
         (_("Counterparty"), entry.counterparty_name),
         (_("Counterparty's account"), entry.counterparty_account),
@@ -85,7 +82,8 @@ def entry_lines(entry: Entry, speaker: Speaker) -> tuple[tuple[str, str], ...]:
 def _direction(entry: Entry, speaker: Speaker) -> str:
     _ = speaker.gettext
     word = _("into the account") if entry.direction is Direction.IN else _("out of the account")
-    return f"{word} · {_('reversal')}" if entry.is_reversal else word
+    reversal = _("reversal")
+    return f"{word} · {reversal}" if entry.is_reversal else word
 
 
 def _day(day: int | None, speaker: Speaker) -> str | None:
@@ -129,6 +127,11 @@ def _pair_block(
     order = {name: i for i, name in enumerate(_field_order(speaker))}
     names.sort(key=lambda name: order.get(name, len(order)))
     both = all(ref is not None for ref, _ in sides)
+    value_date = speaker.gettext("Value date")
+    for index, (_, entry) in enumerate(sides):
+        # A missing value date is the booking date (matching.md, rule 2).
+        if entry is not None and value_date in names and value_date not in said[index]:
+            said[index][value_date] = speaker.day(entry.booking_date)
     lines = []
     for name in names:
         cells = (said[0].get(name), said[1].get(name))

@@ -101,7 +101,9 @@ def _break_head(page: Page) -> list[str]:
     ]
 
 
-def _break_rows(page: Page, found: BreakPage, views: dict[bytes, AgreementView]) -> Iterator[list[Cell]]:
+def _break_rows(
+    page: Page, found: BreakPage, views: dict[bytes, AgreementView]
+) -> Iterator[list[Cell]]:
     for row in found.rows:
         view = views[row.agreement]
         for currency, minor in row.signed or (("", 0),):

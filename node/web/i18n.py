@@ -122,7 +122,10 @@ class Speaker:
 
     def money(self, minor: int | str, currency: str) -> str:
         """Return the figure with its currency, e.g. `¥ 3,120.00`; the symbol is never ambiguous."""
-        return f"{SYMBOLS.get(currency, currency)}\u00a0{self.amount(minor, currency)}"
+        sign = "−" if int(minor) < 0 else ""
+        return (
+            f"{sign}{SYMBOLS.get(currency, currency)}\u00a0{self.amount(abs(int(minor)), currency)}"
+        )
 
     def count(self, number: int | str) -> str:
         """Return a whole number, grouped."""

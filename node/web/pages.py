@@ -71,7 +71,7 @@ class Desk:
     cookies: Cookies
     secure_cookies: bool
     uploads: Path
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     templates: Environment = field(default_factory=make_environment)
 
     def node(self, slug: str) -> NodeView:

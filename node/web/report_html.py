@@ -183,8 +183,9 @@ def report_html(
 ) -> str:
     """Return the report as one self-contained HTML file.
 
-    `signatures`: {"side", "signer", "signature", …} of each side that signed. `names`: the
-    servicer's, the owner's and the agreement's name; they are no part of the signed report.
+    `signatures`: {"side", "signer" (or "approver"), "signature"} of each side that signed.
+    `names`: the servicer's, the owner's and the agreement's name; they are no part of the signed
+    report.
     """
     speaker = Speaker(locale)
     called = {
@@ -194,23 +195,51 @@ def report_html(
         **(names or {}),
     }
     by_kind = Counter(BreakKind(item["kind"]) for item in report["breaks"])
-    return make_environment().get_template("report.html").render(
-        s=speaker,
-        locale=locale,
-        _=speaker.gettext,
-        gettext=speaker.gettext,
-        ngettext=speaker.ngettext,
-        style=Markup(style()),  # noqa: S704 - our own file
-        report=report,
-        groups=groups[:MAX_GROUPS],
-        groups_left=max(0, len(groups) - MAX_GROUPS),
-        breaks=report["breaks"][:MAX_BREAKS],
-        breaks_left=max(0, len(report["breaks"]) - MAX_BREAKS),
-        kinds=sorted(by_kind.items()),
-        carried=_carried(report),
-        signatures={str(item["side"]): item for item in signatures},
-        names=called,
-        digest=digest,
-        sheets=sheets_of(report),
+    signed = {
+        str(item["side"]): {
+            "signer": item.get("signer") or item.get("approver") or "–",
+            "signature": item["signature"],
+        }
+        for item in signatures
+    }
+    return (
+        make_environment()
+        .get_template("report.html")
+        .render(
+            s=speaker,
+            locale=locale,
+            _=speaker.gettext,
+            gettext=speaker.gettext,
+            ngettext=speaker.ngettext,
+            style=Markup(style()),  # noqa: S704 - our own file
+            report=report,
+            groups=groups[:MAX_GROUPS],
+            groups_left=max(0, len(groups) - MAX_GROUPS),
+            breaks=report["breaks"][:MAX_BREAKS],
+            breaks_left=max(0, len(report["breaks"]) - MAX_BREAKS),
+            kinds=sorted(by_kind.items()),
+            carried=_carried(report),
+            signatures=signed,
+            names=called,
+            digest=digest,
+            sheets=sheets_of(report),
+        )
     )
 
+
+def bundle_html(
+    bundle: Mapping[str, Any],
+    *,
+    names: Mapping[str, str] | None = None,
+    locale: str = "zh",
+) -> str:
+    """Return a report bundle (as `kanhe verify` reads it) as one HTML file."""
+    result = bundle["result"]
+    return report_html(
+        bundle["report"],
+        bundle["groups"],
+        signatures=result["attestations"],
+        names=names,
+        digest=str(result["digest"]),
+        locale=locale,
+    )

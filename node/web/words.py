@@ -151,15 +151,23 @@ ROLES: Final[Mapping[str, str]] = {
 }
 TODO_BY_KIND: Final[Mapping[BreakKind, str]] = {
     BreakKind.SPLIT: N_("Wait for the missing part, or confirm the group by hand with a reason."),
-    BreakKind.CURRENCY: N_("Find out which book has the wrong currency; reverse and book it again."),
-    BreakKind.DIRECTION: N_("Find out which book has the wrong direction; reverse and book it again."),
+    BreakKind.CURRENCY: N_(
+        "Find out which book has the wrong currency; reverse and book it again."
+    ),
+    BreakKind.DIRECTION: N_(
+        "Find out which book has the wrong direction; reverse and book it again."
+    ),
     BreakKind.TIMEOUT: N_("Do nothing twice: the other side's entry or closing decides it."),
     BreakKind.STATUS: N_("Ask which status holds and amend the entry that is wrong."),
     BreakKind.FEE: N_("Book the fee, or propose to write it off."),
     BreakKind.ROUNDING: N_("Propose to write off the rounding."),
-    BreakKind.AMOUNT: N_("Compare the vouchers; adjust the book that is wrong, or propose a write-off."),
+    BreakKind.AMOUNT: N_(
+        "Compare the vouchers; adjust the book that is wrong, or propose a write-off."
+    ),
     BreakKind.VALUE_DATE: N_("Agree on the value date and amend it, or confirm the pair by hand."),
-    BreakKind.REFERENCE: N_("Compare both entries; if they are one payment, propose to confirm them."),
+    BreakKind.REFERENCE: N_(
+        "Compare both entries; if they are one payment, propose to confirm them."
+    ),
     BreakKind.PARTY: N_("Check name and account against the voucher before confirming the pair."),
     BreakKind.REVERSAL_ORPHAN: N_("Look for the original in earlier windows; else handle by hand."),
     BreakKind.RETURN: N_("The side that lacks the return books it."),
@@ -189,6 +197,16 @@ PROPOSAL_REASONS: Final[Mapping[str, str]] = {
     "NEVER": N_("this pass only proposes"),
     "BUDGET": N_("the tolerances together exceed what the terms allow"),
     "SEARCH_EXHAUSTED": N_("the search ended at its limit"),
+}
+TRIED: Final[Mapping[str, str]] = {
+    "NO_KEY": N_("key missing"),
+    "NO_COUNTERPART": N_("no counterpart"),
+    "KEY_DIFFERS": N_("key differs"),
+    "CURRENCY_DIFFERS": N_("currency differs"),
+    "AMOUNT_DIFFERS": N_("amount differs"),
+    "TOO_FAR": N_("dates too far apart"),
+    "NOT_CONFIRMED": N_("agrees, a person confirms"),
+    "SETTLED_OTHERWISE": N_("agrees, another was first"),
 }
 TODO_LONG: Final = N_(
     "Book it late if it is ours, put it in suspense, or send a query to the other side.",
@@ -264,7 +282,7 @@ def known_sentence(
     books = {Side.SERVICER: servicer, Side.OWNER: owner}
     who = {side: names[side] for side in Side}
     if ours is not None:
-        who = {ours: translate("We"), ours.other: translate("They")}
+        who = {ours: translate("we"), ours.other: translate("they")}
     order = [ours.other, ours] if ours is not None else [Side.SERVICER, Side.OWNER]
     said = [_book_words(who[side], books[side], speaker) for side in order if books[side]]
     if not said:
@@ -279,7 +297,8 @@ def known_sentence(
             else translate("%(who)s has nothing") % {"who": who[silent[0]]}
         )
         said.append(nothing)
-    return translate("; ").join(said) + translate(".")
+    text = translate("; ").join(said) + translate(".")
+    return text[0].upper() + text[1:]
 
 
 def _book_words(who: str, entries: tuple[Entry, ...], speaker: Speaker) -> str:
@@ -292,3 +311,17 @@ def _book_words(who: str, entries: tuple[Entry, ...], speaker: Speaker) -> str:
         "count": speaker.count(len(entries)),
         "money": speaker.money(total, currency),
     }
+
+
+# What a person may be told at the door, before any other language is known.
+AT_THE_DOOR: Final = (
+    N_("login and password do not go together"),
+    N_("too many wrong passwords: this person is locked for a while"),
+    N_("wait a quarter of an hour or ask an operator for a one-time link"),
+    N_("this one-time link was used, has expired or never was"),
+    N_("ask an operator for a new one (`kanhe run` prints one at the first start)"),
+    N_("a password has at least 12 characters"),
+    N_("a sentence is easiest to remember"),
+    N_("try again"),
+    N_("this form is too old"),
+)

@@ -20,7 +20,7 @@ PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
 
 
-class MethodWrong(UsageError):
+class MethodError(UsageError):
     """Raised when an address exists for another HTTP method."""
 
     http_status = 405
@@ -96,7 +96,7 @@ def install(app: FastAPI) -> None:
     def http(request: Request, error: HTTPException) -> Response:
         says = f"{request.method} {request.url.path}: nothing here"
         if error.status_code == 405:  # noqa: PLR2004 - HTTP's number
-            return answer(request, MethodWrong("METHOD_WRONG", says))
+            return answer(request, MethodError("METHOD_WRONG", says))
         return answer(request, NotFound("PAGE_UNKNOWN", says))
 
     @app.exception_handler(SQLAlchemyError)

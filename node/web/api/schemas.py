@@ -130,7 +130,7 @@ class EntryOut(BaseModel):
     break_key: str | None
 
 
-class PageOf(BaseModel, Generic[Row]):  # noqa: UP046 - Python 3.11
+class PageOf(BaseModel, Generic[Row]):
     """A page of rows; `next` is the cursor for `after`, null on the last page."""
 
     rows: list[Row]

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, File, Form, Header, Path as PathParam, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, Query, Request, UploadFile
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
-from node.acts import once, remember
-from node.web.access import LoginError, Who
 from node.web.api import schemas as out
+from node.web.api.calls import Caller, caller
 from node.web.api.shapes import (
     agreement_out,
     break_out,
@@ -30,90 +28,16 @@ from node.web.api.shapes import (
     window_out,
 )
 from node.web.api.stream import stream
-from node.web.auth import check_csrf, who_of_session, who_of_token
 from node.web.console.days import kind_of, side_of
-from node.web.node_view import NodeView, now_ms_of
-from node.web.pages import Desk, reading, session_cookie
+from node.web.pages import reading
 from node.web.read.breaks import SORTS, find_break, latest_runs, list_breaks, list_groups
 from node.web.read.entries import list_entries, load_entry
-from node.web.read.parties import AgreementView, find_agreement, load_agreements
+from node.web.read.parties import AgreementView, load_agreements
 from node.web.read.status import load_strip
 from node.web.read.windows import load_window, load_windows, windows_of
 from reconcile.model import UsageError, Where
 
 MAX_PAGE: Final = 500
-MAX_KEY: Final = 200
-
-
-class Caller:
-    """The institution and person behind an API call."""
-
-    def __init__(self, request: Request, slug: str, authorization: str | None) -> None:
-        """Find the person by token or session; LoginError TOKEN_NEEDED or TOKEN_WRONG."""
-        desk: Desk = request.app.state.desk
-        self.slug = slug
-        self.node: NodeView = desk.node(slug)
-        self.now_ms = now_ms_of(self.node)
-        self.who = self._person(request, desk, authorization)
-        if request.method not in {"GET", "HEAD"} and self.who.csrf:
-            check_csrf(self.who, request.headers.get("x-csrf-token"))
-
-    def _person(self, request: Request, desk: Desk, authorization: str | None) -> Who:
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() == "bearer" and token:
-            return who_of_token(self.node.sessions, token.strip(), self.now_ms)
-        session = desk.cookies.open(request.cookies.get(session_cookie(self.slug)), self.slug)
-        if session:
-            who = who_of_session(self.node.sessions, session, self.now_ms, desk.limits)
-            if who is not None:
-                return who
-        raise LoginError(
-            "TOKEN_NEEDED",
-            "this call needs an API token",
-            help="make one on your own page of the desk; send it as Authorization: Bearer",
-        )
-
-    def view(self, session: Session, text: str, act: str = "view") -> AgreementView:
-        """Return an agreement on which the person may do the act."""
-        found = find_agreement(session, self.node.member, text)
-        self.who.require(act, found.agreement)
-        return found
-
-    def once(
-        self,
-        scope: str,
-        key: str | None,
-        body: bytes,
-        act: Callable[[], dict[str, Any]],
-    ) -> JSONResponse:
-        """Do a write once per key: the same key and body give the same answer."""
-        import msgspec
-
-        if key is None:
-            return JSONResponse(act(), 202)
-        if not 0 < len(key) <= MAX_KEY:
-            raise UsageError("IDEMPOTENCY_KEY", f"an idempotency key has 1 to {MAX_KEY} characters")
-        name = f"api/{self.who.login}/{scope}"
-        with self.node.sessions() as session:
-            before = once(session, name, key, body)
-        if before is not None:
-            return JSONResponse(msgspec.json.decode(before), 202)
-        answer = act()
-        with self.node.sessions.begin() as session:
-            # Two calls at once: the services underneath are idempotent, the first answer stays.
-            if once(session, name, key, body) is None:
-                encoded = msgspec.json.encode(answer)
-                remember(session, name, key, body, encoded, now_ms=self.now_ms)
-        return JSONResponse(answer, 202)
-
-
-def caller(
-    request: Request,
-    slug: Annotated[str, PathParam(description="The institution.")],
-    authorization: Annotated[str | None, Header()] = None,
-) -> Caller:
-    """Return who calls."""
-    return Caller(request, slug, authorization)
 
 
 By = Annotated[Caller, Depends(caller)]
@@ -128,7 +52,7 @@ router = APIRouter(prefix="/{slug}/api/v1", responses=PROBLEMS)
 
 
 @router.get("/openapi.json", include_in_schema=False)
-def openapi(request: Request, slug: str) -> JSONResponse:
+def openapi(slug: str) -> JSONResponse:  # noqa: ARG001 - part of the address
     """Return the OpenAPI document; it names no data."""
     document = get_openapi(
         title="Kanhe",
@@ -405,7 +329,7 @@ def propose(by: By, agreement: str, decision: out.DecisionIn, key: Key = None) -
         target: dict[str, Any] = (
             {"key": bytes.fromhex(decision.key)}
             if decision.key is not None
-            else {"refs": (tuple(decision.servicer), tuple(decision.owner))}
+            else {"servicer": decision.servicer, "owner": decision.owner}
         )
         made = by.node.breaks.propose_decision(
             view.agreement,
@@ -414,7 +338,7 @@ def propose(by: By, agreement: str, decision: out.DecisionIn, key: Key = None) -
             actor=by.who.login,
             **target,
         )
-        return {"id": str(made.id)}
+        return {"id": str(made.decision_id)}
 
     body = view.agreement + decision.model_dump_json().encode()
     return by.once("decision", key, body, act)  # type: ignore[return-value]

@@ -53,14 +53,18 @@ def show_break(request: Request, slug: str, text: str, key: str) -> Response:
         )
         proposals = proposals_of(session, row)
         named = (
-            entries_by_ref(session, view.agreement, Side.SERVICER, [r for p in proposals for r in p.servicer]),
-            entries_by_ref(session, view.agreement, Side.OWNER, [r for p in proposals for r in p.owner]),
+            entries_by_ref(
+                session, view.agreement, Side.SERVICER, [r for p in proposals for r in p.servicer]
+            ),
+            entries_by_ref(
+                session, view.agreement, Side.OWNER, [r for p in proposals for r in p.owner]
+            ),
         )
         tried, tried_says = _tried(page, view, row)
         drafts = [
             draft
             for draft in load_drafts(session, view.agreement)
-            if draft.subject == row.key.hex()
+            if draft.about(row.key, row.servicer, row.owner)
         ]
         return page.render(
             "break.html",
@@ -182,7 +186,11 @@ def propose(
                 refs = (item.servicer, item.owner)
     page.act(csrf, "propose", view.agreement)
     # A write-off's subject is the break; any other verdict is about a set of entries.
-    target: dict[str, Any] = {"key": row.key} if verdict == "write_off" else {"refs": refs}
+    target: dict[str, Any] = (
+        {"key": row.key, "window": row.window}
+        if verdict == "write_off"
+        else {"servicer": refs[0], "owner": refs[1]}
+    )
     page.node.breaks.propose_decision(
         view.agreement,
         verdict=verdict,
@@ -278,7 +286,11 @@ def judge_draft(
         agreement = _draft(session, draft_id).agreement
     page.act(csrf, "check", agreement)
     if verdict == "approve":
-        page.node.breaks.approve_decision(draft_id, actor=page.who.login)
+        page.node.breaks.approve_decision(
+            draft_id,
+            actor=page.who.login,
+            single=page.who.single,
+        )
         said = page.translate("Approved; it is queued to be posted.")
     elif verdict == "reject":
         page.node.breaks.reject_decision(draft_id, actor=page.who.login, reason=reason.strip())

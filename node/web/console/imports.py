@@ -179,7 +179,7 @@ def _stage(page: Page, file: UploadFile, name: str) -> tuple[Path, str]:
 
 def _staged(page: Page, name: str) -> Path:
     path = page.desk.uploads / name
-    mine = name.split(".")[0].endswith(f"-{page.who.person_id}")
+    mine = name.partition(".")[0].endswith(f"-{page.who.person_id}")
     if not STAGED.fullmatch(name) or not mine or not path.is_file():
         raise UsageError(
             "UPLOAD_GONE",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -12,8 +10,10 @@ from node.web.console.days import side_of
 from node.web.pages import Page
 from node.web.read.entries import load_entry
 from node.web.read.parties import AgreementView
+from node.web.read.windows import load_window
 from node.web.report_html import report_html
 from reconcile.model import UsageError
+from reconcile.report.groups import group_json
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,12 +33,21 @@ def report_page(request: Request, slug: str, text: str, window: int) -> Response
     page = Page(request, slug)
     with page.reading() as session:
         view = page.agreement(session, text)
-    bundle: dict[str, Any] = page.node.proofs.bundle(view.agreement, window)
+        row = load_window(session, view, window, page.now_ms)
     stored = page.node.reconciliation.report(view.agreement, window)
+    signatures = [
+        {
+            "side": signed.side.word,
+            "signer": f"0x{(signed.signer or b'').hex()}",
+            "signature": signed.signature.hex(),
+        }
+        for signed in row.signatures
+        if signed is not None and signed.digest == stored.digest
+    ]
     html = report_html(
         stored.report,
-        bundle.get("groups", ()),
-        signatures=bundle.get("signatures", ()),
+        [group_json(group) for group in stored.groups],
+        signatures=signatures,
         names=_names(view),
         digest=stored.digest.hex(),
         locale=page.speaker.locale,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ PAGE: Final = 50
 SORTS: Final = ("order", "amount", "age")
 MIN_KEY_HEX: Final = 8
 SEARCH_LIMIT: Final = 200
+Query = Select[RunBreak, MatchRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def list_breaks(
     limit: int = PAGE,
 ) -> BreakPage:
     """Return a page of the runs' breaks; `sort` is order, amount (largest) or age (oldest)."""
-    query = select(RunBreak, MatchRun).join(MatchRun, MatchRun.id == RunBreak.run_id)
+    query: Query = select(RunBreak, MatchRun).join(MatchRun, MatchRun.id == RunBreak.run_id)
     query = query.where(RunBreak.run_id.in_(run_ids))
     if kind is not None:
         query = query.where(RunBreak.kind == kind.value)
@@ -122,7 +123,7 @@ def list_breaks(
     return BreakPage(shown, _entries_of(session, shown), more)
 
 
-def _ordered(query: Select[Any], sort: str, after: str | None) -> Select[Any]:
+def _ordered(query: Query, sort: str, after: str | None) -> Query:
     start = decode_cursor(after, (int, int, int))
     column = {"amount": RunBreak.sort_minor, "age": RunBreak.age_days}.get(sort)
     if column is None:

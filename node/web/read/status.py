@@ -48,32 +48,32 @@ def load_strip(session: Session, now_ms: int) -> Strip:
         select(Incident.stops_signing).where(Incident.closed_at_ms.is_(None)).limit(COUNT_LIMIT),
     ).all()
     oldest = session.scalar(select(func.min(Intent.created_at_ms)).where(Intent.state.in_(MOVING)))
-    common = {
-        "outbox": _count(session, Intent, MOVING),
-        "held": _count(session, Intent, ("HELD",)),
-        "queued": _count(session, QueuedRecord, ("QUEUED",)),
-        "oldest_outbox_ms": None if oldest is None else max(0, now_ms - oldest),
-        "incidents": len(stopping),
-        "signing_stopped": any(stopping),
-    }
+    health, head_age, seen_age = _health(cursor, now_ms)
+    return Strip(
+        health=health,
+        head_block=cursor.head_block if cursor else 0,
+        read_block=cursor.block_number if cursor else 0,
+        final_block=cursor.final_block if cursor else 0,
+        head_age_ms=head_age,
+        seen_age_ms=seen_age,
+        outbox=_count(session, Intent, MOVING),
+        held=_count(session, Intent, ("HELD",)),
+        queued=_count(session, QueuedRecord, ("QUEUED",)),
+        oldest_outbox_ms=None if oldest is None else max(0, now_ms - oldest),
+        incidents=len(stopping),
+        signing_stopped=any(stopping),
+    )
+
+
+def _health(cursor: Cursor | None, now_ms: int) -> tuple[str, int, int]:
+    """Return the word for the ledger's state, and the ages of newest block and last reading."""
     if cursor is None:
-        return Strip("none", 0, 0, 0, 0, 0, **common)
+        return "none", 0, 0
     head_age = max(0, now_ms - cursor.head_time_s * 1_000)
     seen_age = max(0, now_ms - cursor.seen_at_ms)
-    health = "good"
     if seen_age > STALE_AFTER_MS:
-        health = "stale"
-    elif head_age > STALLED_AFTER_MS:
-        health = "stalled"
-    return Strip(
-        health,
-        cursor.head_block,
-        cursor.block_number,
-        cursor.final_block,
-        head_age,
-        seen_age,
-        **common,
-    )
+        return "stale", head_age, seen_age
+    return ("stalled" if head_age > STALLED_AFTER_MS else "good"), head_age, seen_age
 
 
 def _count(session: Session, table: type[Intent | QueuedRecord], states: tuple[str, ...]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -54,6 +55,11 @@ class DraftView:
     reason: str
     maker_id: int
     made_at_ms: int
+    refs: frozenset[str]
+
+    def about(self, key: bytes, servicer: Sequence[str], owner: Sequence[str]) -> bool:
+        """Say whether the act concerns this break: its key, or any of its entries."""
+        return self.subject == key.hex() or bool(self.refs & {*servicer, *owner})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Today:
     breaks: int
     in_breaks: tuple[tuple[str, int], ...]
     unexplained: tuple[tuple[str, int], ...]
+    by_kind: tuple[tuple[str, int], ...]
     latency: Latency
     pace: Pace
     closes_next_ms: int | None
@@ -91,6 +98,7 @@ def load_today(session: Session, views: Sequence[AgreementView], now_ms: int) ->
         breaks=sum(item.breaks for item in figures),
         in_breaks=value_in_breaks(session, figures),
         unexplained=_unexplained(figures),
+        by_kind=_by_kind(figures),
         latency=load_latency(session, now_ms),
         pace=load_pace(session, rows),
         closes_next_ms=min(coming, default=None),
@@ -104,6 +112,14 @@ def _unexplained(figures: Sequence[Figures]) -> tuple[tuple[str, int], ...]:
             # Absolute, so that two wrongs of opposite sign never look like nothing.
             sums[currency] = sums.get(currency, 0) + abs(minor)
     return tuple(sorted(sums.items()))
+
+
+def _by_kind(figures: Sequence[Figures]) -> tuple[tuple[str, int], ...]:
+    counts: Counter[str] = Counter()
+    for item in figures:
+        for kind, count in item.breaks_by_kind:
+            counts[kind.value] += count
+    return tuple(counts.most_common())
 
 
 def value_in_breaks(session: Session, figures: Sequence[Figures]) -> tuple[tuple[str, int], ...]:
@@ -147,6 +163,7 @@ def load_drafts(session: Session, agreement: bytes | None = None) -> tuple[Draft
             row.reason,
             row.maker_id,
             row.made_at_ms,
+            frozenset((*row.body.get("servicer", ()), *row.body.get("owner", ()))),
         )
         for row in session.scalars(query)
     )
@@ -182,7 +199,8 @@ def load_pace(session: Session, rows: Sequence[WindowView]) -> Pace:
         ).tuples():
             pair = bins.setdefault(int(at) * BIN_S, [0, 0])
             pair[0 if side == ours else 1] += int(count)
-    points: list[tuple[int, int, int]] = []
+    # The line begins at nothing, a bin before the first batch.
+    points = [(min(bins) - BIN_S, 0, 0)] if bins else []
     mine = theirs = 0
     for at_s, (own, other) in sorted(bins.items()):
         mine, theirs = mine + own, theirs + other

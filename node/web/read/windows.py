@@ -19,6 +19,7 @@ from node.tables import (
     WindowTotals,
 )
 from node.web.read.parties import AgreementView, terms_of
+from node.web.read.states import window_state
 from reconcile.model import BreakKind, Side, window_day, window_of
 from reconcile.terms import Terms
 
@@ -370,36 +371,3 @@ def _overdue(terms: Terms | None, window: int, now_ms: int) -> bool:
         return False
     following = window_of(terms.common_calendar.add(window_day(window), 1))
     return now_ms > terms.close_at_ms(following)
-
-
-def window_state(
-    *,
-    ours: Side | None,
-    agreed: str | None,
-    digests: tuple[bytes | None, ...],
-    closed: tuple[bool, bool],
-    proven: bool,
-    run: bool,
-    overdue: bool,
-) -> str:
-    """Return the window's state from what is known; the first that holds.
-
-    `digests` are the latest attested ones, servicer first. An observer reads the servicer's
-    side as "ours" for the words that need one.
-    """
-    if agreed is not None:
-        return agreed
-    mine, theirs = (ours, ours.other) if ours is not None else (Side.SERVICER, Side.OWNER)
-    if digests[mine] is not None and digests[theirs] is not None:
-        return "DIFFERS" if digests[mine] != digests[theirs] else "ATTESTED"
-    if digests[mine] is not None:
-        return "UNANSWERED" if overdue else "ATTESTED"
-    if digests[theirs] is not None:
-        return "AWAITING_US"
-    if all(closed):
-        return "PROVEN" if proven else "CLOSED"
-    if closed[mine]:
-        return "CLOSED_BY_US"
-    if closed[theirs]:
-        return "CLOSED_BY_THEM"
-    return "PROVISIONAL" if run else "OPEN"
