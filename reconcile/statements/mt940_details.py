@@ -21,14 +21,19 @@ from reconcile.statements.texts import reference, tidy
 WRAP: Final = 65
 """SWIFT: 6*65x. A line this long goes on in the next without a space."""
 
+CODED_WRAP: Final = 64
+"""The same for text in code words: some banks wrap it one earlier."""
+
 _STRUCTURED: Final = re.compile(r"\d{3}([?>~<^@%])\d{2}")
 _CODE_WORDS: Final = (
     "EREF|PREF|KREF|IREF|CREF|RREF|MREF|MARF|CSID|CRED|ORDP|BENM|NAME|ADDR|IBAN|BIC|REMI|ISDT|"
     "RTRN|RTYP|TRTP|TRCD|SVCL|CNTP|ULTC|ULTD|ULTB|PURP|OCMT|EXCH|CHGS|CHG|IACC|NRTX|ROC|SVWZ|"
     "INFO|ACCW|IPOF|MISC|OAMT|CHRG|TXDT|USTD|STRD|CREDITORREF|AREF|ID|ADRS|CITY|ACC"
 )
-_CODE: Final = re.compile(rf"/({_CODE_WORDS})/")
+CODE: Final = re.compile(rf"/({_CODE_WORDS})/")
 _PARTY_CODES: Final = ("NAME", "BENM", "ORDP", "CNTP")
+
+_IBAN_FIELD: Final = re.compile(r"\?38([A-Z]{2}\d{2}[A-Z0-9]{10,30})")
 
 # Business transaction codes (GVC) of returns: direct debits, credit transfers, cheques.
 _RETURN_CODES: Final = frozenset({"008", "009", "059", "108", "109", "159"})
@@ -56,14 +61,14 @@ def details_of(text: str) -> Details:
     joined = "".join(line.strip("\r") for line in text.split("\n"))
     if found := _STRUCTURED.match(joined):
         return _german(joined, found[1])
-    if _CODE.match(joined):
-        return _slashed(joined)
+    if CODE.match(joined):
+        return _slashed(unwrap(text, CODED_WRAP))
     return Details(remittance=tidy(unwrap(text)))
 
 
-def unwrap(text: str) -> str:
+def unwrap(text: str, width: int = WRAP) -> str:
     """Join wrapped lines: full lines run on, shorter ones get a space."""
-    parts = [line if len(line) >= WRAP else line.strip() + " " for line in text.split("\n")]
+    parts = [line if len(line) >= width else line.strip() + " " for line in text.split("\n")]
     return re.sub(r" {2,}", " ", "".join(parts)).strip()
 
 
@@ -78,14 +83,16 @@ def _german(text: str, separator: str) -> Details:
         {"transaction_details": text},
         {"transaction_details": text},
     )
-    purpose, extra = _keyword_text(found)
+    iban = _IBAN_FIELD.search(text)
     name = found.get("applicant_name") or found.get("gvc_applicant_name")
     return Details(
         end_to_end_id=reference(found.get("end_to_end_reference")),
         instruction_id=reference(found.get("customer_reference")),
         counterparty_name=tidy(name),
-        counterparty_account=tidy(found.get("applicant_iban")),
-        remittance=tidy(" ".join(filter(None, (purpose, extra)))),
+        counterparty_account=iban[1] if iban else tidy(found.get("applicant_iban")),
+        remittance=tidy(
+            " ".join(filter(None, (found.get("purpose"), found.get("additional_purpose")))),
+        ),
         kind=tidy(
             " ".join(filter(None, (found.get("transaction_code"), found.get("posting_text")))),
         ),
@@ -93,13 +100,9 @@ def _german(text: str, separator: str) -> Details:
     )
 
 
-def _keyword_text(found: dict[str, Any]) -> tuple[str | None, str | None]:
-    return found.get("purpose"), found.get("additional_purpose")
-
-
 def _slashed(text: str) -> Details:
     parts: dict[str, str] = {}
-    tokens = _CODE.split(text)
+    tokens = CODE.split(text)
     for code, value in zip(tokens[1::2], tokens[2::2], strict=True):
         value = value.strip("/ ")  # noqa: PLW2901 - the separators belong to neither part
         if value:

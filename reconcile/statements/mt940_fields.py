@@ -57,7 +57,7 @@ def messages(text: str) -> Iterator[Message]:
     kind: str | None = None
     number, torn = 0, False
     for number, raw in enumerate(text.split("\n"), start=1):
-        line = raw.rstrip("\r\x1a\x03\x01 \t")[:MAX_LINE_CHARACTERS]
+        line = raw.rstrip("\r\x1a\x03\x01")[:MAX_LINE_CHARACTERS]
         if "{2:" in line and (found := _HEADER.search(line)):
             kind = "mt" + found[1]
         if line.startswith("-") and _END.match(line):
@@ -66,7 +66,7 @@ def messages(text: str) -> Iterator[Message]:
                 yield message
             message = Message(kind=kind)
             continue
-        if line == ":":
+        if line.rstrip() == ":":
             # Sparkassen wrap even between the colon and the tag.
             torn = True
             continue

@@ -17,7 +17,7 @@ from reconcile.model import Carrier, Direction, EntryStatus
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import AmountError, digits_of, minor_units
-from reconcile.statements.mt940_details import Details, details_of
+from reconcile.statements.mt940_details import CODE, Details, details_of
 from reconcile.statements.mt940_fields import MAX_FIELD_CHARACTERS, Field
 from reconcile.statements.texts import reference, tidy
 
@@ -29,6 +29,7 @@ _LONGEST_REF: Final = 35
 _DUTCH_IBAN: Final = re.compile(r"NL\d{2}[A-Z]{4}\d{10}\Z")
 # Subfield 7 that only says where the reference stands in :86:.
 _POINTERS: Final = frozenset({"EREF", "PREF", "MARF", "KREF", "NONREF", "CREF"})
+_CHARGES: Final = re.compile(r"/CHGS?/([A-Z]{3})(\d+,?\d*)/")
 _NS_PURPOSE: Final = frozenset(f"{number:02}" for number in range(1, 15))
 _NS_NAME: Final = frozenset({"15", "16"})
 _MARKS: Final = {
@@ -121,7 +122,8 @@ class LineReader:
 
 def _match(source: Field) -> dict[str, str | None] | None:
     """Match the line by the first grammar that fits without tearing a reference apart."""
-    lines = [line for line in source.value[:MAX_FIELD_CHARACTERS].split("\n") if line.strip()]
+    text = source.value[:MAX_FIELD_CHARACTERS]
+    lines = [line.rstrip() for line in text.split("\n") if line.strip()]
     if not lines:
         return None
     head = lines[0]
@@ -190,7 +192,7 @@ def _describe(
         draft.counterparty_account = draft.counterparty_account or owner
         draft.counterparty_name = draft.counterparty_name or extra
         owner = None
-    elif extra is not None:
+    elif extra is not None and not CODE.match(extra):
         _place_extra(draft, extra, same_line=extra in source.lines[0])
     found = {
         Carrier.END_TO_END_ID: said.end_to_end_id,
@@ -199,6 +201,18 @@ def _describe(
     }
     draft.references = tuple((int(carrier), text) for carrier, text in found.items() if text)
     draft.source_ref = servicer
+    draft.fee_minor = _charges(f"{extra or ''} {information}", draft.currency)
+
+
+def _charges(text: str, currency: str) -> int | None:
+    """Read the code word /CHGS/EUR0,5/ where it is in the account's currency."""
+    found = _CHARGES.search(text.replace("\n", ""))
+    if found is None or found[1] != currency:
+        return None
+    try:
+        return minor_units(found[2].replace(",", "."), digits_of(currency) or 0)
+    except AmountError:
+        return None
 
 
 def _place_extra(draft: Draft, extra: str, *, same_line: bool) -> None:

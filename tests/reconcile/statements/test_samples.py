@@ -12,6 +12,7 @@ import pytest
 
 from reconcile.model import EPOCH, InputError, StatementFile, day_iso
 from reconcile.statements import read_statement, statement_json
+from reconcile.statements.profiles import profiles
 
 GOLDEN = Path(__file__).with_name("samples_expected.json")
 PATTERNS = (
@@ -204,3 +205,13 @@ def test_wechat_gives_the_same_entries_from_csv_and_from_xlsx(samples: Path) -> 
     xlsx = read_statement(folder / "example-wechat-records.xlsx", lenient=True)
     assert xlsx.format == "xlsx"
     assert csv.statements[0].entries == xlsx.statements[0].entries
+
+
+def test_the_page_of_formats_names_every_sample_profile_and_code(samples: Path) -> None:
+    """docs/formats.md is complete: no sample, profile or contradiction code is missing."""
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert {str(path.relative_to(samples)) for path in _files(samples)} == golden.keys()
+    wanted = {f"`{name}`" for name in (*golden, *profiles())}
+    wanted |= {f"`{code}`" for one in golden.values() for code in one["lenient"].get("codes", ())}
+    assert not {word for word in wanted if word not in page}
