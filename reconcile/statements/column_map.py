@@ -17,7 +17,7 @@ from reconcile.statements.column_words import COLUMN_WORDS
 from reconcile.statements.dates import must_be_month_first
 from reconcile.statements.drafts import FileDraft
 from reconcile.statements.generic import PERSPECTIVES, Wanted
-from reconcile.statements.money import decimal_text
+from reconcile.statements.money import decimal_text, digits_of
 from reconcile.statements.profile_rows import read_profile
 from reconcile.statements.profiles import HEADER_SEARCH_ROWS, Profile, squeeze
 from reconcile.statements.tables import Row, Table
@@ -27,6 +27,8 @@ SAMPLE_ROWS: Final = 2_000
 _MIN_HEADER_CELLS: Final = 3
 
 _MONEY_FIELDS: Final = ("amount", "amount_in", "amount_out", "debit", "credit")
+_UNIT: Final = re.compile(r"\((?:[a-z]{3}|元|[+-]?元|人民币|rmb)\)\Z")
+_CODE_IN_HEADER: Final = re.compile(r"\(([A-Za-z]{3})\)\s*\Z")
 _DECIMAL_COMMA: Final = re.compile(r"\d,\d{1,2}\Z|\d\.\d{3},\d+\Z")
 _DECIMAL_DOT: Final = re.compile(r"\d\.\d{1,2}\Z|\d,\d{3}\.\d+\Z")
 
@@ -46,16 +48,24 @@ def find_header(rows: Sequence[Row]) -> tuple[int, dict[str, int]] | None:
 
 def _fields_of(row: Sequence[str]) -> dict[str, int]:
     names = [squeeze(cell).replace("_", "").replace("-", "") for cell in row]
+    # "Amount (EUR)" and "余额(元)" are found by what stands before the unit, too.
+    bare = [_UNIT.sub("", name) for name in names]
     taken: set[int] = set()
     found: dict[str, int] = {}
     for field, words in COLUMN_WORDS.items():
-        for word in words:
-            if word.replace("-", "") in names:
-                index = names.index(word.replace("-", ""))
-                if index not in taken:
-                    taken.add(index)
-                    found[field] = index
-                    break
+        index = next(
+            (
+                where.index(plain)
+                for word in words
+                for plain in (word.replace("-", ""),)
+                for where in (names, bare)
+                if plain in where and where.index(plain) not in taken
+            ),
+            None,
+        )
+        if index is not None:
+            taken.add(index)
+            found[field] = index
     return found
 
 
@@ -73,7 +83,8 @@ def propose(table: Table, wanted: Wanted, file: str) -> Profile:
     line, names = table.rows[index]
     found = _one_way_of_amounts(found)
     body = [row for _, row in table.rows[index + 1 : index + 1 + SAMPLE_ROWS]]
-    if "currency" not in found and wanted.currency is None and not _says_yuan(names, found):
+    unit = _currency_in_header(names, found)
+    if "currency" not in found and wanted.currency is None and unit is None:
         raise InputError(
             "CURRENCY_REQUIRED",
             "the table has no currency column",
@@ -93,9 +104,10 @@ def propose(table: Table, wanted: Wanted, file: str) -> Profile:
         title="proposed column map",
         header=tuple(names[position] for position in sorted(found.values())),
         columns={field: (names[position],) for field, position in found.items()},
-        currency="CNY" if _says_yuan(names, found) else None,
+        currency=unit,
         source_ref="servicer_ref" if "servicer_ref" in found else None,
         decimal_comma=_has_decimal_comma(found, body),
+        out_negative=_writes_out_negative(found, body),
         month_first=bool(must_be_month_first(dates)),
     )
 
@@ -114,8 +126,27 @@ def _one_way_of_amounts(found: dict[str, int]) -> dict[str, int]:
     return found
 
 
-def _says_yuan(names: Sequence[str], found: dict[str, int]) -> bool:
-    return any("元" in names[found[field]] for field in _MONEY_FIELDS if field in found)
+def _currency_in_header(names: Sequence[str], found: dict[str, int]) -> str | None:
+    """Read "金额(元)" as CNY and "Amount (EUR)" as EUR."""
+    for field in _MONEY_FIELDS:
+        if field in found:
+            name = names[found[field]].strip()
+            code = _CODE_IN_HEADER.search(name.replace("（", "(").replace("）", ")"))
+            if code and digits_of(code[1].upper()) is not None:
+                return code[1].upper()
+            if "元" in name:
+                return "CNY"
+    return None
+
+
+def _writes_out_negative(found: dict[str, int], body: Sequence[Sequence[str]]) -> bool:
+    """Say whether the column of money out carries a minus that says so once more."""
+    if "amount_out" not in found:
+        return False
+    at = found["amount_out"]
+    texts = [row[at].strip() for row in body if at < len(row)]
+    filled = [text for text in texts if re.search(r"[1-9]", text)]
+    return bool(filled) and all(text.startswith(("-", "(", "−")) for text in filled)
 
 
 def _needs_perspective(found: dict[str, int], body: Sequence[Sequence[str]]) -> bool:

@@ -7,10 +7,42 @@ from typing import Final
 from reconcile.model import Direction
 
 _IN_WORDS: Final = frozenset(
-    {"in", "收入", "收", "转入", "存入", "入账", "进账", "+", "cr", "crdt", "入", "来账"}
+    {
+        "in",
+        "收入",
+        "收",
+        "转入",
+        "存入",
+        "入账",
+        "进账",
+        "+",
+        "cr",
+        "crdt",
+        "入",
+        "来账",
+        "bij",
+        "incoming",
+        "received",
+    }
 )
 _OUT_WORDS: Final = frozenset(
-    {"out", "支出", "支", "付", "转出", "支取", "出账", "-", "dr", "dbit", "出", "往账"}
+    {
+        "out",
+        "支出",
+        "支",
+        "付",
+        "转出",
+        "支取",
+        "出账",
+        "-",
+        "dr",
+        "dbit",
+        "出",
+        "往账",
+        "af",
+        "outgoing",
+        "sent",
+    }
 )
 _DEBIT_WORDS: Final = frozenset({"d", "debit", "借", "借方"})
 _CREDIT_WORDS: Final = frozenset({"c", "credit", "贷", "贷方"})

@@ -90,7 +90,7 @@ class ProfileReader:
             self.refunded = refunded_orders(wallet, orders)
         foot: Row | None = None
         for line, row in self.rows:
-            if not any(cell.strip() for cell in row):
+            if not any(cell.strip() for cell in row) or row[0].startswith("#"):
                 continue
             if self._is_foot(row):
                 foot = (line, row)
@@ -285,6 +285,8 @@ class ProfileReader:
             minor = self._minor(text, digits, line, field)
             if minor is None:
                 return None
+            if direction is Direction.OUT and self.profile.out_negative:
+                minor = abs(minor)
             if minor:
                 filled.append((direction, minor))
         if len(filled) != 1:

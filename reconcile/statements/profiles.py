@@ -74,7 +74,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table's layout. `columns`: field -> header names, the first that exists counts.
 
     Amounts: `amount` (signed, or with `direction`), `amount_in` and `amount_out`, or `debit`
-    and `credit` with `debit_in` saying whether a debit is money in.
+    and `credit` with `debit_in` saying whether a debit is money in. `out_negative`: the column
+    of money out is written with a minus.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     debit_in: bool | None = None
     decimal_comma: bool = False
     month_first: bool = False
+    out_negative: bool = False
     autodetect: bool = True
 
 

@@ -102,3 +102,72 @@ def test_a_row_both_in_and_out_is_listed_not_guessed(read: Read) -> None:
     text = CHINESE.replace(",,34.00,", ",1.00,34.00,")
     with pytest.raises(InputError, match="DIRECTION_UNKNOWN"):
         read(text, currency="CNY", accept_map=True)
+
+
+ROWS = {
+    "CCB": (
+        (
+            "序号,摘要,币别,钞汇,交易日期,交易金额,账户余额,交易地点/附言,对方账号与户名\n"
+            "1,工资,人民币元,钞,20261120,5.00,15.00,货款,990001/甲\n"
+        ),
+        500,
+    ),
+    "BOC": (
+        (
+            "交易日期,业务摘要,对方账户名称,对方账户账号,币种,收入金额,支出金额,余额,附言\n"
+            "2026/11/20,汇款,甲,990001,人民币,,5.00,10.00,货款\n"
+        ),
+        -500,
+    ),
+    "ABC": (
+        (
+            "交易日期,交易时间,交易金额,本次余额,对手信息,日志号,交易渠道,交易附言,币种\n"
+            "20261120,101500,-5.00,10.00,甲,990000001,网银,货款,CNY\n"
+        ),
+        -500,
+    ),
+    "Alipay merchant funds": (
+        (
+            "#支付宝账务明细查询\n"
+            "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额（+元）,支出金额（-元）,"
+            "账户余额（元）,交易渠道,业务类型,备注\n"
+            "LS0001,YW1,M1,书,2026-11-20 10:00:00,a@example.com,0.00,-5.00,10.00,支付宝,在线支付,\n"
+            "#-----\n"
+        ),
+        -500,
+    ),
+    "ING": (
+        (
+            '"Datum","Naam / Omschrijving","Rekening","Tegenrekening","Code","Af Bij","Bedrag (EUR)",'
+            '"MutatieSoort","Mededelingen"\n'
+            '"20261120","Shop","NL1","NL2","BA","Af","5,00","Betaalautomaat","Pas 1"\n'
+        ),
+        -500,
+    ),
+    "Sparkasse": (
+        (
+            '"Auftragskonto";"Buchungstag";"Valutadatum";"Buchungstext";"Verwendungszweck";'
+            '"Kundenreferenz (End-to-End)";"Beguenstigter/Zahlungspflichtiger";"Kontonummer/IBAN";'
+            '"Betrag";"Waehrung"\n'
+            '"DE1";"20.11.26";"20.11.26";"LOHN";"Miete";"E-1";"Müller";"DE2";"-5,00";"EUR"\n'
+        ),
+        -500,
+    ),
+    "Revolut": (
+        (
+            "Type,Product,Started Date,Completed Date,Description,Amount,Fee,Currency,State,Balance\n"
+            "TRANSFER,Current,2026-11-19 08:00:00,2026-11-20 09:00:00,To A,-5.00,0.00,GBP,DONE,10.00\n"
+        ),
+        -500,
+    ),
+}
+
+
+@pytest.mark.parametrize("bank", ROWS)
+def test_downloads_of_further_banks_are_mapped(read: Read, bank: str) -> None:
+    """Headers of banks without a profile are proposed with the right amount and day."""
+    text, signed = ROWS[bank]
+    file = read(text, accept_map=True)
+    entry = file.statements[0].entries[0]
+    assert (entry.signed_minor, day_iso(entry.booking_date)) == (signed, "2026-11-20")
+    assert file.statements[0].currency in {"CNY", "EUR", "GBP"}
