@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +26,7 @@ from reconcile.model import (
     SideBook,
     day_number,
 )
+from reconcile.report.memory import no_collection
 from reconcile.terms import Terms, parse_terms, terms_json
 from reconcile.terms.default import default_terms
 
@@ -139,20 +138,8 @@ def make_scenario(
     `days` > 1 lets later days resolve earlier breaks. `opening_items` puts items in transit into
     window 0, which the first day resolves. `sessions` numbers clearing sessions from 0.
     """
-    with _no_collection():
+    with no_collection():
         return _make(Forge(seed, kind, sessions), seed, entries, day, days, opening_items)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Hold the collector off: millions of fresh objects without a cycle are no garbage."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _make(

@@ -28,6 +28,7 @@ from reconcile.model import (
 from reconcile.report.canonical import digest_of
 from reconcile.report.document import break_json, proposal_json, report_document
 from reconcile.report.groups import group_json
+from reconcile.report.memory import no_collection
 from reconcile.report.settlement import clearing_lines, settlement_identities
 from reconcile.report.totals import (
     BALANCE_KINDS,
@@ -82,6 +83,22 @@ def reconcile(
     `terms_hashes`: every terms hash in the run's range, in order; by default that of the run's
     terms. Raises InputError where a book contradicts itself.
     """
+    heads = (
+        run.servicer.head if servicer_head is None else servicer_head,
+        run.owner.head if owner_head is None else owner_head,
+    )
+    hashes = (terms_hash(run.terms),) if terms_hashes is None else tuple(terms_hashes)
+    with no_collection():
+        return _reconcile(run, previous_agreed_digest, heads, hashes, tuple(invalid_batches))
+
+
+def _reconcile(
+    run: RunInput,
+    previous_agreed_digest: bytes,
+    heads: tuple[bytes, bytes],
+    terms_hashes: tuple[bytes, ...],
+    invalid_batches: tuple[InvalidBatch, ...],
+) -> Result:
     clock = [time.perf_counter_ns()]
     matched = match(run)
     clock.append(time.perf_counter_ns())
@@ -101,7 +118,6 @@ def reconcile(
     proven = complete and bool(totals) and all(p.proven for row in totals for p in row.positions)
     clearing = _clearing(run, matched, fresh, found)
     clock.append(time.perf_counter_ns())
-    hashes = (terms_hash(run.terms),) if terms_hashes is None else tuple(terms_hashes)
     report = report_document(
         run,
         matched,
@@ -113,11 +129,8 @@ def reconcile(
         complete=complete,
         balance_proven=proven,
         previous_agreed_digest=previous_agreed_digest,
-        heads=(
-            run.servicer.head if servicer_head is None else servicer_head,
-            run.owner.head if owner_head is None else owner_head,
-        ),
-        terms_hashes=hashes,
+        heads=heads,
+        terms_hashes=terms_hashes,
         invalid_batches=invalid_batches,
     )
     digest = digest_of(report)

@@ -16,7 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconcile.matching.run_input import RunInput
-from reconcile.model import Balance, BalanceBasis, Break, BreakKind, Direction, Entry, Side
+from reconcile.model import (
+    MOVING_STATUSES,
+    Balance,
+    BalanceBasis,
+    Break,
+    BreakKind,
+    Entry,
+    EntryStatus,
+    Side,
+)
+
+# Indexed by status: a set of enumeration members would hash their names for every entry.
+_MOVES: Final = tuple(status in MOVING_STATUSES for status in EntryStatus)
 
 # Found by an identity, not by entries: they never enter the proof amount.
 BALANCE_KINDS: Final = frozenset({BreakKind.BALANCE, BreakKind.STATEMENT_GAP})
@@ -35,12 +47,15 @@ class Flow:
     def add(self, entry: Entry) -> None:
         """Count one balance-moving entry."""
         self.count += 1
-        if entry.direction is Direction.IN:
-            self.in_minor += entry.amount_minor
-            self.reversed_in_minor += entry.amount_minor * entry.is_reversal
-        else:
+        # OUT is 1: comparing members of an enumeration costs more than the sums.
+        if entry.direction:
             self.out_minor += entry.amount_minor
-            self.reversed_out_minor += entry.amount_minor * entry.is_reversal
+            if entry.is_reversal:
+                self.reversed_out_minor += entry.amount_minor
+        else:
+            self.in_minor += entry.amount_minor
+            if entry.is_reversal:
+                self.reversed_in_minor += entry.amount_minor
 
     @property
     def net_minor(self) -> int:
@@ -124,12 +139,14 @@ def fresh_entries(run: RunInput, side: Side) -> Mapping[str, Entry]:
     for agreed in run.agreed_groups:
         settled.update(agreed.refs[side])
     settled.update(item.entry.entry_ref for item in book.carried if item.entry.moving)
-    current: dict[str, Entry] = {}
-    for entry in book.entries:
-        known = current.get(entry.entry_ref)
-        if known is None or entry.version > known.version:
-            current[entry.entry_ref] = entry
-    return {ref: entry for ref, entry in current.items() if entry.moving and ref not in settled}
+    current = {entry.entry_ref: entry for entry in book.entries}
+    if len(current) < len(book.entries):
+        for entry in book.entries:
+            if entry.version > current[entry.entry_ref].version:
+                current[entry.entry_ref] = entry
+    return {
+        ref: entry for ref, entry in current.items() if _MOVES[entry.status] and ref not in settled
+    }
 
 
 def flows_of(entries: Iterable[Entry]) -> dict[str, Flow]:
