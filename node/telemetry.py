@@ -7,6 +7,7 @@ lines, request bodies, passphrases) is dropped by key, so that a careless call c
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -59,16 +60,15 @@ def configure_logging(level: str, *, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        # Standard error: standard output belongs to `--json -`.
-        logger_factory=structlog.PrintLoggerFactory(_standard_error()),
-        cache_logger_on_first_use=True,
+        logger_factory=_to_standard_error,
+        # Module-level loggers exist before this is called, and must follow it.
+        cache_logger_on_first_use=False,
     )
 
 
-def _standard_error() -> Any:  # noqa: ANN401 - a text stream
-    import sys
-
-    return sys.stderr
+def _to_standard_error(*_names: object) -> structlog.PrintLogger:
+    """Standard output belongs to `--json -`; looked up late, since tests and shells replace it."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def logger(part: str) -> structlog.stdlib.BoundLogger:
@@ -137,3 +137,8 @@ class Metrics:
 
     def _set(self, name: str, metric: Gauge | Counter | Histogram) -> None:
         object.__setattr__(self, name, metric)
+
+
+# Until the composition root says otherwise: warnings, for people. structlog's own default would
+# write everything to standard output.
+configure_logging("warning", as_json=False)

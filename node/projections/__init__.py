@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError, NoResultFound
 from sqlalchemy.orm import Session
 
 from node.chain.codec import (
@@ -71,7 +72,9 @@ class Projections:
             try:
                 self._apply_one(session, log, time_s)
             except ProtocolError as error:
-                self._quarantine(session, log, error)
+                self._quarantine(session, log, "POISON", error.message)
+            except (NoResultFound, IntegrityError, IndexError) as error:
+                self._quarantine(session, log, "CONTRADICTION", str(error).splitlines()[0])
         session.flush()
 
     def _apply_one(self, session: Session, log: RawLog, time_s: int) -> None:
@@ -82,16 +85,20 @@ class Projections:
         event = decode_event(contract, log)
         if event is None:
             return
-        if event.name in control.DATA_EVENTS:
-            self._add_data(session, event, log, time_s)
-        else:
-            control.append(session, event, log, time_s)
+        # A fact that contradicts the earlier ones leaves nothing half done.
+        with session.begin_nested():
+            if event.name in control.DATA_EVENTS:
+                self._add_data(session, event, log, time_s)
+            else:
+                control.append(session, event, log, time_s)
 
     def _add_batch(self, session: Session, batch: BatchPosted, log: RawLog, time_s: int) -> None:
         stream = data.stream_of(session, self._contracts, batch.agreement, batch.side)
         broken = data.break_of(stream, batch)
         if broken is not None:
             self._report_break(session, stream.last_seq, batch, log, broken)
+            if session.get(Batch, (batch.agreement, batch.side, batch.seq)) is not None:
+                return
         data.add_batch(session, stream, batch, log, time_s, broken=broken, read=self._read)
 
     def _add_data(self, session: Session, event: Event, log: RawLog, time_s: int) -> None:
@@ -122,16 +129,17 @@ class Projections:
             stops=True,
         )
 
-    def _quarantine(self, session: Session, log: RawLog, error: ProtocolError) -> None:
-        _log.warning("quarantined", block=log.block_number, code=error.code)
+    def _quarantine(self, session: Session, log: RawLog, kind: str, says: str) -> None:
+        _log.warning("quarantined", block=log.block_number, kind=kind)
         place = f"{log.block_hash.hex()}/{log.log_index}"
         self._incident(
             session,
-            kind="POISON",
-            fingerprint=f"POISON/{place}",
+            kind=kind,
+            fingerprint=f"{kind}/{place}",
             log=log,
-            says=f"a log of block {log.block_number} does not decode: {error.message}",
-            stops=False,
+            says=f"a log of block {log.block_number} makes no sense: {says}",
+            # What does not decode may be a later release's; what contradicts cannot be honest.
+            stops=kind != "POISON",
         )
 
     def _incident(
