@@ -31,6 +31,7 @@ from node.home import (
     home_info,
     init_home,
     locked,
+    locked_keys,
     open_keys,
     target_of,
     write_target,
@@ -94,7 +95,7 @@ class StepResult:
 def open_node(
     home: Path,
     *,
-    passphrase: str,
+    passphrase: str | None,
     settings: Settings | None = None,
     clock: Clock | None = None,
     target: ChainTarget | None = None,
@@ -103,7 +104,8 @@ def open_node(
     """Open a home: keys, database, chain, services.
 
     `running` takes the home's lock, probes the chain and reads up to its head: the caller will
-    step the node. Without it services read and write rows, and a running node sends. Raises `UsageError` HOME_NOT_FOUND,
+    step the node. Without it services read and write rows, and a running node sends; without a
+    passphrase they only read what is open already. Raises `UsageError` HOME_NOT_FOUND,
     CHAIN_NOT_SET, `InputError` KEYSTORE_PASSPHRASE, `OutsideError` HOME_IN_USE, DATABASE_*,
     CHAIN_UNREACHABLE, `ProtocolError` WRONG_CHAIN, CONTRACT_UNKNOWN.
     """
@@ -112,7 +114,7 @@ def open_node(
     info = home_info(home)
     with contextlib.ExitStack() as stack:
         lock = stack.enter_context(locked(home)) if running else None
-        keys = open_keys(home, passphrase)
+        keys = locked_keys(home) if passphrase is None else open_keys(home, passphrase)
         # The home's own database, unless the settings name another one.
         url = chosen.database_url or f"sqlite:///{home / 'kanhe.db'}"
         database = open_database(url)

@@ -11,16 +11,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
+
+from eth_utils.address import to_checksum_address
 
 from node.chain.codec import Contracts
 from node.crypto.keyfile import SCRYPT_N, KeyRole
 from node.crypto.keystore import Keystore
 from node.crypto.signer import Signer
+from node.crypto.vault import VAULT_KEY_BYTES, Vault
 from node.identity import NodeKeys, system_clock
 from node.keyring import KeyRing
 from node.settings import Settings
@@ -179,6 +183,53 @@ def target_of(home: Path, settings: Settings) -> ChainTarget:
         profile=settings.chain_profile or str(body["profile"]),
         from_block=int(body.get("from_block", 0)),
     )
+
+
+class LockedSigner:
+    """A key whose passphrase was not given: it has an address and signs nothing."""
+
+    def __init__(self, address: str) -> None:
+        self.address = to_checksum_address(address)
+
+    def sign_digest(self, _digest: bytes) -> bytes:
+        """Refuse: `UsageError` PASSPHRASE_NEEDED."""
+        raise _passphrase_needed()
+
+
+class LockedVault(Vault):
+    """A vault whose passphrase was not given."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes(VAULT_KEY_BYTES))
+
+    def seal(
+        self, secret: bytes, label: bytes, randomness: Callable[[int], bytes] = secrets.token_bytes
+    ) -> bytes:
+        """Refuse: `UsageError` PASSPHRASE_NEEDED."""
+        del secret, label, randomness
+        raise _passphrase_needed()
+
+    def open(self, sealed: bytes, label: bytes) -> bytes:
+        """Refuse: `UsageError` PASSPHRASE_NEEDED."""
+        del sealed, label
+        raise _passphrase_needed()
+
+
+def _passphrase_needed() -> UsageError:
+    return UsageError(
+        "PASSPHRASE_NEEDED",
+        "this needs the key store, and no passphrase was given",
+        help="set KANHE_PASSPHRASE_FILE or KANHE_PASSPHRASE, or answer at the terminal",
+    )
+
+
+def locked_keys(home: Path) -> NodeKeys:
+    """Return the keys of a home by address alone: enough to read, nothing is signed or opened."""
+    addresses = home_info(home).addresses
+    admin, poster, approver = (
+        LockedSigner(addresses[role]) for role in ("ADMIN", "POSTER", "APPROVER")
+    )
+    return NodeKeys(admin, poster, approver, KeyRing(LockedVault()))
 
 
 def open_keys(home: Path, passphrase: str) -> NodeKeys:

@@ -110,16 +110,18 @@ class KeyRing:
         ).scalars()
         return {row.generation: SealingKey(self.open(row)) for row in rows}
 
-    def back_up(self, session: Session, folder: Path, *, now_ms: int) -> int:
-        """Write every key no backup holds yet to a file of its own, then record it.
+    def back_up(
+        self, session: Session, folder: Path, *, now_ms: int, everything: bool = False
+    ) -> int:
+        """Write every key no backup holds yet (or `everything`) to a file, then record it.
 
         The secrets stay under the vault's key; the file is on the disk before the record is.
         Returns how many keys it holds. Raises `OutsideError` DISK_WRITE.
         """
-        rows = session.execute(
-            select(LocalKey).where(LocalKey.backed_up_at_ms.is_(None)).order_by(LocalKey.id)
-        ).scalars()
-        new = list(rows)
+        query = select(LocalKey).where(LocalKey.destroyed_at_ms.is_(None)).order_by(LocalKey.id)
+        if not everything:
+            query = query.where(LocalKey.backed_up_at_ms.is_(None))
+        new = list(session.execute(query).scalars())
         if not new:
             return 0
         body = [

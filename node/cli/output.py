@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -35,7 +35,7 @@ JsonTo = Annotated[
 ]
 
 
-def emit(value: Any, json_to: str | None, human: Callable[[], None]) -> None:
+def emit(value: object, json_to: str | None, human: Callable[[], None]) -> None:
     """Write `value` as JSON where `--json` says, or call `human` when it was not given."""
     if json_to is None:
         human()
@@ -43,7 +43,7 @@ def emit(value: Any, json_to: str | None, human: Callable[[], None]) -> None:
         write_json(value, json_to)
 
 
-def write_json(value: Any, json_to: str) -> None:
+def write_json(value: object, json_to: str) -> None:
     """Write one JSON object and a line end to `json_to` (`-` is standard output)."""
     text = json.dumps(value, ensure_ascii=False, default=_plain) + "\n"
     if json_to == STDOUT:

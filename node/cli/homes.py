@@ -1,0 +1,184 @@
+"""Commands about a node's home and life: `init`, `run`, `doctor`, `backup`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, say, write_json
+from node.cli.session import Home, node_of, passphrase_of, read_settings
+
+if TYPE_CHECKING:
+    from node.bootstrap import ChainTarget, Node
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands into the tree."""
+    app.command("init")(init)
+    app.command("run")(run)
+    app.command("doctor")(doctor)
+    app.command("backup")(backup)
+
+
+def init(
+    name: Annotated[str, typer.Option(help="What people call this institution.")],
+    home: Home = None,
+    code: Annotated[
+        str | None, typer.Option(help="Public code of a full member: LEI, CNAPS, USCC.")
+    ] = None,
+    chain_url: Annotated[str | None, typer.Option(help="JSON-RPC address of the chain.")] = None,
+    chain_id: Annotated[int | None, typer.Option(help="The chain's id.")] = None,
+    registry: Annotated[str | None, typer.Option(help="Registry's address.")] = None,
+    ledger: Annotated[str | None, typer.Option(help="Ledger's address.")] = None,
+    profile: Annotated[
+        str, typer.Option(help="What is final: embedded, instant, clique, bft.")
+    ] = "bft",
+    from_block: Annotated[int, typer.Option(help="First block that may hold our logs.")] = 0,
+    json_to: JsonTo = None,
+) -> int:
+    """Make a node's home: keys under a passphrase, their backup, node.toml."""
+    from node.bootstrap import init_home
+
+    settings = read_settings(home)
+    target = _target(chain_url, chain_id, registry, ledger, profile, from_block)
+    info = init_home(
+        settings.home,
+        name=name,
+        passphrase=passphrase_of(settings, confirm=True),
+        code=code,
+        target=target,
+    )
+    answer = {
+        "home": str(info.home),
+        "name": info.name,
+        "code": info.code,
+        "addresses": dict(info.addresses),
+    }
+    emit(answer, json_to, lambda: _show_home(answer))
+    return EXIT_DONE
+
+
+def _target(
+    url: str | None,
+    chain_id: int | None,
+    registry: str | None,
+    ledger: str | None,
+    profile: str,
+    from_block: int,
+) -> ChainTarget | None:
+    from node.bootstrap import ChainTarget
+    from reconcile.model import UsageError
+
+    given = (url, chain_id, registry, ledger)
+    if all(item is None for item in given):
+        return None
+    if url is None or chain_id is None or registry is None or ledger is None:
+        raise UsageError(
+            "CHAIN_INCOMPLETE",
+            "a chain is named by its address, its id and both contracts",
+            help="give --chain-url, --chain-id, --registry and --ledger together",
+        )
+    return ChainTarget(url, chain_id, registry, ledger, profile, from_block)
+
+
+def _show_home(answer: dict[str, Any]) -> None:
+    say(f"{answer['name']}: {answer['home']}")
+    for role, address in sorted(answer["addresses"].items()):
+        say(f"  {role.lower():9} {address}")
+    say("back the folder up: a lost key store is lost for ever")
+
+
+def run(
+    home: Home = None,
+    desk: Annotated[bool, typer.Option("--desk/--no-desk", help="Serve the desk too.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address of the desk.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the desk; 0: a free one.")] = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Run one node until it is stopped; it survives being killed at any moment."""
+    stop = threading.Event()
+    with node_of(home, keys=True, running=True) as node:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: stop.set())
+        if json_to is not None:
+            write_json({"name": node.name, "member": node.member, "home": str(node.home)}, json_to)
+        note(f"{node.name} runs: chain {node.target.chain_id} at {node.target.url}")
+        if desk:
+            _run_with_desk(node, stop, host, port)
+        else:
+            node.run(stop)
+    return EXIT_DONE
+
+
+def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: int | None) -> None:
+    from node.web.app import create_app
+    from node.web.server import serve
+
+    settings = node.settings
+    failed: list[BaseException] = []
+
+    def turns() -> None:
+        try:
+            node.run(stop)
+        except BaseException as error:  # noqa: BLE001 - raised again by the main thread
+            failed.append(error)
+            stop.set()
+
+    worker = threading.Thread(target=turns, name="node", daemon=True)
+    worker.start()
+    try:
+        serve(
+            create_app({"desk": node}),
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            on_ready=lambda address: note(f"desk: {address}"),
+            stop_event=stop,
+            tls_cert=settings.tls_certificate,
+            tls_key=settings.tls_key,
+            client_ca=settings.tls_client_ca,
+        )
+    finally:
+        stop.set()
+        worker.join()
+    if failed:
+        raise failed[0]
+
+
+def backup(
+    out: Annotated[Path, typer.Argument(help="Where to copy the key store to.")],
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Copy every key file and every epoch and sealing key, and record the backup."""
+    from node.crypto.keystore import Keystore
+    from node.identity import system_clock
+
+    with node_of(home, keys=True) as node:
+        record = Keystore(node.home / "keystore").back_up(out / "keystore", system_clock())
+        with node.database.writing.begin() as session:
+            kept = node.keys.ring.back_up(session, out, now_ms=system_clock(), everything=True)
+    answer = {"out": str(out), "key_files": str(len(record.files)), "keys": str(kept)}
+    emit(answer, json_to, lambda: say(f"{len(record.files)} key files, {kept} keys in {out}"))
+    return EXIT_DONE
+
+
+def doctor(home: Home = None, json_to: JsonTo = None) -> int:
+    """Look at keys, database, chain, contracts, clock, membership and incidents."""
+    from node.cli.doctor import examine
+
+    checks = examine(read_settings(home))
+    answer = {
+        "checks": [{"name": name, "ok": ok, "says": says} for name, ok, says in checks],
+        "ok": all(ok for _, ok, _ in checks),
+    }
+    emit(answer, json_to, lambda: _show_checks(answer))
+    return EXIT_DONE if answer["ok"] else EXIT_NO
+
+
+def _show_checks(answer: dict[str, Any]) -> None:
+    for item in answer["checks"]:
+        say(f"{'ok  ' if item['ok'] else 'FAIL'}  {item['name']}: {item['says']}")

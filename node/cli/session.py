@@ -1,0 +1,169 @@
+"""Opening a home from the command line, and waiting for what was asked of the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from node.cli.output import note, progress
+
+if TYPE_CHECKING:
+    from node.bootstrap import Node
+    from node.services.network import AgreementView
+    from node.settings import Settings
+
+Home = Annotated[Path | None, typer.Option("--home", help="The node's home folder (KANHE_HOME).")]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait/--no-wait", help="Wait until the ledger has it, finally."),
+]
+AgreementArg = Annotated[str, typer.Argument(help="An agreement's name, id or its beginning.")]
+AgreementOption = Annotated[
+    str, typer.Option("--agreement", "-a", help="An agreement's name, id or its beginning.")
+]
+SideOption = Annotated[
+    str | None,
+    typer.Option("--side", help="'servicer' or 'owner', where this node posts for both."),
+]
+WindowOption = Annotated[
+    int | None, typer.Option("--window", "-w", help="A window: day × 8 + session, 0 the opening.")
+]
+DayOption = Annotated[
+    str | None, typer.Option("--day", help="A window by its business day, e.g. 2026-11-20.")
+]
+WAIT_TIMEOUT_S: Final = 120.0
+POLL_S: Final = 0.2
+
+
+def actor() -> str:
+    """Return who acts, for the audit log."""
+    return f"cli:{getpass.getuser()}"
+
+
+def read_settings(home: Path | None) -> Settings:
+    """Return the settings, the home named on the command line first."""
+    from dataclasses import replace
+
+    from node.settings import Settings
+
+    settings = Settings.from_environment()
+    return settings if home is None else replace(settings, home=home)
+
+
+def passphrase_of(settings: Settings, *, confirm: bool = False) -> str:
+    """Return the passphrase from the settings, else from the terminal.
+
+    Raises `UsageError` PASSPHRASE_NEEDED where there is no terminal to ask at.
+    """
+    from reconcile.model import UsageError
+
+    if settings.passphrase_file is not None:
+        lines = settings.passphrase_file.read_text(encoding="utf-8").splitlines()
+        return lines[0] if lines else ""
+    if settings.passphrase:
+        return settings.passphrase
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "PASSPHRASE_NEEDED",
+            "no passphrase was given and there is no terminal to ask at",
+            help="set KANHE_PASSPHRASE_FILE (or KANHE_PASSPHRASE)",
+        )
+    given = getpass.getpass("passphrase: ")
+    if confirm and getpass.getpass("again: ") != given:
+        raise UsageError("PASSPHRASE_DIFFERS", "the two passphrases differ")
+    return given
+
+
+@contextlib.contextmanager
+def node_of(home: Path | None, *, keys: bool = False, running: bool = False) -> Iterator[Node]:
+    """Open a home's node: `keys` unlocks the key store, `running` takes the home to step it."""
+    from node.bootstrap import open_node
+    from node.telemetry import configure_logging
+
+    settings = read_settings(home)
+    configure_logging(settings.log_level, as_json=settings.log_json)
+    node = open_node(
+        settings.home,
+        passphrase=passphrase_of(settings) if keys else None,
+        settings=settings,
+        running=running,
+    )
+    try:
+        yield node
+    finally:
+        node.close()
+
+
+def finish(home: Path | None, *, wait: bool) -> bool:
+    """Wait until everything asked of the ledger is done; False when it was left to a node.
+
+    Where no node runs in this home, turns are taken here; else the running one is watched.
+    """
+    if not wait:
+        note("handed to the outbox: the running node sends it (`kanhe run`), or add --wait")
+        return False
+    from reconcile.model import OutsideError
+
+    deadline = time.monotonic() + WAIT_TIMEOUT_S
+    with progress("waiting for the ledger"):
+        try:
+            with node_of(home, keys=True, running=True) as node:
+                node.settle(timeout_s=WAIT_TIMEOUT_S)
+                return True
+        except OutsideError as error:
+            if error.code != "HOME_IN_USE":
+                raise
+        with node_of(home) as watched:
+            while watched.tip()["outbox"] or watched.tip()["queue"]:
+                if time.monotonic() > deadline:
+                    raise OutsideError("SETTLE_TIMEOUT", f"not done after {WAIT_TIMEOUT_S:.0f} s")
+                time.sleep(POLL_S)
+    return True
+
+
+def agreement_of(node: Node, text: str) -> AgreementView:
+    """Return the agreement that a word of the command line means."""
+    return node.network.find_agreement(text)
+
+
+def side_of(word: str | None) -> Side | None:
+    """Return the side a word means; `UsageError` SIDE_UNKNOWN."""
+    from reconcile.model import Side, UsageError
+
+    if word is None:
+        return None
+    found = {side.word: side for side in Side}.get(word)
+    if found is None:
+        raise UsageError("SIDE_UNKNOWN", f"{word!r} is no side", help="say servicer or owner")
+    return found
+
+
+def window_of_words(window: int | None, day: str | None, default: int | None = None) -> int:
+    """Return the window that --window or --day names; `UsageError` WINDOW_MISSING."""
+    import datetime as dt
+
+    from reconcile.model import UsageError, day_number, window_of
+
+    if window is not None:
+        return window
+    if day is not None:
+        try:
+            return window_of(day_number(dt.date.fromisoformat(day)))
+        except ValueError:
+            raise UsageError(
+                "DAY_MALFORMED", f"{day!r} is no day", help="write it as 2026-11-20"
+            ) from None
+    if default is not None:
+        return default
+    raise UsageError("WINDOW_MISSING", "name a window", help="with --window or --day")
+
+
+if TYPE_CHECKING:
+    from reconcile.model import Side
