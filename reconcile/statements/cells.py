@@ -9,7 +9,12 @@ from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.drafts import Findings
 from reconcile.statements.money import AmountError, minor_units, signed_minor_units
 
+# What a record may hold (ledger.md, "Bytes").
 MAX_INTEGER_CHARACTERS: Final = 18
+MAX_VERSION: Final = 2**31 - 1
+MAX_SESSION: Final = 7
+MAX_INSTANT_MS: Final = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z."""
 
 
 class Cells:
@@ -50,13 +55,14 @@ class Cells:
             self.wrong(name, "a date like 2026-11-20", "DATE_INVALID")
         return day
 
-    def integer(self, name: str) -> int | None:
-        """Read a whole number from 0."""
+    def integer(self, name: str, most: int) -> int | None:
+        """Read a whole number from 0 to `most`."""
         text = self.text(name)
         if not text:
             return None
-        if not (text.isascii() and text.isdigit()) or len(text) > MAX_INTEGER_CHARACTERS:
-            self.wrong(name, "a whole number from 0")
+        plain = text.isascii() and text.isdigit() and len(text) <= MAX_INTEGER_CHARACTERS
+        if not plain or int(text) > most:
+            self.wrong(name, f"a whole number from 0 to {most}")
             return None
         return int(text)
 
@@ -77,9 +83,11 @@ class Cells:
         if not text:
             return None
         if text.isascii() and text.isdigit() and len(text) <= MAX_INTEGER_CHARACTERS:
-            return int(text)
-        moment = instant_of(text)
-        if moment is None:
+            moment: int | None = int(text)
+        else:
+            moment = instant_of(text)
+        if moment is None or moment > MAX_INSTANT_MS:
+            moment = None
             self.wrong(name, "a time with offset, like 2026-11-20T09:30:00+08:00")
         return moment
 

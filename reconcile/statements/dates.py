@@ -53,11 +53,12 @@ def iso_day(text: str) -> int | None:
 
 
 def day_from(year: int, month: int, day: int) -> int | None:
-    """Return the day number, None where the calendar has no such day."""
+    """Return the day number, None where the calendar has no such day or it is before 1970."""
     try:
-        return (dt.date(year, month, day) - EPOCH).days
+        number = (dt.date(year, month, day) - EPOCH).days
     except ValueError:
         return None
+    return number if number >= 0 else None
 
 
 def full_year(two_digits: int) -> int:
@@ -99,7 +100,8 @@ def instant_of(text: str, *, offset_min: int | None = None) -> int | None:
     if hours > 24 or minutes > 59 or seconds > 60:  # noqa: PLR2004 - a clock's limits
         return None
     whole = ((day * 24 + hours) * 60 + minutes - offset_min) * 60 + seconds
-    return whole * 1000 + millis
+    instant = whole * 1000 + millis
+    return instant if instant >= 0 else None
 
 
 def _offset_minutes(text: str) -> int:

@@ -11,7 +11,7 @@ from reconcile.model import (
     Direction,
     EntryStatus,
 )
-from reconcile.statements.cells import Cells
+from reconcile.statements.cells import MAX_SESSION, MAX_VERSION, Cells
 from reconcile.statements.dates import day_of, iso_day
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import (
@@ -304,8 +304,8 @@ class _Rows:
 
     def _describe_rare(self, draft: Draft, cells: Cells, digits: int) -> None:
         draft.settlement_date = cells.day("settlement_date")
-        draft.version = cells.integer("version") or 0
-        draft.session = cells.integer("session")
+        draft.version = cells.integer("version", MAX_VERSION) or 0
+        draft.session = cells.integer("session", MAX_SESSION)
         if self.plan.at["is_reversal"] >= 0:
             truth = _TRUTH.get(cells.text("is_reversal").lower())
             if truth is None:

@@ -16,8 +16,10 @@ from reconcile.statements.drafts import Draft, Findings
 _BREAKS: Final = re.compile(r"[ \t]*[\t\r\n\v\f\x85\u2028\u2029]+[ \t]*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-_TEXT_FIELDS: Final = ("counterparty_name", "remittance", "kind")
-_REF_FIELDS: Final = ("counterparty_account", "group_ref", "reversal_of", "business_type")
+_TEXT_FIELDS: Final = ("counterparty_name", "remittance")
+_REF_FIELDS: Final = (
+    "counterparty_account", "kind", "group_ref", "reversal_of", "business_type",
+)  # fmt: skip
 
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF", "/", "-", "N/A", "NA", "NULL"})
 """References that say "none"; they are never kept (matching.md, "Terms")."""

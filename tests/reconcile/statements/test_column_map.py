@@ -129,8 +129,8 @@ ROWS = {
     "Alipay merchant funds": (
         (
             "#支付宝账务明细查询\n"
-            "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额（+元）,支出金额（-元）,"
-            "账户余额（元）,交易渠道,业务类型,备注\n"
+            "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额（+元）,"
+            "支出金额（-元）,账户余额（元）,交易渠道,业务类型,备注\n"
             "LS0001,YW1,M1,书,2026-11-20 10:00:00,a@example.com,0.00,-5.00,10.00,支付宝,在线支付,\n"
             "#-----\n"
         ),
@@ -138,8 +138,8 @@ ROWS = {
     ),
     "ING": (
         (
-            '"Datum","Naam / Omschrijving","Rekening","Tegenrekening","Code","Af Bij","Bedrag (EUR)",'
-            '"MutatieSoort","Mededelingen"\n'
+            '"Datum","Naam / Omschrijving","Rekening","Tegenrekening","Code","Af Bij",'
+            '"Bedrag (EUR)","MutatieSoort","Mededelingen"\n'
             '"20261120","Shop","NL1","NL2","BA","Af","5,00","Betaalautomaat","Pas 1"\n'
         ),
         -500,
@@ -155,8 +155,9 @@ ROWS = {
     ),
     "Revolut": (
         (
-            "Type,Product,Started Date,Completed Date,Description,Amount,Fee,Currency,State,Balance\n"
-            "TRANSFER,Current,2026-11-19 08:00:00,2026-11-20 09:00:00,To A,-5.00,0.00,GBP,DONE,10.00\n"
+            "Type,Product,Started Date,Completed Date,Description,Amount,Fee,Currency,State,"
+            "Balance\n"
+            "MOVE,Now,2026-11-19 08:00:00,2026-11-20 09:00:00,To A,-5.00,0.00,GBP,DONE,10.00\n"
         ),
         -500,
     ),

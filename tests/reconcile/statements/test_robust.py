@@ -10,6 +10,7 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconcile.commitment.records import record_problem
 from reconcile.model import InputError, KanheError, OutsideError, StatementFile
 from reconcile.statements import drafts as limits
 from reconcile.statements import identify, read_statement, read_statement_bytes
@@ -41,8 +42,9 @@ NAMES = st.sampled_from(sorted(FILES))
 def _read(content: bytes, name: str, *, lenient: bool) -> StatementFile | None:
     """Return the reading, None if it was refused; any other exception fails the test."""
     refusal: KanheError | None = None
+    file: StatementFile | None = None
     try:
-        return read_statement_bytes(
+        file = read_statement_bytes(
             content,
             name,
             lenient=lenient,
@@ -51,9 +53,14 @@ def _read(content: bytes, name: str, *, lenient: bool) -> StatementFile | None:
         )
     except KanheError as error:
         refusal = error
-    assert refusal.code == refusal.code.upper()
-    assert refusal.message
-    return None
+    if refusal is not None:
+        assert refusal.code == refusal.code.upper()
+        assert refusal.message
+    if file is not None:
+        # Whatever was read can be posted: its canonical bytes are valid.
+        for one in file.statements:
+            assert [record_problem(entry) for entry in one.entries] == [None] * len(one.entries)
+    return file
 
 
 @pytest.mark.parametrize("name", ["book.csv", "day.xml", "day.sta"])
