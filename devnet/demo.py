@@ -1,0 +1,203 @@
+"""`make demo`: two business days, four institutions, to agreed results; or a user's own files.
+
+Exit code 0 only if every window is agreed, the proof amount is 0 and the breaks found are exactly
+the labelled ones. With a user's own files: 0 when the result was computed and both sides agreed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from devnet.network import Network, build_network
+from devnet.outcome import (
+    WindowOutcome,
+    judge,
+    print_table,
+    write_index,
+    write_report,
+)
+from devnet.own import OwnFiles, plan_own_files
+from devnet.story import Relation, plan_days, run_relations
+from reconcile.model import UsageError, day_number
+from reconcile.terms.calendar import Calendar
+
+FOLDER: Final = Path("demo")
+SEED: Final = 20_260
+ENTRIES: Final = 400
+MARKER: Final = "network.json"
+DONE: Final = 0
+NOT_AGREED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line says; `own` None runs the scenario."""
+
+    folder: Path = FOLDER
+    seed: int = SEED
+    entries: int = ENTRIES
+    own: OwnFiles | None = None
+
+
+def last_business_days(today: dt.date, count: int) -> int:
+    """Return the first of the last `count` business days before today (Monday to Friday)."""
+    calendar = Calendar()
+    day = day_number(today) - 1
+    while count:
+        if calendar.is_business_day(day):
+            count -= 1
+            if not count:
+                break
+        day -= 1
+    return day
+
+
+def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any]]:
+    """Run the demo; return the exit code and what `--json` prints."""
+    started = time.monotonic()
+    clear_folder(options.folder)
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {text}")
+
+    own = options.own is not None
+    books = options.folder / "books"
+    if options.own is not None:
+        relations = plan_own_files(options.own, books, say)
+    else:
+        first = last_business_days(dt.datetime.now(tz=dt.UTC).date(), 2)
+        say(f"writing two business days of books under {books}")
+        relations = plan_days(books, seed=options.seed, entries=options.entries, day=first)
+    network = build_network(options.folder, say=say)
+    try:
+        run_relations(network, relations, say)
+        outcomes = _outcomes(network, relations, options.folder, own=own)
+    finally:
+        network.close()
+    page = write_index(options.folder, outcomes, title="Kanhe demo")
+    console.print()
+    print_table(console, outcomes)
+    code = DONE if not any(item.problems for item in outcomes) else NOT_AGREED
+    _farewell(console, options, page, code, own=own)
+    return code, {
+        "ok": code == DONE,
+        "report": str(page),
+        "windows": [
+            {**item.status.to_json(), "problems": list(item.problems), "report": str(item.report)}
+            for item in outcomes
+        ],
+    }
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove an earlier demo; `UsageError` FOLDER_IN_USE when the folder holds anything else."""
+    if not folder.exists():
+        return
+    if (
+        any(folder.iterdir())
+        and not (folder / "passphrase").exists()
+        and not (folder / "books").exists()
+    ):
+        raise UsageError(
+            "FOLDER_IN_USE",
+            f"{folder} is not empty and was not made by a demo",
+            help="name another folder with --folder",
+        )
+    shutil.rmtree(folder)
+
+
+def _outcomes(
+    network: Network, relations: list[Relation], folder: Path, *, own: bool
+) -> list[WindowOutcome]:
+    outcomes = []
+    for relation in relations:
+        servicer, owner = relation.parties(network)
+        labels = {books.window: books.labels for books in relation.days}
+        names = {"agreement": relation.label, "servicer": servicer.name, "owner": owner.name}
+        for window in relation.windows:
+            status, problems = judge(
+                servicer,
+                owner,
+                relation.agreement,
+                window,
+                labels=labels.get(window),
+                strict_proof=not own,
+            )
+            stem = f"{relation.kind.name.lower()}-{relation.agreement.hex()[:8]}-"
+            stem += status.day_iso if window else "opening"
+            path = write_report(
+                servicer, relation.agreement, window, folder / "reports", stem, names
+            )
+            outcomes.append(WindowOutcome(status, path, problems))
+    return outcomes
+
+
+def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, own: bool) -> None:
+    console.print()
+    if code == DONE:
+        words = "Both sides computed and signed the same result for every window."
+        console.print(f"[green]✓[/] {words}")
+        if not own:
+            console.print("  The proof amount is 0 and the breaks are exactly the labelled ones.")
+    else:
+        console.print("[red]✗[/] Not every window came out as it should: see the lines above.")
+    console.print(f"Report:          {page}")
+    example = next(iter(sorted((options.folder / "reports").glob("*.json"))), None)
+    if example is not None:
+        console.print(f"Verify offline:  .venv/bin/kanhe verify {example}")
+    console.print("Open the desk:   make desk")
+    console.print("Your own file:   make demo SERVICER=statement.xml [OWNER=cash-book.csv]")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo; the words are those of `kanhe demo --help`."""
+    parser = argparse.ArgumentParser(prog="kanhe demo", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="made anew at every run")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--entries", type=int, default=ENTRIES, help="a side, agreement and day")
+    parser.add_argument("--servicer", type=Path, help="your statement; without it: the scenario")
+    parser.add_argument("--owner", type=Path, help="the other book; without it: derived")
+    parser.add_argument("--servicer-profile")
+    parser.add_argument("--owner-profile")
+    parser.add_argument("--servicer-perspective", choices=("ledger", "statement"))
+    parser.add_argument("--owner-perspective", choices=("ledger", "statement"))
+    parser.add_argument("--currency", help="of files that name none")
+    parser.add_argument("--lenient", action="store_true", help="read files that contradict")
+    parser.add_argument("--accept-map", action="store_true", help="accept the proposed columns")
+    parser.add_argument("--json", metavar="FILE", help="the outcome as JSON; - is standard output")
+    given = parser.parse_args(argv)
+    own = None
+    if given.servicer is not None:
+        own = OwnFiles(
+            given.servicer,
+            given.owner,
+            given.servicer_profile,
+            given.owner_profile,
+            given.servicer_perspective,
+            given.owner_perspective,
+            given.currency,
+            given.lenient,
+            given.accept_map,
+        )
+    elif given.owner is not None:
+        raise UsageError("SERVICER_MISSING", "an owner's book needs a servicer's statement too")
+    options = DemoOptions(given.folder, given.seed, given.entries, own)
+    code, body = run_demo(options, Console(stderr=True))
+    if given.json is not None:
+        text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+        if given.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(given.json).write_text(text, encoding="utf-8")
+    return code

@@ -1,0 +1,245 @@
+"""A small network in one process: the embedded chain, its contracts and four institutions.
+
+The bank and the clearing house found it; the bank's branch is admitted by a motion that both
+approve; the enterprise is a participant that the bank sponsors. Everything lives under one
+folder, so that `make desk` can serve the same nodes again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from eth_utils.crypto import keccak
+
+from devnet.deploy import deploy
+from devnet.local import EmbeddedChain
+from node.bootstrap import ChainTarget, Node, init_home, open_node, write_target
+from node.chain.deploy import Founder
+from reconcile.model import AgreementKind, OutsideError
+from reconcile.terms import Terms
+
+SETTLE_TIMEOUT_S: Final = 120.0
+STEP_PAUSE_S: Final = 0.02
+# The demo's passphrase is 24 random bytes: stretching it adds nothing but a wait.
+SCRYPT_N: Final = 2**12
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """One institution of the demo; the names are of nobody."""
+
+    slug: str
+    name: str
+    code: str
+
+
+BANK: Final = Institution("bank", "示范银行 Demo Bank", "DEMO-CNAPS-990000000001")
+CLEARING: Final = Institution(
+    "clearing", "示范清算所 Demo Clearing House", "DEMO-CNAPS-990000000002"
+)
+BRANCH: Final = Institution("branch", "示范银行分行 Demo Bank Branch", "DEMO-CNAPS-990000000003")
+ENTERPRISE: Final = Institution(
+    "enterprise", "示范企业 Demo Enterprise", "DEMO-USCC-99000000000000001X"
+)
+INSTITUTIONS: Final = (BANK, CLEARING, BRANCH, ENTERPRISE)
+
+
+@dataclass
+class Network:
+    """The running network: one chain, one node an institution."""
+
+    folder: Path
+    chain: EmbeddedChain
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def everyone(self) -> Iterable[Node]:
+        """Return all nodes."""
+        return self.nodes.values()
+
+    def turn(self) -> bool:
+        """Let every node take one step; True when nothing moved anywhere."""
+        # Every node moves, also after one that did not come to rest.
+        idle = [node.step().idle for node in self.everyone]
+        return all(idle)
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        """Step all nodes until `done()`; `OutsideError` SETTLE_TIMEOUT says what was awaited."""
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while not done():
+            if time.monotonic() > deadline:
+                raise OutsideError("SETTLE_TIMEOUT", f"waited {SETTLE_TIMEOUT_S:.0f} s for {what}")
+            if self.turn():
+                time.sleep(STEP_PAUSE_S)
+
+    def settle(self, what: str = "the network to come to rest") -> None:
+        """Step until every node is idle for two turns: nothing queued, nothing unconfirmed."""
+        quiet = 0
+
+        def still() -> bool:
+            nonlocal quiet
+            quiet = quiet + 1 if self.turn() else 0
+            return quiet > 1
+
+        self.until(still, what)
+
+    def close(self) -> None:
+        """Close the nodes, then the chain, so that it keeps everything they sent."""
+        for node in self.everyone:
+            node.close()
+        self.chain.stop()
+
+
+def new_passphrase(folder: Path) -> str:
+    """Write a random passphrase for this folder's keystores, readable by its owner only."""
+    path = folder / "passphrase"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    phrase = secrets.token_urlsafe(24)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(phrase)
+    return phrase
+
+
+def build_network(
+    folder: Path, *, say: Callable[[str], None], institutions: Sequence[Institution] = INSTITUTIONS
+) -> Network:
+    """Start a chain, deploy, found, admit and sponsor; return once every key is in force."""
+    folder.mkdir(parents=True, exist_ok=True)
+    phrase = new_passphrase(folder)
+    chain = EmbeddedChain(state=folder / "chain" / "state.json", log=folder / "chain.log")
+    say("starting the embedded chain")
+    (folder / "chain").mkdir(exist_ok=True)
+    chain.start()
+    try:
+        homes = {
+            item.slug: init_home(
+                folder / item.slug,
+                name=item.name,
+                passphrase=phrase,
+                code=item.code,
+                scrypt_n=SCRYPT_N,
+            )
+            for item in institutions
+        }
+        founders = [
+            Founder(item.code, bytes.fromhex(homes[item.slug].addresses["ADMIN"][2:]))
+            for item in (BANK, CLEARING)
+        ]
+        say("deploying Registry and Ledger")
+        target = deploy(chain, founders)
+        network = Network(folder, chain)
+        for item in institutions:
+            write_target(folder / item.slug, target)
+            network.nodes[item.slug] = open_node(folder / item.slug, passphrase=phrase)
+        _save(folder, target, institutions)
+        _admit(network, say)
+    except BaseException:
+        chain.stop()
+        raise
+    return network
+
+
+def _admit(network: Network, say: Callable[[str], None]) -> None:
+    """Register the founders' keys, admit the branch by motion, sponsor the enterprise."""
+    bank, clearing = network.nodes[BANK.slug], network.nodes[CLEARING.slug]
+    network.until(
+        lambda: bank.member is not None and clearing.member is not None, "the founders to be read"
+    )
+    say("registering the founders' poster and approver keys")
+    for node in (bank, clearing):
+        _register_keys(node)
+    network.settle()
+    say("admitting the branch by a motion of the full members")
+    branch = network.nodes[BRANCH.slug]
+    motion = bank.network.propose_admission(BRANCH.code, branch.network.grant_for(BRANCH.code))
+    network.settle()
+    clearing.network.approve_motion(motion)
+    network.settle()
+    bank.network.execute_motion(motion)
+    say("sponsoring the enterprise as a participant of the bank")
+    enterprise = network.nodes[ENTERPRISE.slug]
+    commitment = keccak(secrets.token_bytes(32) + ENTERPRISE.code.encode())
+    bank.network.sponsor(commitment, enterprise.network.grant_for(commitment))
+    network.settle()
+    for node in (branch, enterprise):
+        _register_keys(node)
+    network.until(
+        lambda: all(node.network.ready() for node in network.everyone), "every key to be in force"
+    )
+
+
+def _register_keys(node: Node) -> None:
+    for role in ("POSTER", "APPROVER"):
+        node.network.register_key(role)
+
+
+def _save(folder: Path, target: ChainTarget, institutions: Sequence[Institution]) -> None:
+    body = {
+        "port": int(target.url.rsplit(":", 1)[1]),
+        "institutions": [item.slug for item in institutions],
+    }
+    (folder / "network.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
+
+
+def reopen_network(folder: Path) -> Network:
+    """Start the folder's chain and nodes again; raises `OutsideError` DEMO_NOT_FOUND."""
+    try:
+        body = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        phrase = (folder / "passphrase").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise OutsideError(
+            "DEMO_NOT_FOUND", f"no demo stands in {folder}", help="run `make demo` first"
+        ) from None
+    chain = EmbeddedChain(
+        state=folder / "chain" / "state.json", port=body["port"], log=folder / "chain.log"
+    )
+    network = Network(folder, chain.start())
+    try:
+        for slug in body["institutions"]:
+            network.nodes[slug] = open_node(folder / slug, passphrase=phrase)
+    except BaseException:
+        network.close()
+        raise
+    return network
+
+
+def open_agreement(
+    network: Network,
+    kind: AgreementKind,
+    *,
+    servicer: str,
+    owner: str,
+    terms: Terms,
+    label: str,
+    opener: str,
+) -> bytes:
+    """Open an agreement from one side, accept it from the other; return its id once active."""
+    sides = {servicer: network.nodes[servicer], owner: network.nodes[owner]}
+    first = sides.pop(opener)
+    second = sides.popitem()[1]
+    servicer_id, owner_id = network.nodes[servicer].member, network.nodes[owner].member
+    assert servicer_id is not None
+    assert owner_id is not None
+    agreement = first.network.open_agreement(
+        kind, servicer=servicer_id, owner=owner_id, terms=terms, label=label
+    )
+    network.settle(f"agreement {label} to be opened")
+    second.network.accept_agreement(agreement)
+    second.network.label_agreement(agreement, label)
+
+    def usable() -> bool:
+        return all(
+            side.epoch_usable
+            for node in (first, second)
+            for side in node.network.agreement(agreement).sides
+        )
+
+    network.until(usable, f"the epoch keys of {label}")
+    return agreement
