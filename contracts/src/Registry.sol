@@ -26,8 +26,8 @@ contract Registry is Keys {
     mapping(bytes32 motionLessRound => uint32) private _rounds;
     mapping(uint32 proposer => MotionId[]) private _openMotions;
 
-    /// @dev Founders' keys carry no possession signature: the address they would sign for does not exist
-    /// yet. Founders read the deployed registry before they use it.
+    /// @dev Founders' keys carry no possession signature: the address they would sign for does not
+    /// exist yet. Founders read the deployed registry before they use it.
     constructor(Founder[] memory founders, uint64 keyDelay, uint64 motionExpiry) Keys(keyDelay) {
         if (founders.length < MIN_FOUNDERS) revert TooFewFounders(founders.length, MIN_FOUNDERS);
         _requireBounds(motionExpiry, 1, MAX_MOTION_EXPIRY_BLOCKS);
@@ -55,7 +55,7 @@ contract Registry is Keys {
         if (admin.validFrom != 0 && admin.validFrom < block.number) {
             revert ValidityNotAhead(admin.validFrom, admin.validTo, block.number);
         }
-        _requireGrantable(0, commitment, admin);
+        _requireConsentToSponsor(sponsor, commitment, admin);
         _sponsored[sponsor][commitment] = true;
         member = _addMember(false, sponsor, commitment, "");
         _grant(member, admin);
@@ -160,8 +160,8 @@ contract Registry is Keys {
         if (!_members[member].full) revert NotFullMember(member);
     }
 
-    /// @dev The target never votes on itself; a sponsor, often the participant's counterparty, never
-    /// takes part in replacing its participant's admin.
+    /// @dev The target never votes on itself; a sponsor, often the participant's counterparty,
+    /// never takes part in replacing its participant's admin.
     function _isBarred(uint32 member, Action action, bytes32 target) private view returns (bool) {
         if (action == Action.ADMIT) return false;
         if (uint256(target) == member) return true;
@@ -291,6 +291,18 @@ contract Registry is Keys {
         }
     }
 
+    /// @dev Consent names the sponsor, or it is open and serves whichever full member comes first.
+    function _requireConsentToSponsor(uint32 sponsor, bytes32 commitment, AdminGrant calldata admin)
+        private
+        view
+    {
+        bool named = _possessor(
+            sponsor, commitment, Role.ADMIN, admin.validFrom, admin.validTo, admin.possession
+        ) == admin.key;
+        if (named) _requireUnregistered(admin.key);
+        else _requireGrantable(0, commitment, admin);
+    }
+
     function _admitFull(string memory code) private returns (uint32 member) {
         bytes32 codeHash = keccak256(bytes(code));
         _requireCodeFree(code, codeHash);
@@ -311,8 +323,8 @@ contract Registry is Keys {
         emit MemberAdmitted(member, full, sponsor, code, codeText);
     }
 
-    /// @dev By a vote or a sponsor, hence without the key delay; a vote may have taken longer than until
-    /// the first block that the key consented to.
+    /// @dev By a vote or a sponsor, hence without the key delay; a vote may have taken longer than
+    /// until the first block that the key consented to.
     function _grant(uint32 member, AdminGrant memory admin) private {
         uint64 validFrom = _max(admin.validFrom, uint64(block.number));
         _addKey(member, admin.key, Role.ADMIN, validFrom, admin.validTo);

@@ -270,7 +270,8 @@ contract AgreementsTest is LedgerTestBase {
         ledger.proposeTerms(agreement, NEW_TERMS, 0, new uint32[](0), "", "");
     }
 
-    /// A change never reaches back before the terms in force, so no earlier consent can be replayed.
+    /// A change never reaches back before the terms in force, so no earlier consent can be
+    /// replayed.
     function test_proposeTerms_refusesWindowsAtOrBelowTheTermsInForce(uint32 fromWindow) public {
         _change(NOW_WINDOW, new uint32[](0));
         fromWindow = uint32(_bound(fromWindow, 1, NOW_WINDOW));
@@ -318,7 +319,7 @@ contract AgreementsTest is LedgerTestBase {
     /// Posting at or above the proposed window delays the change to the next day, and no more.
     function test_proposeTerms_postingDelaysButDoesNotBlock(uint32 posted, uint32 from) public {
         posted = uint32(_bound(posted, NOW_WINDOW - 80, NOW_WINDOW + 15 * 8 + 7));
-        from = uint32(_bound(from, NOW_WINDOW - 160, NOW_WINDOW + 160));
+        from = posted - 4 + from % 9;
         _post(OWNER, posted);
         _change(from, new uint32[](0));
         uint32 expected = posted >= from ? (posted / 8 + 1) * 8 : from;

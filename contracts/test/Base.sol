@@ -122,6 +122,19 @@ abstract contract Base {
         _register(member, _pk(member, Role.APPROVER), Role.APPROVER);
     }
 
+    /// @dev The same signature's other form, with s above half of the order.
+    function _twin(bytes memory signature) internal pure returns (bytes memory) {
+        bytes32 r;
+        uint256 s;
+        assembly ("memory-safe") {
+            r := mload(add(signature, 0x20))
+            s := mload(add(signature, 0x40))
+        }
+        uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+        uint8 v = uint8(signature[64]) == 27 ? 28 : 27;
+        return abi.encodePacked(r, order - s, v);
+    }
+
     // ----------------------------------------------------------------------------------- members
 
     function _code(uint32 member) internal pure returns (string memory) {
@@ -143,7 +156,8 @@ abstract contract Base {
         return Registry(_create("Registry.sol:Registry", abi.encode(founders, delay, EXPIRY)));
     }
 
-    /// @dev Creates from the compiled artifact: `new` would compile the contract anew into every test.
+    /// @dev Creates from the compiled artifact: `new` would compile the contract anew into every
+    /// test.
     function _create(string memory artifact, bytes memory arguments)
         internal
         returns (address created)
@@ -182,7 +196,8 @@ abstract contract Base {
         registry.approveMotion(motion);
     }
 
-    /// @dev Carries a motion on a member with the votes of the full members 1 … 4 without the target.
+    /// @dev Carries a motion on a member with the votes of the full members 1 … 4 without the
+    /// target.
     function _pass(Action action, uint32 member, bytes memory argument) internal {
         bool bankVotes = member != BANK && uint8(registry.memberOf(BANK).standing) == 1;
         uint32 proposer = bankVotes ? BANK : HOUSE;

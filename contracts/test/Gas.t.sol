@@ -6,8 +6,8 @@ import {Role} from "../src/interfaces/IRegistry.sol";
 import {LedgerTestBase} from "./LedgerBase.sol";
 
 /// @notice What the calls of a business day cost, as transactions of their own, and the code sizes.
-/// @dev Compared with `snapshots/`; regenerate with `FORGE_SNAPSHOT_CHECK=false forge test` and review
-/// the difference.
+/// @dev Compared with `snapshots/`; regenerate with `FORGE_SNAPSHOT_CHECK=false forge test` and
+/// review the difference.
 /// forge-config: default.isolate = true
 contract GasTest is LedgerTestBase {
     bytes32 private constant DIGEST = keccak256("digest");

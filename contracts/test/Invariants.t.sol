@@ -8,8 +8,8 @@ import {LedgerTestBase} from "./LedgerBase.sol";
 import {Vm} from "./Vm.sol";
 
 /// @notice Drives one agreement by random calls and keeps its own books beside the contracts'.
-/// @dev Right calls and wrong ones are both made; whether a call may succeed is decided here from the
-/// model alone, and every disagreement is counted in `surprises`.
+/// @dev Right calls and wrong ones are both made; whether a call may succeed is decided here from
+/// the model alone, and every disagreement is counted in `surprises`.
 contract Handler is LedgerTestBase {
     struct Model {
         uint64 seq;
@@ -289,8 +289,8 @@ contract InvariantsTest {
         if (!condition) revert Broken(what);
     }
 
-    /// Calls succeed exactly when the model says so: only active parties append, close and attest, a
-    /// suspended member changes nothing but the ends and marks of its own keys.
+    /// Calls succeed exactly when the model says so: only active parties append, close and attest,
+    /// a suspended member changes nothing but the ends and marks of its own keys.
     function invariant_callsSucceedExactlyWhenAllowed() public view {
         _require(handler.surprises() == 0, "a call's outcome differs from the model");
     }

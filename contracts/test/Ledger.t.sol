@@ -10,6 +10,8 @@ import {LedgerTestBase} from "./LedgerBase.sol";
 contract LedgerTest is LedgerTestBase {
     bytes32 private constant DIGEST = keccak256("digest");
     bytes32 private constant OTHER = keccak256("other digest");
+    /// Written out: the optimizer reads `block.chainid` anew after it was changed.
+    uint256 private constant FORGE_CHAIN_ID = 31_337;
 
     function setUp() public override {
         super.setUp();
@@ -91,6 +93,22 @@ contract LedgerTest is LedgerTestBase {
         if (which == 7) signed.flags = 1;
         bytes memory signature = _resultSignature(_pk(SHOP, Role.APPROVER), signed);
         vm.expectPartialRevert(IRegistry.KeyUnknown.selector);
+        _send(SHOP, r, signature);
+    }
+
+    /// A signature given on one chain is worth nothing on another, nor has it a second form.
+    function test_attest_refusesReplayAndTwins() public {
+        Result memory r = _result(OWNER, 0, DIGEST);
+        bytes memory signature = _resultSignature(_pk(SHOP, Role.APPROVER), r);
+        vm.chainId(77);
+        vm.expectPartialRevert(IRegistry.KeyUnknown.selector);
+        _send(SHOP, r, signature);
+        vm.chainId(FORGE_CHAIN_ID);
+        bytes memory twin = _twin(signature);
+        vm.expectPartialRevert(IRegistry.SignatureMalformed.selector);
+        _send(SHOP, r, twin);
+        _send(SHOP, r, signature);
+        vm.expectPartialRevert(ILedgerFacts.RevisionOutOfSequence.selector);
         _send(SHOP, r, signature);
     }
 

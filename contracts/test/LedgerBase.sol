@@ -6,7 +6,8 @@ import {AgreementKind, ILedgerFacts} from "../src/interfaces/ILedgerFacts.sol";
 import {AgreementId, Role} from "../src/interfaces/IRegistry.sol";
 import {Base} from "./Base.sol";
 
-/// @notice An agreement BANK (servicer) – SHOP (owner), observed by AUDITOR, and shorthand for its calls.
+/// @notice An agreement BANK (servicer) – SHOP (owner), observed by AUDITOR, and shorthand for its
+/// calls.
 abstract contract LedgerTestBase is Base {
     uint8 internal constant SERVICER = 0;
     uint8 internal constant OWNER = 1;

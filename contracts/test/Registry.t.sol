@@ -9,6 +9,8 @@ import {Base} from "./Base.sol";
 contract RegistryTest is Base {
     uint256 private constant NEW_KEY = 0xA11CE;
     uint256 private constant SECOND_ADMIN = 0xB0B;
+    /// Written out: the optimizer reads `block.chainid` anew after it was changed.
+    uint256 private constant FORGE_CHAIN_ID = 31_337;
 
     function _addSecondAdmin() private {
         _register(BANK, SECOND_ADMIN, Role.ADMIN);
@@ -148,12 +150,11 @@ contract RegistryTest is Base {
     /// Consent given on one chain or to one contract is worth nothing on another.
     function test_registerKey_refusesConsentFromAnotherChainOrContract() public {
         bytes memory possession = _possession(NEW_KEY, BANK, 0, Role.POSTER, 0, FOREVER);
-        uint256 here = block.chainid;
         vm.chainId(77);
         _as(BANK, Role.ADMIN);
         vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
         registry.registerKey(vm.addr(NEW_KEY), Role.POSTER, 0, FOREVER, possession);
-        vm.chainId(here);
+        vm.chainId(FORGE_CHAIN_ID);
         Registry twin = _deploy(4);
         _as(BANK, Role.ADMIN);
         vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
@@ -300,6 +301,46 @@ contract RegistryTest is Base {
         vm.prank(vm.addr(SECOND_ADMIN));
         vm.expectRevert(abi.encodeWithSelector(IRegistry.LastAdmin.selector, BANK, first));
         registry.endKey(first, number);
+    }
+
+    /// An admin that is ending already is no survivor, however long it still counts.
+    function test_endKey_endingAdminsAreNoSurvivors(bool own) public {
+        _addSecondAdmin();
+        uint64 number = uint64(vm.getBlockNumber());
+        address first = _addr(BANK, Role.ADMIN);
+        address second = vm.addr(SECOND_ADMIN);
+        vm.prank(own ? second : first);
+        registry.endKey(second, number + 100);
+        vm.prank(first);
+        vm.expectRevert(abi.encodeWithSelector(IRegistry.LastAdmin.selector, BANK, first));
+        registry.endKey(first, number);
+        // Once the ending is cancelled, it is one again.
+        vm.prank(first);
+        registry.cancelEnding(second);
+        vm.prank(first);
+        registry.endKey(first, number);
+    }
+
+    /// Whatever three admins do to one another and to themselves, one is left for good.
+    function test_endKey_someAdminAlwaysRemains(uint256 seed) public {
+        _register(BANK, NEW_KEY, Role.ADMIN);
+        _addSecondAdmin();
+        address[3] memory admins =
+            [_addr(BANK, Role.ADMIN), vm.addr(NEW_KEY), vm.addr(SECOND_ADMIN)];
+        for (uint256 i = 0; i < 24; i++) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            uint64 number = uint64(vm.getBlockNumber()) + uint64(seed % 4);
+            vm.roll(number);
+            address other = admins[(seed >> 8) % 3];
+            vm.prank(admins[(seed >> 16) % 3]);
+            if ((seed >> 24) % 4 == 0) {
+                try registry.cancelEnding(other) {} catch {}
+            } else {
+                try registry.endKey(other, number + uint64((seed >> 32) % 30)) {} catch {}
+            }
+        }
+        vm.roll(vm.getBlockNumber() + 1000);
+        _true(registry.adminsOf(BANK).length > 0);
     }
 
     function test_endKey_countsToTheEndOfItsLastBlock(uint16 ahead) public {
@@ -458,6 +499,36 @@ contract RegistryTest is Base {
         _as(BANK, Role.ADMIN);
         vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
         registry.sponsorParticipant(keccak256("y"), admin);
+    }
+
+    /// Consent that names a sponsor cannot be used by another who sees it waiting.
+    function test_sponsorParticipant_consentNamesItsSponsor() public {
+        bytes32 commitment = keccak256("x");
+        IRegistry.AdminGrant memory admin = _grantFor(NEW_KEY, BANK, commitment);
+        _as(HOUSE, Role.ADMIN);
+        vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
+        registry.sponsorParticipant(commitment, admin);
+        _as(BANK, Role.ADMIN);
+        uint32 member = registry.sponsorParticipant(commitment, admin);
+        _eq(registry.authorise(vm.addr(NEW_KEY), Role.ADMIN), member);
+    }
+
+    /// Consent that names a sponsor is no consent to become that member's own key.
+    function test_registerKey_refusesConsentToASponsor() public {
+        IRegistry.AdminGrant memory admin = _grantFor(NEW_KEY, BANK, keccak256("x"));
+        _as(BANK, Role.ADMIN);
+        vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
+        registry.registerKey(admin.key, Role.ADMIN, 0, FOREVER, admin.possession);
+    }
+
+    function test_sponsorParticipant_refusesAKeyThatIsTaken(bool named) public {
+        uint256 taken = _pk(BANK, Role.POSTER);
+        IRegistry.AdminGrant memory admin = _grantFor(taken, named ? BANK : 0, keccak256("x"));
+        _as(BANK, Role.ADMIN);
+        vm.expectRevert(
+            abi.encodeWithSelector(IRegistry.KeyAlreadyRegistered.selector, vm.addr(taken), BANK)
+        );
+        registry.sponsorParticipant(keccak256("x"), admin);
     }
 
     function test_sponsorParticipant_admitsWithoutVote() public view {
@@ -619,20 +690,5 @@ contract RegistryTest is Base {
         registry.callAs(signer, call, 0, FOREVER, signature);
         _eq(registry.keyOf(_addr(BANK, Role.POSTER)).validTo, vm.getBlockNumber() + 5);
         _eq(registry.nonceOf(signer), 1);
-    }
-
-    // ------------------------------------------------------------------------------------ helpers
-
-    /// @dev The same signature's other form, with s above half of the order.
-    function _twin(bytes memory signature) private pure returns (bytes memory) {
-        bytes32 r;
-        uint256 s;
-        assembly ("memory-safe") {
-            r := mload(add(signature, 0x20))
-            s := mload(add(signature, 0x40))
-        }
-        uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
-        uint8 v = uint8(signature[64]) == 27 ? 28 : 27;
-        return abi.encodePacked(r, order - s, v);
     }
 }

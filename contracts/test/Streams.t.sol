@@ -431,6 +431,20 @@ contract StreamsTest is LedgerTestBase {
         _true(ledger.closingOf(agreement, OWNER, NOW_WINDOW).byDefault);
     }
 
+    /// Closing always other windows than the counterparty does not keep a common one away: whoever
+    /// is behind closes the same, or is closed by default.
+    function test_closeByDefault_dodgingByOtherWindowsGainsNothing() public {
+        _close(OWNER, 0);
+        _closeOwn();
+        _close(OWNER, NOW_WINDOW - 1);
+        vm.warp(NOON_S + 5 days);
+        _default(NOW_WINDOW, 1);
+        _close(OWNER, NOW_WINDOW + 1);
+        _close(SERVICER, NOW_WINDOW + 1);
+        _eq(ledger.sideOf(agreement, SERVICER).closedUpTo, NOW_WINDOW + 2);
+        _eq(ledger.sideOf(agreement, OWNER).closedUpTo, NOW_WINDOW + 2);
+    }
+
     /// The silent side's entries are not lost: they belong to the next window.
     function test_closeByDefault_closesAtTheSilentSidesHead() public {
         _close(OWNER, 0);

@@ -6,21 +6,23 @@ import {AgreementId} from "./IRegistry.sol";
 
 /// @title ILedger
 /// @notice The shared ledger: agreements, epoch keys, batches, windows, attested results.
-/// @dev Every call is sent by a POSTER (see IRegistry; its errors come through unchanged). What binds
-/// the member carries an APPROVER's EIP-712 signature: domain name "Kanhe", version "1", the chain id,
-/// this contract; 65 bytes r, s, v with v 27 or 28 and low s. Types signed here:
+/// @dev Every call is sent by a POSTER (see IRegistry; its errors come through unchanged). What
+/// binds the member carries an APPROVER's EIP-712 signature: domain name "Kanhe", version "1", the
+/// chain id, this contract; 65 bytes r, s, v with v 27 or 28 and low s. Types signed here:
 ///   Terms(bytes32 agreement,bytes32 termsHash,uint32 fromWindow,bytes32 observersHash)
 ///   End(bytes32 agreement,uint32 lastWindow)
 ///   Result(bytes32 agreement,uint8 side,uint32 window,uint32 revision,bytes32 servicerHead,bytes32 ownerHead,bytes32 previousAgreedDigest,bytes32 digest,uint8 flags)
-/// observersHash = keccak256 of the observers, each as 32 bytes big-endian (abi.encodePacked(uint32[])).
-/// Sides: 0 account servicer, 1 account owner. window = days since 1970 × 8 + session; 0 is the opening
-/// position. Checks run in one order: agreement, key and role, member active, party, then the call's own.
+/// observersHash = keccak256 of the observers, each as 32 bytes big-endian
+/// (abi.encodePacked(uint32[])).
+/// Sides: 0 account servicer, 1 account owner. window = days since 1970 × 8 + session; 0 is the
+/// opening position. Checks run in one order: agreement, key and role, member active, party, then
+/// the call's own.
 interface ILedger is ILedgerFacts {
     // -------------------------------------------------------------------------------- agreements
 
     /// @notice Opens an agreement; the caller's member is one of its parties.
-    /// @dev Parties, their sponsors and observers must be active. `signature`: an approver of the caller's
-    /// member over Terms(agreement, termsHash, 0, observersHash).
+    /// @dev Parties, their sponsors and observers must be active. `signature`: an approver of the
+    /// caller's member over Terms(agreement, termsHash, 0, observersHash).
     function open(
         AgreementKind kind,
         uint32 servicer,
@@ -41,8 +43,8 @@ interface ILedger is ILedgerFacts {
     /// @param signature an approver of the accepting member over the same Terms as the proposer's.
     function accept(AgreementId agreement, bytes32 termsHash, bytes calldata signature) external;
 
-    /// @notice Proposes new terms from a window on; replaces the caller's earlier proposal. Where a side
-    /// is represented they are in force without acceptance.
+    /// @notice Proposes new terms from a window on; replaces the caller's earlier proposal. Where a
+    /// side is represented they are in force without acceptance.
     function proposeTerms(
         AgreementId agreement,
         bytes32 termsHash,
@@ -53,18 +55,19 @@ interface ILedger is ILedgerFacts {
     ) external;
 
     /// @notice Withdraws or declines an opened agreement; else gives notice, or ends.
-    /// @dev Ends when both sides named the same window, when the caller alone did so `END_NOTICE_DAYS`
-    /// before, when the other party is revoked, or where a side is represented. Posting cannot block it:
-    /// the last window is raised to the highest that a side has posted to or closed.
+    /// @dev Ends when both sides named the same window, when the caller alone did so
+    /// `END_NOTICE_DAYS` before, when the other party is revoked, or where a side is represented.
+    /// Posting cannot block it: the last window is raised to the highest that a side has posted to
+    /// or closed.
     /// @param signature an approver over End(agreement, lastWindow).
     function end(AgreementId agreement, uint32 lastWindow, bytes calldata signature) external;
 
     // -------------------------------------------------------------------------------- epoch keys
 
     /// @notice Publishes a side's next epoch key.
-    /// @dev Wraps: the parties (servicer, owner; a represented one left out), then observers, ascending.
-    /// Observers in force must be there unless they are not active or have no sealing key for this
-    /// agreement, so that no observer can stop a stream; proposed ones may be there.
+    /// @dev Wraps: the parties (servicer, owner; a represented one left out), then observers,
+    /// ascending. Observers in force must be there unless they are not active or have no sealing
+    /// key for this agreement, so that no observer can stop a stream; proposed ones may be there.
     function publishKey(
         AgreementId agreement,
         uint8 side,
@@ -83,8 +86,8 @@ interface ILedger is ILedgerFacts {
     // ----------------------------------------------------------------------------------- batches
 
     /// @notice Posts a side's next batch.
-    /// @dev Order of checks: agreement, key and role, member active, party, sequence, previous head,
-    /// window (closed, last, ahead), epoch (behind, usable), payload size.
+    /// @dev Order of checks: agreement, key and role, member active, party, sequence, previous
+    /// head, window (closed, last, ahead), epoch (behind, usable), payload size.
     /// @param payload sealed bytes, 1 … `MAX_PAYLOAD`.
     function post(
         AgreementId agreement,
@@ -112,16 +115,17 @@ interface ILedger is ILedgerFacts {
     ) external;
 
     /// @notice Closes a silent side's window at its head, by the other side.
-    /// @dev Only where that side closed window 0 and has the usable epoch named, the window's day is not
-    /// before the local day of activation, and `defaultAfter_days` × 86,400 s have passed since the later of
-    /// that local day's end and the caller's own closing of the window.
+    /// @dev Only where that side closed window 0 and has the usable epoch named, the window's day
+    /// is not before the local day of activation, and `defaultAfter_days` × 86,400 s have passed
+    /// since the later of that local day's end and the caller's own closing of the window.
     function closeByDefault(AgreementId agreement, uint8 side, uint32 window, uint32 epoch) external;
 
     // ----------------------------------------------------------------------------------- results
 
     /// @notice Records a side's signed result of a window that both sides closed.
-    /// @dev Equal digests of both sides' latest attestations, both naming the current previous digest,
-    /// make the result agreed, for ever. Where a side is represented the other's alone does.
+    /// @dev Equal digests of both sides' latest attestations, both naming the current previous
+    /// digest, make the result agreed, for ever. Where a side is represented the other's alone
+    /// does.
     /// @param revision the side's last for this window + 1; the first is 1.
     /// @param signature an approver of the side's member over Result(…).
     function attest(
@@ -168,8 +172,8 @@ interface ILedger is ILedgerFacts {
     function zeroHead(AgreementId agreement, uint8 side) external view returns (bytes32);
     function domainSeparator() external view returns (bytes32);
 
-    /// @notice True if re-hashing leads from the record to the stored closing head, and the record's
-    /// window is not above the closed one.
+    /// @notice True if re-hashing leads from the record to the stored closing head, and the
+    /// record's window is not above the closed one.
     function verifyRecord(RecordProof calldata proof) external view returns (bool);
     /// @notice RFC 6962 inclusion of a hashed leaf.
     function verifyInclusion(

@@ -57,7 +57,8 @@ interface ILedgerFacts {
     /// @param utcOffset_min the account's business days start at this offset from UTC.
     /// @param defaultAfter_days days after which a silent side may be closed by the other (1 … 60).
     /// @param representedSide 0 or 1 for a side that runs no node, 2 for none.
-    /// @param partyCommitment salted commitment to the account and, where represented, to the party.
+    /// @param partyCommitment salted commitment to the account and, where represented, to the
+    /// party.
     /// @param predecessor the agreement this one succeeds, or 0.
     /// @param sealedTerms the terms, sealed to the parties' and observers' general keys.
     /// @param nonce makes otherwise equal agreements differ.
@@ -155,8 +156,8 @@ interface ILedgerFacts {
     }
 
     /// @notice A side's latest attestation of a window.
-    /// @param previousCount the agreement's `agreedCount` when it was given; one that no longer names
-    /// the current previous digest is made again.
+    /// @param previousCount the agreement's `agreedCount` when it was given; one that no longer
+    /// names the current previous digest is made again.
     struct Attestation {
         bytes32 digest;
         uint32 revision;
@@ -220,7 +221,8 @@ interface ILedgerFacts {
     error PartiesMalformed(uint32 servicer, uint32 owner, uint8 representedSide);
     /// @notice Observers are ascending, none a party, at most `MAX_OBSERVERS`.
     error ObserversMalformed(uint32[] observers);
-    /// @notice The predecessor is unknown, concerns other parties, is not ended, or has a successor.
+    /// @notice The predecessor is unknown, concerns other parties, is not ended, or has a
+    /// successor.
     error PredecessorNotAllowed(AgreementId predecessor);
     /// @notice The approver's key belongs to another member.
     error ApproverOfAnotherMember(address approver, uint32 member, uint32 expected);
@@ -243,7 +245,8 @@ interface ILedgerFacts {
     error SealingGenerationNotUsable(uint32 recipient, uint32 generation, uint32 latest);
     /// @notice The epoch is unknown, was rejected or answered, or its answer is overdue.
     error EpochNotOpen(uint32 epoch, EpochState state);
-    /// @notice The epoch was not acknowledged and can still be rejected, was rejected, or is unknown.
+    /// @notice The epoch was not acknowledged and can still be rejected, was rejected, or is
+    /// unknown.
     error EpochNotUsable(uint32 epoch, EpochState state);
     /// @notice A batch's epoch is never lower than its predecessor's.
     error EpochBehind(uint32 last, uint32 given);
@@ -309,8 +312,9 @@ interface ILedgerFacts {
         bytes sealedTerms,
         bytes signature
     );
-    /// @notice New terms are in force from `fromWindow`, which is the signed `proposedFrom` or later.
-    /// `signature` is the accepting approver's; where a side is represented, the proposing one's again.
+    /// @notice New terms are in force from `fromWindow`, which is the signed `proposedFrom` or
+    /// later. `signature` is the accepting approver's; where a side is represented, the proposing
+    /// one's again.
     event TermsChanged(
         AgreementId indexed agreement,
         bytes32 termsHash,

@@ -37,10 +37,11 @@ enum Action {
 }
 
 /// @title IRegistry
-/// @notice Who is who: members, their keys and roles, admission and exclusion by quorum, sealing keys.
-/// @dev Every call that changes something is made by a key of its role, or by anyone who carries that
-/// key's EIP-712 signature to `callAs`. All block bounds are inclusive. EIP-712 domain of this contract:
-/// name "Kanhe", version "1", the chain id, this contract. Types signed here:
+/// @notice Who is who: members, their keys and roles, admission and exclusion by quorum, sealing
+/// keys.
+/// @dev Every call that changes something is made by a key of its role, or by anyone who carries
+/// that key's EIP-712 signature to `callAs`. All block bounds are inclusive. EIP-712 domain of this
+/// contract: name "Kanhe", version "1", the chain id, this contract. Types signed here:
 ///   KeyPossession(uint32 member,bytes32 code,uint8 role,uint64 validFrom,uint64 validTo)
 ///   Call(address signer,bytes call,uint256 nonce,uint64 lastBlock)
 /// Signatures are 65 bytes r, s, v with v 27 or 28 and s in the lower half of the order.
@@ -86,7 +87,8 @@ interface IRegistry {
     /// @param role its only role.
     /// @param validFrom first block in which it counts.
     /// @param validTo last block in which it counts; 0 once cancelled.
-    /// @param endingFrom the `validTo` to return to while a pending ending can be cancelled, else 0.
+    /// @param endingFrom an ADMIN that is ending: the `validTo` to return to if that is cancelled;
+    /// else 0.
     /// @param compromisedSince_s Unix time since when it counts as compromised, 0 for never.
     struct Key {
         uint32 member;
@@ -181,7 +183,8 @@ interface IRegistry {
     error MotionOvertaken(MotionId motion, uint32 generation, uint32 current);
     /// @notice The member approved this motion before.
     error AlreadyApproved(MotionId motion, uint32 member);
-    /// @notice The member may not take part: it is the target, or sponsor of the participant concerned.
+    /// @notice The member may not take part: it is the target, or sponsor of the participant
+    /// concerned.
     error NotEligible(MotionId motion, uint32 member);
     /// @notice Not enough approvals: 3 × approvals > 2 × eligible and approvals >= 2 are needed.
     error QuorumMissing(MotionId motion, uint256 approvals, uint256 eligible);
@@ -218,7 +221,8 @@ interface IRegistry {
     );
     /// @notice A key that was not yet in force never will be.
     event KeyCancelled(uint32 indexed member, address indexed key);
-    /// @notice `validTo` is the key's last block from now on; `pending` says that it can be cancelled.
+    /// @notice `validTo` is the key's last block from now on; `pending` says that it waited for the
+    /// key delay.
     event KeyEnded(uint32 indexed member, address indexed key, uint64 validTo, bool pending);
     event KeyEndingCancelled(uint32 indexed member, address indexed key, uint64 validTo);
     /// @notice The member says that the key was in other hands from this Unix time on.
@@ -246,8 +250,8 @@ interface IRegistry {
     // -------------------------------------------------------------------------------------- keys
 
     /// @notice Registers a key of the caller's member.
-    /// @dev Needs an ADMIN of an active member. An ADMIN or APPROVER counts from the key delay on at the
-    /// earliest, a POSTER at once.
+    /// @dev Needs an ADMIN of an active member. An ADMIN or APPROVER counts from the key delay on
+    /// at the earliest, a POSTER at once.
     /// @param key the address; it consents by `possession` over KeyPossession(member, 0, role, …).
     /// @param validFrom first block, or 0 for the earliest allowed.
     function registerKey(
@@ -259,36 +263,41 @@ interface IRegistry {
     ) external;
 
     /// @notice Makes `lastBlock` the last block in which the key counts.
-    /// @dev Warning: a key still counts in the rest of the block that ends it; block bounds never change
-    /// what was said before in the same block. Ending another ADMIN waits for the key delay. Open to a
-    /// suspended and to a revoked member.
+    /// @dev Warning: a key still counts in the rest of the block that ends it; block bounds never
+    /// change what was said before in the same block. Ending another ADMIN waits for the key delay.
+    /// Open to a suspended and to a revoked member.
     function endKey(address key, uint64 lastBlock) external;
 
     /// @notice Cancels a key that is not in force yet; its address is never used again.
     function cancelKey(address key) external;
 
-    /// @notice Cancels the pending ending of an admin.
+    /// @notice Cancels the ending of an admin that has not taken effect yet.
     function cancelEnding(address key) external;
 
-    /// @notice Records that a key was in other hands since `since_s`. It ends nothing and changes no
-    /// past verdict: readers weigh it. Open to a suspended and to a revoked member.
+    /// @notice Records that a key was in other hands since `since_s`. It ends nothing and changes
+    /// no past verdict: readers weigh it. Open to a suspended and to a revoked member.
     function markCompromised(address key, uint64 since_s) external;
 
     // ------------------------------------------------------------------------- members and motions
 
     /// @notice Admits a participant under the caller's sponsorship.
-    /// @param commitment salted commitment to its code, opened to its counterparties only; unique per
-    /// sponsor, so that copying it from a waiting transaction gains nothing.
-    /// @param admin its first admin; `possession` is over KeyPossession(0, commitment, ADMIN, …).
+    /// @dev Warning: consent with member 0 is open to any sponsor; one who sees it waiting can be
+    /// first, and the participant then needs another key. Consent that names the sponsor serves no
+    /// other.
+    /// @param commitment salted commitment to its code, opened to its counterparties only; unique
+    /// per sponsor, so that copying it from a waiting transaction gains nothing.
+    /// @param admin its first admin; `possession` is over KeyPossession(sponsor, commitment, ADMIN,
+    /// …), or with member 0 in the sponsor's place.
     function sponsorParticipant(bytes32 commitment, AdminGrant calldata admin)
         external
         returns (uint32 member);
 
     /// @notice Opens a motion and approves it in the proposer's name.
     /// @param target the member's id as bytes32; for ADMIT keccak256 of the code's bytes.
-    /// @param argument ADMIT: abi.encode(string code, AdminGrant); REPLACE_ADMIN: abi.encode(AdminGrant);
-    /// otherwise a reason, which may be empty. Possession is over KeyPossession(0, target, ADMIN, …) for
-    /// ADMIT and KeyPossession(member, 0, ADMIN, …) for REPLACE_ADMIN.
+    /// @param argument ADMIT: abi.encode(string code, AdminGrant); REPLACE_ADMIN:
+    /// abi.encode(AdminGrant); otherwise a reason, which may be empty. Possession is over
+    /// KeyPossession(0, target, ADMIN, …) for ADMIT and KeyPossession(member, 0, ADMIN, …) for
+    /// REPLACE_ADMIN.
     function openMotion(Action action, bytes32 target, bytes calldata argument)
         external
         returns (MotionId motion);
@@ -302,8 +311,8 @@ interface IRegistry {
     // ------------------------------------------------------------------------------- sealing keys
 
     /// @notice Publishes the next generation of the caller's member's sealing key for an agreement.
-    /// @dev Needs a POSTER of an active member. A generation lives at least `MIN_SEALING_LIFE_S`, so that
-    /// nobody can outrun those who seal to it, and at most `MAX_SEALING_LIFE_S`.
+    /// @dev Needs a POSTER of an active member. A generation lives at least `MIN_SEALING_LIFE_S`,
+    /// so that nobody can outrun those who seal to it, and at most `MAX_SEALING_LIFE_S`.
     /// @param agreement zero for the general key, which opens no batch.
     function publishSealingKey(
         AgreementId agreement,
@@ -326,7 +335,8 @@ interface IRegistry {
 
     // -------------------------------------------------------------------------------------- views
 
-    /// @notice The member whose key this is, if it has the role and counts in this block; reverts else.
+    /// @notice The member whose key this is, if it has the role and counts in this block; reverts
+    /// else.
     /// @dev Says nothing about the member's standing.
     function authorise(address key, Role role) external view returns (uint32 member);
     /// @notice As `authorise`; reverts also unless the member is active.

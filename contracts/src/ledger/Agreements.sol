@@ -250,8 +250,8 @@ abstract contract Agreements is LedgerBase {
         }
     }
 
-    /// @dev The same account's earlier agreement: its parties keep their sides, only a represented one may
-    /// join; it has to be decided when it ends before another succeeds it.
+    /// @dev The same account's earlier agreement: its parties keep their sides, only a represented
+    /// one may join; it has to be decided when it ends before another succeeds it.
     function _requirePredecessor(AgreementId predecessor, uint32 servicer, uint32 owner)
         private
         view

@@ -152,8 +152,8 @@ abstract contract EpochKeys is LedgerBase {
         revert WrapsMalformed(0, observer);
     }
 
-    /// @dev The latest generation always serves, so that nobody blocks a key by letting his own end;
-    /// earlier ones serve until they end, so that nobody blocks it by publishing new ones.
+    /// @dev The latest generation always serves, so that nobody blocks a key by letting his own
+    /// end; earlier ones serve until they end, so that nobody blocks it by publishing new ones.
     function _requireGeneration(AgreementId agreement, uint32 recipient, uint32 generation)
         private
         view

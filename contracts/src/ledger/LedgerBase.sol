@@ -20,7 +20,8 @@ abstract contract LedgerBase is ILedger {
     uint256 public constant ACK_BY_S = 1 days;
     int16 public constant MIN_UTC_OFFSET_MIN = -720;
     int16 public constant MAX_UTC_OFFSET_MIN = 840;
-    /// The greatest uint32 is left out, so that window + 1 and "above every window" stay expressible.
+    /// The greatest uint32 is left out, so that window + 1 and "above every window" stay
+    /// expressible.
     uint32 public constant MAX_WINDOW = type(uint32).max - 1;
     uint8 public constant NO_SIDE = 2;
 

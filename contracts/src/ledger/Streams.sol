@@ -127,7 +127,8 @@ abstract contract Streams is EpochKeys {
         emit BatchPosted(agreement, side, seq, window, epoch, commitment, head, payload);
     }
 
-    /// @dev Windows above the last closed one may interleave; one above the agreement's last is refused.
+    /// @dev Windows above the last closed one may interleave; one above the agreement's last is
+    /// refused.
     function _requireCloseable(Agreement storage stored, SideState storage own, uint32 window)
         private
         view
@@ -139,8 +140,8 @@ abstract contract Streams is EpochKeys {
         _requireNotAboveLast(stored, window);
     }
 
-    /// @dev The grace runs from the later of the local day's end and the caller's own closing, so nobody
-    /// shortens it by closing late or early.
+    /// @dev The grace runs from the later of the local day's end and the caller's own closing, so
+    /// nobody shortens it by closing late or early.
     function _requireDefaultDue(
         AgreementId agreement,
         Agreement storage stored,

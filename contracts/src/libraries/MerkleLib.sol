@@ -14,7 +14,8 @@ library MerkleLib {
         return sha256(abi.encodePacked(bytes1(0x02), count, root));
     }
 
-    /// @notice The root that a leaf and its audit path lead to (RFC 9162, 2.1.3.2, same tree as RFC 6962).
+    /// @notice The root that a leaf and its audit path lead to (RFC 9162, 2.1.3.2, same tree as RFC
+    /// 6962).
     /// @return fits false where index, count and the path's length do not fit together.
     /// @return root the computed root, meaningful where `fits`.
     function rootOf(bytes32 leaf, uint64 index, uint64 count, bytes32[] calldata path)

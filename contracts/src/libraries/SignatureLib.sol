@@ -16,7 +16,8 @@ library SignatureLib {
     uint256 private constant HIGHEST_S =
         0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
-    /// @dev Computed each time, so that a chain that splits off under another id refuses old signatures.
+    /// @dev Computed each time, so that a chain that splits off under another id refuses old
+    /// signatures.
     function domainSeparator() internal view returns (bytes32) {
         return keccak256(abi.encode(DOMAIN_TYPE, NAME, VERSION, block.chainid, address(this)));
     }

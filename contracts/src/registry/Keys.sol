@@ -69,8 +69,9 @@ abstract contract Keys is IRegistry {
         if (last >= stored.validTo) revert EndNotEarlier(key, stored.validTo, last);
         if (stored.role == Role.ADMIN) _requireSurvivor(member, key, last);
 
-        if (!pending) stored.endingFrom = 0;
-        else if (stored.endingFrom == 0) stored.endingFrom = stored.validTo;
+        if (stored.role == Role.ADMIN && stored.endingFrom == 0) {
+            stored.endingFrom = stored.validTo;
+        }
         stored.validTo = last;
         emit KeyEnded(member, key, last, pending);
     }
@@ -274,12 +275,13 @@ abstract contract Keys is IRegistry {
         if (stored.member != member) revert KeyOfAnotherMember(key, stored.member, member);
     }
 
-    /// @dev Another admin, in force now, has to outlive the one that ends.
+    /// @dev Another admin, in force now and not ending itself, has to outlive the one that ends.
     function _requireSurvivor(uint32 member, address ending, uint64 last) private view {
         address[] storage admins = _admins[member];
         for (uint256 i = 0; i < admins.length; i++) {
             Key storage other = _keys[admins[i]];
             if (admins[i] == ending || other.validFrom > block.number) continue;
+            if (other.endingFrom != 0) continue;
             if (other.validTo > last) return;
         }
         revert LastAdmin(member, ending);
@@ -294,11 +296,22 @@ abstract contract Keys is IRegistry {
         uint64 validTo,
         bytes memory possession
     ) internal view {
+        address recovered = _possessor(member, code, role, validFrom, validTo, possession);
+        if (recovered != key) revert PossessionNotProven(key, recovered);
+    }
+
+    function _possessor(
+        uint32 member,
+        bytes32 code,
+        Role role,
+        uint64 validFrom,
+        uint64 validTo,
+        bytes memory possession
+    ) internal view returns (address) {
         bytes32 structHash = keccak256(
             abi.encode(KEY_POSSESSION_TYPE, member, code, role, validFrom, validTo)
         );
-        address recovered = SignatureLib.recover(SignatureLib.digestOf(structHash), possession);
-        if (recovered != key) revert PossessionNotProven(key, recovered);
+        return SignatureLib.recover(SignatureLib.digestOf(structHash), possession);
     }
 
     function _requireUnregistered(address key) internal view {
