@@ -8,7 +8,9 @@ from typing import Final
 
 from reconcile.statements.drafts import Findings, refuse
 from reconcile.statements.encoding import decode
-from reconcile.statements.tables import XLSX_MAGIC
+from reconcile.statements.generic import header_of
+from reconcile.statements.profiles import GENERIC, recognise
+from reconcile.statements.tables import XLSX_MAGIC, read_table
 
 HEAD_BYTES: Final = 64 * 1024
 """How much of a file `identify` needs to see."""
@@ -53,7 +55,7 @@ def identify(head: bytes, name: str) -> Detected:
         return Detected(_CAMT_WORDS.get(word, word))
     if _MT940.search(text):
         return Detected("mt942" if re.search(r"[\r\n]:34F:", text) else "mt940")
-    return Detected(_delimited(text, name))
+    return Detected(_delimited(text, name), _profile(head, name))
 
 
 def _delimited(text: str, name: str) -> str:
@@ -64,6 +66,15 @@ def _delimited(text: str, name: str) -> str:
     if any("," in line for line in lines):
         return "csv"
     raise _unknown(name, "neither XML, nor SWIFT fields, nor a table")
+
+
+def _profile(head: bytes, name: str) -> str | None:
+    """Name the profile whose header the beginning of a table holds."""
+    rows = read_table(head, name, Findings()).rows
+    if header_of(rows) is not None:
+        return GENERIC
+    found = recognise(rows)
+    return None if found is None else found.name
 
 
 def _unknown(name: str, why: str) -> Exception:

@@ -185,5 +185,7 @@ def test_identify_needs_only_the_beginning() -> None:
         "gb.csv": "csv",
         "book.xlsx": "xlsx",
     }
+    assert identify(FILES["book.csv"], "book.csv").profile == "generic"
+    assert identify(FILES["gb.csv"], "gb.csv").profile is None
     with pytest.raises(InputError, match="FORMAT_UNKNOWN"):
         identify(b"hello world", "x.txt")

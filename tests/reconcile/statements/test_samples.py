@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from reconcile.model import EPOCH, InputError, StatementFile, day_iso
-from reconcile.statements import read_statement, statement_json
+from reconcile.statements import identify, read_statement, statement_json
 from reconcile.statements.profiles import profiles
 
 GOLDEN = Path(__file__).with_name("samples_expected.json")
@@ -196,6 +196,13 @@ def test_what_moves_an_account_is_what_the_double_entry_reading_posts_to_it(
     )
     # That project leaves some ICBC rows out of its example; nothing else may differ.
     assert wanted == found if bank != "icbc" else wanted <= found
+
+
+def test_the_profile_is_told_from_the_beginning_of_a_file(samples: Path) -> None:
+    """Identify names the profile of every Chinese CSV from its first bytes."""
+    for bank, (name, _) in CN.items():
+        head = (samples / name).read_bytes()[:4_000]
+        assert identify(head, name).profile == bank
 
 
 def test_wechat_gives_the_same_entries_from_csv_and_from_xlsx(samples: Path) -> None:
