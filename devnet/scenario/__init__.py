@@ -6,7 +6,8 @@
     build.py    the books, the balances, the labels
     files.py    servicer.csv, owner.csv, terms.json, labels.json
 
-The labels are made by construction, never by the engine.
+The labels are made by construction, never by the engine. Of the marks they hold `STALE` alone:
+`LATE` and `NOT_THERE` depend on when a stream was posted and closed, which no file knows.
 """
 
 from devnet.scenario.build import (
