@@ -9,7 +9,7 @@ adoption.py   own transactions that this database did not know
 relay.py      one step of all that, in order
 """
 
-from node.outbox.intents import append_intent
+from node.outbox.intents import append_intent, release
 from node.outbox.relay import Relay, RelayStep
 
-__all__ = ["Relay", "RelayStep", "append_intent"]
+__all__ = ["Relay", "RelayStep", "append_intent", "release"]

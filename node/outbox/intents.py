@@ -87,6 +87,18 @@ def refuse(session: Session, intent: Intent, code: str, says: str) -> None:
     session.flush()
 
 
+def release(session: Session, intent_id: int) -> None:
+    """Let an intent go on that was HELD, after a person has mended what held it.
+
+    Raises `Conflict` INTENT_NOT_HELD.
+    """
+    intent = session.get(Intent, intent_id)
+    if intent is None or intent.state != HELD:
+        raise Conflict("INTENT_NOT_HELD", f"intent {intent_id} is not held", help="see the ledger")
+    intent.state, intent.attempts, intent.wake_at_ms = WAITING, 0, 0
+    session.flush()
+
+
 def payload_of(session: Session, intent: Intent) -> SealedPayload | None:
     """Return the READY payload that a `post` intent sends."""
     return session.scalars(

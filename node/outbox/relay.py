@@ -31,8 +31,9 @@ from node.errors import AlreadyDone, ChainBusy, ChainError, RejectedForGood, Seq
 from node.outbox import adoption
 from node.outbox.intents import READY, SIGNED, WAITING, refuse
 from node.outbox.lanes import OPEN, UNFINAL, UNMINED, lane_of, note_busy
+from node.outbox.reviving import revive
 from node.outbox.settling import mark_standing, settle
-from node.outbox.signing import SignerOf, SigningPlace, sign_filler, sign_waiting
+from node.outbox.signing import FILLER, SignerOf, SigningPlace, sign_filler, sign_waiting
 from node.outbox.tracking import (
     intents_of,
     look_up,
@@ -48,8 +49,9 @@ GAS_SHARE: Final = 2
 SEND_BYTES: Final = 2_000_000
 RESEND_BLOCKS: Final = 8
 MIN_RESEND_MS: Final = 2_000
-# After so many sends of a transaction that never enters a block, its nonce is filled.
-MAX_SENDS: Final = 60
+# So many blocks without it after its first send, and a transaction's nonce is filled. Counted in
+# blocks and not in time: a halted chain is not the sender's error.
+STUCK_BLOCKS: Final = 240
 # A key used elsewhere is found at the latest after this pause, and always before a signature.
 CHECK_LANES_MS: Final = 2_000
 _log = logger("relay")
@@ -105,6 +107,7 @@ class Relay:
         self._gas_cap = 0
         self._stood = False
         self._checked_at_ms = 0
+        self._first_sent: dict[bytes, int] = {}
         self._tracked_at: tuple[bytes, int] | None = None
         self._resend_ms = max(MIN_RESEND_MS, int(profile.block_time_s * 1000 * RESEND_BLOCKS))
 
@@ -113,6 +116,8 @@ class Relay:
         held = self._held()
         confirmed = signed = sent = 0
         if held is None:
+            if not self._stood:
+                self._revive()
             if not self._stood or self._some(SealedPayload.state == READY):
                 self._settle()
             confirmed = self._track()
@@ -141,6 +146,8 @@ class Relay:
                 .limit(1)
             ).first()
         if stopped is not None:
+            # Once it is closed, everything is looked at again.
+            self._stood = False
             return f"an incident stops signing: {stopped}"
         if cursor is None:
             return "the follower has not begun"
@@ -148,6 +155,14 @@ class Relay:
         if cursor.block_number < target:
             return f"the follower stands at block {cursor.block_number}, {target} is final"
         return None
+
+    def _revive(self) -> None:
+        """Send again what a change below final took off the chain; at a start and after one."""
+        nonces = {address: self._client.nonce(address) for address in self._signers}
+        with translated(), self._sessions.begin() as session:
+            if revive(session, nonces):
+                self._tracked_at = None
+        self._boundary("relay.revived")
 
     def _settle(self) -> None:
         with translated(), self._sessions.begin() as session:
@@ -246,8 +261,21 @@ class Relay:
                 .where(Transaction.state.in_(UNMINED))
                 .order_by(Transaction.address, Transaction.nonce)
             ).all()
+            # A nonce that is being filled goes to its filler alone.
+            filled = {(item.address, item.nonce) for item in due if item.purpose == FILLER}
+            due = [
+                item
+                for item in due
+                if item.purpose == FILLER or (item.address, item.nonce) not in filled
+            ]
+            head = session.get_one(Cursor, 1).head_block
+            firsts = {item.tx_hash: self._first_sent.get(item.tx_hash, head) for item in due}
+            stuck = [item for item in due if head - firsts[item.tx_hash] >= STUCK_BLOCKS]
             due = [item for item in due if self._due(item, now_ms)]
             parts = _parts([(item.tx_hash, item.address, item.raw) for item in due])
+        self._first_sent = firsts
+        if stuck:
+            self._fill(stuck[0], now_ms)
         sent = 0
         for part in parts:
             answers = self._client.send([raw for _, _, raw in part])
@@ -276,8 +304,6 @@ class Relay:
         # "already known" and "nonce too low" mean: look my hash up. The next step does.
         if answer is None or isinstance(answer, AlreadyDone | SequenceMoved):
             item.state, item.error = "SENT", None if answer is None else answer.message
-            if item.attempts > MAX_SENDS:
-                self._fill(session, item, now_ms)
             return 1
         item.error = answer.message
         _log.info("not taken", code=answer.code, nonce=item.nonce)
@@ -301,11 +327,16 @@ class Relay:
         item.state = "REPLACED"
         sign_filler(session, self._place(), item, self._signers[item.address], now_ms)
 
-    def _fill(self, session: Session, item: Transaction, now_ms: int) -> None:
+    def _fill(self, stuck: Transaction, now_ms: int) -> None:
         """Fill a nonce that is stuck; its own bytes may still win, either way it is found."""
-        if item.purpose != "FILLER" and self._client.nonce(item.address) == item.nonce:
+        self._first_sent.pop(stuck.tx_hash, None)
+        if stuck.purpose == FILLER or self._client.nonce(stuck.address) != stuck.nonce:
+            return
+        _log.warning("filling a stuck nonce", nonce=stuck.nonce)
+        with translated(), self._sessions.begin() as session:
+            item = session.get_one(Transaction, stuck.tx_hash)
             sign_filler(session, self._place(), item, self._signers[item.address], now_ms)
-        item.attempts = 0
+        self._boundary("relay.filled")
 
     # ------------------------------------------------------------------------- figures
     def _summary(self, signed: int, sent: int, confirmed: int, held: str | None) -> RelayStep:

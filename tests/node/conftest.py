@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from ledger_world import World, copy_databases, found_world, no_boundary, restore_databases
+from ledger_party import no_boundary
+from ledger_world import World, copy_databases, found_world, restore_databases
 
 from devnet.local import EmbeddedChain
 from node.db import Database, open_database

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_world import Killed, World, entries, killer, no_boundary
+from ledger_party import no_boundary
+from ledger_world import Killed, World, entries, killer
 
 from node.tables import Batch, Incident, QueuedRecord, SealedPayload
 from reconcile.model import Side
@@ -77,7 +78,7 @@ def test_random_deaths_and_forks_lose_and_double_nothing(world: World) -> None:
     """Deaths at random places, reorganisations in between: the streams hold each entry once."""
     expected: list[str] = []
 
-    @settings(max_examples=6)
+    @settings(max_examples=4)
     @given(data=st.data())
     def run(data: st.DataObject) -> None:
         prefix = f"r{len(expected):03d}-"

@@ -1,4 +1,4 @@
-"""The relay: signed once, re-sent unchanged, and what it does when the chain says no."""
+"""The relay and its network: signed once, re-sent unchanged, whatever the endpoint says."""
 
 from __future__ import annotations
 
@@ -8,65 +8,27 @@ from typing import Any
 
 import httpx
 import pytest
-from ledger_world import World, entries
-from sqlalchemy import select
+from ledger_world import World
+from relay_tools import (
+    SERVICER,
+    answered,
+    check,
+    only,
+    post,
+    sends,
+    through,
+)
 
 from node.chain.client import ChainClient
-from node.chain.transactions import address_bytes, sign_legacy
+from node.chain.transactions import address_bytes
 from node.errors import ChainUnreachable, Conflict
-from node.outbox.adoption import confirm_adoption
+from node.outbox import release
+from node.outbox.relay import STUCK_BLOCKS
 from node.tables import (
-    Adoption,
-    Batch,
-    Closing,
-    EpochKey,
-    Incident,
     Intent,
     NonceLane,
-    QueuedRecord,
-    SealedPayload,
     Transaction,
 )
-from reconcile.commitment.heads import head0
-from reconcile.model import Side
-
-SERVICER = Side.SERVICER
-Meddle = Callable[[list[dict[str, Any]], Callable[[], httpx.Response]], httpx.Response]
-
-
-class Meddler(httpx.BaseTransport):
-    """The network between node and chain: `meddle` sees every request and may spoil it."""
-
-    def __init__(self, meddle: Meddle) -> None:
-        self.meddle = meddle
-        self.inner = httpx.HTTPTransport()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Let `meddle` decide."""
-        body = json.loads(request.read())
-        calls = body if isinstance(body, list) else [body]
-        return self.meddle(calls, lambda: self.inner.handle_request(request))
-
-
-def sends(calls: list[dict[str, Any]]) -> bool:
-    """Say whether these requests send transactions."""
-    return calls[0]["method"] == "eth_sendRawTransaction"
-
-
-def answered(calls: list[dict[str, Any]], message: str) -> httpx.Response:
-    """Answer every call with an error."""
-    answers = [
-        {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": message}}
-        for call in calls
-    ]
-    return httpx.Response(200, json=answers if len(answers) > 1 else answers[0])
-
-
-def through(world: World, meddle: Meddle) -> None:
-    """Put a meddler between the servicer's node and the chain."""
-    party = world.servicer
-    party.client = ChainClient(world.client.urls, transport=Meddler(meddle))
-    party.restart()
 
 
 @pytest.fixture(autouse=True)
@@ -74,25 +36,6 @@ def straight_again(world: World) -> Any:  # noqa: ANN401 - a generator fixture
     """Take the meddler out after each test."""
     yield
     world.servicer.client = world.client
-
-
-def post(world: World, count: int = 5, size: int = 2, prefix: str = "e") -> None:
-    """Queue and seal entries of the servicer."""
-    world.servicer.queue(world.agreement, SERVICER, entries(count, prefix), world.window)
-    world.servicer.seal(world.agreement, SERVICER, size)
-
-
-def check(world: World, count: int, prefix: str = "e") -> None:
-    """Every entry once, seen by the counterparty, and the queue empty."""
-    assert world.owner.refs(SERVICER) == [f"{prefix}{n:04d}" for n in range(count)]
-    assert world.servicer.count(QueuedRecord, QueuedRecord.state != "POSTED") == 0
-    assert world.servicer.count(Intent, Intent.state.in_(("WAITING", "SIGNED", "HELD"))) == 0
-
-
-def only(world: World, table: type[Any], *where: Any) -> Any:  # noqa: ANN401 - any row
-    """Return the one row of the servicer's table."""
-    with world.servicer.database.reading() as session:
-        return session.scalars(select(table).where(*where)).one()
 
 
 # ------------------------------------------------------------------------- the network
@@ -121,12 +64,6 @@ def test_a_lost_answer_never_makes_a_second_transaction(world: World, arrived: b
     check(world, 5)
     assert len(set(seen)) == 1, "the bytes never change"
     assert world.servicer.count(Transaction) == before + 1, "and no second one was signed"
-
-
-def rows(world: World, table: type[Any]) -> list[Any]:
-    """Return the servicer's rows."""
-    with world.servicer.database.reading() as session:
-        return list(session.scalars(select(table)))
 
 
 def test_a_wrong_hash_from_the_node_is_not_believed(world: World) -> None:
@@ -217,167 +154,65 @@ def test_bytes_no_endpoint_takes_are_given_up_and_their_nonce_filled(world: Worl
     assert world.servicer.count(Transaction, Transaction.purpose == "FILLER") == 1
 
 
-# ------------------------------------------------------------------------- reverts
-def test_finally_reverted_is_signed_anew_around_the_same_payload(world: World) -> None:
-    """A batch that ran out of gas is sent again in a new transaction; its bytes do not change."""
-    post(world, 2, 2)
-    world.servicer.relay._gas_cap = 60_000
-    world.servicer.step()
-    payload = only(world, SealedPayload)
-    world.servicer.relay._gas_cap = 30_000_000
-    world.settle()
-    check(world, 2)
-    assert world.servicer.count(Transaction, Transaction.state == "REVERTED") == 1
-    assert only(world, Batch).head == payload.head
-    assert only(world, Intent, Intent.call == "post").attempts == 2
+def test_a_stuck_nonce_is_filled_once_the_chain_goes_on_without_it(world: World) -> None:
+    """Bytes that vanish somewhere hold their lane up: a transfer to self takes their nonce."""
+    swallowed: list[str] = []
 
+    def meddle(calls: list[dict[str, Any]], go: Callable[[], httpx.Response]) -> httpx.Response:
+        if not sends(calls):
+            return go()
+        swallowed.extend([calls[0]["params"][0]] if not swallowed else [])
+        if calls[0]["params"][0] == swallowed[0]:
+            return httpx.Response(200, json={"id": calls[0]["id"], "result": "0x"})
+        return go()
 
-def test_a_reverted_many_is_sent_singly(world: World) -> None:
-    """When a transaction of several batches reverts, each is sent alone."""
-    post(world, 6, 2)
-    world.servicer.relay._gas_cap = 200_000
-    world.servicer.step()
-    assert only(world, Transaction, Transaction.purpose == "MANY").state == "SENT"
-    world.settle()
-    check(world, 6)
-    assert world.servicer.count(Batch) == 3
-    assert world.servicer.count(Intent, Intent.alone.is_(True)) == 3
-
-
-def test_a_revert_that_cannot_pass_refuses_the_intent_in_the_contracts_words(world: World) -> None:
-    """The contract's own error, with its arguments, stands in the intent; the subject is free."""
-    args = (world.agreement, 1, 1)
-    world.servicer.ask("Ledger", "acknowledgeKey", args, subject="again")
-    world.pump(lambda: world.servicer.count(Intent, Intent.state == "REFUSED") == 1)
-    refused = only(world, Intent, Intent.state == "REFUSED")
-    assert (refused.error_code, refused.error) == (
-        "EPOCH_NOT_OPEN",
-        "EpochNotOpen(epoch=1, state=2)",
-    )
-    world.servicer.ask("Ledger", "acknowledgeKey", args, subject="again")
-    assert world.servicer.count(Intent, Intent.subject == "again") == 1
-
-
-def test_a_passing_error_is_tried_again_later(world: World) -> None:
-    """An epoch that is not there yet may come: the answer to it waits and is tried again."""
-    world.servicer.ask("Ledger", "closeWindow", (world.agreement, 0, world.window, 0, bytes(32)))
-    world.pump(
-        lambda: world.servicer.count(Intent, Intent.attempts >= 1, Intent.state == "WAITING")
-    )
-    waiting = only(world, Intent, Intent.state == "WAITING")
-    assert waiting.error_code in {"OPENING_NOT_CLOSED", "HEAD_MISMATCH"}
-    assert waiting.wake_at_ms > 0
-
-
-def test_a_finally_closed_window_takes_the_payload_back(world: World) -> None:
-    """A payload for a window that closed meanwhile is withdrawn; its records wait again."""
-    contracts = world.deployed.contracts
-    zero = head0(contracts.chain_id, contracts.ledger, world.agreement, SERVICER)
-    for window in (0, world.window):
-        args = (world.agreement, 0, window, 0, zero)
-        world.servicer.ask("Ledger", "closeWindow", args, subject=f"close/{window}")
-    world.pump(lambda: world.owner.count(Closing) == 2)
-    post(world, 4, 2)
-    world.pump(lambda: world.servicer.count(SealedPayload, SealedPayload.state == "READY") == 0)
-    assert world.servicer.count(SealedPayload, SealedPayload.state == "WITHDRAWN") == 2
-    assert world.servicer.count(QueuedRecord, QueuedRecord.state == "QUEUED") == 4
-    with world.servicer.database.writing.begin() as session:
-        for row in session.scalars(select(QueuedRecord)):
-            row.window += 8
-    world.servicer.seal(world.agreement, SERVICER, 2)
-    world.settle()
-    check(world, 4)
-
-
-# ------------------------------------------------------------------------- other copies
-def test_a_restored_database_adopts_what_it_had_sent(world: World, tmp_path: Any) -> None:  # noqa: ANN401
-    """After a restore the lane stops, lists what it finds and goes on once a person agreed."""
-    from ledger_world import copy_databases, restore_databases
-
-    world.servicer.queue(world.agreement, SERVICER, entries(6), world.window)
-    copy_databases(world, tmp_path / "backup")
-    world.servicer.seal(world.agreement, SERVICER, 2)
-    world.settle()
-    restore_databases(world, tmp_path / "backup")
-    poster = address_bytes(world.servicer.poster)
-    world.servicer.step()
-    lane = only(world, NonceLane, NonceLane.address == poster)
-    assert (lane.state, lane.reason) == ("STOPPED", "ADOPTION_TO_CONFIRM")
-    assert {row.verdict for row in rows(world, Adoption)} == {"ADOPTABLE"}
-    assert world.servicer.count(QueuedRecord, QueuedRecord.state == "POSTED") == 6
-    with world.servicer.database.writing.begin() as session:
-        assert confirm_adoption(session, poster, person_id=None, now_ms=1) == 1
-    with world.servicer.database.writing.begin() as session, pytest.raises(Conflict):
-        confirm_adoption(session, poster, person_id=None, now_ms=1)
-    world.servicer.queue(world.agreement, SERVICER, entries(2, "e", 6), world.window)
-    world.servicer.seal(world.agreement, SERVICER, 2)
-    world.settle()
-    check(world, 8)
-
-
-def test_a_payload_whose_number_was_taken_is_sealed_again(world: World, tmp_path: Any) -> None:  # noqa: ANN401
-    """A backup with sealed payloads never forks the stream: what stands is kept, the rest waits."""
-    from ledger_world import copy_databases, restore_databases
-
-    world.servicer.queue(world.agreement, SERVICER, entries(6), world.window)
-    copy_databases(world, tmp_path / "backup")
-    world.servicer.seal(world.agreement, SERVICER, 2)
-    world.settle()
-    restore_databases(world, tmp_path / "backup")
-    # The old copy seals before it has looked at the ledger: other bytes under the same numbers.
-    world.servicer.seal(world.agreement, SERVICER, 4)
-    world.servicer.step()
-    assert world.servicer.count(SealedPayload, SealedPayload.state == "WITHDRAWN") == 2
-    assert world.servicer.count(QueuedRecord, QueuedRecord.state == "POSTED") == 6
-    world.owner.step()
-    assert world.owner.refs(SERVICER) == [f"e{n:04d}" for n in range(6)]
-
-
-def test_a_foreign_transaction_declares_the_key_used_elsewhere(world: World) -> None:
-    """Money sent by the posting key from elsewhere is an incident that stops all signing."""
-    signer = world.servicer.poster
-    poster = address_bytes(signer)
-    signed = sign_legacy(
-        signer,
-        chain_id=world.deployed.contracts.chain_id,
-        nonce=world.client.nonce(poster),
-        gas_price_wei=0,
-        gas_limit=50_000,
-        receiver=bytes(19) + b"\x01",
-        calldata=b"",
-    )
-    assert world.client.send([signed.raw]) == [None]
+    through(world, meddle)
     post(world)
-    world.chain.mine()
-    world.servicer.step()
-    assert only(world, Incident).kind == "KEY_USED_ELSEWHERE"
-    held = world.servicer.relay.step()
-    assert held.held is not None
-    assert world.servicer.count(Intent, Intent.state == "WAITING") == 3
-
-
-# ------------------------------------------------------------------------- intents
-def test_an_intent_is_asked_for_once(world: World) -> None:
-    """The same subject and call is one intent; the same subject with another call is refused."""
-    args = (world.agreement, 0, 1)
-    first = world.owner.ask("Ledger", "rejectKey", (*args, 1), subject="answer")
-    assert world.owner.ask("Ledger", "rejectKey", (*args, 1), subject="answer") == first
-    with pytest.raises(Conflict) as refused:
-        world.owner.ask("Ledger", "rejectKey", (*args, 2), subject="answer")
-    assert refused.value.code == "INTENT_CONFLICT"
-
-
-def test_nothing_is_signed_before_the_follower_has_read_the_final_head(world: World) -> None:
-    """A node that was away reads first: its own entries may stand on the ledger already."""
-    world.servicer.follower.catch_up()
-    post(world)
-    world.chain.mine(200)
-    step = world.servicer.follower.step()
-    assert not step.caught_up
-    held = world.servicer.relay.step()
-    assert (held.signed, held.sent) == (0, 0)
-    assert held.held is not None
-    assert "follower stands" in held.held
+    for _ in range(2):
+        world.servicer.step()
+        world.chain.mine(STUCK_BLOCKS // 2)
+    assert world.servicer.count(Transaction, Transaction.purpose == "FILLER") == 0
     world.settle()
     check(world, 5)
-    assert world.owner.count(EpochKey) == 2
+    assert world.servicer.count(Transaction, Transaction.purpose == "FILLER") == 1
+    assert world.servicer.count(Transaction, Transaction.state == "REPLACED") == 1
+
+
+def test_a_halted_chain_is_not_the_senders_error(world: World) -> None:
+    """While no block is mined nothing is given up or filled, however long it takes."""
+    world.chain.rpc("evm_setAutomine", False)
+    try:
+        post(world)
+        for _ in range(20):
+            world.servicer.skew_ms += 60_000
+            world.servicer.step()
+        assert world.servicer.count(Transaction, Transaction.purpose == "FILLER") == 0
+        assert world.servicer.count(Intent, Intent.state == "SIGNED") == 3
+    finally:
+        world.chain.rpc("evm_setAutomine", True)
+    world.settle()
+    check(world, 5)
+
+
+def test_a_held_batch_goes_on_once_a_person_released_it(world: World) -> None:
+    """Bytes the endpoint never takes hold their batch, and only a person lets it try again."""
+    refuse = {"left": 1}
+
+    def meddle(calls: list[dict[str, Any]], go: Callable[[], httpx.Response]) -> httpx.Response:
+        if sends(calls) and refuse["left"]:
+            refuse["left"] -= 1
+            return answered(calls, "exceeds block gas limit")
+        return go()
+
+    through(world, meddle)
+    post(world, 2, 2)
+    world.settle_rounds(4)
+    held = only(world, Intent, Intent.state == "HELD")
+    assert held.error_code == "GAS_LIMIT"
+    assert world.owner.refs(SERVICER) == []
+    with world.servicer.database.writing.begin() as session:
+        release(session, held.id)
+    with world.servicer.database.writing.begin() as session, pytest.raises(Conflict):
+        release(session, held.id)
+    world.settle()
+    check(world, 2)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from ledger_world import CONFIRMATIONS, World, entries
+from ledger_party import CONFIRMATIONS
+from ledger_world import World, entries
 from sqlalchemy import select
 
 from node.errors import WrongChain
 from node.tables import Batch, Block, Cursor, Incident, Intent, MemberKey, QueuedRecord, Transaction
 from reconcile.model import Side
+
+AFTER = ("after0000", "after0001")
 
 
 def post(world: World, count: int, size: int = 2, prefix: str = "e") -> None:
@@ -74,7 +77,7 @@ def test_control_facts_are_folded_anew_after_a_reorg(world: World) -> None:
 
 
 def test_a_change_below_final_is_an_incident_that_stops_signing(world: World) -> None:
-    """The other fork is kept as evidence, rows follow the new one, and signing waits."""
+    """Evidence is kept, rows follow the new fork, nothing is signed; once closed, it goes on."""
     post(world, 4)
     world.settle()
     assert world.servicer.count(QueuedRecord, QueuedRecord.state == "POSTED") == 4
@@ -100,6 +103,17 @@ def test_a_change_below_final_is_an_incident_that_stops_signing(world: World) ->
     assert "incident" in held.held
     assert world.servicer.count(Intent, Intent.state == "WAITING") == 1
     assert world.servicer.count(Batch) == 0
+    signed = world.servicer.count(Transaction)
+    for party in world.parties:
+        party.follower.catch_up()
+        with party.database.writing.begin() as session:
+            for found in session.scalars(select(Incident)):
+                found.closed_at_ms = 1
+    world.settle()
+    assert world.owner.refs(Side.SERVICER) == [*(f"e{n:04d}" for n in range(4)), *AFTER]
+    assert world.servicer.count(QueuedRecord, QueuedRecord.state != "POSTED") == 0
+    assert world.servicer.count(Transaction) == signed + 1, "the old bytes went out again"
+    assert world.servicer.derived() == world.owner.derived()
 
 
 def test_another_chain_at_the_same_address_is_refused(world: World) -> None:
