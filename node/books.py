@@ -113,12 +113,13 @@ def chain_balances(
     return opening, closing, tuple(gaps)
 
 
-def _statement_order(item: Statement) -> tuple[int, int, str]:
+def _statement_order(item: Statement) -> tuple[int, int]:
+    """Order by day; within one the file's own order stands (sorting is stable)."""
     dated = item.opening_balance or item.closing_balance
     first = min((entry.booking_date for entry in item.entries), default=0)
     day = dated.date if dated is not None else first
     closed = item.closing_balance.date if item.closing_balance is not None else day
-    return (day, closed, item.statement_ref)
+    return (day, closed)
 
 
 def refuse_repeated(entries: Iterable[Entry], lines: Sequence[int], name: str) -> None:
@@ -129,7 +130,7 @@ def refuse_repeated(entries: Iterable[Entry], lines: Sequence[int], name: str) -
         if first != entry:
             raise InputError(
                 "ENTRY_CONFLICT",
-                f"entry {entry.entry_ref!r} version {entry.version} stands twice with other content",
+                f"entry {entry.entry_ref!r} version {entry.version} stands twice, unlike",
                 where=Where(file=name, line=lines[index] if index < len(lines) else None),
                 help="give the second one a ref of its own, or the next version",
             )

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import Facts, terms_at
 from node.books import Book, refuse_repeated
+from node.bulk import insert_rows
 from node.services.posting.balances import keep_balances, stated_by_window
 from node.services.posting.queue import (
     Fresh,
@@ -369,6 +370,5 @@ def _keep_file(
         for item in fresh
         if item.index < len(book.lines)
     ]
-    if lines:
-        session.execute(insert(SourceLine), lines)
+    insert_rows(session, SourceLine, lines)
     return int(row.id)

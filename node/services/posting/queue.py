@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import last_closing
+from node.bulk import insert_rows
 from node.services.posting.closing import wished
 from node.tables import Intent, PostedEntry, QueuedRecord
 from reconcile.commitment.records import decode_record, encode_record
@@ -39,7 +40,7 @@ POSTED: Final = "POSTED"
 ENTRY: Final = "ENTRY"
 DECISION: Final = "DECISION"
 SECTION_DIGEST: Final = "SECTION_DIGEST"
-REFS_AT_ONCE: Final = 400
+REFS_AT_ONCE: Final = 1_000
 FROZEN_FIELDS: Final = ("amount_minor", "direction", "currency")
 _OPEN_STATUSES: Final = frozenset({EntryStatus.PENDING, EntryStatus.TIMED_OUT})
 
@@ -207,8 +208,7 @@ def enqueue(
         }
         for item in fresh
     ]
-    if rows:
-        session.execute(insert(QueuedRecord), rows)
+    insert_rows(session, QueuedRecord, rows)
 
 
 def enqueue_other(

@@ -39,8 +39,8 @@ from reconcile.commitment.records import decode_record
 from reconcile.model import Balance, Record, Side
 from reconcile.terms import Terms
 
-# About 3,000 entries fill a payload; more are read so that fitting has something to cut.
-RECORDS_AT_ONCE: Final = 6_000
+# About 3,000 entries fill a payload; some more are read so that fitting has something to cut.
+RECORDS_AT_ONCE: Final = 4_000
 WITHDRAWN: Final = "WITHDRAWN"
 READY: Final = "READY"
 ACKNOWLEDGED: Final = "ACKNOWLEDGED"
@@ -190,7 +190,17 @@ def seal_next(
     return payload
 
 
-def _next_rows(session: Session, agreement: bytes, side: Side) -> list[QueuedRecord]:
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """One queued record."""
+
+    row_id: int
+    window: int
+    record: bytes
+    file_id: int | None
+
+
+def _next_rows(session: Session, agreement: bytes, side: Side) -> list[_Waiting]:
     """Return the oldest queued records of one window, in the order they were queued."""
     first = session.execute(
         select(QueuedRecord.window)
@@ -204,19 +214,18 @@ def _next_rows(session: Session, agreement: bytes, side: Side) -> list[QueuedRec
     ).scalar_one_or_none()
     if first is None:
         return []
-    return list(
-        session.execute(
-            select(QueuedRecord)
-            .where(
-                QueuedRecord.agreement == agreement,
-                QueuedRecord.side == int(side),
-                QueuedRecord.state == QUEUED,
-                QueuedRecord.window == first,
-            )
-            .order_by(QueuedRecord.id)
-            .limit(RECORDS_AT_ONCE)
-        ).scalars()
+    found = session.execute(
+        select(QueuedRecord.id, QueuedRecord.window, QueuedRecord.record, QueuedRecord.file_id)
+        .where(
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == int(side),
+            QueuedRecord.state == QUEUED,
+            QueuedRecord.window == first,
+        )
+        .order_by(QueuedRecord.id)
+        .limit(RECORDS_AT_ONCE)
     )
+    return [_Waiting(*row) for row in found]
 
 
 def _waiting_window(session: Session, agreement: bytes, side: Side) -> int | None:
@@ -236,7 +245,7 @@ def _latest(rows: Sequence[StatedBalance], which: str) -> dict[str, Balance]:
     return found
 
 
-def _sources(session: Session, rows: Sequence[QueuedRecord]) -> list[bytes]:
+def _sources(session: Session, rows: Sequence[_Waiting]) -> list[bytes]:
     ids = {row.file_id for row in rows if row.file_id is not None}
     if not ids:
         return []
@@ -246,15 +255,24 @@ def _sources(session: Session, rows: Sequence[QueuedRecord]) -> list[bytes]:
 
 def _mark(
     session: Session,
-    taken: Sequence[QueuedRecord],
+    taken: Sequence[_Waiting],
     balances: Sequence[StatedBalance],
     header: BatchHeader,
 ) -> None:
     """Note in which batch everything left, in the transaction that seals it."""
     if taken:
+        # They were read in this order under this very filter: one statement marks them all.
         session.execute(
-            update(QueuedRecord),
-            [{"id": row.id, "state": SEALED, "seq": header.seq} for row in taken],
+            update(QueuedRecord)
+            .where(
+                QueuedRecord.agreement == header.agreement,
+                QueuedRecord.side == int(header.side),
+                QueuedRecord.state == QUEUED,
+                QueuedRecord.window == header.window,
+                QueuedRecord.id <= taken[-1].row_id,
+            )
+            .values(state=SEALED, seq=header.seq)
+            .execution_options(synchronize_session=False)
         )
     for row in balances:
         if row.which == OPENING or header.closing:

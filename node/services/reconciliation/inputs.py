@@ -310,6 +310,7 @@ def _entries(
         query = query.where(PostedEntry.window > stream.after)
     found: list[tuple[Entry, int]] = []
     late: set[str] = set()
+    natural = _Natural(terms)
     marks = iter([*stream.watermarks, (2**63, 0)])
     upcoming, mark = next(marks), -1
     for seq, window, record in session.execute(query):
@@ -321,9 +322,27 @@ def _entries(
         if entry.version:
             continue
         overdue = entry.occurred_at is not None and entry.occurred_at <= mark
-        if overdue or (window and terms.window_for(entry) < window):
+        if overdue or (window and natural.of(entry) < window):
             late.add(entry.entry_ref)
     return found, frozenset(late)
+
+
+class _Natural:
+    """The windows entries fall under; those without a moment depend on three fields alone."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._known: dict[tuple[int, int | None, int | None], int] = {}
+
+    def of(self, entry: Entry) -> int:
+        """Return the window an entry falls under."""
+        if entry.occurred_at is not None:
+            return self._terms.window_for(entry)
+        key = (entry.booking_date, entry.settlement_date, entry.session)
+        window = self._known.get(key)
+        if window is None:
+            window = self._known[key] = self._terms.window_for(entry)
+        return window
 
 
 def _closed_through(

@@ -38,6 +38,7 @@ class _Ledger:
     closed: tuple[bool, bool]
     attested: tuple[Attestation | None, Attestation | None]
     agreed: AgreedResult | None
+    covered: AgreedResult | None
 
 
 def windows_of(session: Session, agreement: bytes) -> list[int]:
@@ -79,6 +80,12 @@ def _ledger(session: Session, agreement: bytes, window: int) -> _Ledger:
             newest_attestation(session, agreement, Side.OWNER, window),
         ),
         agreed=session.get(AgreedResult, (agreement, window)),
+        covered=session.execute(
+            select(AgreedResult)
+            .where(AgreedResult.agreement == agreement, AgreedResult.window >= window)
+            .order_by(AgreedResult.window)
+            .limit(1)
+        ).scalar_one_or_none(),
     )
 
 
@@ -165,6 +172,8 @@ def _figures(
 def _digests(
     facts: Facts, ledger: _Ledger, run: MatchRun | None
 ) -> tuple[bytes | None, bytes | None]:
+    if ledger.covered is not None and ledger.agreed is None:
+        return ledger.covered.digest, ledger.covered.digest
     computed = run.digest if run is not None and run.kind == PROOF else None
     side = facts.our_side
     if side is None:
@@ -181,8 +190,9 @@ def _state(
     run: MatchRun | None,
     now_ms: int,
 ) -> str:
-    if ledger.agreed is not None:
-        return ledger.agreed.state
+    if ledger.covered is not None:
+        # Agreeing a window agrees all before it (ledger.md, "Results").
+        return ledger.covered.state
     side = facts.our_side or Side.SERVICER
     mine, other = ledger.attested[side], ledger.attested[side.other]
     if mine is not None and other is not None:

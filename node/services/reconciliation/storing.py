@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from node.bulk import insert_rows
 from node.services.reconciliation.inputs import Prepared
 from node.tables import (
     MatchRun,
@@ -54,9 +55,9 @@ def store_run(
     session.add(row)
     session.flush()
     members = _members(result.groups, result.breaks)
-    _insert(session, RunGroup, (_group_row(row.id, n, g) for n, g in enumerate(result.groups)))
-    _insert(session, RunBreak, (_break_row(row.id, n, b) for n, b in enumerate(result.breaks)))
-    _insert(
+    insert_rows(session, RunGroup, (_group_row(row.id, n, g) for n, g in enumerate(result.groups)))
+    insert_rows(session, RunBreak, (_break_row(row.id, n, b) for n, b in enumerate(result.breaks)))
+    insert_rows(
         session,
         RunProposal,
         (
@@ -73,7 +74,7 @@ def store_run(
             for item in result.proposals
         ),
     )
-    _insert(
+    insert_rows(
         session,
         RunMembership,
         (
@@ -95,12 +96,6 @@ def _drop_runs(session: Session, ids: Iterable[int]) -> None:
         for table in (RunGroup, RunBreak, RunProposal, RunMembership):
             session.execute(delete(table).where(table.run_id == run_id))
         session.execute(delete(MatchRun).where(MatchRun.id == run_id))
-
-
-def _insert(session: Session, table: type, rows: Iterable[dict[str, Any]]) -> None:
-    found = list(rows)
-    if found:
-        session.execute(insert(table), found)
 
 
 def _run_row(
