@@ -1,6 +1,5 @@
-"""The nouns of reconciliation: entries, statements, groups, breaks.
+"""The nouns of reconciliation; its errors stand in `reconcile.errors` and are re-exported here.
 
-The errors stand in `reconcile.errors` and are re-exported here.
 Directions are the account owner's (ledger.md, "Bytes"). Money is integer minor units.
 Dates are days since 1970-01-01; `occurred_at` is milliseconds since then, UTC.
 """
@@ -30,7 +29,6 @@ MAX_TEXT_LENGTH: Final = 1_024
 ZERO32: Final = bytes(32)
 
 
-# --------------------------------------------------------------------------- words
 class Side(enum.IntEnum):
     """Whose book: 0 the account servicer, 1 the account owner (ledger.md, "Ledger")."""
 
@@ -155,12 +153,11 @@ class Mark(enum.StrEnum):
     NOT_THERE = "NOT_THERE"
 
 
-# --------------------------------------------------------------------------- records
-class Entry(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class Entry(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """One line of an account statement, as canonical bytes: a MessagePack array.
 
-    The first array element is the record type (1 = entry), then the fields in this fixed order
-    (ledger.md, "Bytes"). Fields are only ever appended, under a new `entry_format`.
+    First the record type (1), then the fields in this order (ledger.md, "Bytes"); appended only.
+    It holds plain values alone and can be in no cycle: the collector passes millions by.
     """
 
     entry_ref: str
@@ -226,7 +223,6 @@ class SectionDigest(msgspec.Struct, frozen=True, array_like=True, tag=3):
 Record = Entry | Decision | SectionDigest
 
 
-# --------------------------------------------------------------------------- statements
 @dataclass(frozen=True, slots=True)
 class Balance:
     """A balance at the end (opening: beginning) of a day; `amount_minor` is never negative."""
@@ -244,8 +240,7 @@ class Balance:
     @staticmethod
     def of_signed(signed_minor: int, date: int, basis: BalanceBasis) -> Balance:
         """Build a balance from a signed amount."""
-        direction = Direction.IN if signed_minor >= 0 else Direction.OUT
-        return Balance(abs(signed_minor), direction, date, basis)
+        return Balance(abs(signed_minor), Direction(signed_minor < 0), date, basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +273,11 @@ class StatementFile:
     statements: tuple[Statement, ...]
 
 
-# --------------------------------------------------------------------------- run input
 @dataclass(frozen=True, slots=True)
 class CarriedItem:
     """An open item of the last agreed report, with full content: it outlives its epoch.
 
-    `since_window`: the window of the report that carried it first; breaks that merge keep the key
-    of the item carried longest.
+    `since_window`: of the report that carried it first; merged breaks keep the oldest's key.
     """
 
     entry: Entry
@@ -307,10 +300,8 @@ class SideBook:
     """One side's input to a run: what its closed (or provisional) stream says.
 
     `entries`: the records since the last agreed report, every version, in stream order.
-    `late_refs`: refs posted after the watermark or window they fall under.
-    `opening` and `closing`: per currency, null when the source states none.
-    `closed_through`: the highest business day (days since 1970) in windows this side closed.
-    `previous_closing`: per currency, the closing of this side's previous window, where known.
+    `opening`, `closing`, `previous_closing` (of the window before): per currency, where known.
+    `closed_through`: highest day of closed windows; `late_refs`: posted after watermark or window.
     """
 
     entries: tuple[Entry, ...]
@@ -345,10 +336,8 @@ class WrittenOff:
     minor: int
 
 
-# --------------------------------------------------------------------------- run output
-@dataclass(frozen=True, slots=True)
-class MatchGroup:
-    """A confirmed group; refs are sorted as UTF-8 bytes."""
+class MatchGroup(msgspec.Struct, frozen=True, gc=False):
+    """A confirmed group; refs are sorted as UTF-8 bytes. A million are made in one run."""
 
     pass_name: str
     servicer: tuple[str, ...]
@@ -374,8 +363,7 @@ class Proposal:
 class Break:
     """An unreconciled difference. `signed`: per currency, servicer's sum - owner's, IN +.
 
-    `side` and `unexplained_minor` stand only in BALANCE and STATEMENT_GAP, which name no entries:
-    whose identity fails, and by how much (found - expected).
+    `side`, `unexplained_minor` (found - expected): of BALANCE and STATEMENT_GAP, without entries.
     """
 
     key: bytes
@@ -392,7 +380,6 @@ class Break:
     unexplained_minor: int | None = None
 
 
-# --------------------------------------------------------------------------- dates
 def day_number(date: dt.date) -> int:
     """Return days since 1970-01-01."""
     return (date - EPOCH).days

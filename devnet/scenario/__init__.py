@@ -2,7 +2,9 @@
 
     names.py    firms that do not exist
     forge.py    draws and mirrored entries
-    cases.py    one function for each kind of group and break
+    shapes.py   what a case is: entries, and what they must become
+    open_cases.py, group_cases.py   one function for each kind of break and group
+    cases.py    which of them a relation's terms can find
     build.py    the books, the balances, the labels
     files.py    servicer.csv, owner.csv, terms.json, labels.json
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from devnet.scenario.cases import ROUNDING_MINOR, Case, OpenCase, Place, Refs, cases_of, refs_of
+from devnet.scenario.cases import cases_of
 from devnet.scenario.forge import Forge
 from devnet.scenario.names import BRANCHES, BUSINESS_TYPES, FIRMS, REMITTANCES
+from devnet.scenario.open_cases import ROUNDING_MINOR
+from devnet.scenario.shapes import Case, OpenCase, Place, Refs, refs_of
 from reconcile.model import (
     MOVING_STATUSES,
     AgreementKind,

@@ -128,6 +128,7 @@ def carried_json(items: tuple[CarriedItem, ...]) -> list[dict[str, Any]]:
         {
             "break_key": item.break_key.hex(),
             "marks": list(item.marks),
+            "since_window": str(item.since_window),
             "entry": entry_json(item.entry),
         }
         for item in items
@@ -156,6 +157,7 @@ def carry_of(report: Mapping[str, Any]) -> Carry:
                     entry_from_json(item["entry"]),
                     bytes.fromhex(item["break_key"]),
                     tuple(item["marks"]),
+                    int(item["since_window"]),
                 )
                 for item in report["carried"][side.word]
             )

@@ -113,7 +113,10 @@ def _reconcile(
     totals = currency_totals(run, flows, explained)
     identities = identities_of(run, totals) + settlement_identities(fresh)
     breaks = found + _balance_breaks(run, identities)
-    carried = (_carried(matched, found, Side.SERVICER), _carried(matched, found, Side.OWNER))
+    carried = (
+        _carried(run, matched, found, Side.SERVICER),
+        _carried(run, matched, found, Side.OWNER),
+    )
     complete = all(line.holds for line in identities)
     proven = complete and bool(totals) and all(p.proven for row in totals for p in row.positions)
     clearing = _clearing(run, matched, fresh, found)
@@ -170,16 +173,20 @@ def _clearing(
     return clearing_lines(fresh, matched.groups, open_refs)
 
 
-def _carried(matched: Matched, breaks: tuple[Break, ...], side: Side) -> tuple[CarriedItem, ...]:
+def _carried(
+    run: RunInput, matched: Matched, breaks: tuple[Break, ...], side: Side
+) -> tuple[CarriedItem, ...]:
     """Return one side's open items in the total order, each with the key of its break."""
-    owner = {ref: item for item in breaks for ref in (item.servicer, item.owner)[side]}
+    named = {ref: item for item in breaks for ref in (item.servicer, item.owner)[side]}
+    since = {item.entry.entry_ref: item.since_window for item in run.book(side).carried}
     items = []
     for entry in matched.open[side]:
-        found = owner.get(entry.entry_ref)
+        found = named.get(entry.entry_ref)
         # A VOID entry stands in no break: nothing of it is open, so nothing is carried.
         if found is not None:
             marks = tuple(str(mark) for mark in found.marks)
-            items.append(CarriedItem(entry, found.key, marks))
+            window = since.get(entry.entry_ref, run.window)
+            items.append(CarriedItem(entry, found.key, marks, window))
     return tuple(items)
 
 
