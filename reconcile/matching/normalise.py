@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import re2
 
 from reconcile.model import InputError, Where
 
 Step = Callable[[str], str]
 
-# The form in which a placeholder is recognised.
-_FOLD: Final = ("nfkc_ascii", "trim", "upper")
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF"})
+_PLACEHOLDER_ARRAY: Final = pa.array(sorted(PLACEHOLDERS), pa.string())
 MAX_CUT: Final = 1_024
 
 # Full-width ASCII is U+FF01..U+FF5E, in the order of U+0021..U+007E; U+3000 is its space.
@@ -138,67 +139,51 @@ def compile_chain(steps: tuple[str, ...], min_length: int) -> Callable[[str | No
     return key
 
 
-def normalise_column(
-    texts: Sequence[str | None], steps: Sequence[str], min_length: int
-) -> list[str | None]:
+def normalise_column(texts: pa.Array, steps: Sequence[str], min_length: int) -> pa.Array:
     """Return the keys of a whole column: what `compile_chain` says of each text, at once."""
-    present = [text for text in texts if text is not None]
-    if not present:
-        return [None] * len(texts)
-    values = all_steps(present, steps)
-    shortest = max(min_length, 1)
-    # What is a placeholder stays one under these steps; a cut or an extract may hide it.
-    told = values if set(steps) <= _LINES.keys() else present
-    plain = values if set(steps) >= set(_FOLD) and told is values else all_steps(told, _FOLD)
-    kept = [
-        value if len(value) >= shortest and text not in PLACEHOLDERS else None
-        for value, text in zip(values, plain, strict=True)
-    ]
-    if told is not values:
-        folded = all_steps(values, _FOLD)
-        kept = [
-            None if text in PLACEHOLDERS else value
-            for value, text in zip(kept, folded, strict=True)
-        ]
-    if len(present) == len(texts):
-        return kept
-    following = iter(kept)
-    return [None if text is None else next(following) for text in texts]
+    values = all_steps(texts, steps)
+    keep = pc.and_(
+        pc.greater_equal(pc.utf8_length(values), max(min_length, 1)),
+        pc.invert(pc.or_(_placeholders(values), _placeholders(texts))),
+    )
+    return pc.if_else(keep, values, pa.scalar(None, pa.string()))
 
 
-_LINE_EDGES: Final = re.compile(r"^[ \t]+|[ \t]+$", re.MULTILINE)
-_LINE_NOT_ALNUM: Final = re.compile(r"[^0-9A-Za-z\n]+")
-_LINE_NOT_DIGITS: Final = re.compile(r"[^0-9\n]+")
-_LINE_ZEROS: Final = re.compile(r"^0+", re.MULTILINE)
-
-# Each step on a whole column, one text a line: the same result, far fewer calls.
-_LINES: Final[dict[str, Step]] = {
-    "nfkc_ascii": _nfkc_ascii,
-    "trim": lambda lines: _LINE_EDGES.sub("", lines) if _has_blank(lines) else lines,
-    "upper": _upper,
-    "alnum": lambda lines: _LINE_NOT_ALNUM.sub("", lines),
-    "digits": lambda lines: _LINE_NOT_DIGITS.sub("", lines),
-    "strip_zeros": lambda lines: _LINE_ZEROS.sub("", lines),
+# The steps as Arrow kernels: they touch ASCII alone, as the functions above do. What has no entry
+# here (`extract`, and full-width text) goes through those functions, text by text.
+_ON_COLUMN: Final[dict[str, Callable[[pa.Array], pa.Array]]] = {
+    "nfkc_ascii": lambda texts: _half_width(texts),  # noqa: PLW0108 - it is defined below
+    "trim": lambda texts: pc.ascii_trim(texts, characters=" \t"),
+    "upper": pc.ascii_upper,
+    "alnum": lambda texts: pc.replace_substring_regex(texts, "[^0-9A-Za-z]+", ""),
+    "digits": lambda texts: pc.replace_substring_regex(texts, "[^0-9]+", ""),
+    "strip_zeros": lambda texts: pc.ascii_ltrim(texts, characters="0"),
 }
 
 
-def _has_blank(lines: str) -> bool:
-    return " " in lines or "\t" in lines
-
-
-def all_steps(texts: list[str], steps: Sequence[str]) -> list[str]:
-    """Return what the steps make of each text."""
+def all_steps(texts: pa.Array, steps: Sequence[str]) -> pa.Array:
+    """Return what the steps make of each text; null stays null."""
     values = texts
     for name in steps:
-        on_lines = _LINES.get(name)
-        joined = "\n".join(values) if on_lines else ""
-        if on_lines is None or joined.count("\n") != len(values) - 1:
-            step = compile_step(name)
-            values = [step(value) for value in values]
-        else:
-            changed = on_lines(joined)
-            values = values if changed is joined else changed.split("\n")
+        kernel = _ON_COLUMN.get(name)
+        values = kernel(values) if kernel else _text_by_text(values, name)
     return values
+
+
+def _text_by_text(texts: pa.Array, name: str) -> pa.Array:
+    step = compile_step(name)
+    made = [None if text is None else step(text) for text in texts.to_pylist()]
+    return pa.array(made, pa.string())
+
+
+def _half_width(texts: pa.Array) -> pa.Array:
+    wide = pc.match_substring_regex(texts, "[\uff01-\uff5e\u3000]")
+    return _text_by_text(texts, "nfkc_ascii") if pc.any(wide).as_py() else texts
+
+
+def _placeholders(texts: pa.Array) -> pa.Array:
+    folded = all_steps(texts, ("nfkc_ascii", "trim", "upper"))
+    return pc.is_in(folded, value_set=_PLACEHOLDER_ARRAY)
 
 
 def _is_placeholder(text: str) -> bool:

@@ -19,23 +19,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reconcile.matching.normalise import normalise_column
 from reconcile.model import (
     CARRIER_BY_WORD,
     MOVING_STATUSES,
+    Carrier,
+    Direction,
     Entry,
-    EntryStatus,
     InputError,
     Side,
     Where,
 )
 from reconcile.terms import KeyPair, MatchPass
 
-# Indexed by status: a set of enum members would hash their names for every entry.
-_MOVES = tuple(status in MOVING_STATUSES for status in EntryStatus)
+_MOVES = pa.array(sorted(int(status) for status in MOVING_STATUSES), pa.int8())
 _FIELD_CARRIERS = ("remittance", "counterparty_name", "counterparty_account", "group_ref")
 
 
@@ -56,16 +58,15 @@ class KeyColumns:
         return self.of(match_pass.keys)
 
 
-def carrier_texts(entries: Sequence[Entry], words: Iterable[str]) -> dict[str, list[str | None]]:
+def carrier_columns(entries: Sequence[Entry], words: Iterable[str]) -> dict[str, pa.Array]:
     """Return each carrier's texts by its word, in the order of the entries."""
-    texts: dict[str, list[str | None]] = {}
+    columns: dict[str, pa.Array] = {}
     by_number: dict[int, list[str | None]] = {}
     for word in words:
         if word in _FIELD_CARRIERS:
-            texts[word] = [getattr(entry, word) for entry in entries]
+            columns[word] = pa.array(map(attrgetter(word), entries), pa.string())
         elif word in CARRIER_BY_WORD:
-            column: list[str | None] = [None] * len(entries)
-            texts[word] = by_number[CARRIER_BY_WORD[word]] = column
+            by_number[CARRIER_BY_WORD[word].value] = [None] * len(entries)
         else:
             raise InputError(
                 "TERMS_CARRIER",
@@ -74,12 +75,13 @@ def carrier_texts(entries: Sequence[Entry], words: Iterable[str]) -> dict[str, l
                 help="use " + ", ".join([*CARRIER_BY_WORD, *_FIELD_CARRIERS]),
             )
     if by_number:
-        for place, entry in enumerate(entries):
-            for number, text in entry.references:
-                found = by_number.get(number)
-                if found is not None:
-                    found[place] = text
-    return texts
+        for place, references in enumerate(map(attrgetter("references"), entries)):
+            for number, text in references:
+                if number in by_number:
+                    by_number[number][place] = text
+    for number, texts in by_number.items():
+        columns[Carrier(number).word] = pa.array(texts, pa.string())
+    return columns
 
 
 def carrier_text(entry: Entry, word: str) -> str | None:
@@ -99,22 +101,18 @@ def _words(columns: KeyColumns, side: Side) -> list[str]:
     return sorted(words)
 
 
-def _key_values(
-    keys: tuple[KeyPair, ...], side: Side, texts: dict[str, list[str | None]]
-) -> list[str | None]:
+def _key_column(keys: tuple[KeyPair, ...], side: Side, texts: dict[str, pa.Array]) -> pa.Array:
     """Return one key column; several carriers join with their lengths, so no two joins collide."""
-    parts = []
-    for pair in keys:
-        word = pair.servicer if side is Side.SERVICER else pair.owner
-        parts.append(normalise_column(texts[word], pair.normalise, pair.min_length))
+    parts = [
+        normalise_column(texts[pair.carrier(side)], pair.normalise, pair.min_length)
+        for pair in keys
+    ]
     if len(parts) == 1:
         return parts[0]
-    return [
-        None
-        if any(value is None for value in row)
-        else "".join(f"{len(value)}:{value}" for value in row if value is not None)
-        for row in zip(*parts, strict=True)
-    ]
+    pieces = []
+    for part in parts:
+        pieces += [pc.cast(pc.utf8_length(part), pa.string()), part]
+    return pc.binary_join_element_wise(*pieces, ":", null_handling="emit_null")
 
 
 def value_day(entry: Entry) -> int:
@@ -131,26 +129,36 @@ def side_table(
 ) -> pa.Table:
     """Return one side's rows; `ordinal` counts business days common to both calendars."""
     count = len(entries)
-    vdays = [value_day(entry) for entry in entries]
-    ordinals = {day: ordinal(day) for day in set(vdays)}
-    refs = [entry.entry_ref for entry in entries]
-    free = [ref not in held for ref in refs] if held else [True] * count
-    texts = carrier_texts(entries, _words(columns, side))
+
+    def taken(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array(map(attrgetter(name), entries), kind)
+
+    refs = taken("entry_ref", pa.string())
+    bday = taken("booking_date", pa.int32())
+    vday = pc.coalesce(taken("value_date", pa.int32()), bday)
+    amount = taken("amount_minor", pa.int64())
+    out = pc.equal(taken("direction", pa.int8()), int(Direction.OUT))
+    texts = carrier_columns(entries, _words(columns, side))
     data: dict[str, pa.Array] = {
-        "side": pa.array([int(side)] * count, pa.int8()),
+        "side": pa.repeat(pa.scalar(int(side), pa.int8()), count),
         "pos": pa.array(range(count), pa.int32()),
-        "entry_ref": pa.array(refs, pa.string()),
-        "currency": pa.array([entry.currency for entry in entries], pa.string()),
-        "signed": pa.array(
-            [-e.amount_minor if e.direction else e.amount_minor for e in entries], pa.int64()
-        ),
-        "bday": pa.array([entry.booking_date for entry in entries], pa.int32()),
-        "vday": pa.array(vdays, pa.int32()),
-        "vord": pa.array([ordinals[day] for day in vdays], pa.int32()),
-        "occ": pa.array([entry.occurred_at or 0 for entry in entries], pa.int64()),
-        "moving": pa.array([_MOVES[entry.status] for entry in entries], pa.bool_()),
-        "free": pa.array(free, pa.bool_()),
+        "entry_ref": refs,
+        "currency": taken("currency", pa.string()),
+        "signed": pc.if_else(out, pc.negate(amount), amount),
+        "bday": bday,
+        "vday": vday,
+        "vord": _ordinals(vday, ordinal),
+        "occ": pc.coalesce(taken("occurred_at", pa.int64()), pa.scalar(0, pa.int64())),
+        "moving": pc.is_in(taken("status", pa.int8()), value_set=_MOVES),
+        "free": pc.invert(pc.is_in(refs, value_set=pa.array(sorted(held), pa.string()))),
     }
     for keys, name in columns.names.items():
-        data[name] = pa.array(_key_values(keys, side, texts), pa.string())
+        data[name] = _key_column(keys, side, texts)
     return pa.table(data)
+
+
+def _ordinals(days: pa.Array, ordinal: Callable[[int], int]) -> pa.Array:
+    """Return each day's ordinal; a book has few different days."""
+    different = pc.unique(days)
+    ordinals = pa.array([ordinal(day) for day in different.to_pylist()], pa.int32())
+    return ordinals.take(pc.index_in(days, value_set=different))
