@@ -1,0 +1,178 @@
+"""Two institutions on one instant chain, with real keys, databases and contracts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from devnet.deploy import deploy
+from devnet.local import EmbeddedChain
+from node.bootstrap import ChainTarget, Node, init_home, open_node, write_target
+from node.chain.deploy import Founder
+from reconcile.model import (
+    AgreementKind,
+    Balance,
+    BalanceBasis,
+    Entry,
+    Side,
+    day_number,
+    window_of,
+)
+from reconcile.terms import Terms, default_terms
+
+PHRASE = "a phrase for tests"
+WEAK_SCRYPT = 1_024
+DAY = day_number(dt.date(2026, 11, 20))
+WINDOW = window_of(DAY)
+TURNS = 600
+
+
+@dataclass
+class Pair:
+    """A servicer and an owner, both founding members."""
+
+    chain: EmbeddedChain
+    target: ChainTarget
+    servicer: Node
+    owner: Node
+    folder: Path
+    count: int = 0
+
+    @property
+    def nodes(self) -> tuple[Node, Node]:
+        return (self.servicer, self.owner)
+
+    def node(self, side: Side) -> Node:
+        return self.nodes[side]
+
+    def settle(self) -> None:
+        """Let both take turns until neither moves."""
+        quiet = 0
+        for _ in range(TURNS):
+            idle = [node.step().idle for node in self.nodes]
+            quiet = quiet + 1 if all(idle) else 0
+            if quiet > 1:
+                return
+            if all(idle):
+                time.sleep(0.01)
+        raise AssertionError("the pair does not come to rest")
+
+    def agreement(self, terms: Terms | None = None, *, opened: bool = True) -> bytes:
+        """Open a fresh agreement; with `opened` its opening position is agreed at zero."""
+        self.count += 1
+        members = [node.member for node in self.nodes]
+        assert members[0] is not None
+        assert members[1] is not None
+        agreement = self.servicer.network.open_agreement(
+            AgreementKind.BANK_ENTERPRISE,
+            servicer=members[0],
+            owner=members[1],
+            terms=terms or default_terms(["CNY"]),
+            label=f"agreement {self.count}",
+        )
+        self.settle()
+        self.owner.network.accept_agreement(agreement)
+        self.settle()
+        if opened:
+            for node in self.nodes:
+                node.posting.open_position(agreement, closing=balance(0, DAY - 1))
+            self.settle()
+            self.agree(agreement, 0)
+        return agreement
+
+    def close(self, agreement: bytes, window: int) -> None:
+        for node in self.nodes:
+            node.posting.close_window(agreement, window)
+        self.settle()
+
+    def agree(self, agreement: bytes, window: int) -> None:
+        for node in self.nodes:
+            node.reconciliation.attest(agreement, window)
+        self.settle()
+
+    def day(self, agreement: bytes, window: int = WINDOW) -> None:
+        """Close, prove and agree on a window."""
+        self.close(agreement, window)
+        self.agree(agreement, window)
+
+
+def balance(minor: int, day: int = DAY) -> dict[str, Balance]:
+    return {"CNY": Balance.of_signed(minor, day, BalanceBasis.STATED)}
+
+
+def entry(
+    ref: str, minor: int, *, e2e: str | None = None, day: int = DAY, version: int = 0, **more
+) -> Entry:
+    """An entry whose sign says its direction (minor > 0 is IN)."""
+    from reconcile.model import Direction
+
+    return Entry(
+        entry_ref=ref,
+        version=version,
+        direction=Direction.IN if minor >= 0 else Direction.OUT,
+        amount_minor=abs(minor),
+        currency="CNY",
+        booking_date=day,
+        references=((1, e2e),) if e2e else (),
+        **more,
+    )
+
+
+def csv_of(path: Path, rows: list[str], *, opening: str = "", closing: str = "") -> Path:
+    """Write a generic CSV: rows are `ref,direction,amount,day,end_to_end_id`."""
+    lines = [f"#opening_balance,CNY,{opening},2026-11-20"] if opening else []
+    lines += [f"#closing_balance,CNY,{closing},2026-11-20"] if closing else []
+    lines.append("entry_ref,direction,amount,booking_date,end_to_end_id,currency")
+    lines += [f"{row},CNY" for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
+    homes = [folder / "servicer", folder / "owner"]
+    infos = [
+        init_home(home, name=home.name, passphrase=PHRASE, code=f"TEST-{n}", scrypt_n=WEAK_SCRYPT)
+        for n, home in enumerate(homes)
+    ]
+    founders = [
+        Founder(f"TEST-{n}", bytes.fromhex(info.addresses["ADMIN"][2:]))
+        for n, info in enumerate(infos)
+    ]
+    target = deploy(chain, founders)
+    for home in homes:
+        write_target(home, target)
+    nodes = [open_node(home, passphrase=PHRASE) for home in homes]
+    pair = Pair(chain, target, nodes[0], nodes[1], folder)
+    for node in nodes:
+        for role in ("POSTER", "APPROVER"):
+            node.network.register_key(role)
+    for _ in range(TURNS):
+        if all(node.network.ready() for node in nodes):
+            break
+        pair.settle()
+        chain.mine(5)
+    pair.settle()
+    return pair
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with EmbeddedChain(block_time_s=0) as chain:
+        made = make_pair(tmp_path_factory.mktemp("pair"), chain)
+        yield made
+        for node in made.nodes:
+            node.close()
+
+
+@pytest.fixture
+def agreement(pair: Pair) -> bytes:
+    """A fresh agreement whose opening position is agreed."""
+    return pair.agreement()
+
+
+Make = Callable[..., Path]
