@@ -30,6 +30,7 @@ from reconcile.model import InputError, Where
 MIN_PASSWORD_LENGTH: Final = 12
 MAX_PASSWORD_LENGTH: Final = 256
 TOUCH_MS: Final = 60 * 1_000
+IDLE_DEFAULT_MS: Final = 30 * 60 * 1_000
 TOKEN_BYTES: Final = 32
 LOGIN_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -41,7 +42,7 @@ class Limits:
     max_failed: int = 5
     lock_ms: int = 15 * 60 * 1_000
     session_ms: int = 12 * 3_600 * 1_000
-    idle_ms: int = 30 * 60 * 1_000
+    idle_ms: int = IDLE_DEFAULT_MS
 
 
 @cache
@@ -134,7 +135,7 @@ def invite_person(
                 select(PersonRole.role, PersonRole.agreement).where(
                     PersonRole.person_id == person.id,
                 ),
-            ).tuples(),
+            ),
         )
         session.add_all(
             PersonRole(person_id=person.id, role=role, agreement=agreement)
@@ -371,7 +372,7 @@ def who_of_token(sessions: sessionmaker[Session], token: str, now_ms: int) -> Wh
 def _who(session: Session, person: Person, within: frozenset[str] | None, csrf: str) -> Who:
     held = session.execute(
         select(PersonRole.role, PersonRole.agreement).where(PersonRole.person_id == person.id),
-    ).tuples()
+    )
     # `bookkeeper` forbids, so a token's narrower roles never drop it.
     kept = frozenset(
         (role, scope)

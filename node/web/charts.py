@@ -52,6 +52,9 @@ def two_lines(
         ends = [middle - LABEL_GAP / 2, middle + LABEL_GAP / 2]
         if points[-1][1] < points[-1][2]:
             ends.reverse()
+    low, high = sorted(ends)
+    shift = max(0.0, TOP - low) - max(0.0, high - (HEIGHT - BOTTOM))
+    ends = [end + shift for end in ends]
     base = HEIGHT - BOTTOM
     values = (speaker.count(points[-1][1]), speaker.count(points[-1][2]))
     return Markup(

@@ -268,17 +268,9 @@ def passes_words(terms: Mapping[str, Any], speaker: Speaker) -> tuple[PassWords,
 
 
 def _key_words(key: Mapping[str, Any], speaker: Speaker) -> str:
-    carriers = {**words.CARRIERS, **FIELDS}
+    carriers = {**words.CARRIERS, **words.FIELDS}
     names = [str(speaker.gettext(carriers.get(key[side.word], key[side.word]))) for side in Side]
     return names[0] if names[0] == names[1] else f"{names[0]} = {names[1]}"
-
-
-FIELDS: Final[Mapping[str, str]] = {
-    "group_ref": N_("Group"),
-    "counterparty_account": N_("Counterparty's account"),
-    "counterparty_name": N_("Counterparty"),
-    "remittance": N_("Remittance"),
-}
 
 
 def identity_words(item: Mapping[str, Any], names: Mapping[str, str], speaker: Speaker) -> str:

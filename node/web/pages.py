@@ -149,19 +149,25 @@ class Page:
             yield session
 
     @cached_property
+    def member(self) -> int | None:
+        """Return the institution's member number."""
+        member: int | None = self.node.member
+        return member
+
+    @cached_property
     def names(self) -> Names:
         """Return the local names of members and agreements."""
         with self.reading() as session:
-            return load_names(session)
+            return load_names(session, (self.member, self.node.name))
 
     def agreements(self, session: Session) -> tuple[AgreementView, ...]:
         """Return the agreements this person may read."""
-        views = load_agreements(session, self.node.member)
+        views = load_agreements(session, self.member, self.node.name)
         return tuple(view for view in views if self.who.sees(view.agreement))
 
     def agreement(self, session: Session, text: str) -> AgreementView:
         """Return one agreement this person may read."""
-        view = find_agreement(session, self.node.member, text)
+        view = find_agreement(session, self.member, self.node.name, text)
         self.who.require("view", view.agreement)
         return view
 

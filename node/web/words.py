@@ -6,6 +6,7 @@ owner and 短款 for the servicer. The report's own word stands beside it in sma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -208,6 +209,13 @@ TRIED: Final[Mapping[str, str]] = {
     "NOT_CONFIRMED": N_("agrees, a person confirms"),
     "SETTLED_OTHERWISE": N_("agrees, another was first"),
 }
+NO_KEY_SAYS: Final = re.compile(r"the (servicer|owner)'s entry has no usable (\w+)")
+FIELDS: Final[Mapping[str, str]] = {
+    "group_ref": N_("Group"),
+    "counterparty_account": N_("Counterparty's account"),
+    "counterparty_name": N_("Counterparty"),
+    "remittance": N_("Remittance"),
+}
 TODO_LONG: Final = N_(
     "Book it late if it is ours, put it in suspense, or send a query to the other side.",
 )
@@ -240,6 +248,22 @@ def to_do(kind: BreakKind, ours: Side | None, translate: Translate) -> str:
     if long is not None:
         return translate(TODO_LONG if long else TODO_SHORT)
     return translate(TODO_BY_KIND.get(kind, TODO_BY_KIND[BreakKind.STATUS]))
+
+
+def tried_why(verdict: str, why: str, translate: Translate) -> str:
+    """Return why a pass did not confirm, in the reader's language where the shape is known."""
+    if verdict == "NO_COUNTERPART":
+        return translate("no entry of the other side has the same key")
+    found = NO_KEY_SAYS.fullmatch(why) if verdict == "NO_KEY" else None
+    if found is None:
+        return why
+    side, carrier = found.groups()
+    pattern = (
+        translate("the servicer's entry has no %(what)s")
+        if side == "servicer"
+        else translate("the owner's entry has no %(what)s")
+    )
+    return pattern % {"what": translate({**CARRIERS, **FIELDS}.get(carrier, carrier))}
 
 
 def reference_words(entry: Entry, translate: Translate) -> str:

@@ -51,7 +51,7 @@ class Caller:
 
     def view(self, session: Session, text: str, act: str = "view") -> AgreementView:
         """Return an agreement on which the person may do the act."""
-        found = find_agreement(session, self.node.member, text)
+        found = find_agreement(session, self.node.member, self.node.name, text)
         self.who.require(act, found.agreement)
         return found
 

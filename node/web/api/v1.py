@@ -77,7 +77,7 @@ def status(by: By) -> out.StatusOut:
 def agreements(by: By) -> list[out.AgreementOut]:
     """All agreements this person may read."""
     with reading(by.node)() as session:
-        views = load_agreements(session, by.node.member)
+        views = load_agreements(session, by.node.member, by.node.name)
         return [agreement_out(view) for view in views if by.who.sees(view.agreement)]
 
 

@@ -138,7 +138,7 @@ def _timeline(
         .where(BreakNote.agreement == view.agreement, BreakNote.break_key == row.key)
         .order_by(BreakNote.id)
         .limit(100),
-    ).tuples():
+    ):
         said = _("%(who)s noted: %(text)s") % {"who": name or "–", "text": note.text}
         moments.append(Moment(note.at_ms, said))
     for draft in session.scalars(

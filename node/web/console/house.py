@@ -67,7 +67,7 @@ def members(request: Request, slug: str) -> Response:
     page = Page(request, slug)
     page.who.require("view")
     with page.reading() as session:
-        return page.render("members.html", it=load_members(session))
+        return page.render("members.html", it=load_members(session, page.names))
 
 
 @router.get("/{slug}/audit")

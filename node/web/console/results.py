@@ -76,16 +76,16 @@ def record_proof(request: Request, slug: str, text: str, side: str, ref: str) ->
     with page.reading() as session:
         view = page.agreement(session, text)
         it = load_entry(session, view.agreement, which, ref)
-    if it.destination is None:
+    if it.provable_window is None:
         raise UsageError(
-            "NOT_COMPARED",
-            "this entry stands in no run yet, so no report names its stream",
-            help="wait for the window to close",
+            "WINDOW_NOT_AGREED",
+            "no signed report covers this entry yet",
+            help="both sides sign its window first",
         )
     proof = page.node.proofs.record_proof(
         view.agreement,
         which,
         ref,
-        window=it.destination.window,
+        window=it.provable_window,
     )
     return _download(proof, f"kanhe-proof-{side}-{ref[:40]}.json".replace("/", "_"))

@@ -117,7 +117,7 @@ def list_breaks(
     if kind is not None:
         query = query.where(RunBreak.kind == kind.value)
     query = _ordered(query, sort, after).limit(limit + 1)
-    rows = session.execute(query).tuples().all()
+    rows = session.execute(query).all()
     shown = tuple(_view(found, run) for found, run in rows[:limit])
     more = _cursor(rows[limit - 1][0], sort) if len(rows) > limit else None
     return BreakPage(shown, _entries_of(session, shown), more)
@@ -191,21 +191,17 @@ def find_break(session: Session, agreement: bytes, key_hex: str) -> BreakView:
     if not bad:
         low = bytes.fromhex(text).ljust(32, b"\x00")
         high = bytes.fromhex(text).ljust(32, b"\xff")
-        rows = (
-            session.execute(
-                select(RunBreak, MatchRun)
-                .join(MatchRun, MatchRun.id == RunBreak.run_id)
-                .where(
-                    RunBreak.break_key >= low,
-                    RunBreak.break_key <= high,
-                    MatchRun.agreement == agreement,
-                )
-                .order_by(MatchRun.window.desc(), MatchRun.kind.desc())
-                .limit(20),
+        rows = session.execute(
+            select(RunBreak, MatchRun)
+            .join(MatchRun, MatchRun.id == RunBreak.run_id)
+            .where(
+                RunBreak.break_key >= low,
+                RunBreak.break_key <= high,
+                MatchRun.agreement == agreement,
             )
-            .tuples()
-            .all()
-        )
+            .order_by(MatchRun.window.desc(), MatchRun.kind.desc())
+            .limit(20),
+        ).all()
         newest = [row for row in rows if row[1].window == rows[0][1].window]
         if newest and len({found.break_key for found, _ in newest}) == 1:
             # PROOF sorts after PROVISIONAL and is what both sides sign.

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from node.errors import NotFound
 from node.tables import (
+    AgreedResult,
     Batch,
     EpochKey,
     ImportedFile,
@@ -79,6 +80,7 @@ class EntryView:
     destination: Destination | None
     readers: tuple[int, ...]
     versions: tuple[int, ...]
+    provable_window: int | None
 
 
 def decode_entry(record: bytes) -> Entry:
@@ -149,6 +151,17 @@ def load_entry(session: Session, agreement: bytes, side: Side, ref: str) -> Entr
         destination=_destination(session, agreement, side, ref),
         readers=_readers(session, agreement, side, posting.epoch) if posting else (),
         versions=tuple(sorted({row.version for row in rows})),
+        provable_window=_provable(session, agreement, posting) if posting else None,
+    )
+
+
+def _provable(session: Session, agreement: bytes, posting: Posting) -> int | None:
+    """Return the first agreed window whose signed report covers the batch."""
+    return session.scalar(
+        select(func.min(AgreedResult.window)).where(
+            AgreedResult.agreement == agreement,
+            AgreedResult.window >= posting.window,
+        ),
     )
 
 
@@ -295,6 +308,6 @@ def batch_times(
             PostedEntry.entry_ref.in_(list(refs)[:IN_LIMIT]),
         )
         .group_by(PostedEntry.entry_ref),
-    ).tuples():
+    ):
         found[ref] = (seq, at_s)
     return found

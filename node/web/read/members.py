@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from node.tables import AuditRow, Member, MemberKey, Motion, SealingKey
 from node.web.read.cursor import decode_cursor, encode_cursor
-from node.web.read.parties import Names, load_names
+from node.web.read.parties import Names
 from reconcile.model import ZERO32
 
 MOTION_LIMIT: Final = 100
@@ -39,9 +39,8 @@ class MembersView:
     names: Names
 
 
-def load_members(session: Session) -> MembersView:
+def load_members(session: Session, names: Names) -> MembersView:
     """Return the members page."""
-    names = load_names(session)
     keys: dict[int, list[MemberKey]] = {}
     for key in session.scalars(select(MemberKey).order_by(MemberKey.role, MemberKey.valid_from)):
         keys.setdefault(key.member, []).append(key)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from node.agreements import Facts, all_facts, terms_at
 from node.errors import NotFound
-from node.tables import PartyName
+from node.tables import Member, PartyName
 from reconcile.model import AgreementKind, KanheError, Side
 from reconcile.terms import Terms
 
@@ -68,9 +68,16 @@ class Names:
         return self.members.get(number, f"member {number}")
 
 
-def load_names(session: Session) -> Names:
-    """Return every local name."""
-    members: dict[int, str] = {}
+def load_names(session: Session, own: tuple[int | None, str] = (None, "")) -> Names:
+    """Return every local name; a full member without one is called by its public code.
+
+    `own` is this institution's member number and name.
+    """
+    members = {
+        number: code for number, code in session.execute(select(Member.member, Member.code)) if code
+    }
+    if own[0] is not None:
+        members[own[0]] = own[1]
     agreements: dict[bytes, tuple[str, str | None]] = {}
     for row in session.scalars(select(PartyName)):
         kind, _, rest = row.subject.partition("/")
@@ -81,10 +88,17 @@ def load_names(session: Session) -> Names:
     return Names(members, agreements)
 
 
-def load_agreements(session: Session, member: int | None) -> tuple[AgreementView, ...]:
-    """Return every agreement this node knows, in the order of opening."""
-    names = load_names(session)
-    return tuple(_view(facts, names, member) for facts in all_facts(session, member))
+def load_agreements(session: Session, member: int | None, name: str) -> tuple[AgreementView, ...]:
+    """Return the agreements this member is a party or observer of, in the order of opening.
+
+    The ledger shows that others exist; a desk has nothing to do there.
+    """
+    names = load_names(session, (member, name))
+    return tuple(
+        _view(facts, names, member)
+        for facts in all_facts(session, member)
+        if facts.sides or member in facts.observers
+    )
 
 
 def _view(facts: Facts, names: Names, member: int | None) -> AgreementView:
@@ -94,11 +108,11 @@ def _view(facts: Facts, names: Names, member: int | None) -> AgreementView:
     return AgreementView(facts, label, account, parties)
 
 
-def find_agreement(session: Session, member: int | None, text: str) -> AgreementView:
+def find_agreement(session: Session, member: int | None, name: str, text: str) -> AgreementView:
     """Return the agreement that a page's address means; NotFound AGREEMENT_UNKNOWN."""
     found = [
         item
-        for item in load_agreements(session, member)
+        for item in load_agreements(session, member, name)
         if item.agreement.hex().startswith(text.lower())
     ]
     if len(found) != 1 or len(text) < SHORT_HEX:

@@ -21,7 +21,8 @@ from node.web.read.windows import (
 )
 from reconcile.model import Side
 
-BIN_S: Final = 900
+BIN_S: Final = 60
+MAX_POINTS: Final = 240
 DAY_MS: Final = 86_400_000
 LATENCY_SAMPLES: Final = 2_000
 DRAFT_LIMIT: Final = 50
@@ -38,7 +39,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Entries posted over the day, cumulative: (second, ours, theirs) per quarter of an hour."""
+    """Entries posted over the day, cumulative: (second, ours, theirs) per minute, thinned."""
 
     points: tuple[tuple[int, int, int], ...]
 
@@ -196,7 +197,7 @@ def load_pace(session: Session, rows: Sequence[WindowView]) -> Pace:
             select(Batch.side, slot, func.sum(Batch.entry_count))
             .where(Batch.agreement == row.agreement.agreement, Batch.window == row.window)
             .group_by(Batch.side, slot),
-        ).tuples():
+        ):
             pair = bins.setdefault(int(at) * BIN_S, [0, 0])
             pair[0 if side == ours else 1] += int(count)
     # The line begins at nothing, a bin before the first batch.
@@ -205,4 +206,6 @@ def load_pace(session: Session, rows: Sequence[WindowView]) -> Pace:
     for at_s, (own, other) in sorted(bins.items()):
         mine, theirs = mine + own, theirs + other
         points.append((at_s, mine, theirs))
-    return Pace(tuple(points))
+    step = len(points) // MAX_POINTS + 1
+    thinned = points[::step]
+    return Pace((*thinned, points[-1]) if points and thinned[-1] != points[-1] else tuple(thinned))

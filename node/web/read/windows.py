@@ -234,7 +234,7 @@ def pending_windows(
             or_(Closing.window >= since, Closing.window == 0),
         )
         .distinct(),
-    ).tuples()
+    )
     agreed: dict[bytes, int] = {}
     for row in session.execute(
         select(AgreedResult.agreement, AgreedResult.window).where(
@@ -298,7 +298,7 @@ def _fetch(session: Session, agreements: set[bytes], windows: set[int]) -> _Rows
             select(ReportRow.agreement, ReportRow.window, ReportRow.id)
             .where(ReportRow.agreement.in_(agreements), ReportRow.window.in_(windows))
             .order_by(ReportRow.id),
-        ).tuples()
+        )
     }
     return _Rows(posted, runs, closings, attested, agreed, reports)
 

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+
+import node.web
+from node.web.i18n import LOCALE_DIR, Speaker, decimal_text, pick_locale
+from node.web.words import KINDS, STATES, is_long, kind_title, to_do
+from reconcile.model import BreakKind, Side
+
+PLACES = re.compile(r"%\((\w+)\)s")
+WEB = Path(node.web.__file__).parent
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "translate": None}
+
+
+def messages() -> set[str | tuple[str, ...]]:
+    """Return every message of the desk's modules and templates."""
+    found: set[str | tuple[str, ...]] = set()
+    sources = [(path, "python") for path in WEB.rglob("*.py")]
+    sources += [(path, "jinja2.ext:babel_extract") for path in WEB.glob("templates/*.html")]
+    for path, method in sources:
+        with path.open("rb") as stream:
+            for _, message, _, _ in extract(method, stream, KEYWORDS):  # type: ignore[arg-type]
+                found.add(message if isinstance(message, str) else tuple(message))
+    return found - {""}
+
+
+def test_every_message_has_its_chinese_and_none_is_left_over() -> None:
+    """The catalogue is complete: templates, modules and catalogue name the same messages."""
+    with (LOCALE_DIR / "zh" / "LC_MESSAGES" / "desk.po").open("rb") as stream:
+        catalogue = read_po(stream, locale="zh")
+    known = {entry.id for entry in catalogue if entry.id and entry.string}
+    said = messages()
+    assert len(said) > 500
+    assert said - known == set(), "without Chinese"
+    assert known - said == set(), "no longer used"
+
+
+def test_a_translation_keeps_the_places_of_its_message() -> None:
+    """%(name)s of the English stands in the Chinese and nothing else does."""
+    with (LOCALE_DIR / "zh" / "LC_MESSAGES" / "desk.po").open("rb") as stream:
+        for entry in read_po(stream, locale="zh"):
+            if not entry.id or isinstance(entry.id, tuple):
+                continue
+            places = [
+                set(re.findall(r"%\((\w+)\)s", str(text))) for text in (entry.id, entry.string)
+            ]
+            assert places[0] == places[1], entry.id
+
+
+@given(st.integers(-(10**24), 10**24), st.sampled_from([0, 2, 3]))
+def test_money_reads_back_as_the_same_integer(minor: int, digits: int) -> None:
+    """No amount is rounded on its way to the screen."""
+    text = decimal_text(minor, digits)
+    sign = -1 if text.startswith("−") else 1
+    back = sign * int(text.lstrip("−").replace(",", "").replace(".", ""))
+    assert back == minor
+    if digits:
+        assert len(text.rsplit(".", 1)[1]) == digits
+
+
+def test_money_shows_its_currency_without_doubt() -> None:
+    """¥ is the yuan and nothing else; the minus stands before the symbol."""
+    for locale in ("zh", "en"):
+        speaker = Speaker(locale)
+        assert speaker.money(312_000, "CNY") == "¥\u00a03,120.00"
+        assert speaker.money(-5, "USD") == "−US$\u00a00.05"
+        assert speaker.money(1_000, "JPY") == "JPY\u00a01,000"
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**9))
+def test_a_part_never_reads_as_the_whole(part: int, whole: int) -> None:
+    """99.999 % is floored: 100.00 % appears only when nothing is missing."""
+    text = Speaker("en").percent(min(part, whole), whole)
+    assert ("100.00" in text) == (min(part, whole) == whole)
+
+
+def test_the_language_is_the_readers_choice_then_the_browsers() -> None:
+    """A cookie beats Accept-Language; an unknown language falls back to English."""
+    assert pick_locale("en", "zh-CN,zh;q=0.9") == "en"
+    assert pick_locale(None, "zh-CN,zh;q=0.9") == "zh"
+    assert pick_locale(None, "fr,de;q=0.8") == "en"
+    assert pick_locale("xx", "fr, zh;q=0.2") == "zh"
+
+
+def test_long_and_short_turn_with_the_reader() -> None:
+    """What is 长款 for one side is 短款 for the other; an observer reads the neutral word."""
+    for kind in (BreakKind.MISSING_AT_OWNER, BreakKind.MISSING_AT_SERVICER):
+        assert is_long(kind, Side.OWNER) is not is_long(kind, Side.SERVICER)
+        assert is_long(kind, None) is None
+    zh = Speaker("zh").gettext
+    assert kind_title(BreakKind.MISSING_AT_OWNER, Side.OWNER, zh).startswith("长款")
+    assert kind_title(BreakKind.MISSING_AT_OWNER, Side.SERVICER, zh).startswith("短款")
+
+
+def test_every_kind_and_state_has_a_word_and_something_to_do() -> None:
+    """No kind of break is without its word and its advice, no state without a shape."""
+    en = Speaker("en").gettext
+    for kind in BreakKind:
+        assert KINDS[kind]
+        assert to_do(kind, Side.OWNER, en)
+    for state in STATES.values():
+        assert state.word
+        assert state.tone in {"good", "warn", "bad", "idle", "info"}
+        assert state.shape in {"check", "cross", "clock", "half", "pen", "dot", "ring", "bang"}
