@@ -69,7 +69,7 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
     clear_folder(options.folder)
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {text}")
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {text}", soft_wrap=True)
 
     own = options.own is not None
     books = options.folder / "books"
@@ -152,10 +152,10 @@ def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, 
             console.print("  The proof amount is 0 and the breaks are exactly the labelled ones.")
     else:
         console.print("[red]✗[/] Not every window came out as it should: see the lines above.")
-    console.print(f"Report:          {page}")
+    console.print(f"Report:          {page}", soft_wrap=True)
     example = next(iter(sorted((options.folder / "reports").glob("*.json"))), None)
     if example is not None:
-        console.print(f"Verify offline:  .venv/bin/kanhe verify {example}")
+        console.print(f"Verify offline:  .venv/bin/kanhe verify {example}", soft_wrap=True)
     console.print("Open the desk:   make desk")
     console.print("Your own file:   make demo SERVICER=statement.xml [OWNER=cash-book.csv]")
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from eth_utils.crypto import keccak
+from sqlalchemy import select
 
 from devnet.deploy import deploy
 from devnet.local import EmbeddedChain
 from node.bootstrap import ChainTarget, Node, init_home, open_node, write_target
 from node.chain.deploy import Founder
-from reconcile.model import AgreementKind, OutsideError
+from node.tables import SealingKey
+from reconcile.model import ZERO32, AgreementKind, OutsideError
 from reconcile.terms import Terms
 
 SETTLE_TIMEOUT_S: Final = 120.0
@@ -156,19 +158,24 @@ def _admit(network: Network, say: Callable[[str], None]) -> None:
     for node in (bank, clearing):
         _register_keys(node)
     network.settle()
-    say("admitting the branch by a motion of the full members")
-    branch = network.nodes[BRANCH.slug]
-    motion = bank.network.propose_admission(BRANCH.code, branch.network.grant_for(BRANCH.code))
-    network.settle()
-    clearing.network.approve_motion(motion)
-    network.settle()
-    bank.network.execute_motion(motion)
-    say("sponsoring the enterprise as a participant of the bank")
-    enterprise = network.nodes[ENTERPRISE.slug]
-    commitment = keccak(secrets.token_bytes(32) + ENTERPRISE.code.encode())
-    bank.network.sponsor(commitment, enterprise.network.grant_for(commitment))
-    network.settle()
-    for node in (branch, enterprise):
+    if BRANCH.slug in network.nodes:
+        say("admitting the branch by a motion of the full members")
+        branch = network.nodes[BRANCH.slug]
+        motion = bank.network.propose_admission(BRANCH.code, branch.network.grant_for(BRANCH.code))
+        network.settle()
+        clearing.network.approve_motion(motion)
+        network.settle()
+        bank.network.execute_motion(motion)
+    if ENTERPRISE.slug in network.nodes:
+        say("sponsoring the enterprise as a participant of the bank")
+        enterprise = network.nodes[ENTERPRISE.slug]
+        commitment = keccak(secrets.token_bytes(32) + ENTERPRISE.code.encode())
+        bank.network.sponsor(commitment, enterprise.network.grant_for(commitment))
+    joined = [node for slug, node in network.nodes.items() if slug not in {"bank", "clearing"}]
+    network.until(
+        lambda: all(node.member is not None for node in joined), "the new members to be read"
+    )
+    for node in joined:
         _register_keys(node)
     network.until(
         lambda: all(node.network.ready() for node in network.everyone), "every key to be in force"
@@ -210,36 +217,70 @@ def reopen_network(folder: Path) -> Network:
     return network
 
 
-def open_agreement(
-    network: Network,
-    kind: AgreementKind,
-    *,
-    servicer: str,
-    owner: str,
-    terms: Terms,
-    label: str,
-    opener: str,
-) -> bytes:
-    """Open an agreement from one side, accept it from the other; return its id once active."""
-    sides = {servicer: network.nodes[servicer], owner: network.nodes[owner]}
-    first = sides.pop(opener)
-    second = sides.popitem()[1]
-    servicer_id, owner_id = network.nodes[servicer].member, network.nodes[owner].member
-    assert servicer_id is not None
-    assert owner_id is not None
-    agreement = first.network.open_agreement(
-        kind, servicer=servicer_id, owner=owner_id, terms=terms, label=label
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An agreement to be opened: who with whom, on which terms."""
+
+    kind: AgreementKind
+    servicer: str
+    owner: str
+    terms: Terms
+    label: str
+
+
+def open_agreements(network: Network, offers: Sequence[Offer]) -> list[bytes]:
+    """Open agreements from their servicers' side and accept them from their owners'.
+
+    All of them at once, since each waits for blocks; returns their ids once every epoch key may
+    be used.
+    """
+    everyone = {network.nodes[slug] for offer in offers for slug in (offer.servicer, offer.owner)}
+    members = {node.member for node in everyone}
+    network.until(
+        lambda: all(members <= _sealable(node) for node in everyone),
+        "everyone's general sealing key",
     )
-    network.settle(f"agreement {label} to be opened")
-    second.network.accept_agreement(agreement)
-    second.network.label_agreement(agreement, label)
+    agreements = []
+    for offer in offers:
+        first, second = network.nodes[offer.servicer], network.nodes[offer.owner]
+        assert first.member is not None
+        assert second.member is not None
+        agreements.append(
+            first.network.open_agreement(
+                offer.kind,
+                servicer=first.member,
+                owner=second.member,
+                terms=offer.terms,
+                label=offer.label,
+            )
+        )
+    waiting = dict(zip(agreements, offers, strict=True))
+
+    def accepted() -> bool:
+        for agreement, offer in list(waiting.items()):
+            node = network.nodes[offer.owner]
+            if any(item.agreement == agreement for item in node.network.agreements()):
+                node.network.accept_agreement(agreement)
+                node.network.label_agreement(agreement, offer.label)
+                del waiting[agreement]
+        return not waiting
+
+    network.until(accepted, "the agreements to be opened")
 
     def usable() -> bool:
         return all(
             side.epoch_usable
-            for node in (first, second)
-            for side in node.network.agreement(agreement).sides
+            for agreement, offer in zip(agreements, offers, strict=True)
+            for slug in (offer.servicer, offer.owner)
+            for side in network.nodes[slug].network.agreement(agreement).sides
         )
 
-    network.until(usable, f"the epoch keys of {label}")
-    return agreement
+    network.until(usable, "the epoch keys of both sides")
+    return agreements
+
+
+def _sealable(node: Node) -> set[int]:
+    """Return the members whose general sealing key this node has read."""
+    with node.sessions() as session:
+        rows = session.execute(select(SealingKey.member).where(SealingKey.agreement == ZERO32))
+        return set(rows.scalars())

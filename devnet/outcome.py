@@ -18,7 +18,7 @@ from node.web.report_html import report_html
 from reconcile.model import Side
 from reconcile.statements import digits_of
 
-TABLE_WIDTH: Final = 132
+TABLE_WIDTH: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def write_report(
 
 def money(minor: int, currency: str) -> str:
     """Return an amount in major units, grouped: 123456 fen -> 1,234.56."""
-    digits = digits_of(currency)
+    digits = digits_of(currency) or 0
     sign = "-" if minor < 0 else ""
     whole, part = divmod(abs(minor), 10**digits)
     return f"{sign}{whole:,}" + (f".{part:0{digits}d}" if digits else "")

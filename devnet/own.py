@@ -10,6 +10,7 @@ from typing import Final
 from devnet.network import BANK, ENTERPRISE
 from devnet.own_files import derive_owner, write_book
 from devnet.story import DayBooks, Relation, Say
+from node.services.posting import ImportOptions
 from reconcile.model import AgreementKind, Balance, InputError, Statement, StatementFile, Where
 from reconcile.statements import read_statement
 from reconcile.terms import default_terms
@@ -31,15 +32,16 @@ class OwnFiles:
     lenient: bool = False
     accept_map: bool = False
 
-    def words(self, *, owner: bool) -> dict[str, str | bool | None]:
+    def words(self, *, owner: bool, account: str | None = None) -> ImportOptions:
         """Return the reader's options for one of the files."""
-        return {
-            "profile": self.owner_profile if owner else self.servicer_profile,
-            "perspective": self.owner_perspective if owner else self.servicer_perspective,
-            "currency": self.currency,
-            "lenient": self.lenient,
-            "accept_map": self.accept_map,
-        }
+        return ImportOptions(
+            profile=self.owner_profile if owner else self.servicer_profile,
+            perspective=self.owner_perspective if owner else self.servicer_perspective,
+            currency=self.currency,
+            lenient=self.lenient,
+            accept_map=self.accept_map,
+            account=account or None,
+        )
 
     def read(self, path: Path, *, owner: bool) -> StatementFile:
         """Read one of the files as the node will."""
@@ -103,7 +105,7 @@ def _derived(
             refs = ", ".join((*label.servicer, *label.owner))
             say(f"  put in: {label.kind} ({refs})")
     write_book(texts, path)
-    return _relation(files, account, statements, path, {}, opening_of(statements))
+    return _relation(files, account, statements, path, ImportOptions(), opening_of(statements))
 
 
 def _two_files(files: OwnFiles, owner: Path, accounts: Mapping[str, list[Statement]]) -> Relation:
@@ -118,7 +120,7 @@ def _two_files(files: OwnFiles, owner: Path, accounts: Mapping[str, list[Stateme
             help="leave OWNER out to have a book derived from the statement",
         )
     other = name if name in theirs else max(theirs, key=lambda item: _count(theirs[item]))
-    words = {**files.words(owner=True), "account": other or None}
+    words = files.words(owner=True, account=other)
     return _relation(
         files, name, [*accounts[name], *theirs[other]], owner, words,
         opening_of(accounts[name]), opening_of(theirs[other]),
@@ -130,12 +132,12 @@ def _relation(
     account: str,
     statements: Sequence[Statement],
     owner: Path,
-    owner_words: dict[str, str | bool | None],
+    owner_words: ImportOptions,
     opening: Mapping[str, Balance],
     owner_opening: Mapping[str, Balance] | None = None,
 ) -> Relation:
     last = max(entry.booking_date for item in statements for entry in item.entries)
-    words = {**files.words(owner=False), "account": account or None}
+    words = files.words(owner=False, account=account)
     return Relation(
         label=f"account {mask(account)}",
         kind=AgreementKind.BANK_ENTERPRISE,

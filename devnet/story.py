@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from devnet.network import BANK, BRANCH, CLEARING, ENTERPRISE, Network, open_agreement
+from devnet.network import (
+    BANK,
+    BRANCH,
+    CLEARING,
+    ENTERPRISE,
+    Network,
+    Offer,
+    open_agreements,
+)
 from devnet.outcome import Expected
 from devnet.scenario import make_scenario, write_scenario
 from node.bootstrap import Node
+from node.services.posting import ImportOptions
 from reconcile.model import AgreementKind, Balance, Entry, Side
 from reconcile.statements import read_statement
 from reconcile.terms import Terms
@@ -50,7 +59,7 @@ class Relation:
     days: tuple[DayBooks, ...]
     opening: tuple[Path | None, Path | None] = (None, None)
     position: tuple[Mapping[str, Balance], Mapping[str, Balance]] = ({}, {})
-    options: tuple[Mapping[str, str | bool | None], Mapping[str, str | bool | None]] = ({}, {})
+    options: tuple[ImportOptions, ImportOptions] = (ImportOptions(), ImportOptions())
     agreement: bytes = b""
     windows: list[int] = field(default_factory=list)
 
@@ -108,22 +117,20 @@ def read_labels(path: Path) -> tuple[Expected, ...]:
     )
 
 
-def open_relation(network: Network, relation: Relation, say: Say) -> None:
-    """Open the agreement, post both opening positions and agree on them."""
-    say(f"{relation.label}: opening the agreement and its epoch keys")
-    relation.agreement = open_agreement(
+def open_relations(network: Network, relations: Sequence[Relation], say: Say) -> None:
+    """Open the agreements, post both opening positions of each and agree on them."""
+    for relation in relations:
+        say(f"{relation.label}: opening the agreement and its epoch keys")
+    agreements = open_agreements(
         network,
-        relation.kind,
-        servicer=relation.servicer,
-        owner=relation.owner,
-        terms=relation.terms,
-        label=relation.label,
-        opener=relation.servicer,
+        [Offer(item.kind, item.servicer, item.owner, item.terms, item.label) for item in relations],
     )
-    for side, node in zip(Side, relation.parties(network), strict=True):
-        items, closing = _opening_of(relation, side)
-        node.posting.open_position(relation.agreement, items=items, closing=closing)
-    agree_on(network, relation, OPENING_WINDOW)
+    for relation, agreement in zip(relations, agreements, strict=True):
+        relation.agreement = agreement
+        for side, node in zip(Side, relation.parties(network), strict=True):
+            items, closing = _opening_of(relation, side)
+            node.posting.open_position(agreement, items=items, closing=closing)
+    agree_on(network, [(item, OPENING_WINDOW) for item in relations])
 
 
 def _opening_of(relation: Relation, side: Side) -> tuple[list[Entry], dict[str, Balance]]:
@@ -145,7 +152,10 @@ def import_day(network: Network, relation: Relation, books: DayBooks, say: Say) 
     """Import both sides' files of a day and let them be posted, read and matched."""
     for side, node in zip(Side, relation.parties(network), strict=True):
         done = node.posting.import_file(
-            relation.agreement, books.files[side], window=books.window, **relation.options[side]
+            relation.agreement,
+            books.files[side],
+            window=books.window,
+            options=relation.options[side],
         )
         say(f"{relation.label}: {node.name} imported {done.queued:,} entries of {done.file}")
         network.turn()
@@ -157,23 +167,32 @@ def close_day(network: Network, relation: Relation, window: int) -> None:
         node.posting.close_window(relation.agreement, window)
 
 
-def agree_on(network: Network, relation: Relation, window: int) -> None:
-    """Wait for both proofs, attest from both sides, wait for the ledger to say AGREED."""
-    nodes = relation.parties(network)
+def agree_on(network: Network, runs: Sequence[tuple[Relation, int]]) -> None:
+    """Wait for both proofs of each run, attest from both sides, wait for the ledger's word."""
+    waiting = [
+        (node, relation, window) for relation, window in runs for node in relation.parties(network)
+    ]
 
-    def proven() -> bool:
-        return all(_state(node, relation, window) in {"PROVEN", "AWAITING_US"} for node in nodes)
+    def attested() -> bool:
+        for item in list(waiting):
+            node, relation, window = item
+            if _state(node, relation, window) in {"PROVEN", "AWAITING_US"}:
+                node.reconciliation.attest(relation.agreement, window)
+                waiting.remove(item)
+        return not waiting
 
-    network.until(proven, f"both proofs of {relation.label}")
-    for node in nodes:
-        node.reconciliation.attest(relation.agreement, window)
+    network.until(attested, "the proofs of both sides")
 
     def settled() -> bool:
-        states = [_state(node, relation, window) for node in nodes]
-        return all(state in {AGREED, "DIFFERS"} for state in states)
+        return all(
+            _state(node, relation, window) in {AGREED, "DIFFERS"}
+            for relation, window in runs
+            for node in relation.parties(network)
+        )
 
-    network.until(settled, f"{relation.label} to be agreed")
-    relation.windows.append(window)
+    network.until(settled, "the ledger to hold both attestations")
+    for relation, window in runs:
+        relation.windows.append(window)
 
 
 def _state(node: Node, relation: Relation, window: int) -> str:
@@ -183,8 +202,7 @@ def _state(node: Node, relation: Relation, window: int) -> str:
 def run_relations(network: Network, relations: Iterable[Relation], say: Say) -> None:
     """Open every agreement, then go through the days: import, match, close, attest."""
     everything = list(relations)
-    for relation in everything:
-        open_relation(network, relation, say)
+    open_relations(network, everything, say)
     count = max(len(relation.days) for relation in everything)
     for number in range(count):
         today = [(item, item.days[number]) for item in everything if number < len(item.days)]
@@ -194,6 +212,5 @@ def run_relations(network: Network, relations: Iterable[Relation], say: Say) -> 
         network.settle("the books to be posted and matched")
         for relation, books in today:
             close_day(network, relation, books.window)
-        for relation, books in today:
-            agree_on(network, relation, books.window)
-            say(f"{relation.label}: both sides agree on {books.files[0].parent.name}")
+        agree_on(network, [(relation, books.window) for relation, books in today])
+        say(f"both sides of every agreement agree on day {number + 1}")

@@ -1,1 +1,1 @@
-
+"""Set-up, contract build and benchmarks of a checkout; no part of the installed package."""

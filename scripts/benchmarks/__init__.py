@@ -7,8 +7,13 @@ from collections.abc import Callable
 
 from scripts.bench import Measurement
 from scripts.benchmarks.codec import bench_codec
-
+from scripts.benchmarks.day import bench_day
+from scripts.benchmarks.matching import bench_matching
+from scripts.benchmarks.parse import bench_parse
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
+    "parse": bench_parse,
     "codec": bench_codec,
+    "match": bench_matching,
+    "day": bench_day,
 }

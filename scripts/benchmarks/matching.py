@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from reconcile.matching import RunInput
 from reconcile.model import (
     ZERO32,
     AgreementKind,
@@ -23,7 +24,6 @@ from reconcile.model import (
     Entry,
     SideBook,
 )
-from reconcile.matching import RunInput
 from reconcile.report import reconcile
 from reconcile.terms import default_terms
 from scripts.bench import Measurement, compare
@@ -32,7 +32,7 @@ from scripts.benchmarks.entries import make_entries
 BREAK_EVERY = 500
 JOIN = """
 CREATE OR REPLACE TABLE joined AS
-SELECT s.entry_ref AS servicer_ref, o.entry_ref AS owner_ref, s.amount AS s_amount, o.amount AS o_amount
+SELECT s.entry_ref AS servicer_ref, o.entry_ref AS owner_ref, s.amount AS a, o.amount AS b
 FROM servicer s FULL OUTER JOIN owner o ON s.e2e = o.e2e AND s.amount = o.amount
 """
 
@@ -43,9 +43,9 @@ def two_books(rows: int) -> tuple[list[Entry], list[Entry]]:
     draw = random.Random(2)  # noqa: S311 - repeatable, not secret
     owner = []
     for number, entry in enumerate(servicer):
-        if number % BREAK_EVERY == 1:
+        if number % BREAK_EVERY == 0:
             continue
-        amount = entry.amount_minor + (number % BREAK_EVERY == 2)
+        amount = entry.amount_minor + (number % BREAK_EVERY == 1)
         owner.append(
             msgspec.structs.replace(
                 entry,
