@@ -20,12 +20,13 @@ from reconcile.matching.opening import total_order
 from reconcile.matching.source import EXACT, FEE, TOLERANT, build_source
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns
-from reconcile.model import Entry
+from reconcile.model import Entry, InputError, Where
 from reconcile.terms import MatchPass
 
 ALWAYS: Final = "always"
 UNIQUE: Final = "unique"
 NEVER: Final = "never"
+SHAPES: Final = frozenset({"1:1", "1:N", "N:1"})
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,18 @@ class Plan:
 
 
 def plan_passes(passes: Sequence[MatchPass], columns: KeyColumns) -> tuple[Plan, ...]:
-    """Name the key columns, and for each pass the carriers whose difference forbids a candidate."""
+    """Name the key columns, and for each pass the carriers whose difference forbids a candidate.
+
+    Raises InputError TERMS_SHAPE_UNSUPPORTED for a shape that this engine does not form.
+    """
+    for rule in passes:
+        if not SHAPES.issuperset(rule.shape):
+            raise InputError(
+                "TERMS_SHAPE_UNSUPPORTED",
+                f"pass {rule.name!r} asks for {', '.join(rule.shape)}",
+                where=Where(field="shape"),
+                help="kanhe/match/1 forms 1:1, 1:N and N:1",
+            )
     guards: list[str] = []
     for rule in passes:
         for pair in rule.keys if rule.confirm == ALWAYS else ():

@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "matching"))
 
 from matching_books import FIRST_DAY, SHORT, one_pass
-from test_run import AGREEMENT, entry, run_of
+from matching_runs import AGREEMENT, entry, run_of
 
 from reconcile.breaks import classify
 from reconcile.matching import match

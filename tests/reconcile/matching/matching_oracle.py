@@ -61,31 +61,38 @@ class Oracle:
 
     # ------------------------------------------------------------------ the words of the page
     def entry(self, side: int, ref: str) -> Entry:
+        """Return an open entry."""
         return self._by_ref[side][ref]
 
     def order(self, side: int, ref: str) -> tuple[int, int, bytes, int]:
+        """Return the total order of rule 2."""
         e = self.entry(side, ref)
         return (e.booking_date, e.occurred_at or 0, ref.encode(), side)
 
     def vday(self, e: Entry) -> int:
+        """Return the value date; a missing one is the booking date."""
         return e.value_date if e.value_date is not None else e.booking_date
 
     def distance(self, s: str, o: str) -> int:
+        """Return business days between two value dates."""
         return abs(
             self.ordinal(self.vday(self.entry(0, s))) - self.ordinal(self.vday(self.entry(1, o)))
         )
 
     def text(self, e: Entry, word: str) -> str | None:
+        """Return what a carrier holds."""
         if word in CARRIER_BY_WORD:
             return dict(e.references).get(CARRIER_BY_WORD[word])
         return getattr(e, word)
 
     def pair_value(self, side: int, ref: str, pair: KeyPair) -> str | None:
+        """Return one normalised carrier."""
         word = pair.owner if side else pair.servicer
         chain = compile_chain(tuple(pair.normalise), pair.min_length)
         return chain(self.text(self.entry(side, ref), word))
 
     def key(self, side: int, ref: str, rule: MatchPass) -> tuple[str, ...] | None:
+        """Return an entry's key under a pass, None where it never matches."""
         values = tuple(self.pair_value(side, ref, pair) for pair in rule.keys)
         return None if None in values else values  # type: ignore[return-value]
 
@@ -99,13 +106,16 @@ class Oracle:
         return False
 
     def is_rejected(self, s: Iterable[str], o: Iterable[str]) -> bool:
+        """Say whether a decision rejected this set."""
         return (frozenset(s), frozenset(o)) in self.rejected
 
     def sorted_refs(self, side: int, refs: Iterable[str]) -> list[str]:
+        """Return refs in the total order."""
         return sorted(refs, key=lambda ref: self.order(side, ref))
 
     # ------------------------------------------------------------------ amounts
     def fits(self, rule: MatchPass, step: str, s: int, o: int) -> bool:
+        """Say whether two signed amounts fit a step."""
         if step == "exact":
             return s == o
         if step == "tolerant":
@@ -151,6 +161,7 @@ class Oracle:
                 return
 
     def steps(self, rule: MatchPass) -> list[str]:
+        """Return the steps of a pass."""
         loose = rule.amount.tolerance_minor > 0 or rule.amount.tolerance_ppm > 0
         return ["exact"] + ["tolerant"] * loose + ["fee"] * (rule.fee is not None)
 
@@ -223,6 +234,7 @@ class Oracle:
         return days[0] <= days[1]
 
     def candidates(self, rule: MatchPass, step: str) -> list[tuple[str, str]]:
+        """List every pair that is a candidate of a step."""
         found = []
         for a in self.unused[0]:
             for b in self.unused[1]:

@@ -25,6 +25,7 @@ def run(
     passes: tuple[MatchPass, ...] = SHORT,
     **more: object,
 ) -> CoreResult:
+    """Run the engine."""
     return match_open(CoreInput(AGREEMENT, servicer, owner, passes, weekdays, **more))  # type: ignore[arg-type]
 
 
@@ -37,6 +38,7 @@ def agree(
     held: RefSets = (frozenset(), frozenset()),
     budget_minor: int = 10**9,
 ) -> None:
+    """Require that engine and oracle say the same of groups, proposals and near misses."""
     oracle = Oracle(
         servicer,
         owner,

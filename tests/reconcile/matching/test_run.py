@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from matching_books import FIRST_DAY, SHORT
+from matching_books import FIRST_DAY, one_pass
+from matching_runs import AGREEMENT, entry, run_of
 
 from reconcile.breaks import classify
 from reconcile.matching import RunInput, match
@@ -10,10 +11,8 @@ from reconcile.matching.keys import break_key, decision_hash, group_subject
 from reconcile.matching.run_input import AgreedGroup
 from reconcile.model import (
     ZERO32,
-    AgreementKind,
     CarriedItem,
     Decision,
-    Direction,
     Entry,
     EntryStatus,
     InputError,
@@ -22,39 +21,8 @@ from reconcile.model import (
     Side,
     SideBook,
     WrittenOff,
-    window_of,
 )
 from reconcile.terms import Terms
-
-AGREEMENT = bytes(range(32))
-TERMS = Terms(currencies={"CNY": 2}, passes=SHORT)
-
-
-def entry(ref: str, minor: int = 100, **parts: object) -> Entry:
-    """Return a booked entry; a negative amount goes out, `key` is its end_to_end_id."""
-    key = parts.pop("key", None)
-    direction = Direction.IN if minor >= 0 else Direction.OUT
-    fields: dict[str, object] = {"booking_date": FIRST_DAY, "currency": "CNY", "version": 0}
-    if key is not None:
-        fields["references"] = ((1, str(key)),)
-    fields |= parts
-    return Entry(entry_ref=ref, direction=direction, amount_minor=abs(minor), **fields)  # type: ignore[arg-type]
-
-
-def run_of(
-    servicer: tuple[Entry, ...] | SideBook, owner: tuple[Entry, ...] | SideBook, **more: object
-) -> RunInput:
-    """Return a run on the first day."""
-    books = [item if isinstance(item, SideBook) else SideBook(item) for item in (servicer, owner)]
-    fields: dict[str, object] = {"terms": TERMS, "window": window_of(FIRST_DAY)} | more
-    return RunInput(
-        agreement=AGREEMENT,
-        kind=AgreementKind.BANK_ENTERPRISE,
-        previous_window=None,
-        servicer=books[0],
-        owner=books[1],
-        **fields,  # type: ignore[arg-type]
-    )
 
 
 def decision(
@@ -263,3 +231,11 @@ def test_a_reversal_links_to_its_original_and_its_group_stays() -> None:
         ("s2", "s", subject)
     ]
     assert [g.servicer for g in matched.groups] == [("s",)]
+
+
+def test_a_shape_the_engine_does_not_form_is_refused() -> None:
+    """N:M is no part of this engine number: it is refused, never ignored."""
+    rule = one_pass("all", "end_to_end_id", shape=("N:M",))
+    run = run_of((), (), terms=Terms(currencies={"CNY": 2}, passes=(rule,)))
+    with pytest.raises(InputError, match="TERMS_SHAPE_UNSUPPORTED"):
+        match(run)
