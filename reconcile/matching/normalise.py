@@ -19,6 +19,7 @@ from reconcile.model import InputError, Where
 
 Step = Callable[[str], str]
 
+_FOLD: Final = ("nfkc_ascii", "trim", "upper")
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF"})
 _PLACEHOLDER_ARRAY: Final = pa.array(sorted(PLACEHOLDERS), pa.string())
 MAX_CUT: Final = 1_024
@@ -141,11 +142,15 @@ def compile_chain(steps: tuple[str, ...], min_length: int) -> Callable[[str | No
 
 def normalise_column(texts: pa.Array, steps: Sequence[str], min_length: int) -> pa.Array:
     """Return the keys of a whole column: what `compile_chain` says of each text, at once."""
+    if texts.null_count == len(texts):
+        return texts
     values = all_steps(texts, steps)
-    keep = pc.and_(
-        pc.greater_equal(pc.utf8_length(values), max(min_length, 1)),
-        pc.invert(pc.or_(_placeholders(values), _placeholders(texts))),
-    )
+    placeholder = _placeholders(values, steps)
+    if not set(steps) <= _ON_COLUMN.keys():
+        # A cut or an extract may hide what was a placeholder; the other steps cannot.
+        placeholder = pc.or_(placeholder, _placeholders(texts, ()))
+    long_enough = pc.greater_equal(pc.utf8_length(values), max(min_length, 1))
+    keep = pc.and_not(long_enough, placeholder)
     return pc.if_else(keep, values, pa.scalar(None, pa.string()))
 
 
@@ -181,8 +186,10 @@ def _half_width(texts: pa.Array) -> pa.Array:
     return _text_by_text(texts, "nfkc_ascii") if pc.any(wide).as_py() else texts
 
 
-def _placeholders(texts: pa.Array) -> pa.Array:
-    folded = all_steps(texts, ("nfkc_ascii", "trim", "upper"))
+def _placeholders(texts: pa.Array, done: Sequence[str]) -> pa.Array:
+    """Say which texts are placeholders, whatever their case; `done` steps are not done again."""
+    # Only a last `upper` after a `trim` after `nfkc_ascii` leaves nothing to fold.
+    folded = texts if tuple(done) == _FOLD else all_steps(texts, _FOLD)
     return pc.is_in(folded, value_set=_PLACEHOLDER_ARRAY)
 
 

@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -28,7 +28,6 @@ from reconcile.matching.normalise import normalise_column
 from reconcile.model import (
     CARRIER_BY_WORD,
     MOVING_STATUSES,
-    Carrier,
     Direction,
     Entry,
     InputError,
@@ -61,12 +60,12 @@ class KeyColumns:
 def carrier_columns(entries: Sequence[Entry], words: Iterable[str]) -> dict[str, pa.Array]:
     """Return each carrier's texts by its word, in the order of the entries."""
     columns: dict[str, pa.Array] = {}
-    by_number: dict[int, list[str | None]] = {}
+    numbers: dict[str, int] = {}
     for word in words:
         if word in _FIELD_CARRIERS:
             columns[word] = pa.array(map(attrgetter(word), entries), pa.string())
         elif word in CARRIER_BY_WORD:
-            by_number[CARRIER_BY_WORD[word].value] = [None] * len(entries)
+            numbers[word] = CARRIER_BY_WORD[word].value
         else:
             raise InputError(
                 "TERMS_CARRIER",
@@ -74,14 +73,21 @@ def carrier_columns(entries: Sequence[Entry], words: Iterable[str]) -> dict[str,
                 where=Where(field="keys"),
                 help="use " + ", ".join([*CARRIER_BY_WORD, *_FIELD_CARRIERS]),
             )
-    if by_number:
-        for place, references in enumerate(map(attrgetter("references"), entries)):
-            for number, text in references:
-                if number in by_number:
-                    by_number[number][place] = text
-    for number, texts in by_number.items():
-        columns[Carrier(number).word] = pa.array(texts, pa.string())
+    columns |= _reference_columns(entries, numbers)
     return columns
+
+
+def _reference_columns(entries: Sequence[Entry], numbers: Mapping[str, int]) -> dict[str, pa.Array]:
+    """Return the columns of reference carriers."""
+    if not numbers:
+        return {}
+    unasked: list[str | None] = [None] * len(entries)
+    texts = {number: unasked.copy() for number in numbers.values()}
+    column_of = texts.get
+    for place, references in enumerate(map(attrgetter("references"), entries)):
+        for number, text in references:
+            column_of(number, unasked)[place] = text
+    return {word: pa.array(texts[number], pa.string()) for word, number in numbers.items()}
 
 
 def carrier_text(entry: Entry, word: str) -> str | None:
