@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from node.crypto.bundle import file_bytes
 from node.web.console.days import side_of
 from node.web.pages import Page
 from node.web.read.entries import load_entry
@@ -18,9 +20,10 @@ from reconcile.report.groups import group_json
 router = APIRouter(include_in_schema=False)
 
 
-def _download(body: object, name: str) -> Response:
+def _download(body: Mapping[str, object], name: str) -> Response:
+    """Return the very bytes that `kanhe verify` takes: it refuses a re-formatted file."""
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+    return Response(file_bytes(body), media_type="application/json", headers=headers)
 
 
 def _names(view: AgreementView) -> dict[str, str]:

@@ -60,7 +60,7 @@ def test_the_day_can_be_read_by_a_program(api: httpx.Client, town: Town) -> None
     windows = good(api.get(f"{here}/windows"))
     assert [row["window"] for row in windows][-3:] == [town.open, town.agreed, 0]
     assert [row["state"] for row in windows][-2:] == ["AGREED", "AGREED"]
-    assert all(item["minor"] == "0" for row in windows for item in row["proof"])
+    assert all(item["minor"] == "0" for row in windows[-2:] for item in row["proof"])
     breaks = good(api.get(f"{here}/breaks", params={"window": town.agreed, "limit": 500}))["rows"]
     expected = town.relation.days[0].labels
     assert expected is not None
