@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from matching_graph import components
 
 from reconcile.matching.normalise import compile_chain
 from reconcile.model import CARRIER_BY_WORD, Entry, EntryStatus
@@ -59,7 +60,6 @@ class Oracle:
                 self._step(rule, "exact")
         return self.groups
 
-    # ------------------------------------------------------------------ the words of the page
     def entry(self, side: int, ref: str) -> Entry:
         """Return an open entry."""
         return self._by_ref[side][ref]
@@ -113,7 +113,6 @@ class Oracle:
         """Return refs in the total order."""
         return sorted(refs, key=lambda ref: self.order(side, ref))
 
-    # ------------------------------------------------------------------ amounts
     def fits(self, rule: MatchPass, step: str, s: int, o: int) -> bool:
         """Say whether two signed amounts fit a step."""
         if step == "exact":
@@ -133,7 +132,6 @@ class Oracle:
             return False
         return net == (gross - fee if gross > 0 else gross + fee)
 
-    # ------------------------------------------------------------------ groups
     def _open(self) -> None:
         self._by_ref = [{e.entry_ref: e for e in side} for side in (self.servicer, self.owner)]
         self.groups, self.tolerant = [], defaultdict(int)
@@ -302,7 +300,6 @@ class Oracle:
                 found.append((sorted(s), sorted(o)))
         return found
 
-    # ------------------------------------------------------------------ proposals
     def _propose(self) -> None:
         strict, self.strict = self.strict, set()
         for rule in self.passes:
@@ -340,7 +337,6 @@ class Oracle:
                 blocks[self.key(side, edge[side], rule), e.currency, amount][side].add(edge[side])
         return list(blocks.values())
 
-    # ------------------------------------------------------------------ near misses
     def _near_misses(self) -> None:
         left = [
             set(self.unused[side])
@@ -402,21 +398,3 @@ class Oracle:
             if p is not None and q is not None:
                 return p == q
         return True
-
-
-def components(edges: set[tuple[str, str]]) -> list[tuple[set[str], set[str]]]:
-    """Return the connected components of a two-sided graph."""
-    left = [({a}, {b}) for a, b in edges]
-    found: list[tuple[set[str], set[str]]] = []
-    while left:
-        s, o = left.pop()
-        grown = True
-        while grown:
-            grown = False
-            for other in list(left):
-                if other[0] & s or other[1] & o:
-                    left.remove(other)
-                    s, o = s | other[0], o | other[1]
-                    grown = True
-        found.append((s, o))
-    return found
