@@ -10,10 +10,10 @@ setup: ## Install everything under this folder (.venv, .tools, contracts/node_mo
 	@scripts/setup.sh
 
 demo: setup ## Two business days, four institutions, to agreed results (SERVICER=file OWNER=file for your own)
-	@$(PY) -m node.cli demo $(if $(SERVICER),--servicer "$(SERVICER)") $(if $(OWNER),--owner "$(OWNER)") $(DEMO_ARGS)
+	@.venv/bin/kanhe demo $(if $(SERVICER),--servicer "$(SERVICER)") $(if $(OWNER),--owner "$(OWNER)") $(DEMO_ARGS)
 
 desk: setup ## Serve the demo's nodes and desk again at a printed loopback address
-	@$(PY) -m node.cli desk $(DESK_ARGS)
+	@.venv/bin/kanhe desk $(DESK_ARGS)
 
 check: setup ## Format, lint, types, layers, contract format, generated files fresh
 	$(PY) -m ruff format --check .

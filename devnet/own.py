@@ -143,7 +143,10 @@ def _relation(
         kind=AgreementKind.BANK_ENTERPRISE,
         servicer=BANK.slug,
         owner=ENTERPRISE.slug,
-        terms=default_terms(sorted({e.currency for item in statements for e in item.entries})),
+        terms=default_terms(
+            {item.currency for item in statements}
+            | {entry.currency for item in statements for entry in item.entries}
+        ),
         days=(DayBooks(last, (files.servicer, owner), None),),
         position=(opening, opening if owner_opening is None else owner_opening),
         options=(words, owner_words),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+from reconcile.currency import digits_of
 from reconcile.model import OutsideError, StatementFile, UsageError, Where
 from reconcile.statements.assemble import assemble
 from reconcile.statements.camt import read_camt
@@ -21,7 +22,6 @@ from reconcile.statements.drafts import MAX_FILE_BYTES, FileDraft, Findings, ref
 from reconcile.statements.encoding import decode
 from reconcile.statements.generic import PERSPECTIVES, Wanted
 from reconcile.statements.generic_text import write_generic
-from reconcile.statements.money import digits_of
 from reconcile.statements.mt940 import read_mt940
 from reconcile.statements.refs import part_day_overlaps
 from reconcile.statements.rendering import entry_json, statement_json

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import (
     Contradiction,
     Entry,
@@ -24,7 +25,6 @@ from reconcile.statements.drafts import (
     StatementDraft,
     refuse,
 )
-from reconcile.statements.money import NO_CURRENCY, digits_of
 from reconcile.statements.refs import RefMaker, list_overlaps
 from reconcile.statements.texts import clean_draft, tidy
 

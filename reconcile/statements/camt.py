@@ -13,6 +13,7 @@ from typing import Final
 
 from lxml import etree
 
+from reconcile.currency import digits_of
 from reconcile.model import MOVING_STATUSES, Direction, InputError, day_iso
 from reconcile.statements.camt_entry import EntryReader
 from reconcile.statements.camt_xml import Element, amount_of, child, doctype_of, line_of, text_of
@@ -24,7 +25,7 @@ from reconcile.statements.drafts import (
     refuse,
     stated,
 )
-from reconcile.statements.money import AmountError, digits_of, minor_units
+from reconcile.statements.money import AmountError, minor_units
 
 NAMESPACE: Final = re.compile(r"urn:iso:std:iso:20022:tech:xsd:(camt\.05[234])\.001\.(\d{2})\Z")
 FIRST_VERSION: Final = 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from reconcile.currency import digits_of
 from reconcile.model import Direction, EntryStatus
 from reconcile.statements.camt_details import add_party, add_references, remittance_of
 from reconcile.statements.camt_xml import (
@@ -24,7 +25,7 @@ from reconcile.statements.camt_xml import (
 )
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.drafts import Draft, StatementDraft
-from reconcile.statements.money import AmountError, digits_of, minor_units
+from reconcile.statements.money import AmountError, minor_units
 from reconcile.statements.texts import reference, tidy
 
 DIRECTIONS: Final = {"CRDT": Direction.IN, "DBIT": Direction.OUT}

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis
 from reconcile.statements.drafts import Draft, StatementDraft
-from reconcile.statements.money import NO_CURRENCY, decimal_text, digits_of
+from reconcile.statements.money import decimal_text
 
 
 def moving_sum(entries: Sequence[Draft], currency: str | None) -> int:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from reconcile.currency import digits_of
 from reconcile.model import Direction, InputError, Where, day_iso
 from reconcile.statements.assemble import assemble
 from reconcile.statements.column_words import COLUMN_WORDS
 from reconcile.statements.dates import must_be_month_first
 from reconcile.statements.drafts import FileDraft
 from reconcile.statements.generic import PERSPECTIVES, Wanted
-from reconcile.statements.money import decimal_text, digits_of
+from reconcile.statements.money import decimal_text
 from reconcile.statements.profile_rows import read_profile
 from reconcile.statements.profiles import HEADER_SEARCH_ROWS, Profile, squeeze
 from reconcile.statements.tables import Row, Table

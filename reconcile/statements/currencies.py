@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconcile.statements.money import digits_of
+from reconcile.currency import digits_of
 
 _NAMES: Final = {
     "人民币": "CNY", "人民币元": "CNY", "人民幣": "CNY", "RMB": "CNY", "元": "CNY", "CNH": "CNY",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import (
     CARRIER_BY_WORD,
     Direction,
@@ -14,13 +15,7 @@ from reconcile.model import (
 from reconcile.statements.cells import MAX_SESSION, MAX_VERSION, Cells
 from reconcile.statements.dates import day_of, iso_day
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
-from reconcile.statements.money import (
-    NO_CURRENCY,
-    AmountError,
-    digits_of,
-    minor_units,
-    signed_minor_units,
-)
+from reconcile.statements.money import AmountError, minor_units, signed_minor_units
 from reconcile.statements.tables import Row, Table
 
 PERSPECTIVES: Final = ("ledger", "statement")

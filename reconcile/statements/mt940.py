@@ -13,10 +13,11 @@ import logging
 import re
 from typing import Final
 
+from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import Balance, Direction
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import FileDraft, StatementDraft, refuse, stated
-from reconcile.statements.money import NO_CURRENCY, AmountError, digits_of, minor_units
+from reconcile.statements.money import AmountError, minor_units
 from reconcile.statements.mt940_fields import Field, Message, messages
 from reconcile.statements.mt940_line import LineReader
 

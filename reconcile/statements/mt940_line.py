@@ -13,10 +13,11 @@ from typing import Final
 
 from mt940 import tags
 
+from reconcile.currency import digits_of
 from reconcile.model import Carrier, Direction, EntryStatus
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import Draft, StatementDraft
-from reconcile.statements.money import AmountError, digits_of, minor_units
+from reconcile.statements.money import AmountError, minor_units
 from reconcile.statements.mt940_details import CODE, Details, details_of
 from reconcile.statements.mt940_fields import MAX_FIELD_CHARACTERS, Field
 from reconcile.statements.texts import reference, tidy

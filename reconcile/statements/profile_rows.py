@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import CARRIER_BY_WORD, Direction, EntryStatus
 from reconcile.statements.currencies import currency_code
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.directions import direction_of
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse
 from reconcile.statements.generic import Wanted
-from reconcile.statements.money import NO_CURRENCY, AmountError, digits_of, signed_minor_units
+from reconcile.statements.money import AmountError, signed_minor_units
 from reconcile.statements.profiles import Profile, header_row, squeeze
 from reconcile.statements.tables import Row, Table
 from reconcile.statements.texts import PLACEHOLDERS, reference, tidy

@@ -9,23 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import iso4217
-
+from reconcile.currency import digits_of
 from reconcile.model import InputError, Where
 from reconcile.terms.rules import AmountRule, KeyPair, MatchPass, Terms
 
 # Banks upper-case and pad what they carry; a reference is compared in that form.
 TEXT: Final = ("nfkc_ascii", "trim", "upper")
 _EXACT: Final = AmountRule()
-
-
-def digits_of(currency: str) -> int | None:
-    """Return the minor-unit digits ISO 4217 gives a code, None for an unknown one."""
-    try:
-        exponent = iso4217.Currency(currency).exponent
-    except ValueError:
-        return None
-    return None if exponent is None else int(exponent)
 
 
 def _same(carrier: str, min_length: int, normalise: tuple[str, ...] = TEXT) -> KeyPair:
@@ -61,9 +51,9 @@ def default_passes() -> tuple[MatchPass, ...]:
 
 
 def default_terms(currencies: Iterable[str]) -> Terms:
-    """Return the default terms over ISO 4217 codes.
+    """Return the default terms over ISO 4217 codes, withdrawn ones included.
 
-    Raises InputError TERMS_CURRENCY_DIGITS for a code that ISO 4217 does not know.
+    Raises InputError TERMS_CURRENCY_DIGITS for any other code.
     """
     digits = {}
     for code in sorted(set(currencies)):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from reconcile.currency import digits_of
 from reconcile.terms.calendar import MAX_CLOSED_DAYS, Calendar, is_weekend
-from reconcile.terms.default import digits_of
 from reconcile.terms.passes import read_passes
 from reconcile.terms.reader import Reader, as_day, as_integer, load_object, refuse
 from reconcile.terms.rules import (

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconcile.currency import digits_of
 from reconcile.model import MAX_AMOUNT_MINOR
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.money import (
     AmountError,
     decimal_text,
-    digits_of,
     minor_units,
     signed_minor_units,
 )
