@@ -201,18 +201,23 @@ def _breaks_check(report: Mapping[str, Any], carry: Carry) -> Check:
 
 
 def _keys_check(report: Mapping[str, Any], carry: Carry) -> Check:
-    """A new break's key is the hash of one of its entries; an older one keeps its own."""
+    """A break whose entries are all new is named after one of them; an older one keeps its key."""
     agreement, window = bytes.fromhex(report["agreement"]), int(report["window"])
+    older = {
+        (side, item.entry.entry_ref)
+        for side in Side
+        for item in carry.carried[side]
+        if item.since_window != window
+    }
     wrong = []
-    entries = {(side, item.entry.entry_ref) for side in Side for item in carry.carried[side]}
     for item in report["breaks"]:
+        named = [(side, ref) for side in Side for ref in item[side.word]]
         if item["kind"] in BALANCE_KINDS:
             side = Side.OWNER if item.get("side") == "owner" else Side.SERVICER
             currency = item["signed"][0]["currency"] if item["signed"] else ""
             keys = {bare_break_key(agreement, BreakKind(item["kind"]), side, currency, window)}
-        elif report["previous_window"] is None:
-            named = [(s, ref) for s in Side for ref in item[s.word] if (s, ref) in entries]
-            keys = {break_key(agreement, s, ref) for s, ref in named}
+        elif older.isdisjoint(named):
+            keys = {break_key(agreement, side, ref) for side, ref in named}
         else:
             # An older break may be named after an entry that has since been settled.
             continue
