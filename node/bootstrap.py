@@ -76,6 +76,7 @@ __all__ = [
 ]
 
 RETRY_S: Final = 0.5
+LOOK_AGAIN_MS: Final = 1_000
 _log = logger("node")
 
 
@@ -166,6 +167,8 @@ class Node:
         self.keys = keys
         self.clock = clock
         self._lock = lock
+        self._seen: tuple[int, int] | None = None
+        self._look_again_ms = 0
         contracts = target.contracts
         self.profile = engine_profile(target.profile)
         self.identity = Identity(
@@ -278,10 +281,7 @@ class Node:
         Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
         """
         followed = self.follower.step()
-        reactions = self._reopen()
-        reactions += self.network.react()
-        reactions += self.posting.react()
-        reactions += self.reconciliation.react()
+        reactions = self._react((followed.cursor, followed.final))
         sent = self.relay.step()
         moved = followed.logs or followed.rewound_to is not None or reactions
         busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
@@ -293,6 +293,23 @@ class Node:
             confirmed=sent.confirmed,
             idle=followed.caught_up and not moved and not busy and not self._waits(followed.final),
         )
+
+    def _react(self, seen: tuple[int, int]) -> int:
+        """Let the services react; most do only to new or newly final blocks.
+
+        They look again every `LOOK_AGAIN_MS` all the same: clocks run, and other processes write.
+        """
+        now_ms = self.clock()
+        if seen == self._seen and now_ms < self._look_again_ms:
+            return self.posting.seal_due()
+        reactions = self._reopen()
+        reactions += self.network.react()
+        reactions += self.posting.react()
+        reactions += self.reconciliation.react()
+        again = reactions or self.reconciliation.resting
+        self._seen = None if again else seen
+        self._look_again_ms = now_ms + LOOK_AGAIN_MS
+        return reactions + int(self.reconciliation.resting)
 
     def _waits(self, final_block: int) -> bool:
         """Say whether records wait to be sealed, or rows of ours or others to be final."""

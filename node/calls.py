@@ -21,6 +21,11 @@ from reconcile.model import Side
 REGISTRY: Final = "Registry"
 LEDGER: Final = "Ledger"
 REFUSED: Final = "REFUSED"
+ASK_AGAIN_MS: Final = 60_000
+# What a closing meets when the batches before it had to be sealed again.
+WITHDRAWN_CODES: Final = frozenset(
+    {"SEQUENCE_TAKEN", "PAYLOAD_WITHDRAWN", "HEAD_MISMATCH", "BATCH_OUT_OF_SEQUENCE"}
+)
 KeyTuple = tuple[str, int, int, bytes]
 Wrap = tuple[int, int, bytes]
 
@@ -32,11 +37,26 @@ class Calls:
         self._identity = identity
 
     def pending(self, session: Session, subject: str) -> bool:
-        """Say whether this effect was asked for and not refused."""
+        """Say whether this effect was asked for and not refused.
+
+        One that the chain refused a moment ago counts too: asking again at once gets the same
+        answer. One whose batch was withdrawn may be asked for at once.
+        """
         state = session.execute(
             select(Intent.state).where(Intent.subject == subject)
         ).scalar_one_or_none()
-        return state is not None and state != REFUSED
+        if state is not None and state != REFUSED:
+            return True
+        refused = session.execute(
+            select(Intent.error_code)
+            .where(
+                Intent.subject.startswith(f"{subject}#refused-", autoescape=True),
+                Intent.created_at_ms > self._identity.clock() - ASK_AGAIN_MS,
+            )
+            .order_by(Intent.id.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        return refused is not None and refused not in WITHDRAWN_CODES
 
     # ------------------------------------------------------------------------ registry
     def register_key(

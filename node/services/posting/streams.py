@@ -33,7 +33,15 @@ from node.services.posting.sealing import (
     waiting_until,
 )
 from node.tables import NodeFact, QueuedRecord, SealedPayload
-from reconcile.model import Balance, Entry, OutsideError, Side, UsageError
+from reconcile.model import (
+    Balance,
+    Entry,
+    OutsideError,
+    Side,
+    UsageError,
+    day_iso,
+    window_day,
+)
 
 OPENING_WINDOW: Final = 0
 BATCHES_A_TURN: Final = 64
@@ -171,11 +179,22 @@ class Streams(Records):
                     "the opening position, window 0, is closed first",
                     help="post it with the items in transit, or close it empty",
                 )
+            self._require_come(session, facts, window)
             wishes.wish(session, agreement, chosen, window)
             self._act(
                 session, actor, "close", agreement.hex(), side=chosen.word, window=str(window)
             )
         return self._close_wished(facts, chosen, window)
+
+    def _require_come(self, session: Session, facts: Facts, window: int) -> None:
+        """Refuse to close a day that has not come where the agreement's account is."""
+        local_day = (chain_time_s(session) + facts.utc_offset_min * 60) // 86_400
+        if window_day(window) > local_day:
+            raise UsageError(
+                "WINDOW_AHEAD",
+                f"window {window} is {day_iso(window_day(window))}, today is {day_iso(local_day)}",
+                help="a day is closed when it has come",
+            )
 
     def _close_wished(self, facts: Facts, side: Side, window: int) -> int | None:
         """Seal what waits up to the window, then ask for the closing in one transaction."""

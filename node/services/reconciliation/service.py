@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,7 +46,9 @@ from node.tables import (
     SealedPayload,
     StreamState,
 )
+from node.telemetry import logger
 from reconcile.model import (
+    InputError,
     KanheError,
     ProtocolError,
     SectionDigest,
@@ -58,6 +61,7 @@ from reconcile.report import Result, group_from_json, reconcile
 # never takes more than a part of the machine however fast batches come.
 REST_FACTOR: Final = 2
 NS_PER_MS: Final = 1_000_000
+_log = logger("reconciliation")
 
 
 class QueueSections(Protocol):
@@ -94,6 +98,7 @@ class ReconciliationService:
         self._reactions = reactions
         self._threads = threads
         self._rest_until_ms: dict[bytes, int] = {}
+        self._resting = False
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Session]:
@@ -295,27 +300,37 @@ class ReconciliationService:
                 and (facts.sides or member in facts.observers)
                 and facts.state in {ACTIVE, ENDING, "ENDED"}
             ]
+        self._resting = False
         return sum(self._react_to(facts, scheduled=scheduled) for facts in found)
+
+    @property
+    def resting(self) -> bool:
+        """Say whether a provisional run waits because the last one took long."""
+        return self._resting
 
     def _react_to(self, facts: Facts, *, scheduled: bool) -> int:
         done = 0
         if self._provisional_due(facts.agreement):
             started = time.perf_counter_ns()
-            with contextlib.suppress(ProtocolError):
-                self.provisional(facts.agreement)
-                done += 1
+            done += self._try(lambda: self.provisional(facts.agreement), facts.agreement)
             spent_ms = (time.perf_counter_ns() - started) // NS_PER_MS
             self._rest_until_ms[facts.agreement] = self._identity.clock() + spent_ms * REST_FACTOR
         for window in self._provable(facts.agreement):
-            with contextlib.suppress(ProtocolError):
-                self.prove(facts.agreement, window)
-                done += 1
+            proving = functools.partial(self.prove, facts.agreement, window)
+            done += self._try(proving, facts.agreement)
         done += self._follow(facts)
         return done + (self._close_scheduled(facts) if scheduled else 0)
 
+    def _try(self, run: Callable[[], RunView], agreement: bytes) -> int:
+        """Run what may be refused for reasons that pass; one agreement never stops the others."""
+        try:
+            run()
+        except (ProtocolError, InputError, UsageError) as error:
+            _log.warning("not run", agreement=agreement, code=error.code, says=error.message)
+            return 0
+        return 1
+
     def _provisional_due(self, agreement: bytes) -> bool:
-        if self._identity.clock() < self._rest_until_ms.get(agreement, 0):
-            return False
         with self._reading() as session:
             window = self._open_window(session, agreement)
             if window is None:
@@ -330,10 +345,14 @@ class ReconciliationService:
                 state.last_seq if (state := session.get(StreamState, (agreement, int(side)))) else 0
                 for side in Side
             ]
-        return run is None or (
+        due = run is None or (
             [run.servicer_seq, run.owner_seq] != tips
             or run.previous_window != (None if agreed is None else agreed.window)
         )
+        if due and self._identity.clock() < self._rest_until_ms.get(agreement, 0):
+            self._resting = True
+            return False
+        return due
 
     def _provable(self, agreement: bytes) -> list[int]:
         """Return the windows both closed, finally, whose proof is missing or has moved."""

@@ -20,6 +20,7 @@ from reconcile.model import (
     BalanceBasis,
     Entry,
     Side,
+    day_iso,
     day_number,
     window_of,
 )
@@ -27,7 +28,10 @@ from reconcile.terms import Terms, default_terms
 
 PHRASE = "a phrase for tests"
 WEAK_SCRYPT = 1_024
-DAY = day_number(dt.date(2026, 11, 20))
+# A Monday that has come everywhere: a day that lies ahead cannot be closed.
+_TODAY = day_number(dt.datetime.now(dt.UTC).date())
+DAY = _TODAY - 14 - (_TODAY - 14 + 3) % 7
+DATE = day_iso(DAY)
 WINDOW = window_of(DAY)
 TURNS = 600
 
@@ -125,8 +129,8 @@ def entry(
 
 def csv_of(path: Path, rows: list[str], *, opening: str = "", closing: str = "") -> Path:
     """Write a generic CSV: rows are `ref,direction,amount,day,end_to_end_id`."""
-    lines = [f"#opening_balance,CNY,{opening},2026-11-20"] if opening else []
-    lines += [f"#closing_balance,CNY,{closing},2026-11-20"] if closing else []
+    lines = [f"#opening_balance,CNY,{opening},{DATE}"] if opening else []
+    lines += [f"#closing_balance,CNY,{closing},{DATE}"] if closing else []
     lines.append("entry_ref,direction,amount,booking_date,end_to_end_id,currency")
     lines += [f"{row},CNY" for row in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from node.acts import verify_chain
 from node.services.posting import ImportResult, Rejected
 from node.tables import AuditRow, QueuedRecord, SealedPayload
-from reconcile.model import EntryStatus, InputError, Side, UsageError
-from tests.node.services.conftest import DAY, WINDOW, Pair, balance, csv_of, entry
+from reconcile.model import EntryStatus, InputError, Side, UsageError, day_iso, window_of
+from tests.node.services.conftest import DATE, DAY, WINDOW, Pair, balance, csv_of, entry
 
-ROWS = ["s1,IN,10.00,2026-11-20,E2E-0001", "s2,OUT,5.00,2026-11-20,E2E-0002"]
+ROWS = [f"s1,IN,10.00,{DATE},E2E-0001", f"s2,OUT,5.00,{DATE},E2E-0002"]
 
 
 def test_one_file_twice_is_recognised(pair: Pair, agreement: bytes, tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_one_file_twice_is_recognised(pair: Pair, agreement: bytes, tmp_path: Pa
     first = pair.servicer.posting.import_file(agreement, csv_of(tmp_path / "a.csv", ROWS))
     again = pair.servicer.posting.import_file(agreement, tmp_path / "a.csv")
     longer = pair.servicer.posting.import_file(
-        agreement, csv_of(tmp_path / "b.csv", [*ROWS, "s3,IN,1.00,2026-11-20,E2E-0003"])
+        agreement, csv_of(tmp_path / "b.csv", [*ROWS, f"s3,IN,1.00,{DATE},E2E-0003"])
     )
     assert (first.queued, first.known) == (2, False)
     assert (again.queued, again.known, again.already) == (0, True, 2)
@@ -30,7 +30,7 @@ def test_one_file_twice_is_recognised(pair: Pair, agreement: bytes, tmp_path: Pa
 def test_conflict_refuses_the_whole_file(pair: Pair, agreement: bytes, tmp_path: Path) -> None:
     """One ref with other content refuses the file whole, names its line, and keeps nothing."""
     pair.servicer.posting.import_file(agreement, csv_of(tmp_path / "a.csv", ROWS))
-    changed = ["new,IN,3.00,2026-11-20,E2E-0009", "s2,OUT,5.01,2026-11-20,E2E-0002"]
+    changed = [f"new,IN,3.00,{DATE},E2E-0009", f"s2,OUT,5.01,{DATE},E2E-0002"]
     with pytest.raises(InputError) as caught:
         pair.servicer.posting.import_file(agreement, csv_of(tmp_path / "b.csv", changed))
     assert caught.value.code == "ENTRY_CONFLICT"
@@ -55,9 +55,9 @@ def test_gap_between_statements_is_named(pair: Pair, agreement: bytes, tmp_path:
     one = csv_of(tmp_path / "a.csv", ROWS, opening="0.00", closing="5.00")
     pair.servicer.posting.import_file(agreement, one)
     text = csv_of(
-        tmp_path / "b.csv", ["s9,IN,1.00,2026-11-23,E2E-0019"], opening="7.00", closing="8.00"
+        tmp_path / "b.csv", [f"s9,IN,1.00,{DATE},E2E-0019"], opening="7.00", closing="8.00"
     ).read_text()
-    (tmp_path / "b.csv").write_text(text.replace("2026-11-20\n", "2026-11-23\n"))
+    (tmp_path / "b.csv").write_text(text.replace(DATE, day_iso(DAY + 1)))
     result = pair.servicer.posting.import_file(agreement, tmp_path / "b.csv")
     assert any("gap" in text for text in result.warnings)
 
@@ -103,6 +103,12 @@ def test_what_comes_late_goes_to_the_next_window(pair: Pair, agreement: bytes) -
     assert found.window > WINDOW
     with pytest.raises(UsageError, match="WINDOW_CLOSED"):
         pair.servicer.posting.close_window(agreement, WINDOW)
+
+
+def test_a_day_that_has_not_come_is_not_closed(pair: Pair, agreement: bytes) -> None:
+    """Closing a day ahead is refused with today's date; nothing is asked of the ledger."""
+    with pytest.raises(UsageError, match="WINDOW_AHEAD"):
+        pair.servicer.posting.close_window(agreement, window_of(DAY + 30))
 
 
 def test_the_opening_is_closed_first(pair: Pair) -> None:
