@@ -131,6 +131,10 @@ def window(
             breaks = list_breaks(session, [run_id], kind=chosen, after=breaks_from)
             groups = list_groups(session, view.agreement, run_id, search=q, after=groups_from)
             lines = ledger_lines(row.figures)
+        differing: tuple[str, ...] = ()
+        if row.state == "DIFFERS":
+            status = page.node.reconciliation.window_status(view.agreement, window)
+            differing = tuple(str(name) for name in status.differing_sections)
         return page.render(
             "window.html",
             view=view,
@@ -140,6 +144,7 @@ def window(
             kind=chosen,
             search=q,
             ledger_lines=lines,
+            differing=differing,
             views={view.agreement: view},
         )
 

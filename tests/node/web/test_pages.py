@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 import pytest
 import python_calamine
 from desk_town import Reader, Replica, Town
-from sqlalchemy import event, select, text, update
+from sqlalchemy import delete, event, select, text, update
 
 from node.tables import (
+    AgreedResult,
+    Attestation,
     Batch,
     Cursor,
     Incident,
@@ -20,7 +22,7 @@ from node.tables import (
     RunBreak,
     StreamState,
 )
-from reconcile.model import BreakKind
+from reconcile.model import BreakKind, Side
 
 
 class Outline(HTMLParser):
@@ -323,3 +325,19 @@ def test_no_page_walks_through_a_table_that_grows(
                 if re.match(rf"SCAN ({'|'.join(GROWING)})\b(?!.*USING)", row.detail)
             ]
     assert not walked, "\n".join(walked)
+
+
+def test_results_that_differ_are_said_loudly(reader: Reader, town: Town, replica: Replica) -> None:
+    """When the other side signed another digest, the window says so before anything else."""
+    with replica.sessions.begin() as session:
+        session.execute(delete(AgreedResult).where(AgreedResult.window == town.agreed))
+        session.execute(
+            update(Attestation)
+            .where(Attestation.window == town.agreed, Attestation.side == Side.SERVICER)
+            .values(digest=b"\x01" * 32)
+        )
+    here = f"/agreements/{town.agreement.hex()[:16]}/windows/{town.agreed}"
+    page = reader.get(here)
+    assert "results differ" in page
+    assert "Both sides signed, but not the same result." in page
+    assert "results differ" in reader.get(f"/agreements/{town.agreement.hex()[:16]}")
