@@ -53,14 +53,12 @@ from node.tables import (
     Agreement,
     Batch,
     Block,
-    Cursor,
     EpochKey,
-    Incident,
-    Intent,
     QueuedRecord,
     StreamState,
 )
 from node.telemetry import logger
+from node.tip import tip_figures
 from reconcile.commitment.validity import BatchRules
 from reconcile.model import OutsideError, ProtocolError, Side
 
@@ -381,30 +379,10 @@ class Node:
     def tip(self) -> Mapping[str, Any]:
         """Return head, lag, outbox and queue, as /healthz and the desk show them."""
         with translated(), self.database.reading() as session:
-            cursor = session.get(Cursor, 1)
-            outbox = session.execute(
-                select(func.count(Intent.id), func.min(Intent.created_at_ms)).where(
-                    Intent.state.in_(("WAITING", "SIGNED", "HELD"))
-                )
-            ).one()
-            incidents = session.execute(
-                select(func.count(Incident.id)).where(Incident.closed_at_ms.is_(None))
-            ).scalar_one()
-        depth = self.posting.queue_depth()
-        now_ms = self.clock()
-        return {
-            "member": self.member,
-            "chain_id": self.target.chain_id,
-            "head": 0 if cursor is None else cursor.head_block,
-            "final": -1 if cursor is None else cursor.final_block,
-            "cursor": 0 if cursor is None else cursor.block_number,
-            "head_age_ms": None if cursor is None else max(now_ms - cursor.head_time_s * 1000, 0),
-            "seen_age_ms": None if cursor is None else max(now_ms - cursor.seen_at_ms, 0),
-            "outbox": outbox[0],
-            "outbox_oldest_ms": None if outbox[1] is None else max(now_ms - outbox[1], 0),
-            "queue": depth.records,
-            "incidents": incidents,
-        }
+            figures = tip_figures(session, self.clock())
+            member = self.identity.member(session)
+        queue = self.posting.queue_depth().records
+        return {"member": member, "chain_id": self.target.chain_id, **figures, "queue": queue}
 
     def rebuild(self) -> None:
         """Drop every derived row and replay the chain from the first block."""

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, progress, say, table
+from node.cli.output import (
+    EXIT_DONE,
+    EXIT_NO,
+    JsonTo,
+    emit,
+    note,
+    progress,
+    require_file,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from node.books import Book
@@ -76,7 +86,7 @@ def _read(
     from reconcile.statements import read_statement
 
     return read_statement(
-        file,
+        require_file(file),
         profile=profile,
         perspective=_perspective(perspective),
         currency=currency,

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reconcile.model import KanheError
+from reconcile.model import KanheError, UsageError
 
 EXIT_DONE: Final = 0
 EXIT_NO: Final = 1
@@ -65,6 +65,13 @@ def _plain(value: object) -> object:
     if hasattr(value, "__dataclass_fields__"):
         return {name: getattr(value, name) for name in value.__dataclass_fields__}
     return str(value)
+
+
+def require_file(path: Path) -> Path:
+    """Return a path that is a file; `UsageError` FILE_NOT_FOUND: the call's words are wrong."""
+    if not path.is_file():
+        raise UsageError("FILE_NOT_FOUND", f"{path} is no file", help="check the path")
+    return path
 
 
 def say(text: str = "") -> None:

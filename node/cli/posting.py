@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli.offline import AcceptMap, Currency, Lenient, Perspective, Profile
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, progress, say, write_json
+from node.cli.output import (
+    EXIT_DONE,
+    EXIT_NO,
+    JsonTo,
+    emit,
+    note,
+    progress,
+    require_file,
+    say,
+    write_json,
+)
 from node.cli.session import (
     AgreementOption,
     DayOption,
@@ -59,7 +69,12 @@ def import_file(
     with node_of(home) as node, progress(f"importing {file.name}") as advance:
         found = node.network.find_agreement(agreement).agreement
         result = node.posting.import_file(
-            found, file, side=side_of(side), window=window, options=options, actor=actor()
+            found,
+            require_file(file),
+            side=side_of(side),
+            window=window,
+            options=options,
+            actor=actor(),
         )
         advance(result.queued)
     done = finish(home, wait=wait)

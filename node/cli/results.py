@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.offline import AcceptMap, Currency, Lenient, Perspective, Profile
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, progress, say, table
+from node.cli.output import (
+    EXIT_DONE,
+    EXIT_NO,
+    JsonTo,
+    emit,
+    progress,
+    require_file,
+    say,
+    table,
+)
 from node.cli.session import (
     AgreementArg,
     AgreementOption,
@@ -355,7 +364,7 @@ def audit(
         found = node.network.find_agreement(agreement).agreement
         result = node.proofs.audit(
             found,
-            book,
+            require_file(book),
             side=side_of(side),
             profile=profile,
             perspective=perspective,

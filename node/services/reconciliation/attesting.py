@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, undefer
 from node.agreements import Facts, final_block
 from node.crypto.eip712 import ResultClaim
 from node.identity import Identity, address_bytes
-from node.services.reconciliation.inputs import last_agreed
+from node.services.reconciliation.agreed import last_agreed
 from node.services.reconciliation.states import newest_attestation
 from node.services.reconciliation.storing import COMPUTED, SUPERSEDED
 from node.tables import AgreedResult, Attestation, Closing, Intent, ReportRow

@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import delete, select
 
 from devnet.scenario import make_scenario, write_scenario
+from node.books import book_of
 from node.tables import MatchRun, PostedSectionDigest, ReportRow
 from reconcile.model import ProtocolError, Side, UsageError, window_day
+from reconcile.statements import read_statement
 from reconcile.terms import parse_terms
 from tests.node.services.conftest import WINDOW, Pair, balance, entry
 
@@ -152,7 +154,7 @@ def test_replay_gives_the_same_digests(pair: Pair, agreement: bytes) -> None:
     with node.database.writing.begin() as session:
         session.execute(delete(MatchRun))
         session.execute(delete(ReportRow))
-    node.reconciliation.prove(agreement, WINDOW)
+    pair.settle()
     after = [(row.window, row.digest) for row in node.reconciliation.status(agreement)]
     assert after == before
     assert node.reconciliation.report(agreement, 0).digest == dict(before)[0]
@@ -165,7 +167,8 @@ def test_a_scenario_is_found_break_by_break(pair: Pair, tmp_path: Path) -> None:
     labels = json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))
     terms = parse_terms((tmp_path / "terms.json").read_bytes())
     agreement = pair.agreement(terms, opened=False)
-    for node, book in zip(pair.nodes, (made.servicer, made.owner), strict=True):
+    for node, name in zip(pair.nodes, ("servicer", "owner"), strict=True):
+        book = book_of(read_statement(tmp_path / f"{name}.csv"), name)
         node.posting.open_position(agreement, closing=book.opening)
     pair.settle()
     pair.agree(agreement, 0)

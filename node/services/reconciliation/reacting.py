@@ -1,0 +1,218 @@
+"""What happens by itself: matching, proving, following results, closing on schedule."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.agreements import ACTIVE, ENDING, Facts, all_facts, final_block, terms_at
+from node.services.reconciliation import attesting
+from node.services.reconciliation.agreed import last_agreed
+from node.services.reconciliation.running import Runs
+from node.services.reconciliation.storing import (
+    PROVISIONAL,
+    SUPERSEDED,
+)
+from node.services.reconciliation.views import (
+    RunView,
+)
+from node.tables import (
+    Agreement,
+    Batch,
+    Closing,
+    MatchRun,
+    ReportRow,
+    StreamState,
+)
+from node.telemetry import logger
+from reconcile.model import (
+    InputError,
+    ProtocolError,
+    Side,
+    UsageError,
+)
+
+# The next provisional run waits as long as this many of the last one took, so that matching
+# never takes more than a part of the machine however fast batches come.
+REST_FACTOR: Final = 2
+RECOMPUTE_AGAIN_MS: Final = 60_000
+LAST_WINDOW: Final = 2**32 - 2
+NS_PER_MS: Final = 1_000_000
+_log = logger("reconciliation")
+
+
+class Reacting(Runs):
+    """Reacts to what the chain brought and to the clock."""
+
+    def react(self, *, scheduled: bool = True) -> int:
+        """Match what arrived, prove what both closed, follow results; return how much was done.
+
+        `scheduled` also closes own windows whose `close_at` has come.
+        """
+        with self._reading() as session:
+            member = self._identity.member(session)
+            found = [
+                facts
+                for facts in all_facts(session, member)
+                if member is not None
+                and (facts.sides or member in facts.observers)
+                and facts.state in {ACTIVE, ENDING, "ENDED"}
+            ]
+        self._resting = False
+        return sum(self._react_to(facts, scheduled=scheduled) for facts in found)
+
+    @property
+    def resting(self) -> bool:
+        """Say whether a provisional run waits because the last one took long."""
+        return self._resting
+
+    def _react_to(self, facts: Facts, *, scheduled: bool) -> int:
+        done = self._recompute(facts.agreement)
+        if self._provisional_due(facts.agreement):
+            started = time.perf_counter_ns()
+            done += self._try(lambda: self.provisional(facts.agreement), facts.agreement)
+            spent_ms = (time.perf_counter_ns() - started) // NS_PER_MS
+            self._rest_until_ms[facts.agreement] = self._identity.clock() + spent_ms * REST_FACTOR
+        for window in self._provable(facts.agreement):
+            proving = functools.partial(self.prove, facts.agreement, window)
+            done += self._try(proving, facts.agreement)
+        done += self._follow(facts)
+        return done + (self._close_scheduled(facts) if scheduled else 0)
+
+    def _recompute(self, agreement: bytes) -> int:
+        """Compute agreed reports that are not here: the results of a database that was replayed."""
+        now_ms = self._identity.clock()
+        if now_ms < self._recompute_at_ms.get(agreement, 0):
+            return 0
+        done = 0
+        for window in self._missing_reports(agreement, LAST_WINDOW + 1):
+            proving = functools.partial(self._prove_one, agreement, window)
+            if not self._try(proving, agreement):
+                self._recompute_at_ms[agreement] = now_ms + RECOMPUTE_AGAIN_MS
+                break
+            done += 1
+        return done
+
+    def _try(self, run: Callable[[], RunView], agreement: bytes) -> int:
+        """Run what may be refused for reasons that pass; one agreement never stops the others."""
+        try:
+            run()
+        except (ProtocolError, InputError, UsageError) as error:
+            _log.warning("not run", agreement=agreement, code=error.code, says=error.message)
+            return 0
+        return 1
+
+    def _provisional_due(self, agreement: bytes) -> bool:
+        with self._reading() as session:
+            window = self._open_window(session, agreement)
+            if window is None:
+                return False
+            run = session.execute(
+                select(MatchRun)
+                .where(MatchRun.agreement == agreement, MatchRun.kind == PROVISIONAL)
+                .limit(1)
+            ).scalar_one_or_none()
+            agreed = last_agreed(session, agreement)
+            tips = [
+                state.last_seq if (state := session.get(StreamState, (agreement, int(side)))) else 0
+                for side in Side
+            ]
+        due = run is None or (
+            [run.servicer_seq, run.owner_seq] != tips
+            or run.previous_window != (None if agreed is None else agreed.window)
+        )
+        if due and self._identity.clock() < self._rest_until_ms.get(agreement, 0):
+            self._resting = True
+            return False
+        return due
+
+    def _provable(self, agreement: bytes) -> list[int]:
+        """Return the windows both closed, finally, whose proof is missing or has moved."""
+        with self._reading() as session:
+            final = final_block(session)
+            closed: dict[int, dict[int, bytes]] = {}
+            agreed = last_agreed(session, agreement)
+            query = select(Closing).where(
+                Closing.agreement == agreement, Closing.block_number <= final
+            )
+            if agreed is not None:
+                query = query.where(Closing.window > agreed.window)
+            for row in session.execute(query).scalars():
+                closed.setdefault(row.window, {})[row.side] = row.head
+            previous = bytes(32) if agreed is None else agreed.digest
+            due = []
+            for window, heads in sorted(closed.items()):
+                if len(heads) == len(Side) and not self._proven(
+                    session, agreement, window, heads, previous
+                ):
+                    due.append(window)
+            return due
+
+    def _proven(
+        self,
+        session: Session,
+        agreement: bytes,
+        window: int,
+        heads: dict[int, bytes],
+        previous: bytes,
+    ) -> bool:
+        found = session.execute(
+            select(ReportRow.id).where(
+                ReportRow.agreement == agreement,
+                ReportRow.window == window,
+                ReportRow.servicer_head == heads[Side.SERVICER],
+                ReportRow.owner_head == heads[Side.OWNER],
+                ReportRow.previous_agreed_digest == previous,
+                ReportRow.state != SUPERSEDED,
+            )
+        ).first()
+        return found is not None
+
+    def _follow(self, facts: Facts) -> int:
+        with self._writing() as session:
+            moved, to_post = attesting.follow(session, facts)
+            for _, record in to_post:
+                self._reactions.queue_sections(session, facts.agreement, record)
+        return moved
+
+    def _close_scheduled(self, facts: Facts) -> int:
+        """Close own windows at `close_at`; those due before the agreement began are left alone."""
+        side = facts.our_side
+        if side is None or facts.state not in {ACTIVE, ENDING}:
+            return 0
+        now_ms = self._identity.clock()
+        with self._reading() as session:
+            state = session.get(StreamState, (facts.agreement, int(side)))
+            if state is None or state.closed_window is None:
+                return 0
+            row = session.get(Agreement, facts.agreement)
+            began_ms = 0 if row is None else (row.activated_at_s or 0) * 1000
+            posted = session.execute(
+                select(Batch.window)
+                .where(
+                    Batch.agreement == facts.agreement,
+                    Batch.window > state.closed_window,
+                    Batch.block_number <= final_block(session),
+                )
+                .distinct()
+            ).scalars()
+            due = [
+                window
+                for window in posted
+                if began_ms
+                <= terms_at(session, facts.agreement, window).close_at_ms(window)
+                <= now_ms
+            ]
+        if not due:
+            return 0
+        try:
+            self._reactions.close_window(facts.agreement, max(due))
+        except UsageError:
+            # On its way already.
+            return 0
+        return 1

@@ -1,0 +1,263 @@
+"""Runs: provisional as batches arrive, proofs over closed windows, both kept as rows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.acts import record_act
+from node.agreements import Facts, facts_of, final_block
+from node.calls import Calls
+from node.db import Database, translated
+from node.identity import Identity
+from node.services.reconciliation.agreed import last_agreed
+from node.services.reconciliation.inputs import Prepared, prepare
+from node.services.reconciliation.storing import (
+    PROOF,
+    PROVISIONAL,
+    store_report,
+    store_run,
+)
+from node.services.reconciliation.views import (
+    RunView,
+)
+from node.tables import (
+    AgreedResult,
+    Batch,
+    Closing,
+    LatencySample,
+    MatchRun,
+    ReportRow,
+    SealedPayload,
+    StreamState,
+)
+from reconcile.model import (
+    ProtocolError,
+    SectionDigest,
+    Side,
+    UsageError,
+)
+from reconcile.report import Result, reconcile
+
+
+class QueueSections(Protocol):
+    """Queues a section digest to be sealed, inside the caller's transaction."""
+
+    def __call__(self, session: Session, agreement: bytes, record: SectionDigest) -> bool:
+        """Return False when the same record stands already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """What other services do for this one; given by the composition root."""
+
+    queue_sections: QueueSections
+    close_window: Callable[[bytes, int], object]
+
+
+class Runs:
+    """Makes runs and keeps them."""
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        calls: Calls,
+        reactions: Reactions,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        self._database = database
+        self._identity = identity
+        self._calls = calls
+        self._reactions = reactions
+        self._threads = threads
+        self._rest_until_ms: dict[bytes, int] = {}
+        self._resting = False
+        self._recompute_at_ms: dict[bytes, int] = {}
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with translated(), self._database.writing.begin() as session:
+            yield session
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with translated(), self._database.reading() as session:
+            yield session
+
+    def _facts(self, session: Session, agreement: bytes) -> Facts:
+        return facts_of(session, agreement, self._identity.member(session))
+
+    def provisional(self, agreement: bytes) -> RunView:
+        """Match everything read so far (T+0); unconfirmed rows count."""
+        with self._reading() as session:
+            facts = self._facts(session, agreement)
+            window = self._open_window(session, agreement)
+            if window is None:
+                raise UsageError(
+                    "NOTHING_TO_MATCH",
+                    "nothing was posted behind the last agreed window",
+                    help="import a file first",
+                )
+            prepared = prepare(session, facts, window, provisional=True, threads=self._threads)
+        result = self._run(prepared)
+        with self._writing() as session:
+            now_ms = self._identity.clock()
+            latency = self._sample(session, prepared, now_ms)
+            store_run(
+                session, prepared, result, kind=PROVISIONAL, latency_ms=latency, now_ms=now_ms
+            )
+        return _view(prepared, result, provisional=True)
+
+    def prove(self, agreement: bytes, window: int) -> RunView:
+        """Prove a window both sides closed, from the last agreed report on; keep the report.
+
+        Earlier agreed reports that this node has not computed are computed first. Raises
+        `ProtocolError` WINDOW_NOT_CLOSED, WINDOW_NOT_FINAL, BATCH_NOT_OPENED, or
+        AGREED_DIGEST_DIFFERS when the ledger agreed on another result than this node computes.
+        """
+        for earlier in self._missing_reports(agreement, window):
+            self._prove_one(agreement, earlier)
+        return self._prove_one(agreement, window)
+
+    def _missing_reports(self, agreement: bytes, window: int) -> list[int]:
+        with self._reading() as session:
+            agreed = session.execute(
+                select(AgreedResult.window, AgreedResult.digest)
+                .where(AgreedResult.agreement == agreement, AgreedResult.window < window)
+                .order_by(AgreedResult.window)
+            ).all()
+            known = {
+                (row.window, row.digest)
+                for row in session.execute(
+                    select(ReportRow.window, ReportRow.digest).where(
+                        ReportRow.agreement == agreement
+                    )
+                )
+            }
+        return [row.window for row in agreed if (row.window, row.digest) not in known]
+
+    def _prove_one(self, agreement: bytes, window: int) -> RunView:
+        with self._reading() as session:
+            facts = self._facts(session, agreement)
+            prepared = prepare(session, facts, window, provisional=False, threads=self._threads)
+            self._require_final(session, agreement, window)
+        result = self._run(prepared)
+        with self._writing() as session:
+            now_ms = self._identity.clock()
+            store_report(session, prepared, result, now_ms=now_ms)
+            store_run(session, prepared, result, kind=PROOF, latency_ms=None, now_ms=now_ms)
+            agreed = session.get(AgreedResult, (agreement, window))
+            record_act(
+                session,
+                actor="node",
+                act="prove",
+                subject=agreement.hex(),
+                now_ms=now_ms,
+                details={"window": str(window), "digest": result.digest.hex()},
+            )
+        if agreed is not None and agreed.digest != result.digest:
+            raise ProtocolError(
+                "AGREED_DIGEST_DIFFERS",
+                f"window {window} was agreed as {agreed.digest.hex()[:16]}…, this node computes "
+                f"{result.digest.hex()[:16]}…",
+                help="was the database changed? restore it, or replay: `kanhe doctor`",
+            )
+        return _view(prepared, result, provisional=False)
+
+    def _require_final(self, session: Session, agreement: bytes, window: int) -> None:
+        for side in Side:
+            closing = session.get(Closing, (agreement, int(side), window))
+            if closing is not None and closing.block_number > final_block(session):
+                raise ProtocolError(
+                    "WINDOW_NOT_FINAL",
+                    f"the {side.word}'s closing of window {window} is not final yet",
+                    help="a proof waits for it; try again in a few blocks",
+                )
+
+    def _run(self, prepared: Prepared) -> Result:
+        return reconcile(
+            prepared.run,
+            previous_agreed_digest=prepared.previous_digest,
+            servicer_head=prepared.heads[0],
+            owner_head=prepared.heads[1],
+            terms_hashes=prepared.terms_hashes,
+            invalid_batches=prepared.invalid,
+        )
+
+    def _open_window(self, session: Session, agreement: bytes) -> int | None:
+        """Return the highest window posted to, None where all of it is agreed."""
+        posted = session.execute(
+            select(func.max(StreamState.posted_window)).where(StreamState.agreement == agreement)
+        ).scalar_one_or_none()
+        agreed = last_agreed(session, agreement)
+        if posted is None or (agreed is not None and posted <= agreed.window):
+            return None
+        return int(posted)
+
+    def _sample(self, session: Session, prepared: Prepared, now_ms: int) -> int | None:
+        """Keep one latency a newly read own batch: sealed to matched, in ms."""
+        run = prepared.run
+        before = session.execute(
+            select(MatchRun.servicer_seq, MatchRun.owner_seq)
+            .where(MatchRun.agreement == run.agreement, MatchRun.kind == PROVISIONAL)
+            .limit(1)
+        ).first()
+        worst = None
+        for side in Side:
+            seen = 0 if before is None else before[side]
+            rows = session.execute(
+                select(Batch.window, SealedPayload.sealed_at_ms)
+                .join(
+                    SealedPayload,
+                    (SealedPayload.agreement == Batch.agreement)
+                    & (SealedPayload.side == Batch.side)
+                    & (SealedPayload.seq == Batch.seq)
+                    & (SealedPayload.head == Batch.head),
+                )
+                .where(
+                    Batch.agreement == run.agreement,
+                    Batch.side == int(side),
+                    Batch.seq > seen,
+                    Batch.seq <= prepared.last_seqs[side],
+                )
+            ).all()
+            for window, sealed_at_ms in rows:
+                spent = max(now_ms - sealed_at_ms, 0)
+                worst = max(worst or 0, spent)
+                session.add(
+                    LatencySample(
+                        agreement=run.agreement,
+                        window=window,
+                        what="sealed-to-match",
+                        at_ms=now_ms,
+                        ms=spent,
+                    )
+                )
+        return worst
+
+
+def _view(prepared: Prepared, result: Result, *, provisional: bool) -> RunView:
+    open_counts = [len(result.matched.open[side]) for side in Side]
+    return RunView(
+        agreement=prepared.run.agreement,
+        window=prepared.run.window,
+        provisional=provisional,
+        digest=result.digest,
+        complete=result.complete,
+        balance_proven=result.balance_proven,
+        entries=(
+            open_counts[0] + sum(len(group.servicer) for group in result.groups),
+            open_counts[1] + sum(len(group.owner) for group in result.groups),
+        ),
+        groups=len(result.groups),
+        breaks=result.breaks,
+        timing_ms=result.timing_ms,
+    )
