@@ -8,6 +8,7 @@ what both approvers signed. The agreement's id hashes these bytes, so it cannot 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from node.crypto.frame import expand
 from node.crypto.keys import SealingKey, SealingPublicKey
 from node.identity import Place
 from reconcile.model import ProtocolError
@@ -48,7 +50,9 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True):
 def seal_terms(terms: bytes, recipients: Sequence[Recipient], place: Place) -> bytes:
     """Return terms (canonical JSON) sealed to every recipient."""
     digest = hashlib.sha256(terms).digest()
-    key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
+    packed = zstandard.ZstdCompressor(level=9).compress(terms)
+    data = TAG + digest
+    key, nonce = _key_and_nonce(packed, data)
     wraps = tuple(
         (
             item.member,
@@ -57,8 +61,7 @@ def seal_terms(terms: bytes, recipients: Sequence[Recipient], place: Place) -> b
         )
         for item in sorted(recipients, key=lambda item: item.member)
     )
-    packed = zstandard.ZstdCompressor(level=9).compress(terms)
-    body = AESGCM(key).encrypt(nonce, packed, TAG + digest)
+    body = AESGCM(key).encrypt(nonce, packed, data)
     return msgspec.msgpack.encode(_Sealed(FORMAT, wraps, nonce, body))
 
 
@@ -86,12 +89,25 @@ def open_terms(
     key = keys[generation].open(wrap, _info(place, terms_hash, member, generation))
     try:
         packed = AESGCM(key).decrypt(read.nonce, read.body, TAG + terms_hash)
-        terms = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_TERMS_BYTES)
-    except (InvalidTag, ValueError, zstandard.ZstdError):
+        terms = expand(packed, MAX_TERMS_BYTES)
+    except (InvalidTag, ValueError):
         raise _refused("do not open") from None
+    except ProtocolError as error:
+        raise _refused(f"do not expand: {error.message}") from None
     if hashlib.sha256(terms).digest() != terms_hash:
         raise _refused("open, but are not those whose hash stands on the ledger")
     return terms
+
+
+def _key_and_nonce(packed: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Return a key and nonce that repeat for the very same message only.
+
+    As in a batch (ledger.md, "Payload"): a cloned or restored machine repeats its random bytes,
+    but what is encrypted goes into the key as well.
+    """
+    fresh = os.urandom(KEY_BYTES)
+    made = hmac.digest(fresh, data + hashlib.sha256(packed).digest(), "sha512")
+    return made[:KEY_BYTES], made[KEY_BYTES : KEY_BYTES + NONCE_BYTES]
 
 
 def _info(place: Place, digest: bytes, member: int, generation: int) -> bytes:
