@@ -142,6 +142,7 @@ def build_network(
             network.nodes[item.slug] = open_node(folder / item.slug, passphrase=phrase)
         _save(folder, target, institutions)
         _admit(network, say)
+        _name_everyone(network, institutions)
     except BaseException:
         chain.stop()
         raise
@@ -170,7 +171,9 @@ def _admit(network: Network, say: Callable[[str], None]) -> None:
         say("sponsoring the enterprise as a participant of the bank")
         enterprise = network.nodes[ENTERPRISE.slug]
         commitment = keccak(secrets.token_bytes(32) + ENTERPRISE.code.encode())
-        bank.network.sponsor(commitment, enterprise.network.grant_for(commitment))
+        assert bank.member is not None
+        consent = enterprise.network.grant_for(commitment, sponsor=bank.member)
+        bank.network.sponsor(commitment, consent)
     joined = [node for slug, node in network.nodes.items() if slug not in {"bank", "clearing"}]
     network.until(
         lambda: all(node.member is not None for node in joined), "the new members to be read"
@@ -180,6 +183,15 @@ def _admit(network: Network, say: Callable[[str], None]) -> None:
     network.until(
         lambda: all(node.network.ready() for node in network.everyone), "every key to be in force"
     )
+
+
+def _name_everyone(network: Network, institutions: Sequence[Institution]) -> None:
+    """Tell each node what its people call the others; names stay off the chain."""
+    for node in network.everyone:
+        for item in institutions:
+            member = network.nodes[item.slug].member
+            if member is not None:
+                node.network.set_name(member, item.name)
 
 
 def _register_keys(node: Node) -> None:
@@ -268,12 +280,14 @@ def open_agreements(network: Network, offers: Sequence[Offer]) -> list[bytes]:
     network.until(accepted, "the agreements to be opened")
 
     def usable() -> bool:
-        return all(
-            side.epoch_usable
-            for agreement, offer in zip(agreements, offers, strict=True)
-            for slug in (offer.servicer, offer.owner)
-            for side in network.nodes[slug].network.agreement(agreement).sides
-        )
+        for agreement, offer in zip(agreements, offers, strict=True):
+            for slug in (offer.servicer, offer.owner):
+                # Either side may read the opening first; before, it knows no such agreement.
+                views = network.nodes[slug].network.agreements()
+                found = [item for item in views if item.agreement == agreement]
+                if not found or not all(side.epoch_usable for side in found[0].sides):
+                    return False
+        return True
 
     network.until(usable, "the epoch keys of both sides")
     return agreements

@@ -250,6 +250,8 @@ def join(
     from node.services.network.members import code_hash, grant, participant_commitment
 
     body = _read(invitation, INVITATION)
+    # Consent that named nobody would let whoever saw it first sponsor the participant.
+    sponsor = 0 if full else int(_required_sponsor(body))
     chain = body["chain"]
     target = ChainTarget(**{**chain, "more_urls": tuple(chain["more_urls"])})
     settings = read_settings(home)
@@ -263,7 +265,7 @@ def join(
     identity = Identity(open_keys(settings.home, passphrase), place)
     salt = secrets.token_bytes(HASH_BYTES)
     commitment = code_hash(code) if full else participant_commitment(code, salt)
-    consent = grant(identity, "ADMIN", code=commitment)
+    consent = grant(identity, "ADMIN", member=sponsor, code=commitment)
     # The code and its salt open the commitment: a participant shows them to counterparties only.
     _write(settings.home / "participant.json", {"code": code, "salt": salt.hex()})
     _write(
@@ -281,6 +283,18 @@ def join(
     )
     emit({"answer": str(out), "full": full}, json_to, lambda: say(f"answer in {out}"))
     return EXIT_DONE
+
+
+def _required_sponsor(body: dict[str, Any]) -> str:
+    from reconcile.model import InputError
+
+    if body["member"] is None:
+        raise InputError(
+            "SPONSOR_MISSING",
+            "the invitation comes from an institution that is no member yet",
+            help="ask it for a new one once it is a member, or apply with --full",
+        )
+    return str(body["member"])
 
 
 def _grant(body: dict[str, Any]) -> KeyGrant:

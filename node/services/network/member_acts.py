@@ -18,10 +18,17 @@ from reconcile.model import ZERO32, UsageError
 class MemberActs(Base):
     """Keys, members and motions."""
 
-    def grant_for(self, code: str | bytes) -> KeyGrant:
-        """Return our admin key's consent to an admission: a public code, or a commitment."""
-        target = who.code_hash(code) if isinstance(code, str) else code
-        return who.grant(self._identity, "ADMIN", code=target)
+    def grant_for(self, code: str | bytes, *, sponsor: int = 0) -> KeyGrant:
+        """Return our admin key's consent to an admission: a public code, or a commitment.
+
+        A participant names its `sponsor`: consent that names nobody would let whichever full
+        member saw it first, in the pool for instance, take the participant for its own.
+        """
+        if isinstance(code, str):
+            return who.grant(self._identity, "ADMIN", code=who.code_hash(code))
+        if not sponsor:
+            raise UsageError("SPONSOR_MISSING", "a participant's consent names its sponsor")
+        return who.grant(self._identity, "ADMIN", member=sponsor, code=code)
 
     def possession(
         self,
