@@ -8,12 +8,11 @@ kanhe.db      unless KANHE_DATABASE_URL names another database
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -247,9 +246,11 @@ def open_keys(home: Path, passphrase: str) -> NodeKeys:
     )
 
 
-@contextlib.contextmanager
-def locked(home: Path) -> Iterator[TextIO]:
-    """Hold the home for one process: two relays would fight for one nonce lane."""
+def locked(home: Path) -> TextIO:
+    """Hold the home for one process: two relays would fight for one nonce lane.
+
+    The lock lives as long as the returned file is open. Raises `OutsideError` HOME_IN_USE.
+    """
     file = (home / LOCK_FILE).open("a+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -266,7 +267,4 @@ def locked(home: Path) -> Iterator[TextIO]:
     file.truncate()
     file.write(f"process {os.getpid()}")
     file.flush()
-    try:
-        yield file
-    finally:
-        file.close()
+    return file
