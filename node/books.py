@@ -24,6 +24,8 @@ from reconcile.model import (
 MAX_ACCOUNTS_NAMED: Final = 8
 MIRROR_FACTOR: Final = 4
 MIRROR_MIN_PAIRS: Final = 3
+# (booking_date, currency, signed minor units) → how many rows.
+Flows = Counter[tuple[int, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,11 @@ def refuse_mirrored(servicer: Book, owner: Book, *, option: str) -> None:
     Rows pair here by day, currency and amount alone; `option` is what mends it. Raises
     `InputError` DIRECTION_MIRRORED.
     """
-    ours, theirs = _flows(servicer.entries), _flows(owner.entries)
+    refuse_mirrored_flows(flows_of(servicer.entries), flows_of(owner.entries), option=option)
+
+
+def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, option: str) -> None:
+    """Do the same for rows that were counted already."""
     same = sum((ours & theirs).values())
     mirrored = Counter({(d, c, -a): n for (d, c, a), n in theirs.items()})
     opposite = sum((ours & mirrored).values())
@@ -156,7 +162,8 @@ def refuse_mirrored(servicer: Book, owner: Book, *, option: str) -> None:
         )
 
 
-def _flows(entries: Iterable[Entry]) -> Counter[tuple[int, str, int]]:
+def flows_of(entries: Iterable[Entry]) -> Flows:
+    """Count the rows that move a balance by day, currency and signed amount."""
     return Counter(
         (entry.booking_date, entry.currency, entry.signed_minor)
         for entry in entries

@@ -47,7 +47,10 @@ class Files(Base):
             accept_map=chosen.accept_map,
         )
         source = Source.of(read, path, lenient=chosen.lenient)
-        return self._take(agreement, read, source, chosen.account, side, window, actor)
+        named = chosen.perspective is not None
+        return self._take(
+            agreement, read, source, chosen.account, side, window, actor, perspective_named=named
+        )
 
     def import_statement(
         self,
@@ -83,6 +86,8 @@ class Files(Base):
         side: Side | None,
         window: int | None,
         actor: str,
+        *,
+        perspective_named: bool = False,
     ) -> ImportResult:
         book = book_of(read, source.name, account=account)
         with self._writing() as session:
@@ -99,6 +104,7 @@ class Files(Base):
                 source,
                 window=window,
                 now_ms=self._identity.clock(),
+                perspective_named=perspective_named,
             )
             if again is None:
                 self._act(

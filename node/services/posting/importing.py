@@ -1,7 +1,7 @@
 """From a statement file to queued entries: all of it or nothing.
 
 Checks come in a fixed order, so that one file has one answer: readable → account → the same file
-again → currency → refs (conflict, version, part-day overlap) → kept.
+again → currency → direction → refs (conflict, version, part-day overlap) → kept.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from node.agreements import Facts, terms_at
 from node.books import Book, refuse_repeated
 from node.bulk import insert_rows
 from node.services.posting.balances import keep_balances, stated_by_window
+from node.services.posting.mirrors import refuse_mirrored_import
 from node.services.posting.queue import (
     Fresh,
     enqueue,
@@ -106,10 +107,12 @@ def take_book(
     *,
     window: int | None,
     now_ms: int,
+    perspective_named: bool = False,
 ) -> ImportResult:
     """Queue what a book holds and is not standing yet; the caller's transaction keeps it.
 
-    Raises `InputError` ACCOUNT_NOT_AGREED, ENTRY_CONFLICT, CURRENCY_NOT_AGREED, PART_DAY_OVERLAP,
+    `perspective_named`: a person said from which side the file is written. Raises `InputError`
+    ACCOUNT_NOT_AGREED, ENTRY_CONFLICT, CURRENCY_NOT_AGREED, DIRECTION_MIRRORED, PART_DAY_OVERLAP,
     DATE_AHEAD and what `sort_out` raises.
     """
     terms = terms_at(session, facts.agreement, window)
@@ -119,6 +122,8 @@ def take_book(
     _require_account(session, facts.agreement, side, book, source)
     refuse_repeated(book.entries, book.lines, source.name)
     _require_currencies(book, terms, source)
+    if not perspective_named:
+        refuse_mirrored_import(session, facts.agreement, side, book)
     windows, late = _windows(session, facts, side, book.entries, terms, window)
     _require_near(windows, now_ms, source)
     stands = standing(session, facts.agreement, side, (item.entry_ref for item in book.entries))
