@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import golden_runs
+import pytest
+
+# A changed digest needs a new engine number: two institutions would sign two different reports.
+PINNED = {
+    "one-default": "781808d9b7ce1a7dd683520b494703e5ef7c013321ac7ee9082220ebb533a40d",
+    "one-tolerant": "36510d2d6152e071e038614ee946e06c8418616588e1622f42b8525d86304279",
+    "few-default": "2d853b775557062294d9ef94a7868f0c0193c83e8314c9824e7135fd79fd8506",
+    "few-tolerant": "d2141aa28450e63bbee196ebe2fedd73f9429e1ff0482e8ebda6af54758b1c92",
+    "some-default": "8280c798a85f65e2a26bb6c5d6cb91bf3b4c0b387106e91ac37e5fb7f11ed4ec",
+    "some-tolerant": "faa150045014acddde69ad7d7d991c13c52084ffc7ac4142843c2044ded0e313",
+    "many-default": "4231ad67cf33d085800a00152966330bcba7bacbd2dbb31563f99e57e9c4e804",
+    "many-tolerant": "57c4dd434c06555b11fc601d49e4ae1218e6f7a4f86cd9cc1e459358d7b9b54a",
+}
+
+
+def test_the_engine_keeps_its_pinned_digests() -> None:
+    """`kanhe/match/1` gives the very bytes it gave when its number was fixed."""
+    assert golden_runs.digests() == PINNED
+
+
+@pytest.mark.parametrize(("hash_seed", "threads"), [("0", "1"), ("1", "2")])
+def test_another_process_gives_the_same_digests(hash_seed: str, threads: str) -> None:
+    """Neither Python's hash seed nor the number of threads changes a byte."""
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, str(Path(golden_runs.__file__)), threads],
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert dict(line.split() for line in done.stdout.splitlines()) == PINNED
