@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
+from node.db import bulk_insert
 from node.tables import Base
 
 
@@ -17,5 +18,5 @@ def insert_rows(session: Session, model: type[Base], rows: Iterable[dict[str, An
     if found:
         table = model.__table__
         assert isinstance(table, Table), "a mapped class has a table"
-        session.execute(insert(table), found)
+        bulk_insert(session, table, found)
     return len(found)
