@@ -172,7 +172,7 @@ _DRIVER_TEXTS: Final = (
     ("full", "DATABASE_FULL", "free disk space; nothing was half kept"),
     ("no space", "DATABASE_FULL", "free disk space; nothing was half kept"),
     # A quota or a file size limit: SQLite says "full" for ENOSPC alone.
-    ("disk i/o", "DATABASE_FULL", "is the disk full, over a quota or failing? nothing was half kept"),
+    ("disk i/o", "DATABASE_FULL", "is it full, over a quota or failing? nothing was half kept"),
     ("locked", "DATABASE_LOCKED", "another program holds the database; is a second node running?"),
     ("readonly", "DATABASE_READ_ONLY", "the file or its folder cannot be written"),
     ("unable to open", "DATABASE_UNREACHABLE", "does the folder exist, and may this user write?"),
