@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,3 @@ def agreed(founded: Founded, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     opened.run_day(0)
     yield opened
     opened.close()
-
-
-Opener = Callable[[], Town]
