@@ -35,8 +35,8 @@ from reconcile.terms.calendar import Calendar
 FOLDER: Final = Path("demo")
 SEED: Final = 20_260
 ENTRIES: Final = 400
-MARKER: Final = "network.json"
 DONE: Final = 0
+REASON_KINDS: Final = ("AMOUNT", "DUPLICATE", "MISSING_AT_SERVICER")
 NOT_AGREED: Final = 1
 
 
@@ -83,11 +83,16 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
     try:
         run_relations(network, relations, say)
         outcomes = _outcomes(network, relations, options.folder, own=own)
+        reasons = [why for relation in relations for why in _reasons(network, relation)]
     finally:
         network.close()
     page = write_index(options.folder, outcomes, title="Kanhe demo")
     console.print()
     print_table(console, outcomes)
+    if reasons:
+        console.print("\nWhy some entries differ, as the owner's desk says it:")
+    for why in reasons:
+        console.print(f"  {why}", soft_wrap=True)
     code = DONE if not any(item.problems for item in outcomes) else NOT_AGREED
     _farewell(console, options, page, code, own=own)
     return code, {
@@ -141,6 +146,18 @@ def _outcomes(
             )
             outcomes.append(WindowOutcome(status, path, problems))
     return outcomes
+
+
+def _reasons(network: Network, relation: Relation) -> list[str]:
+    """Return what is known of the last window's breaks, one sentence for each of some kinds."""
+    _, owner = relation.parties(network)
+    window = relation.windows[-1]
+    said = []
+    for kind in REASON_KINDS:
+        for row in owner.breaks.breaks(relation.agreement, window, kind=kind, limit=1):
+            detail = owner.breaks.show(relation.agreement, row.key, window)
+            said.append(f"{relation.label} [bold]{kind}[/] {detail.sentence}")
+    return said
 
 
 def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, own: bool) -> None:

@@ -28,6 +28,7 @@ CHAIN_ID: Final = 20_251
 BLOCK_TIME_S: Final = 0.25
 GAS_LIMIT: Final = 300_000_000
 START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 20.0
 TICK_S: Final = 1.0
 STATE_INTERVAL_S: Final = 2
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -52,6 +53,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _reap_after_us(pid: int) -> subprocess.Popen[bytes]:
+    """End a process when this one is gone, however it went: its end of the pipe closes then.
+
+    Otherwise a killed demo would leave a chain behind that goes on writing the same state file.
+    """
+    return subprocess.Popen(  # noqa: S603 - fixed words and a number
+        ["/bin/sh", "-c", f"trap '' INT TERM; cat >/dev/null; kill {pid} 2>/dev/null"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 @dataclass
 class EmbeddedChain:
     """One anvil. Use as a context manager, or `start()` and `stop()`.
@@ -65,6 +80,7 @@ class EmbeddedChain:
     port: int = 0
     log: Path | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _reaper: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _ticking: threading.Event = field(default_factory=threading.Event, repr=False)
     _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=10.0), repr=False)
 
@@ -97,6 +113,7 @@ class EmbeddedChain:
             self._process = subprocess.Popen(  # noqa: S603 - our own pinned binary
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
             )
+        self._reaper = _reap_after_us(self._process.pid)
         self._wait_until_it_answers()
         if self.block_time_s:
             self.rpc("anvil_setBlockTimestampInterval", 0)
@@ -161,14 +178,19 @@ class EmbeddedChain:
         """End anvil; with `state` it writes its state first."""
         self._ticking.set()
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=5)
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=STOP_TIMEOUT_S)
+        reaper, self._reaper = self._reaper, None
+        if reaper is not None:
+            reaper.kill()
+            reaper.wait(timeout=STOP_TIMEOUT_S)
+            if reaper.stdin is not None:
+                reaper.stdin.close()
 
     def __enter__(self) -> Self:
         return self.start()
