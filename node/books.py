@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reconcile.model import (
     Balance,
+    BalanceBasis,
     Entry,
     InputError,
     SideBook,
@@ -57,6 +58,9 @@ def book_of(file: StatementFile, name: str, *, account: str | None = None) -> Bo
     """
     chosen = _of_account(file, name, account)
     opening, closing, gaps = chain_balances(chosen)
+    provable = all(item.provable for item in chosen)
+    if not provable:
+        opening, closing = _unproven(opening), _unproven(closing)
     return Book(
         account=chosen[0].account,
         entries=tuple(entry for item in chosen for entry in item.entries),
@@ -64,8 +68,16 @@ def book_of(file: StatementFile, name: str, *, account: str | None = None) -> Bo
         opening=opening,
         closing=closing,
         gaps=gaps,
-        provable=all(item.provable for item in chosen),
+        provable=provable,
     )
+
+
+def _unproven(balances: Mapping[str, Balance]) -> dict[str, Balance]:
+    """Return what a contradictory file states as what it is worth: a DERIVED balance.
+
+    It was read leniently, so a run over it reconciles the flow and proves no balance.
+    """
+    return {code: replace(item, basis=BalanceBasis.DERIVED) for code, item in balances.items()}
 
 
 def _of_account(file: StatementFile, name: str, account: str | None) -> tuple[Statement, ...]:
