@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
-from node.cli.session import AgreementArg, Home, Wait, actor, finish, node_of, side_of
+from node.cli.session import AgreementArg, Home, Wait, acting, actor, finish, node_of, side_of
 
 if TYPE_CHECKING:
     from node.services.network import AgreementView
@@ -60,7 +60,7 @@ def agreement_open(
 
     rules = _read_terms(terms, currency)
     represented = side_of("servicer" if servicer == 0 else "owner" if owner == 0 else None)
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         agreement = node.network.open_agreement(
             _kind(kind),
             servicer=servicer,
@@ -111,7 +111,7 @@ def agreement_accept(
     json_to: JsonTo = None,
 ) -> int:
     """Accept an agreement the other side opened."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_agreement(agreement).agreement
         node.network.accept_agreement(
             found,
@@ -208,7 +208,7 @@ def agreement_end(
     json_to: JsonTo = None,
 ) -> int:
     """End an agreement after a window; alone it is a notice."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_agreement(agreement).agreement
         node.network.end_agreement(found, last_window, actor=actor())
     done = finish(home, wait=wait)
@@ -332,7 +332,7 @@ def terms_propose(
     from reconcile.terms import parse_terms, terms_hash
 
     rules = parse_terms(file.read_bytes())
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_agreement(agreement).agreement
         node.network.propose_terms(found, rules, from_window, actor=actor())
     done = finish(home, wait=wait)
@@ -349,7 +349,7 @@ def terms_accept(
     json_to: JsonTo = None,
 ) -> int:
     """Accept terms the other side proposed."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_agreement(agreement).agreement
         node.network.accept_terms(found, _hash(terms_hash), actor=actor())
     done = finish(home, wait=wait)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
-from node.cli.session import Home, Wait, actor, finish, node_of, passphrase_of, read_settings
+from node.cli.session import (
+    Home,
+    Wait,
+    acting,
+    actor,
+    finish,
+    node_of,
+    passphrase_of,
+    read_settings,
+)
 
 if TYPE_CHECKING:
     from node.services.network import KeyGrant
@@ -85,7 +94,7 @@ def member_name(
 
 def member_register(home: Home = None, wait: Wait = False, json_to: JsonTo = None) -> int:
     """Register this node's POSTER and APPROVER keys, once it is a member."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         intents = {
             role: str(node.network.register_key(role, actor=actor()))
             for role in ("POSTER", "APPROVER")
@@ -111,7 +120,7 @@ def motion_open(
 ) -> int:
     """Open a motion; it counts as this member's approval."""
     word = action.upper().replace("-", "_")
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         if word == "ADMIT":
             body = _read(_required(answer, "--answer"), ANSWER)
             motion = node.network.propose_admission(str(body["code"]), _grant(body), actor=actor())
@@ -143,7 +152,7 @@ def motion_approve(
     json_to: JsonTo = None,
 ) -> int:
     """Approve a motion."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_motion(motion)
         node.network.approve_motion(found, actor=actor())
     done = finish(home, wait=wait)
@@ -158,7 +167,7 @@ def motion_execute(
     json_to: JsonTo = None,
 ) -> int:
     """Execute a motion whose approvals suffice."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_motion(motion)
         node.network.execute_motion(found, actor=actor())
     done = finish(home, wait=wait)
@@ -225,7 +234,7 @@ def invite(
     assert answer is not None
     body = _read(answer, ANSWER)
     commitment = bytes.fromhex(body["commitment"])
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         node.network.sponsor(commitment, _grant(body), actor=actor())
     done = finish(home, wait=wait)
     emit({"commitment": commitment.hex(), "done": done}, json_to, lambda: say("sponsored"))

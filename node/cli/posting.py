@@ -28,6 +28,7 @@ from node.cli.session import (
     SideOption,
     Wait,
     WindowOption,
+    acting,
     actor,
     finish,
     node_of,
@@ -182,7 +183,7 @@ def post(
     json_to: JsonTo = None,
 ) -> int:
     """Seal and post what waits now, without waiting for the posting interval."""
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = None if agreement is None else node.network.find_agreement(agreement).agreement
         batches = node.posting.seal_due(flush=True, agreement=found)
         left = node.posting.queue_depth(found)
@@ -206,7 +207,7 @@ def close(
 ) -> int:
     """Close a window: this is all I have."""
     chosen = window_of_words(window, day)
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         view = node.network.find_agreement(agreement)
         if by_default:
             other = side_of(side) or (None if view.our_side is None else view.our_side.other)

@@ -26,6 +26,7 @@ from node.cli.session import (
     SideOption,
     Wait,
     WindowOption,
+    acting,
     actor,
     finish,
     node_of,
@@ -71,7 +72,7 @@ def reconcile(
     json_to: JsonTo = None,
 ) -> int:
     """Match now: without a window everything read so far, with one the proof both closed."""
-    with node_of(home, keys=True) as node, progress("matching"):
+    with acting(home) as node, progress("matching"):
         found = node.network.find_agreement(agreement).agreement
         if window is None and day is None:
             run = node.reconciliation.provisional(found)
@@ -117,7 +118,7 @@ def attest(
 ) -> int:
     """Sign a window's proof as APPROVER. Exit 1: signed, and not agreed (yet)."""
     chosen = window_of_words(window, day)
-    with node_of(home, keys=True) as node:
+    with acting(home) as node:
         found = node.network.find_agreement(agreement).agreement
         node.reconciliation.attest(found, chosen, single=single, actor=actor())
     done = finish(home, wait=wait)

@@ -101,6 +101,26 @@ def node_of(home: Path | None, *, keys: bool = False, running: bool = False) -> 
         node.close()
 
 
+@contextlib.contextmanager
+def acting(home: Path | None) -> Iterator[Node]:
+    """Open a home's node with its keys to ask something of the ledger.
+
+    Where no node runs, its rows are first brought up to the chain's head; where one runs, or the
+    chain does not answer, they are taken as they are.
+    """
+    from node.errors import ChainError
+    from reconcile.model import OutsideError
+
+    with contextlib.ExitStack() as stack:
+        try:
+            node = stack.enter_context(node_of(home, keys=True, running=True))
+        except (ChainError, OutsideError) as error:
+            if not isinstance(error, ChainError) and error.code != "HOME_IN_USE":
+                raise
+            node = stack.enter_context(node_of(home, keys=True))
+        yield node
+
+
 def finish(home: Path | None, *, wait: bool) -> bool:
     """Wait until everything asked of the ledger is done; False when it was left to a node.
 
