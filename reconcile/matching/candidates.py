@@ -119,13 +119,15 @@ def related_sql(step: Step, s: str, o: str) -> str:
     return " AND ".join(parts)
 
 
-def count_candidates(store: Store, step: Step, source: str, barred: str, result: str) -> None:
+def count_candidates(store: Store, step: Step, source: str, barred: str, result: str) -> int:
     """Write (cid, side, n, total) for every row with a candidate: how many, and their ids' sum.
+
+    Returns the number of rows written.
 
     With one candidate the sum is its id. `barred` lists pairs of cids that do not count.
     """
     frame = step.frame
-    store.con.execute(f"""
+    return store.create(f"""
     CREATE OR REPLACE TABLE {result} AS
     WITH wide AS ({_spread(step, source, "")}),
     near AS (
@@ -148,9 +150,9 @@ def count_candidates(store: Store, step: Step, source: str, barred: str, result:
     """)
 
 
-def sole_pairs(store: Store, counts: str, result: str) -> None:
-    """Write (s, o): the cids that are each other's only candidate."""
-    store.con.execute(f"""
+def sole_pairs(store: Store, counts: str, result: str) -> int:
+    """Write (s, o): the cids that are each other's only candidate; return how many."""
+    return store.create(f"""
     CREATE OR REPLACE TABLE {result} AS
     SELECT s.cid AS s, o.cid AS o
     FROM {counts} s JOIN {counts} o ON s.total = o.cid AND o.total = s.cid

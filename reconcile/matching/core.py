@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Final
 
-from reconcile.matching.engine import Engine, plan_passes
+from reconcile.matching.engine import ALWAYS, Engine, Plan, plan_passes
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
 from reconcile.matching.run_input import NearMiss, ProposalRefs
 from reconcile.matching.source import EXACT, TOLERANT
-from reconcile.matching.store import Store
-from reconcile.matching.table import KeyColumns, side_table
+from reconcile.matching.store import FEW_ROWS, SideKeys, Store
+from reconcile.matching.table import KeyColumns, check_carriers, key_columns, side_table
 from reconcile.model import Entry, MatchGroup, Proposal, Side
 from reconcile.terms import KeyPair, MatchPass
 
@@ -37,6 +39,9 @@ NAME: Final = KeyPair(
     normalise=("nfkc_ascii", "trim", "upper"),
     min_length=1,
 )
+
+_REF: Final = attrgetter("entry_ref")
+_CURRENCY: Final = attrgetter("currency")
 
 _PAIRS: Final = """
 SELECT p.pass, p.kind, p.s, p.o FROM pair p JOIN entry e ON e.id = p.s
@@ -81,34 +86,82 @@ def match_open(given: CoreInput) -> CoreResult:
     account, name = party
     assert account is not None
     assert name is not None
-    tables = [
-        side_table(entries, side, columns, given.ordinal, given.held[side])
-        for side, entries in ((Side.SERVICER, given.servicer), (Side.OWNER, given.owner))
-    ]
-    with Store(threads=given.threads) as store:
-        store.load(*tables)
-        engine = Engine(store, plans, (given.servicer, given.owner))
-        _bar(engine, given.rejected)
-        engine.run()
-        over = frozenset(
-            currency
-            for currency, minor in tolerant_residuals(engine).items()
-            if minor > given.budget_minor
-        )
-        if over:
-            store.restart()
-            engine = Engine(store, plans, (given.servicer, given.owner), strict=over)
+    check_carriers(columns)
+    rows = Rows(given, columns, plans)
+    names = {plan.number: plan.rule.name for plan in plans}
+    strict: frozenset[str] = frozenset()
+    while True:
+        with Store(*rows.tables, rows.first_keys, threads=given.threads) as store:
+            engine = Engine(store, plans, rows.entries, strict, head=rows.head)
+            engine.widen = partial(rows.widen, store)
             _bar(engine, given.rejected)
             engine.run()
-        proposals, proposal_refs = propose(engine, given.agreement)
-        near = near_misses(store, plans, (account, name))
-        names = {plan.number: plan.rule.name for plan in plans}
-        return CoreResult(
-            groups=_groups(engine, names),
-            proposals=proposals,
-            near=_near_misses(engine, names, near),
-            proposal_refs=proposal_refs,
+            over = frozenset(
+                currency
+                for currency, minor in tolerant_residuals(engine).items()
+                if minor > given.budget_minor
+            )
+            if over and not strict:
+                strict = over
+                continue
+            proposals, proposal_refs = propose(engine, given.agreement)
+            near = near_misses(store, plans, (account, name))
+            return CoreResult(
+                groups=_groups(engine, names),
+                proposals=proposals,
+                near=_near_misses(engine, names, near),
+                proposal_refs=proposal_refs,
+            )
+
+
+class Rows:
+    """Both sides' tables, and the keys that the engine asks for.
+
+    Of many entries most are settled by the first `always` pass whose keys both sides hold: the
+    other keys are made only for what that pass, the `head`, leaves.
+    """
+
+    def __init__(self, given: CoreInput, columns: KeyColumns, plans: Sequence[Plan]) -> None:
+        """Make the tables, and the keys of the head or, of few entries, all keys."""
+        self.entries = (given.servicer, given.owner)
+        servicer, owner = (
+            side_table(self.entries[side], side, given.ordinal, given.held[side]) for side in Side
         )
+        self.tables = (servicer, owner)
+        self.names = columns.names
+        self.head: Plan | None = None
+        if sum(map(len, self.entries)) >= FEW_ROWS:
+            self.head, self.first_keys = self._head(plans)
+        if self.head is None:
+            self.first_keys = self._keys(self.entries, self.names)
+
+    def widen(self, store: Store) -> None:
+        """Give what the head left all other keys."""
+        ids: tuple[list[int], list[int]] = ([], [])
+        for entry_id in store.waiting():
+            ids[entry_id & 1].append(entry_id)
+        left = tuple([self.entries[side][i >> 1] for i in ids[side]] for side in Side)
+        others = {keys: name for keys, name in self.names.items() if name not in store.alive}
+        store.widen(ids, self._keys(left, others))
+
+    def _head(self, plans: Sequence[Plan]) -> tuple[Plan | None, SideKeys]:
+        """Return the first `always` pass that can settle anything, if it pairs by one key."""
+        for plan in plans:
+            if plan.rule.confirm != ALWAYS:
+                continue
+            if plan.key is None or plan.rule.shape != ("1:1",):
+                break
+            keys = self._keys(self.entries, {plan.rule.keys: plan.key})
+            if all(side[plan.key].null_count < len(side[plan.key]) for side in keys):
+                return plan, keys
+        return None, ({}, {})
+
+    @staticmethod
+    def _keys(
+        entries: Sequence[Sequence[Entry]], names: Mapping[tuple[KeyPair, ...], str]
+    ) -> SideKeys:
+        servicer, owner = (key_columns(entries[side], side, names) for side in Side)
+        return servicer, owner
 
 
 def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
@@ -140,16 +193,7 @@ def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
 
 
 def _groups(engine: Engine, names: Mapping[int, str]) -> tuple[MatchGroup, ...]:
-    servicer, owner = engine.entries
-    single = []
-    for number, kind, s, o in zip(*engine.store.columns(_PAIRS), strict=True):
-        mine, theirs = servicer[s >> 1], owner[o >> 1]
-        residual = 0 if kind == EXACT else mine.signed_minor - theirs.signed_minor
-        single.append(
-            MatchGroup(
-                names[number], (mine.entry_ref,), (theirs.entry_ref,), mine.currency, residual
-            )
-        )
+    single = _pairs(engine, names)
     if not engine.groups:
         return tuple(single)
     several = [
@@ -163,6 +207,30 @@ def _groups(engine: Engine, names: Mapping[int, str]) -> tuple[MatchGroup, ...]:
         for group in engine.groups
     ]
     return canonical_groups(single + several)
+
+
+def _pairs(engine: Engine, names: Mapping[int, str]) -> list[MatchGroup]:
+    """Return the 1:1 groups in canonical order; made column by column, for there may be millions.
+
+    `zip(refs)` makes one-element tuples.
+    """
+    passes, kinds, s_ids, o_ids = engine.store.columns(_PAIRS)
+    servicer = [engine.entries[0][i >> 1] for i in s_ids]
+    owner = [engine.entries[1][i >> 1] for i in o_ids]
+    residuals = [0] * len(kinds)
+    for place, kind in enumerate(kinds) if any(kinds) else ():
+        if kind != EXACT:
+            residuals[place] = servicer[place].signed_minor - owner[place].signed_minor
+    return list(
+        map(
+            MatchGroup,
+            map(names.__getitem__, passes),
+            zip(map(_REF, servicer)),
+            zip(map(_REF, owner)),
+            map(_CURRENCY, servicer),
+            residuals,
+        )
+    )
 
 
 def canonical_groups(groups: Sequence[MatchGroup]) -> tuple[MatchGroup, ...]:

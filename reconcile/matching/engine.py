@@ -7,7 +7,7 @@ nothing is not run again before something else was settled: it would see the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -96,6 +96,7 @@ class Engine:
 
     `strict`: currencies whose tolerant residuals exceeded the budget, so that no tolerant step
     confirms anything in them. `rejected`: sets of ids by side; `apart`: ids of rejected pairs.
+    `head`: the pass that runs while no other pass's keys are there; `widen` then adds them.
     """
 
     store: Store
@@ -104,6 +105,8 @@ class Engine:
     strict: frozenset[str] = frozenset()
     rejected: frozenset[tuple[frozenset[int], frozenset[int]]] = frozenset()
     apart: frozenset[int] = frozenset()
+    head: Plan | None = None
+    widen: Callable[[], None] | None = None
     groups: list[GroupFound] = field(default_factory=list)
     _classes: dict[bytes, int] = field(default_factory=dict)
     _class_of: dict[int, int] = field(default_factory=dict)
@@ -143,6 +146,8 @@ class Engine:
         for plan in self.plans:
             if plan.rule.confirm == ALWAYS:
                 self._once(plan, EXACT)
+                if plan is self.head and self.widen is not None:
+                    self.widen()
         confirming = [plan for plan in self.plans if plan.rule.confirm != NEVER]
         while True:
             confirmed = 0
@@ -180,14 +185,15 @@ class Engine:
         store, step = self.store, plan.step(kind)
         if not build_source(store, plan, kind, strict=self.strict):
             return 0
-        count_candidates(store, step, "source", "barred", "counts")
-        sole_pairs(store, "counts", "found")
+        if count_candidates(store, step, "source", "barred", "counts") == 0:
+            return 0
+        sole = sole_pairs(store, "counts", "found")
         tied = store.ids(
             "SELECT cid FROM counts WHERE cid NOT IN "
             "(SELECT s FROM found UNION ALL SELECT o FROM found)"
         )
         classes = self._class_codes(tied)
-        confirmed = store.settle(plan.number, "found", kind)
+        confirmed = store.settle(plan.number, "found", sole, kind)
         if len(set(classes)) < len(classes):
             confirmed += self._settle_classes(plan, kind, tied, classes)
         return confirmed
@@ -209,7 +215,7 @@ class Engine:
         """)
         count_candidates(store, step, "class_source", "class_barred", "class_counts")
         sole_pairs(store, "class_counts", "class_found")
-        store.con.execute("""
+        members = store.create("""
         CREATE OR REPLACE TABLE found AS
         WITH member AS (
           SELECT c.id, c.code, row_number() OVER (
@@ -219,7 +225,7 @@ class Engine:
         FROM class_found f JOIN member s ON s.code = f.s JOIN member o ON o.code = f.o
         WHERE s.k = o.k
         """)
-        return store.settle(plan.number, "found", kind)
+        return store.settle(plan.number, "found", members, kind)
 
     def _class_codes(self, ids: Sequence[int]) -> list[int]:
         """Return a number for all that an entry says but entry_ref and occurred_at.

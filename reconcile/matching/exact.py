@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """The exact step of an `always` pass (rule 2): equal keys and signed amounts of one currency.
 
 Almost every block holds one entry a side: one aggregate settles them all. Only blocks with more
@@ -56,6 +55,8 @@ WHERE {near}
   AND NOT EXISTS (SELECT 1 FROM barred b WHERE b.s = s.id AND b.o = o.id)
 """
 
+_DROP_PAIRED: Final = "DELETE FROM tied WHERE id IN (SELECT s FROM kth UNION ALL SELECT o FROM kth)"
+
 _LEFT: Final = """
 SELECT block_id, side, id, bday, occ, entry_ref, vord FROM tied
 WHERE block_id IN (SELECT block_id FROM tied GROUP BY block_id
@@ -66,40 +67,39 @@ ORDER BY block_id, bday, occ, entry_ref, side
 
 def settle_exact(store: Store, pass_number: int, key: str | None, distance: int) -> int:
     """Confirm what rule 2 pairs in this pass; return the number of groups."""
-    sql = store.con.execute
-    sql(_BLOCK.format(key=key or "0"))
-    sql(_SINGLE.format(distance=int(distance)))
-    confirmed = store.settle(pass_number, "found")
+    if not store.may_share("rest", *([key] if key else []), "currency", "signed"):
+        return 0
+    blocks = store.create(_BLOCK.format(key=key or "0"))
+    single = store.create(_SINGLE.format(distance=int(distance)))
+    confirmed = store.settle(pass_number, "found", single)
+    if single == blocks:
+        return confirmed
     join = f"r.{key} = b.k" if key else "true"
-    sql(_TIED.format(join=join))
-    if store.count("tied"):
-        confirmed += _settle_tied(store, pass_number, distance)
+    tied = store.create(_TIED.format(join=join))
+    for found, count in pair_tied(store, distance, tied):
+        confirmed += store.settle(pass_number, found, count)
     return confirmed
 
 
-def _settle_tied(store: Store, pass_number: int, distance: int) -> int:
-    return sum(store.settle(pass_number, found) for found in pair_tied(store, distance))
+def pair_tied(store: Store, distance: int | None, tied: int) -> Iterator[tuple[str, int]]:
+    """Pair the `tied` rows of that table by rule 2, in three parts.
 
-
-def pair_tied(store: Store, distance: int | None) -> Iterator[str]:
-    """Pair the rows of `tied` by rule 2, yielding a table (s, o) after each of its three parts.
-
-    `distance` None leaves the value dates out.
+    Yields after each the name of a table (s, o) and its count, where there is any. `distance`
+    None leaves the value dates out.
     """
     near = "true" if distance is None else f"abs(s.vord - o.vord) <= {int(distance)}"
     for day in ("bday", "vday"):
-        store.con.execute(_KTH.format(day=day, near=near))
-        yield "kth"
-        _drop_tied(store, "kth")
-    pairs = _walk_left(store, distance)
-    store.put("walked", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
-    yield "walked"
-
-
-def _drop_tied(store: Store, found: str) -> None:
-    store.con.execute(
-        f"DELETE FROM tied WHERE id IN (SELECT s FROM {found} UNION ALL SELECT o FROM {found})"
-    )
+        if tied == 0:
+            return
+        count = store.create(_KTH.format(day=day, near=near))
+        if count:
+            yield "kth", count
+            store.con.execute(_DROP_PAIRED)
+            tied -= 2 * count
+    if tied:
+        pairs = _walk_left(store, distance)
+        store.put("walked", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
+        yield "walked", len(pairs)
 
 
 def _walk_left(store: Store, distance: int | None) -> list[tuple[int, int]]:

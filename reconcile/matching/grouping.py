@@ -54,12 +54,14 @@ def grouped_blocks(
 ) -> list[GroupFound]:
     """Return the groups that a step would form, without taking anything."""
     assert plan.key is not None
+    if not store.may_share("rest", plan.key, "currency"):
+        return []
     shapes = [
         sql
         for name, sql in (("1:N", "s_count = 1"), ("N:1", "o_count = 1"))
         if name in plan.rule.shape
     ]
-    store.con.execute(
+    blocks = store.create(
         _BLOCKS.format(
             key=plan.key,
             shapes=" OR ".join(shapes),
@@ -68,7 +70,7 @@ def grouped_blocks(
             guards="".join(_guard(name) for name in plan.carriers if name != plan.key),
         )
     )
-    if store.count("part_block") == 0:
+    if blocks == 0:
         return []
     rows = store.con.execute(_MEMBERS.format(key=plan.key)).fetchall()
     found = []
@@ -100,7 +102,7 @@ def settle_grouped(
         if (frozenset(group.servicer), frozenset(group.owner)) not in rejected
     ]
     if found:
-        store.settle_ids(entry_id for group in found for entry_id in group.servicer + group.owner)
+        store.settle_ids([i for group in found for i in group.servicer + group.owner])
     return found
 
 

@@ -17,11 +17,6 @@ from reconcile.matching.engine import ALWAYS, Plan
 from reconcile.matching.exact import pair_tied
 from reconcile.matching.store import Store
 
-_REMAIN: Final = """
-CREATE OR REPLACE TABLE remain AS
-SELECT * FROM rest UNION ALL SELECT * FROM entry WHERE free AND NOT moving
-"""
-
 _SHARED: Final = """
 CREATE OR REPLACE TABLE shared AS
 SELECT {key} AS k, min(id) AS block_id,
@@ -59,30 +54,29 @@ class NearFound:
 
 def near_misses(store: Store, plans: Sequence[Plan], party: tuple[str, str]) -> list[NearFound]:
     """Return all near misses; `party` names the columns of account and name."""
-    store.con.execute(_REMAIN)
+    store.remain()
     always = [plan for plan in plans if plan.rule.confirm == ALWAYS]
     found: list[NearFound] = []
     for plan in always:
-        if plan.key is not None and plan.key in store.alive:
+        if plan.key is not None and store.may_share("remain", plan.key):
             found += _under_one_key(store, plan, plan.key)
     distance = max((plan.rule.value_date_days for plan in always), default=0)
     return found + _sole_by_party(store, distance, party)
 
 
 def _under_one_key(store: Store, plan: Plan, key: str) -> list[NearFound]:
-    store.con.execute(_SHARED.format(key=key))
-    if store.count("shared") == 0:
+    if store.create(_SHARED.format(key=key)) == 0:
         return []
     found: list[NearFound] = []
     limit = ""
     if plan.grouped:
         found = _splits(store, plan, key)
         limit = "AND b.s_count = 1 AND b.o_count = 1"
-    store.con.execute(_TIED.format(key=key, limit=limit))
-    for table in pair_tied(store, None):
+    tied = store.create(_TIED.format(key=key, limit=limit))
+    for table, _ in pair_tied(store, None, tied):
         pairs = store.con.execute(f"SELECT s, o FROM {table}").fetchall()
         found += [NearFound(plan.number, False, (s,), (o,)) for s, o in pairs]
-    _take(store, found)
+    store.take_remaining([i for near in found for i in near.servicer + near.owner])
     return found
 
 
@@ -100,6 +94,8 @@ def _splits(store: Store, plan: Plan, key: str) -> list[NearFound]:
 
 
 def _sole_by_party(store: Store, distance: int, party: tuple[str, str]) -> list[NearFound]:
+    if not store.may_share("remain", "currency", "signed"):
+        return []
     names = ", ".join(party)
     store.con.execute(_REFERENCE.format(mask=mask_sql(party), names=names))
     step = Step(None, distance, band=False, carriers=party, fallback=True)
@@ -107,11 +103,3 @@ def _sole_by_party(store: Store, distance: int, party: tuple[str, str]) -> list[
     sole_pairs(store, "counts", "found")
     rows = store.con.execute("SELECT s, o FROM found").fetchall()
     return [NearFound(0, False, (s,), (o,)) for s, o in rows]
-
-
-def _take(store: Store, found: Sequence[NearFound]) -> None:
-    ids = [entry_id for near in found for entry_id in near.servicer + near.owner]
-    store.put("gone", {"id": ids})
-    store.con.execute(
-        "CREATE OR REPLACE TABLE remain AS SELECT * FROM remain ANTI JOIN gone USING (id)"
-    )

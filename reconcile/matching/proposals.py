@@ -88,6 +88,8 @@ def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets
         if build_source(store, plan, kind, strict=frozenset()):
             count_candidates(store, plan.step(kind), "source", "barred", "counts")
             ids.update(store.ids("SELECT cid FROM counts"))
+    if not ids:
+        return []
     store.put("wanted", {"id": sorted(ids)})
     amount = "NULL" if plan.loose_kinds else "signed"
     rows = store.con.execute(

@@ -37,19 +37,22 @@ def build_source(store: Store, plan: Plan, kind: int, *, strict: frozenset[str])
     """
     key = plan.key or "0"
     carriers = "".join(f", {name}" for name in plan.carriers)
-    shared = "k, currency, signed" if kind == EXACT else "k, currency"
+    alike = ["currency", "signed"] if kind == EXACT else ["currency"]
+    if not store.may_share("rest", *([plan.key] if plan.key else []), *alike):
+        return False
+    shared = ", ".join(["k", *alike])
     forbid = ""
     if kind == TOLERANT and strict:
         names = ", ".join(f"'{name}'" for name in sorted(strict) if name.isalnum())
         forbid = f" AND currency NOT IN ({names})"
-    store.con.execute(f"""
+    common = store.create(f"""
     CREATE OR REPLACE TABLE common AS
     WITH keyed AS (SELECT *, {key} AS k FROM rest WHERE {key} IS NOT NULL{forbid})
     SELECT id, side, k, currency, signed, vord, {mask_sql(plan.carriers)} AS mask{carriers}
     FROM keyed SEMI JOIN (SELECT {shared} FROM keyed GROUP BY {shared}
                           HAVING min(side) = 0 AND max(side) = 1) USING ({shared})
     """)
-    if store.count("common") == 0:
+    if common == 0:
         return False
     if kind == EXACT:
         part, extra = "signed::HUGEINT AS part, 0 AS variant", ""

@@ -5,6 +5,7 @@
 |---|---|
 | `entry` | every open entry of both sides, a view of the Arrow tables |
 | `rest` | the free, balance-moving entries that no group holds yet |
+| `remain` | these and the free ones that move nothing: what near misses may use |
 | `pair` | confirmed one-to-one groups: pass, kind of step, s, o (ids) |
 | `barred` | pairs of ids whose set a decision rejected |
 
@@ -15,12 +16,14 @@ side), which only the few rows that need it are sorted by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _ENTRY: Final = """
 CREATE VIEW entry AS
@@ -28,7 +31,8 @@ SELECT pos::BIGINT * 2 + side AS id, *
 FROM (SELECT * FROM servicer_rows UNION ALL SELECT * FROM owner_rows)
 """
 
-_REST: Final = "CREATE TABLE rest AS SELECT * FROM entry WHERE moving AND free"
+_REST: Final = "SELECT * FROM entry WHERE moving AND free"
+_ASIDE: Final = "SELECT * FROM entry WHERE free AND NOT moving"
 
 _TABLES: Final = """
 CREATE TABLE pair (pass INTEGER, kind INTEGER, s BIGINT, o BIGINT);
@@ -36,6 +40,14 @@ CREATE TABLE barred (s BIGINT, o BIGINT);
 """
 
 FEW_ROWS: Final = 50_000
+# Up to so many rows left, Python says sooner than SQL that no key stands on both sides.
+GLANCE_ROWS: Final = 2_000
+# Opening a database costs more than a small run; between runs an idle one holds nothing.
+MAX_IDLE: Final = 4
+_IDLE: Final[list[tuple[int, duckdb.DuckDBPyConnection]]] = []
+
+Glance = tuple[tuple[str, ...], list[tuple[Any, ...]]]
+SideKeys = tuple[dict[str, pa.Array], dict[str, pa.Array]]
 
 
 def _integers(column: pa.ChunkedArray) -> list[int]:
@@ -51,15 +63,64 @@ def _is_key(name: str) -> bool:
     return name[0] == "k" and name[1:].isdigit()
 
 
-class Store:
-    """One in-memory database for one run; nothing of it outlives the run."""
+def _alive(keys: SideKeys) -> frozenset[str]:
+    """Return the key columns that hold a value on both sides: no other ever matches."""
+    return frozenset(
+        name for name in keys[0] if all(side[name].null_count < len(side[name]) for side in keys)
+    )
 
-    def __init__(self, *, threads: int | None = None) -> None:
-        """Open an empty database; the number of threads never changes a result."""
-        self.con = duckdb.connect(":memory:")
-        self.con.execute("SET preserve_insertion_order = false")
-        self.alive: frozenset[str] = frozenset()
-        self._threads = threads
+
+def _open(threads: int | None) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(":memory:")
+    con.execute("SET preserve_insertion_order = false")
+    if threads is not None:
+        con.execute(f"SET threads = {int(threads)}")
+    return con
+
+
+def _idle() -> duckdb.DuckDBPyConnection:
+    """Return an empty single-threaded database; one of another process is never used."""
+    while _IDLE:
+        process, con = _IDLE.pop()
+        if process == os.getpid():
+            return con
+    return _open(1)
+
+
+class Store:
+    """One in-memory database for one run; nothing of it outlives the run.
+
+    `counts`: how many rows of `rest` each side has left. A small run works in one transaction of
+    an idle database, which is rolled back at its end.
+    """
+
+    def __init__(
+        self, servicer: pa.Table, owner: pa.Table, keys: SideKeys, *, threads: int | None = None
+    ) -> None:
+        """Take both sides' rows and keys; the number of threads never changes a result."""
+        few = servicer.num_rows + owner.num_rows < FEW_ROWS
+        self._reused = few and threads in {None, 1}
+        self.con = _idle() if self._reused else _open(threads or (1 if few else None))
+        if self._reused:
+            self.con.execute("BEGIN")
+        self.alive = _alive(keys)
+        usable = [pc.and_(table["moving"], table["free"]) for table in (servicer, owner)]
+        self.counts = [int(pc.sum(column).as_py() or 0) for column in usable]
+        free = [int(pc.sum(table["free"]).as_py() or 0) for table in (servicer, owner)]
+        self.aside = [free[side] - self.counts[side] for side in (0, 1)]
+        self._seen: dict[str, Glance] = {}
+        for name, table, columns in zip(
+            ("servicer_rows", "owner_rows"), (servicer, owner), keys, strict=True
+        ):
+            for key, column in columns.items():
+                table = table.append_column(key, column)  # noqa: PLW2901 - grows
+            self.con.register(name, table)
+        self.con.execute(_ENTRY)
+        # Until something is settled the rest is all there is: no need to copy it.
+        self._rest_is_view = not few
+        self.con.execute(f"CREATE {'VIEW' if self._rest_is_view else 'TABLE'} rest AS {_REST}")
+        self._aside_is_table = False
+        self.con.execute(_TABLES)
 
     def __enter__(self) -> Self:
         return self
@@ -70,37 +131,68 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.con.close()
+        if not self._reused or error is not None or len(_IDLE) >= MAX_IDLE:
+            self.con.close()
+            return
+        self.con.execute("ROLLBACK")
+        for name in ("servicer_rows", "owner_rows"):
+            self.con.unregister(name)
+        _IDLE.append((os.getpid(), self.con))
 
-    def load(self, servicer: pa.Table, owner: pa.Table) -> None:
-        """Take both sides' rows; they stay registered as long as the store is open."""
-        few = servicer.num_rows + owner.num_rows < FEW_ROWS
-        threads = self._threads or (1 if few else None)
-        if threads is not None:
-            self.con.execute(f"SET threads = {int(threads)}")
-        self.con.register("servicer_rows", servicer)
-        self.con.register("owner_rows", owner)
-        self.con.execute(_ENTRY)
-        self.con.execute(_REST)
-        self.con.execute(_TABLES)
-        self.alive = self._alive([name for name in servicer.column_names if _is_key(name)])
+    def create(self, sql: str) -> int:
+        """Run a CREATE TABLE … AS; return how many rows the table has."""
+        return int(self.con.execute(sql).fetchall()[0][0])
 
-    def _alive(self, names: Sequence[str]) -> frozenset[str]:
-        """Return the key columns that hold a value on both sides: no other ever matches."""
-        if not names:
-            return frozenset()
-        counts = ", ".join(
-            f"count({name}) FILTER (WHERE side = {side})" for name in names for side in (0, 1)
-        )
-        row = self.con.execute(f"SELECT {counts} FROM entry").fetchall()[0]
-        return frozenset(
-            name for place, name in enumerate(names) if row[2 * place] and row[2 * place + 1]
-        )
+    def waiting(self) -> list[int]:
+        """Return the ids that passes and near misses may still use."""
+        rows = f"SELECT id FROM rest UNION ALL SELECT id FROM ({_ASIDE})"
+        return self.columns(rows)[0]
 
-    def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
-        rows = self.con.execute(f"SELECT count(*) FROM {table}").fetchall()
-        return int(rows[0][0])
+    def widen(self, ids: tuple[list[int], list[int]], keys: SideKeys) -> None:
+        """Give what is left further key columns, by side in the order of the ids."""
+        wide = [pa.table({"id": pa.array(ids[side], pa.int64()), **keys[side]}) for side in (0, 1)]
+        self.con.register("incoming", pa.concat_tables(wide))
+        self._replace_rest("SELECT * FROM rest JOIN incoming USING (id)")
+        self.con.execute(f"CREATE TABLE aside AS SELECT * FROM ({_ASIDE}) JOIN incoming USING (id)")
+        self.con.unregister("incoming")
+        self._aside_is_table = True
+        self.alive |= _alive(keys)
+
+    def remain(self) -> None:
+        """Write the table `remain`: all that near misses may use, moving the balance or not."""
+        aside = "aside" if self._aside_is_table else f"({_ASIDE})"
+        more = f" UNION ALL BY NAME SELECT * FROM {aside}" if any(self.aside) else ""
+        self.con.execute(f"CREATE OR REPLACE TABLE remain AS SELECT * FROM rest{more}")
+
+    def may_share(self, table: str, *columns: str) -> bool:
+        """Say whether rows of both sides may agree in these columns; a no is certain.
+
+        `table` is `rest` or `remain`; the balance-moving rows of `remain` are its own business.
+        """
+        if any(_is_key(name) and name not in self.alive for name in columns):
+            return False
+        more = self.aside if table == "remain" else (0, 0)
+        servicer, owner = (self.counts[side] + more[side] for side in (0, 1))
+        if not servicer or not owner:
+            return False
+        if servicer + owner > GLANCE_ROWS:
+            return True
+        names, rows = self._glance(table)
+        places = [names.index(name) for name in columns]
+        found: tuple[set[tuple[object, ...]], set[tuple[object, ...]]] = (set(), set())
+        for row in rows:
+            held = tuple(row[place] for place in places)
+            if None not in held:
+                found[row[0]].add(held)
+        return not found[0].isdisjoint(found[1])
+
+    def _glance(self, table: str) -> Glance:
+        """Return what few rows are left, read once until something is taken from them."""
+        if table not in self._seen:
+            names = ("side", "currency", "signed", *sorted(self.alive))
+            rows = self.con.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
+            self._seen[table] = (names, rows)
+        return self._seen[table]
 
     def ids(self, query: str) -> list[int]:
         """Return the first column of a query as integers."""
@@ -117,12 +209,6 @@ class Store:
         self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")
         self.con.unregister("incoming")
 
-    def restart(self) -> None:
-        """Forget every group: all free, balance-moving entries are open again."""
-        self.con.execute("DROP TABLE rest; DROP TABLE pair; DROP TABLE barred")
-        self.con.execute(_REST)
-        self.con.execute(_TABLES)
-
     def put(self, table: str, columns: dict[str, Sequence[int]]) -> None:
         """Create or replace a table of big integers."""
         arrow = pa.table({name: pa.array(ids, pa.int64()) for name, ids in columns.items()})
@@ -130,23 +216,42 @@ class Store:
         self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")
         self.con.unregister("incoming")
 
-    def remove_used(self, used: str) -> None:
-        """Take the rows of a query over ids out of `rest`."""
-        self.con.execute(
-            f"CREATE OR REPLACE TABLE rest AS SELECT * FROM rest ANTI JOIN ({used}) USING (id)"
-        )
+    def _replace_rest(self, query: str) -> None:
+        if self._rest_is_view:
+            self.con.execute(f"CREATE TABLE rest_left AS {query}; DROP VIEW rest")
+            self.con.execute("ALTER TABLE rest_left RENAME TO rest")
+            self._rest_is_view = False
+        else:
+            self.con.execute(f"CREATE OR REPLACE TABLE rest AS {query}")
+        self._seen.clear()
 
-    def settle(self, pass_number: int, found: str, kind: int = 0) -> int:
-        """Confirm the (s, o) rows of a table as groups of a pass; return how many."""
-        count = self.count(found)
+    def _remove_used(self, used: str) -> None:
+        """Take the rows of a query over ids out of `rest`."""
+        self._replace_rest(f"SELECT * FROM rest ANTI JOIN ({used}) USING (id)")
+
+    def settle(self, pass_number: int, found: str, count: int, kind: int = 0) -> int:
+        """Confirm the `count` (s, o) rows of a table as groups of a pass; return the count."""
         if count:
             self.con.execute(
                 f"INSERT INTO pair SELECT {int(pass_number)}, {int(kind)}, s, o FROM {found}"
             )
-            self.remove_used(f"SELECT s AS id FROM {found} UNION ALL SELECT o FROM {found}")
+            self.counts = [left - count for left in self.counts]
+            self._remove_used(f"SELECT s AS id FROM {found} UNION ALL SELECT o FROM {found}")
         return count
 
-    def settle_ids(self, ids: Iterable[int]) -> None:
+    def settle_ids(self, ids: Sequence[int]) -> None:
         """Take these ids out of `rest`; their groups are kept elsewhere."""
-        self.put("gone", {"id": list(ids)})
-        self.remove_used("SELECT id FROM gone")
+        for entry_id in ids:
+            self.counts[entry_id & 1] -= 1
+        self.put("gone", {"id": ids})
+        self._remove_used("SELECT id FROM gone")
+
+    def take_remaining(self, ids: Sequence[int]) -> None:
+        """Take these ids out of `remain`."""
+        if not ids:
+            return
+        self.put("gone", {"id": ids})
+        self.con.execute(
+            "CREATE OR REPLACE TABLE remain AS SELECT * FROM remain ANTI JOIN gone USING (id)"
+        )
+        self._seen.pop("remain", None)

@@ -12,14 +12,17 @@
 | `occ` | int64 | occurred_at in milliseconds, 0 where unknown |
 | `moving` | bool | the status moves the balance |
 | `free` | bool | not held by a decision: passes may use it |
-| `k0` ... | string | keys, one column for each distinct rule of `KeyColumns`; null never matches |
+
+Keys (`key_columns`) stand beside them: `k0` ..., one text column for each distinct rule of
+`KeyColumns`; null never matches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,37 +60,30 @@ class KeyColumns:
         return self.of(match_pass.keys)
 
 
-def carrier_columns(entries: Sequence[Entry], words: Iterable[str]) -> dict[str, pa.Array]:
-    """Return each carrier's texts by its word, in the order of the entries."""
-    columns: dict[str, pa.Array] = {}
-    numbers: dict[str, int] = {}
-    for word in words:
-        if word in _FIELD_CARRIERS:
-            columns[word] = pa.array(map(attrgetter(word), entries), pa.string())
-        elif word in CARRIER_BY_WORD:
-            numbers[word] = CARRIER_BY_WORD[word].value
-        else:
+def check_carriers(columns: KeyColumns) -> None:
+    """Raise InputError TERMS_CARRIER for a key whose word carries no reference."""
+    pairs = [pair for keys in columns.names for pair in keys]
+    for word in sorted({word for pair in pairs for word in (pair.servicer, pair.owner)}):
+        if word not in _FIELD_CARRIERS and word not in CARRIER_BY_WORD:
             raise InputError(
                 "TERMS_CARRIER",
                 f"{word!r} carries no reference",
                 where=Where(field="keys"),
                 help="use " + ", ".join([*CARRIER_BY_WORD, *_FIELD_CARRIERS]),
             )
-    columns |= _reference_columns(entries, numbers)
-    return columns
 
 
-def _reference_columns(entries: Sequence[Entry], numbers: Mapping[str, int]) -> dict[str, pa.Array]:
-    """Return the columns of reference carriers."""
-    if not numbers:
-        return {}
-    unasked: list[str | None] = [None] * len(entries)
-    texts = {number: unasked.copy() for number in numbers.values()}
-    column_of = texts.get
-    for place, references in enumerate(map(attrgetter("references"), entries)):
-        for number, text in references:
-            column_of(number, unasked)[place] = text
-    return {word: pa.array(texts[number], pa.string()) for word, number in numbers.items()}
+def carrier_column(entries: Sequence[Entry], word: str) -> pa.Array:
+    """Return one carrier's texts in the order of the entries; null where it holds none."""
+    if word in _FIELD_CARRIERS:
+        return pa.array(list(map(attrgetter(word), entries)), pa.string())
+    number = CARRIER_BY_WORD[word].value
+    # References ascend by carrier, so the one asked for most often stands first.
+    texts = [
+        held[0][1] if held and held[0][0] == number else dict(held).get(number)
+        for held in map(attrgetter("references"), entries)
+    ]
+    return pa.array(texts, pa.string())
 
 
 def carrier_text(entry: Entry, word: str) -> str | None:
@@ -98,23 +94,30 @@ def carrier_text(entry: Entry, word: str) -> str | None:
     return entry.reference(CARRIER_BY_WORD[word])
 
 
-def _words(columns: KeyColumns, side: Side) -> list[str]:
-    words = {
-        pair.servicer if side is Side.SERVICER else pair.owner
-        for keys in columns.names
-        for pair in keys
-    }
-    return sorted(words)
+def key_columns(
+    entries: Sequence[Entry], side: Side, names: Mapping[tuple[KeyPair, ...], str]
+) -> dict[str, pa.Array]:
+    """Return the named key columns of one side's entries; each carrier is read once."""
+    texts: dict[str, pa.Array] = {}
+    made: dict[KeyPair, pa.Array] = {}
+    columns = {}
+    for keys, name in names.items():
+        for pair in keys:
+            word = pair.carrier(side)
+            if word not in texts:
+                texts[word] = carrier_column(entries, word)
+            if pair not in made:
+                made[pair] = normalise_column(texts[word], pair.normalise, pair.min_length)
+        columns[name] = _joined([made[pair] for pair in keys])
+    return columns
 
 
-def _key_column(keys: tuple[KeyPair, ...], side: Side, texts: dict[str, pa.Array]) -> pa.Array:
-    """Return one key column; several carriers join with their lengths, so no two joins collide."""
-    parts = [
-        normalise_column(texts[pair.carrier(side)], pair.normalise, pair.min_length)
-        for pair in keys
-    ]
+def _joined(parts: Sequence[pa.Array]) -> pa.Array:
+    """Return several carriers as one key, with their lengths, so that no two joins collide."""
     if len(parts) == 1:
         return parts[0]
+    if any(part.null_count == len(part) for part in parts):
+        return pa.nulls(len(parts[0]), pa.string())
     pieces = []
     for part in parts:
         pieces += [pc.cast(pc.utf8_length(part), pa.string()), part]
@@ -127,44 +130,52 @@ def value_day(entry: Entry) -> int:
 
 
 def side_table(
-    entries: Sequence[Entry],
-    side: Side,
-    columns: KeyColumns,
-    ordinal: Callable[[int], int],
-    held: frozenset[str],
+    entries: Sequence[Entry], side: Side, ordinal: Callable[[int], int], held: frozenset[str]
 ) -> pa.Table:
-    """Return one side's rows; `ordinal` counts business days common to both calendars."""
+    """Return one side's rows without keys; `ordinal` counts business days of both calendars."""
     count = len(entries)
 
-    def taken(name: str, kind: pa.DataType) -> pa.Array:
-        return pa.array(map(attrgetter(name), entries), kind)
+    def taken(name: str) -> list[Any]:
+        return list(map(attrgetter(name), entries))
 
-    refs = taken("entry_ref", pa.string())
-    bday = taken("booking_date", pa.int32())
-    vday = pc.coalesce(taken("value_date", pa.int32()), bday)
-    amount = taken("amount_minor", pa.int64())
-    out = pc.equal(taken("direction", pa.int8()), int(Direction.OUT))
-    texts = carrier_columns(entries, _words(columns, side))
-    data: dict[str, pa.Array] = {
-        "side": pa.repeat(pa.scalar(int(side), pa.int8()), count),
-        "pos": pa.array(range(count), pa.int32()),
-        "entry_ref": refs,
-        "currency": taken("currency", pa.string()),
-        "signed": pc.if_else(out, pc.negate(amount), amount),
-        "bday": bday,
-        "vday": vday,
-        "vord": _ordinals(vday, ordinal),
-        "occ": pc.coalesce(taken("occurred_at", pa.int64()), pa.scalar(0, pa.int64())),
-        "moving": pc.is_in(taken("status", pa.int8()), value_set=_MOVES),
-        "free": pc.invert(pc.is_in(refs, value_set=pa.array(sorted(held), pa.string()))),
-    }
-    for keys, name in columns.names.items():
-        data[name] = _key_column(keys, side, texts)
-    return pa.table(data)
+    refs = pa.array(taken("entry_ref"), pa.string())
+    bday = pa.array(taken("booking_date"), pa.int32())
+    vday = pc.coalesce(pa.array(taken("value_date"), pa.int32()), bday)
+    amount = pa.array(taken("amount_minor"), pa.int64())
+    out = pc.equal(pa.array(taken("direction"), pa.int8()), int(Direction.OUT))
+    status = pa.array(taken("status"), pa.int8())
+    occ = pa.array(taken("occurred_at"), pa.int64())
+    every = pa.repeat(pa.scalar(True), count)
+    return pa.table(
+        {
+            "side": pa.repeat(pa.scalar(int(side), pa.int8()), count),
+            "pos": pa.array(range(count), pa.int32()),
+            "entry_ref": refs,
+            "currency": _texts_alike(taken("currency")),
+            "signed": pc.if_else(out, pc.negate(amount), amount),
+            "bday": bday,
+            "vday": vday,
+            "vord": _ordinals(vday, ordinal),
+            "occ": pc.coalesce(occ, pa.scalar(0, pa.int64())),
+            "moving": pc.is_in(status, value_set=_MOVES),
+            "free": pc.invert(pc.is_in(refs, value_set=pa.array(sorted(held), pa.string())))
+            if held
+            else every,
+        }
+    )
+
+
+def _texts_alike(texts: Sequence[str]) -> pa.Array:
+    """Return a text column of few values; mostly there is one."""
+    if texts and texts.count(texts[0]) == len(texts):
+        return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts))
+    return pa.array(texts, pa.string())
 
 
 def _ordinals(days: pa.Array, ordinal: Callable[[int], int]) -> pa.Array:
     """Return each day's ordinal; a book has few different days."""
     different = pc.unique(days)
+    if len(different) == 1:
+        return pa.repeat(pa.scalar(ordinal(different[0].as_py()), pa.int32()), len(days))
     ordinals = pa.array([ordinal(day) for day in different.to_pylist()], pa.int32())
     return ordinals.take(pc.index_in(days, value_set=different))
