@@ -24,6 +24,7 @@ EXIT_USAGE: Final = 2
 EXIT_OUTSIDE: Final = 3
 STDOUT: Final = "-"
 MAX_DETAILS: Final = 100
+PIPE_WIDTH: Final = 200
 
 JsonTo = Annotated[
     str | None,
@@ -96,7 +97,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         drawn.add_column(column.removeprefix(">"), justify="right" if right else "left")
     for row in rows:
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console(file=sys.stdout).print(drawn)
+    # A file or pipe has no width: wide enough that no cell is broken.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(drawn)
 
 
 @contextlib.contextmanager
