@@ -54,7 +54,7 @@ class Who:
         """Say whether the person may do the act (on this agreement)."""
         allowed = ACTS[act]
         mine = {role for role, scope in self.roles if scope is None or scope == agreement}
-        if act in RECONCILING and ("bookkeeper", agreement) in self.roles:
+        if act in RECONCILING and self._has("bookkeeper", agreement):
             return False
         if act == "view" and agreement is None:
             return any(role in allowed for role, _ in self.roles)
@@ -75,7 +75,12 @@ class Who:
         """Say whether the person may read this agreement."""
         return self.may("view", agreement)
 
-    @property
-    def single(self) -> bool:
-        """Say whether the person acts for a one-person enterprise: no second pair of eyes."""
-        return any(role == "single" for role, _ in self.roles)
+    def single(self, agreement: bytes | None) -> bool:
+        """Say whether the person acts alone on this agreement: a one-person enterprise.
+
+        `single` on one agreement spares nobody the second pair of eyes on another.
+        """
+        return self._has("single", agreement)
+
+    def _has(self, role: str, agreement: bytes | None) -> bool:
+        return not self.roles.isdisjoint({(role, None), (role, agreement)})

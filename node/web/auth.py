@@ -384,7 +384,7 @@ def _who(session: Session, person: Person, within: frozenset[str] | None, csrf: 
 
 def check_csrf(who: Who, given: str | None) -> None:
     """Raise AccessError CSRF unless the form carries the session's token."""
-    if not who.csrf or not hmac.compare_digest(who.csrf, given or ""):
+    if not who.csrf or not hmac.compare_digest(who.csrf.encode(), (given or "").encode()):
         raise AccessError(
             "CSRF",
             "this form does not belong to your session",

@@ -29,7 +29,11 @@ MAX_ROWS: Final = 100_000
 STEP: Final = 500
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # A cell that begins with one of these is run as a formula by spreadsheets.
-RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
+# (The full-width forms are formulas too where Chinese or Japanese is typed.)
+RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# A spreadsheet's number is a double: more digits than these it would round.
+EXACT_DIGITS: Final = 15
+MAX_CELL: Final = 32_767
 Cell = str | int | Decimal | None
 
 
@@ -77,11 +81,18 @@ def xlsx_answer(head: Sequence[str], rows: Iterable[Sequence[Cell]], name: str) 
         for number, cells in enumerate(rows, start=1):
             for column, cell in enumerate(cells):
                 if isinstance(cell, str):
-                    sheet.write_string(number, column, cell)
+                    sheet.write_string(number, column, _fitting(cell))
+                elif isinstance(cell, Decimal) and len(cell.as_tuple().digits) > EXACT_DIGITS:
+                    sheet.write_string(number, column, str(cell))
                 elif cell is not None:
                     sheet.write_number(number, column, cell)
     headers = {"content-disposition": f'attachment; filename="{name}.xlsx"'}
     return Response(out.getvalue(), media_type=XLSX, headers=headers)
+
+
+def _fitting(text: str) -> str:
+    """Return what a cell holds of a text; the library would leave out a longer one whole."""
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
 def _break_head(page: Page) -> list[str]:

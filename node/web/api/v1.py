@@ -30,6 +30,7 @@ from node.web.api.shapes import (
 )
 from node.web.api.stream import stream
 from node.web.console.days import kind_of, side_of
+from node.web.console.imports import upload_name
 from node.web.pages import reading
 from node.web.read.breaks import SORTS, find_break, latest_runs, list_breaks, list_groups
 from node.web.read.entries import list_entries, load_entry
@@ -256,7 +257,7 @@ def import_file(
     """Take a statement file; the same file twice is recognised by its bytes."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "import")
-    name = Path(file.filename or "statement").name
+    name = upload_name(file.filename)
     with tempfile.TemporaryDirectory(prefix="kanhe-api-") as folder:
         path = Path(folder) / name
         with path.open("wb") as target:
@@ -308,7 +309,7 @@ def attest(by: By, agreement: str, window: int, key: Key = None) -> out.Accepted
             view.agreement,
             window,
             actor=by.who.login,
-            single=by.who.single,
+            single=by.who.single(view.agreement),
         )
         return {"id": str(intent)}
 

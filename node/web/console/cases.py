@@ -289,7 +289,7 @@ def judge_draft(
         page.node.breaks.approve_decision(
             draft_id,
             actor=page.who.login,
-            single=page.who.single,
+            single=page.who.single(agreement),
         )
         said = page.translate("Approved; it is queued to be posted.")
     elif verdict == "reject":

@@ -266,7 +266,7 @@ def attest(request: Request, slug: str, text: str, window: int, csrf: Text = "")
         view.agreement,
         window,
         actor=page.who.login,
-        single=page.who.single,
+        single=page.who.single(view.agreement),
     )
     said = page.translate("Signed; the signature is in the outbox.")
     return page.go(f"/agreements/{view.short}/windows/{window}", said=said)

@@ -123,7 +123,7 @@ def _inside(slug: str, target: str) -> str:
 def _check_door(request: Request, door: str) -> None:
     """Compare the form's token with the cookie's: nobody logs you in as somebody else."""
     cookie = request.cookies.get(DOOR_COOKIE, "")
-    if not cookie or not hmac.compare_digest(cookie, door):
+    if not cookie or not hmac.compare_digest(cookie.encode(), door.encode()):
         raise AccessError("CSRF", "this form is too old", help="try again")
 
 

@@ -29,6 +29,8 @@ SHOWN_STATEMENTS: Final = 8
 SHOWN_IMPORTS: Final = 20
 STAGED: Final = re.compile(r"[0-9a-f]{64}-[0-9]{1,12}(\.[A-Za-z0-9]{1,8})?")
 CHUNK: Final = 1 << 20
+MAX_NAME: Final = 100
+MAX_SUFFIX: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def read_file(
     page, view = _open(request, slug, text)
     page.act(csrf, "import", view.agreement)
     options = Options(side, perspective, currency, lenient, accept_map)
-    name = Path(file.filename or "statement").name
+    name = upload_name(file.filename)
     path, sha256 = _stage(page, file, name)
     try:
         read = read_statement(path, **options.reading())
@@ -150,6 +152,18 @@ def take_file(
         "already": page.speaker.count(result.already),
     }
     return page.go(f"/agreements/{view.short}", said=said)
+
+
+def upload_name(given: str | None) -> str:
+    """Return a name that any file system takes; what a client calls its file is only a hint."""
+    name = Path((given or "").replace("\\", "/")).name
+    name = "".join(part for part in name if part.isprintable()).strip(". ")
+    stem, suffix = Path(name).stem, Path(name).suffix
+    if len(suffix) > MAX_SUFFIX:
+        stem, suffix = name, ""
+    # File systems count bytes, and most take 255.
+    short = stem.encode()[:MAX_NAME].decode(errors="ignore")
+    return f"{short or 'statement'}{suffix}"
 
 
 def _open(request: Request, slug: str, text: str) -> tuple[Page, AgreementView]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -18,6 +20,8 @@ from reconcile.model import UsageError
 from reconcile.report.groups import group_json
 
 router = APIRouter(include_in_schema=False)
+# A reference is the counterparty's text; a header takes neither its quotes nor its characters.
+ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def _download(body: Mapping[str, object], name: str) -> Response:
@@ -91,4 +95,4 @@ def record_proof(request: Request, slug: str, text: str, side: str, ref: str) ->
         ref,
         window=it.provable_window,
     )
-    return _download(proof, f"kanhe-proof-{side}-{ref[:40]}.json".replace("/", "_"))
+    return _download(proof, f"kanhe-proof-{which.word}-{ODD.sub('_', ref[:40])}.json")
