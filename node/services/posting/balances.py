@@ -16,7 +16,18 @@ from sqlalchemy.orm import Session
 from node.books import Book
 from node.services.posting.views import Stated
 from node.tables import StatedBalance
-from reconcile.model import Balance, BalanceBasis, Direction, Entry, Side, window_day, window_of
+from reconcile.model import (
+    MAX_AMOUNT_MINOR,
+    Balance,
+    BalanceBasis,
+    Direction,
+    Entry,
+    InputError,
+    Side,
+    Where,
+    window_day,
+    window_of,
+)
 
 OPENING = "OPENING"
 CLOSING = "CLOSING"
@@ -70,11 +81,15 @@ def keep_balances(
     *,
     file_id: int | None,
 ) -> int:
-    """Keep balances until a batch of their window carries them; return how many are new."""
+    """Keep balances until a batch of their window carries them; return how many are new.
+
+    Raises `InputError` BALANCE_TOO_LARGE: no record could hold it, nor could a column.
+    """
     kept = 0
     for window, stated in sorted(by_window.items()):
         for which, balances in ((OPENING, stated.opening), (CLOSING, stated.closing)):
             for currency, item in sorted(balances.items()):
+                _require_fits(currency, item)
                 last = session.execute(
                     select(StatedBalance)
                     .where(
@@ -107,6 +122,17 @@ def keep_balances(
                 )
                 kept += 1
     return kept
+
+
+def _require_fits(currency: str, item: Balance) -> None:
+    if item.amount_minor > MAX_AMOUNT_MINOR:
+        raise InputError(
+            "BALANCE_TOO_LARGE",
+            f"a {currency} balance is {item.signed_minor} minor units, at most "
+            f"{MAX_AMOUNT_MINOR} are kept",
+            where=Where(field="balance"),
+            help="check the digits of the currency and the amounts of the file",
+        )
 
 
 def waiting_balances(

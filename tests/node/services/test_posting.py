@@ -202,3 +202,14 @@ def test_balances_of_the_opening_follow_from_its_items(pair: Pair) -> None:
     totals = report["totals"][0]
     assert totals["servicer"]["opening_minor"] == totals["owner"]["opening_minor"] == "1000"
     assert totals["proof_minor"] == "0"
+
+
+def test_a_balance_that_no_column_holds_is_refused(pair: Pair, agreement: bytes) -> None:
+    """A balance beyond 2^63-1 minor units is refused in words, and nothing of the call is kept."""
+    before = pair.servicer.posting.queue_depth(agreement)
+    with pytest.raises(InputError) as caught:
+        pair.servicer.posting.queue_entries(
+            agreement, [entry("big", 1)], window=WINDOW, closing=balance(-(2**63))
+        )
+    assert caught.value.code == "BALANCE_TOO_LARGE"
+    assert pair.servicer.posting.queue_depth(agreement) == before
