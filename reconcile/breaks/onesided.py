@@ -100,10 +100,12 @@ class OneSided:
             if not asked[side]:
                 continue
             open_refs = {entry.entry_ref for entry in self.matched.open[side]}
-            for ref, entry in self.matched.entries[side].items():
+            amounts = {abs(minor) for _, minor in asked[side]}
+            entries = self.matched.entries[side].values()
+            for entry in [item for item in entries if item.amount_minor in amounts]:
                 if (
                     (entry.currency, entry.signed_minor) in asked[side]
                     and entry.moving
-                    and ref not in open_refs
+                    and entry.entry_ref not in open_refs
                 ):
                     yield from self._fingerprints(side, entry)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from operator import attrgetter
 from typing import Final
 
@@ -66,12 +67,16 @@ class CoreInput:
 
 @dataclass(frozen=True)
 class CoreResult:
-    """Groups in canonical order (servicer's refs, owner's refs), proposals, near misses."""
+    """Groups in canonical order (servicer's refs, owner's refs), proposals, near misses.
+
+    `left`: by side the entries that no group holds, in the order they came in.
+    """
 
     groups: tuple[MatchGroup, ...]
     proposals: tuple[Proposal, ...]
     near: tuple[NearMiss, ...]
     proposal_refs: tuple[ProposalRefs, ...]
+    left: tuple[list[Entry], list[Entry]]
 
 
 def match_open(given: CoreInput) -> CoreResult:
@@ -106,11 +111,13 @@ def match_open(given: CoreInput) -> CoreResult:
                 continue
             proposals, proposal_refs = propose(engine, given.agreement)
             near = near_misses(store, plans, (account, name))
+            pairs = engine.store.columns(_PAIRS)
             return CoreResult(
-                groups=_groups(engine, names),
+                groups=_groups(engine, names, pairs),
                 proposals=proposals,
                 near=_near_misses(engine, names, near),
                 proposal_refs=proposal_refs,
+                left=_left(engine, pairs),
             )
 
 
@@ -192,8 +199,24 @@ def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
     engine.store.put("barred", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
 
 
-def _groups(engine: Engine, names: Mapping[int, str]) -> tuple[MatchGroup, ...]:
-    single = _pairs(engine, names)
+def _left(engine: Engine, pairs: Sequence[Sequence[int]]) -> tuple[list[Entry], list[Entry]]:
+    """Return by side the entries that neither a pair (pass, kind, s, o) nor a group holds."""
+    left: list[list[Entry]] = []
+    for side in Side:
+        open_ = bytearray(b"\1") * len(engine.entries[side])
+        for entry_id in pairs[2 + side]:
+            open_[entry_id >> 1] = 0
+        for group in engine.groups:
+            for entry_id in (group.servicer, group.owner)[side]:
+                open_[entry_id >> 1] = 0
+        left.append(list(compress(engine.entries[side], open_)))
+    return left[0], left[1]
+
+
+def _groups(
+    engine: Engine, names: Mapping[int, str], pairs: Sequence[Sequence[int]]
+) -> tuple[MatchGroup, ...]:
+    single = _pairs(engine, names, pairs)
     if not engine.groups:
         return tuple(single)
     several = [
@@ -209,12 +232,14 @@ def _groups(engine: Engine, names: Mapping[int, str]) -> tuple[MatchGroup, ...]:
     return canonical_groups(single + several)
 
 
-def _pairs(engine: Engine, names: Mapping[int, str]) -> list[MatchGroup]:
+def _pairs(
+    engine: Engine, names: Mapping[int, str], pairs: Sequence[Sequence[int]]
+) -> list[MatchGroup]:
     """Return the 1:1 groups in canonical order; made column by column, for there may be millions.
 
     `zip(refs)` makes one-element tuples.
     """
-    passes, kinds, s_ids, o_ids = engine.store.columns(_PAIRS)
+    passes, kinds, s_ids, o_ids = pairs
     servicer = [engine.entries[0][i >> 1] for i in s_ids]
     owner = [engine.entries[1][i >> 1] for i in o_ids]
     residuals = [0] * len(kinds)

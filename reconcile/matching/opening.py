@@ -65,7 +65,15 @@ def open_side(run: RunInput, side: Side) -> OpenSide:
         settled.update(agreed.refs[side])
     current = {item.entry.entry_ref: item.entry for item in book.carried}
     listed: list[Listed] = []
-    for entry in book.entries:
+    new: tuple[Entry, ...] = book.entries
+    if not current:
+        # Mostly no ref stands twice: then this is all there is to look at.
+        current = {entry.entry_ref: entry for entry in new}
+        if len(current) == len(new):
+            new = ()
+        else:
+            current = {}
+    for entry in new:
         known = current.get(entry.entry_ref)
         if known is None or entry.version > known.version:
             current[entry.entry_ref] = entry

@@ -35,14 +35,16 @@ def match(run: RunInput) -> Matched:
     booked = take_bookings(sides, subjects_of([*earlier, *new], written_off))
     result = _match_core(run, sides, decided)
     found = _residuals(run, result.groups)
-    same_run = take_bookings(sides, subjects_of(found, ()), grouped_refs(result.groups))
+    same_run = []
+    if found:
+        same_run = take_bookings(sides, subjects_of(found, ()), grouped_refs(result.groups))
     if same_run:
         # A residual of this very run is booked already: match again without what books it.
         booked += same_run
         result = _match_core(run, sides, decided)
         found = _residuals(run, result.groups)
     for side in sides:
-        _drop_grouped(side, result.groups)
+        side.entries = {entry.entry_ref: entry for entry in result.left[side.side]}
     groups = [*decided.groups, *map(booking_group, booked)]
     merged = canonical_groups([*result.groups, *groups]) if groups else result.groups
     left = tuple(tuple(sorted(side.entries.values(), key=total_order)) for side in sides)
@@ -82,12 +84,6 @@ def _match_core(run: RunInput, sides: Sides, decided: Decided) -> CoreResult:
     )
 
 
-def _drop_grouped(side: OpenSide, groups: Iterable[MatchGroup]) -> None:
-    for group in groups:
-        for ref in group.owner if side.side is Side.OWNER else group.servicer:
-            del side.entries[ref]
-
-
 def grouped_refs(groups: Iterable[MatchGroup]) -> tuple[set[str], set[str]]:
     """Return the refs that groups hold, by side."""
     servicer: set[str] = set()
@@ -115,9 +111,10 @@ def _links(run: RunInput, sides: Sides, groups: Iterable[MatchGroup]) -> tuple[R
     """Link each reversal that names its original to the group that holds it (rule 7)."""
     wanted: dict[tuple[Side, str], list[str]] = {}
     for side in Side:
-        for entry in sides[side].all_entries.values():
-            if entry.reversal_of is not None:
-                wanted.setdefault((side, entry.reversal_of), []).append(entry.entry_ref)
+        entries = sides[side].all_entries.values()
+        for entry in [item for item in entries if item.reversal_of is not None]:
+            original = entry.reversal_of or ""
+            wanted.setdefault((side, original), []).append(entry.entry_ref)
     if not wanted:
         return ()
     holders: dict[tuple[Side, str], MatchGroup] = {}

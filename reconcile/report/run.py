@@ -103,7 +103,10 @@ def _reconcile(
     matched = match(run)
     clock.append(time.perf_counter_ns())
     found = tuple(item for item in classify(run, matched) if item.kind not in BALANCE_KINDS)
-    fresh = (fresh_entries(run, Side.SERVICER), fresh_entries(run, Side.OWNER))
+    fresh = (
+        fresh_entries(run, Side.SERVICER, matched.entries[Side.SERVICER]),
+        fresh_entries(run, Side.OWNER, matched.entries[Side.OWNER]),
+    )
     explained = explained_by(
         found,
         ((item.currency, item.minor) for item in matched.residuals),

@@ -109,10 +109,11 @@ def settlement_identities(
     for side in Side:
         parts: dict[str, int] = defaultdict(int)
         settled: list[Entry] = []
-        for entry in fresh[side].values():
-            if entry.kind == SETTLEMENT and entry.group_ref is not None:
+        for entry in [item for item in fresh[side].values() if item.group_ref is not None]:
+            assert entry.group_ref is not None
+            if entry.kind == SETTLEMENT:
                 settled.append(entry)
-            elif entry.group_ref is not None:
+            else:
                 parts[entry.group_ref] += entry.signed_minor - (entry.fee_minor or 0)
         lines += [
             Identity(

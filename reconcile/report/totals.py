@@ -11,8 +11,10 @@ out of a group.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import attrgetter
 from typing import Any, Final
 
 from reconcile.matching.run_input import RunInput
@@ -132,13 +134,22 @@ class CurrencyTotals:
         )
 
 
-def fresh_entries(run: RunInput, side: Side) -> Mapping[str, Entry]:
-    """Return the entries of one side that move the balance for the first time in this run."""
+def fresh_entries(
+    run: RunInput, side: Side, known: Mapping[str, Entry] | None = None
+) -> Mapping[str, Entry]:
+    """Return the entries of one side that move the balance for the first time in this run.
+
+    `known`: every entry of the run by its ref, as matching left it; it saves doing that again.
+    """
     book = run.book(side)
     settled = set(run.settled[side])
     for agreed in run.agreed_groups:
         settled.update(agreed.refs[side])
     settled.update(item.entry.entry_ref for item in book.carried if item.entry.moving)
+    if known is not None and not settled and not book.carried and len(known) == len(book.entries):
+        if all(map(_MOVES.__getitem__, map(attrgetter("status"), known.values()))):
+            return known
+        return {ref: entry for ref, entry in known.items() if _MOVES[entry.status]}
     current = {entry.entry_ref: entry for entry in book.entries}
     if len(current) < len(book.entries):
         for entry in book.entries:
@@ -151,10 +162,28 @@ def fresh_entries(run: RunInput, side: Side) -> Mapping[str, Entry]:
 
 def flows_of(entries: Iterable[Entry]) -> dict[str, Flow]:
     """Return the turnover by currency of entries that move the balance."""
-    flows: dict[str, Flow] = defaultdict(Flow)
-    for entry in entries:
-        flows[entry.currency].add(entry)
-    return dict(flows)
+    every = list(entries)
+    codes = list(map(attrgetter("currency"), every))
+    if not codes or codes.count(codes[0]) == len(codes):
+        return {codes[0]: _flow_of(every)} if codes else {}
+    parts: dict[str, list[Entry]] = defaultdict(list)
+    for code, entry in zip(codes, every, strict=True):
+        parts[code].append(entry)
+    return {code: _flow_of(part) for code, part in parts.items()}
+
+
+def _flow_of(entries: Sequence[Entry]) -> Flow:
+    """Return the turnover of one currency, summed column by column."""
+    reversals = list(compress(entries, map(attrgetter("is_reversal"), entries)))
+    in_minor, out_minor = _in_and_out(entries)
+    return Flow(len(entries), in_minor, out_minor, *_in_and_out(reversals))
+
+
+def _in_and_out(entries: Sequence[Entry]) -> tuple[int, int]:
+    """Return sum IN and sum OUT; OUT is the direction that counts as true."""
+    amounts = list(map(attrgetter("amount_minor"), entries))
+    out_minor = sum(compress(amounts, map(attrgetter("direction"), entries)))
+    return sum(amounts) - out_minor, out_minor
 
 
 @dataclass(slots=True)
