@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from node.agreements import ACTIVE, ENDING, Facts, all_facts, final_block, terms_at
@@ -40,6 +40,10 @@ from reconcile.model import (
 # The next provisional run waits as long as this many of the last one took, so that matching
 # never takes more than a part of the machine however fast batches come.
 REST_FACTOR: Final = 2
+SHORT_RUN_MS: Final = 500
+# While batches of one side alone come in, every run would list all of them as open: it waits for
+# the other side, or until no batch has come for so long.
+ALONE_MS: Final = 1_000
 RECOMPUTE_AGAIN_MS: Final = 60_000
 LAST_WINDOW: Final = 2**32 - 2
 NS_PER_MS: Final = 1_000_000
@@ -77,7 +81,8 @@ class Reacting(Runs):
             started = time.perf_counter_ns()
             done += self._try(lambda: self.provisional(facts.agreement), facts.agreement)
             spent_ms = (time.perf_counter_ns() - started) // NS_PER_MS
-            self._rest_until_ms[facts.agreement] = self._identity.clock() + spent_ms * REST_FACTOR
+            rest_ms = spent_ms * REST_FACTOR if spent_ms > SHORT_RUN_MS else 0
+            self._rest_until_ms[facts.agreement] = self._identity.clock() + rest_ms
         for window in self._provable(facts.agreement):
             proving = functools.partial(self.prove, facts.agreement, window)
             done += self._try(proving, facts.agreement)
@@ -114,22 +119,41 @@ class Reacting(Runs):
                 return False
             run = session.execute(
                 select(MatchRun)
-                .where(MatchRun.agreement == agreement, MatchRun.kind == PROVISIONAL)
+                .where(
+                    MatchRun.agreement == agreement,
+                    or_(MatchRun.kind == PROVISIONAL, MatchRun.window == window),
+                )
+                .order_by(MatchRun.run_at_ms.desc(), MatchRun.id.desc())
                 .limit(1)
             ).scalar_one_or_none()
             agreed = last_agreed(session, agreement)
-            tips = [
-                state.last_seq if (state := session.get(StreamState, (agreement, int(side)))) else 0
-                for side in Side
-            ]
-        due = run is None or (
-            [run.servicer_seq, run.owner_seq] != tips
-            or run.previous_window != (None if agreed is None else agreed.window)
+            after = None if agreed is None else agreed.window
+            states = [session.get(StreamState, (agreement, int(side))) for side in Side]
+            tips = tuple(0 if state is None else state.last_seq for state in states)
+            alone = sum(_posted_behind(state, after) for state in states) == 1
+            closed = self._both_closed(session, agreement, window)
+        due = run is None or (run.servicer_seq, run.owner_seq, run.previous_window) != (
+            *tips,
+            after,
         )
-        if due and self._identity.clock() < self._rest_until_ms.get(agreement, 0):
+        if not due and closed and run is not None and run.kind == PROVISIONAL:
+            # Computed while the closings become final, so that the proof has it ready.
+            newest = self._newest.get(agreement)
+            due = newest is not None and not newest.closed
+        waits = alone and not closed and self._still_coming(agreement, tips)
+        if due and (waits or self._identity.clock() < self._rest_until_ms.get(agreement, 0)):
             self._resting = True
             return False
         return due
+
+    def _still_coming(self, agreement: bytes, tips: tuple[int, ...]) -> bool:
+        """Say whether a batch came within the last `ALONE_MS`."""
+        now_ms = self._identity.clock()
+        seen, since_ms = self._tips_at.get(agreement, ((), now_ms))
+        if seen != tips:
+            self._tips_at[agreement] = (tips, now_ms)
+            return True
+        return now_ms - since_ms < ALONE_MS
 
     def _provable(self, agreement: bytes) -> list[int]:
         """Return the windows both closed, finally, whose proof is missing or has moved."""
@@ -216,3 +240,10 @@ class Reacting(Runs):
             # On its way already.
             return 0
         return 1
+
+
+def _posted_behind(state: StreamState | None, after: int | None) -> bool:
+    """Say whether a side posted behind the last agreed window."""
+    if state is None or state.posted_window is None:
+        return False
+    return after is None or state.posted_window > after

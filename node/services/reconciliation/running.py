@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from node.services.reconciliation.inputs import Prepared, prepare
 from node.services.reconciliation.storing import (
     PROOF,
     PROVISIONAL,
+    promote_run,
     store_report,
     store_run,
 )
@@ -43,6 +44,10 @@ from reconcile.model import (
     UsageError,
 )
 from reconcile.report import Result, reconcile
+from reconcile.report.memory import no_collection
+
+# A newer run of more entries is not kept in memory: a proof then computes it again.
+KEPT_ENTRIES: Final = 1_000_000
 
 
 class QueueSections(Protocol):
@@ -59,6 +64,19 @@ class Reactions:
 
     queue_sections: QueueSections
     close_window: Callable[[bytes, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """An agreement's newest provisional run, in memory alone: a restart computes it again.
+
+    `closed`: both sides' closings of its window had been read.
+    """
+
+    prepared: Prepared
+    result: Result
+    run_id: int
+    closed: bool
 
 
 class Runs:
@@ -80,6 +98,8 @@ class Runs:
         self._threads = threads
         self._rest_until_ms: dict[bytes, int] = {}
         self._resting = False
+        self._newest: dict[bytes, _Newest] = {}
+        self._tips_at: dict[bytes, tuple[tuple[int, ...], int]] = {}
         self._recompute_at_ms: dict[bytes, int] = {}
 
     @contextlib.contextmanager
@@ -106,15 +126,25 @@ class Runs:
                     "nothing was posted behind the last agreed window",
                     help="import a file first",
                 )
+            closed = self._both_closed(session, agreement, window)
             prepared = prepare(session, facts, window, provisional=True, threads=self._threads)
-        result = self._run(prepared)
-        with self._writing() as session:
-            now_ms = self._identity.clock()
-            latency = self._sample(session, prepared, now_ms)
-            store_run(
-                session, prepared, result, kind=PROVISIONAL, latency_ms=latency, now_ms=now_ms
-            )
+        self._newest.pop(agreement, None)
+        with no_collection():
+            result = self._run(prepared)
+            with self._writing() as session:
+                now_ms = self._identity.clock()
+                latency = self._sample(session, prepared, now_ms)
+                row = store_run(
+                    session, prepared, result, kind=PROVISIONAL, latency_ms=latency, now_ms=now_ms
+                )
+        if sum(len(prepared.run.book(side).entries) for side in Side) <= KEPT_ENTRIES:
+            self._newest[agreement] = _Newest(prepared, result, row.id, closed)
         return _view(prepared, result, provisional=True)
+
+    def _both_closed(self, session: Session, agreement: bytes, window: int) -> bool:
+        """Say whether both sides closed a window, finally or not."""
+        closings = (session.get(Closing, (agreement, int(side), window)) for side in Side)
+        return all(closing is not None for closing in closings)
 
     def prove(self, agreement: bytes, window: int) -> RunView:
         """Prove a window both sides closed, from the last agreed report on; keep the report.
@@ -149,11 +179,17 @@ class Runs:
             facts = self._facts(session, agreement)
             prepared = prepare(session, facts, window, provisional=False, threads=self._threads)
             self._require_final(session, agreement, window)
-        result = self._run(prepared)
-        with self._writing() as session:
+        known = self._newest.pop(agreement, None)
+        if known is None or known.prepared != prepared:
+            known = None
+        result = self._run(prepared) if known is None else known.result
+        with no_collection(), self._writing() as session:
             now_ms = self._identity.clock()
             store_report(session, prepared, result, now_ms=now_ms)
-            store_run(session, prepared, result, kind=PROOF, latency_ms=None, now_ms=now_ms)
+            if known is None or not promote_run(
+                session, known.run_id, prepared, result, now_ms=now_ms
+            ):
+                store_run(session, prepared, result, kind=PROOF, latency_ms=None, now_ms=now_ms)
             agreed = session.get(AgreedResult, (agreement, window))
             record_act(
                 session,
@@ -205,14 +241,15 @@ class Runs:
     def _sample(self, session: Session, prepared: Prepared, now_ms: int) -> int | None:
         """Keep one latency a newly read own batch: sealed to matched, in ms."""
         run = prepared.run
+        # A provisional run becomes the proof it turned out to be: both kinds have been read.
         before = session.execute(
-            select(MatchRun.servicer_seq, MatchRun.owner_seq)
-            .where(MatchRun.agreement == run.agreement, MatchRun.kind == PROVISIONAL)
-            .limit(1)
-        ).first()
+            select(func.max(MatchRun.servicer_seq), func.max(MatchRun.owner_seq)).where(
+                MatchRun.agreement == run.agreement
+            )
+        ).one()
         worst = None
         for side in Side:
-            seen = 0 if before is None else before[side]
+            seen = before[side] or 0
             rows = session.execute(
                 select(Batch.window, SealedPayload.sealed_at_ms)
                 .join(

@@ -91,6 +91,29 @@ def store_run(
     return row
 
 
+def promote_run(
+    session: Session, run_id: int, prepared: Prepared, result: Result, *, now_ms: int
+) -> bool:
+    """Make a provisional run the proof that it turned out to be; False where it is gone.
+
+    Both name the same result of the same rows, so that nothing of it is written again.
+    """
+    row = session.get(MatchRun, run_id)
+    same = row is not None and (row.agreement, row.window, row.digest) == (
+        prepared.run.agreement,
+        prepared.run.window,
+        result.digest,
+    )
+    if row is None or not same or row.kind != PROVISIONAL:
+        return False
+    stale = select(MatchRun.id).where(
+        MatchRun.agreement == row.agreement, MatchRun.window == row.window, MatchRun.kind == PROOF
+    )
+    _drop_runs(session, session.execute(stale).scalars())
+    row.kind, row.run_at_ms = PROOF, now_ms
+    return True
+
+
 def _drop_runs(session: Session, ids: Iterable[int]) -> None:
     for run_id in list(ids):
         for table in (RunGroup, RunBreak, RunProposal, RunMembership):
