@@ -141,7 +141,10 @@ def seal_next(
     records = [decode_record(row.record) for row in rows]
     raw = {id(record): row.record for record, row in zip(records, rows, strict=True)}
     queued = waiting(session, facts.agreement, side).records
-    queued_here = waiting(session, facts.agreement, side, window).records
+    # Fewer than asked for are all that wait in the window.
+    queued_here = len(rows)
+    if queued_here >= RECORDS_AT_ONCE:
+        queued_here = _waiting_in(session, facts.agreement, side, window)
 
     def build(some: Sequence[Record]) -> PlainBatch:
         return build_batch(
@@ -325,30 +328,57 @@ def _carry_until(session: Session, agreement: bytes, side: Side, payload_id: int
 # ------------------------------------------------------------------------ when is it due
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits on one side."""
+    """What waits on one side; `sealed_ms`: when it sealed its last batch, 0 before any."""
 
     records: int
     oldest_ms: int | None
+    sealed_ms: int = 0
 
 
-def waiting(session: Session, agreement: bytes, side: Side, window: int | None = None) -> Waiting:
-    """Count what is queued on one side, in one window or in all."""
-    query = select(func.count(QueuedRecord.id), func.min(QueuedRecord.queued_at_ms)).where(
+def waiting(session: Session, agreement: bytes, side: Side) -> Waiting:
+    """Count what is queued on one side, by the index alone; the oldest was queued first."""
+    queued = (
         QueuedRecord.agreement == agreement,
         QueuedRecord.side == int(side),
         QueuedRecord.state == QUEUED,
     )
-    if window is not None:
-        query = query.where(QueuedRecord.window == window)
-    count, oldest = session.execute(query).one()
-    return Waiting(int(count), None if oldest is None else int(oldest))
+    oldest = session.execute(
+        select(QueuedRecord.queued_at_ms).where(*queued).order_by(QueuedRecord.id).limit(1)
+    ).scalar_one_or_none()
+    if oldest is None:
+        return Waiting(0, None)
+    count = session.execute(select(func.count()).where(*queued)).scalar_one()
+    sealed = session.execute(
+        select(SealedPayload.sealed_at_ms)
+        .where(SealedPayload.agreement == agreement, SealedPayload.side == int(side))
+        .order_by(SealedPayload.seq.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return Waiting(count, oldest, sealed or 0)
+
+
+def _waiting_in(session: Session, agreement: bytes, side: Side, window: int) -> int:
+    return session.execute(
+        select(func.count()).where(
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == int(side),
+            QueuedRecord.state == QUEUED,
+            QueuedRecord.window == window,
+        )
+    ).scalar_one()
 
 
 def is_due(found: Waiting, terms: Terms, *, now_ms: int, flush: bool, other: bool) -> bool:
-    """Say whether a batch leaves now: flushed, enough records, or old enough."""
+    """Say whether a batch leaves now: flushed, enough records, or old enough.
+
+    A side that sealed nothing for a whole interval does not wait: its first records leave at once,
+    and those that come within the interval after them leave together.
+    """
     if flush:
         return found.records > 0 or other
     if found.records >= RECORDS_AT_ONCE:
         return True
-    aged = found.oldest_ms is not None and now_ms - found.oldest_ms >= terms.posting_interval_ms
-    return aged or (found.records == 0 and other)
+    if found.oldest_ms is None:
+        return other
+    since_ms = min(found.oldest_ms, found.sealed_ms)
+    return now_ms - since_ms >= terms.posting_interval_ms
