@@ -71,10 +71,9 @@ class Identity:
 
     def member(self, session: Session) -> int | None:
         """Return this node's member number, None until the chain says so."""
-        row = session.execute(
+        return session.execute(
             select(MemberKey.member).where(MemberKey.address == address_bytes(self.keys.admin))
         ).scalar_one_or_none()
-        return row
 
     def require_member(self, session: Session) -> int:
         """Return this node's member number; `ProtocolError` NOT_A_MEMBER before admission."""
