@@ -30,9 +30,18 @@ _entry: Final = msgspec.msgpack.Decoder(Entry).decode
 
 
 def earlier_groups(
-    session: Session, agreement: bytes, after: int | None, books: Sequence[SideBook]
+    session: Session,
+    agreement: bytes,
+    after: int | None,
+    books: Sequence[SideBook],
+    *,
+    window: int,
 ) -> tuple[tuple[AgreedGroup, ...], tuple[frozenset[str], frozenset[str]]]:
-    """Return agreed groups this run names, and which of its own refs such groups hold already."""
+    """Return agreed groups this run names, and which of its own refs such groups hold already.
+
+    Versions above the run's `window` do not count: a node that computes it later, or again after
+    a replay, has already read them.
+    """
     if after is None:
         return (), (frozenset(), frozenset())
     named: tuple[set[str], set[str]] = (set(), set())
@@ -53,7 +62,9 @@ def earlier_groups(
         settled.append(frozenset(ref for ref, _ in rows if ref in amended[side]))
         for _, group in rows:
             groups[group.run_id, group.number] = group
-    agreed = [_agreed_group(session, agreement, group) for _, group in sorted(groups.items())]
+    agreed = [
+        _agreed_group(session, agreement, group, window) for _, group in sorted(groups.items())
+    ]
     return tuple(agreed), (settled[0], settled[1])
 
 
@@ -103,7 +114,7 @@ def _grouped(
     return found
 
 
-def _agreed_group(session: Session, agreement: bytes, row: RunGroup) -> AgreedGroup:
+def _agreed_group(session: Session, agreement: bytes, row: RunGroup, window: int) -> AgreedGroup:
     group = MatchGroup(
         row.pass_name,
         tuple(row.servicer),
@@ -112,14 +123,14 @@ def _agreed_group(session: Session, agreement: bytes, row: RunGroup) -> AgreedGr
         int(row.residual_minor),
     )
     sides = [
-        _latest(session, agreement, side, refs)
+        _latest(session, agreement, side, refs, window)
         for side, refs in ((Side.SERVICER, group.servicer), (Side.OWNER, group.owner))
     ]
     return AgreedGroup(group, sides[0], sides[1])
 
 
 def _latest(
-    session: Session, agreement: bytes, side: Side, refs: Sequence[str]
+    session: Session, agreement: bytes, side: Side, refs: Sequence[str], window: int
 ) -> tuple[Entry, ...]:
     """Return the versions of these refs that count, in the order of the refs."""
     found: dict[str, Entry] = {}
@@ -130,6 +141,7 @@ def _latest(
                 PostedEntry.agreement == agreement,
                 PostedEntry.side == int(side),
                 PostedEntry.repeat.is_(False),
+                PostedEntry.window <= window,
                 PostedEntry.entry_ref.in_(refs[start : start + REFS_AT_ONCE]),
             )
             .order_by(PostedEntry.version)

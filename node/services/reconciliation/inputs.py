@@ -61,7 +61,7 @@ def prepare(
         for stream in streams
     )
     carry = None if before is None else before.carry
-    agreed_groups, settled = earlier_groups(session, facts.agreement, after, books)
+    agreed_groups, settled = earlier_groups(session, facts.agreement, after, books, window=window)
     run = RunInput(
         agreement=facts.agreement,
         kind=facts.kind,
