@@ -12,7 +12,15 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.tables import Agreement, AgreementTerms, Closing, Cursor, PartyName, TermsDocument
+from node.tables import (
+    Agreement,
+    AgreementTerms,
+    Closing,
+    Cursor,
+    Member,
+    PartyName,
+    TermsDocument,
+)
 from reconcile.model import AgreementKind, OutsideError, ProtocolError, Side, UsageError
 from reconcile.terms import Terms, parse_terms
 
@@ -126,6 +134,17 @@ def require_active(facts: Facts) -> None:
             "AGREEMENT_NOT_ACTIVE",
             f"agreement {facts.agreement.hex()[:16]}… is {facts.state.lower()}",
             help="it takes records once both sides have accepted it",
+        )
+
+
+def require_standing(session: Session, member: int | None) -> None:
+    """Refuse what the ledger would refuse for ever so long; `ProtocolError` MEMBER_SUSPENDED."""
+    row = None if member is None else session.get(Member, member)
+    if row is not None and row.state != ACTIVE:
+        raise ProtocolError(
+            f"MEMBER_{row.state}",
+            f"member {member}, this node, is {row.state.lower()}: the ledger takes nothing from it",
+            help="the full members decide by a motion; see `kanhe motion list`",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ from devnet.story import agree_on, close_day
 from node.bootstrap import Node, open_node
 from node.errors import ContractError
 from node.tables import Batch, Closing, Incident, PostedEntry
-from reconcile.model import ZERO32, AgreementKind, KanheError, ProtocolError, Side, UsageError
+from reconcile.model import ZERO32, AgreementKind, ProtocolError, Side, UsageError
 
 OWNER = Side.OWNER
 DAY_S = 86_400
@@ -201,38 +202,53 @@ def test_an_unanswered_result_is_shown_as_overdue(town: Town) -> None:
     town.until(lambda: {town.state(n) for n in town.parties} == {"AGREED"}, "the late answer")
 
 
-def test_a_suspended_or_unknown_member_gets_no_agreement(town: Town) -> None:
-    """Both are refused before anything is sent, by name of what stands against it."""
-    bank, clearing, branch = town.bank, town.clearing, town.branch
-    assert branch.member is not None
-    motion = bank.network.open_motion("SUSPEND", branch.member)
+def decide(town: Town, action: str, member: int) -> None:
+    """Let the other full members pass a motion on a member."""
+    motion = town.clearing.network.open_motion(action, member)
     town.settle()
-    clearing.network.approve_motion(motion)
+    town.branch.network.approve_motion(motion)
     town.settle()
-    clearing.network.execute_motion(motion)
+    town.clearing.network.execute_motion(motion)
     town.settle()
-    for owner, code in ((branch.member, "MEMBER_SUSPENDED"), (99, "MEMBER_UNKNOWN")):
+
+
+def test_a_suspended_or_unknown_member_is_refused_in_words(town: Town) -> None:
+    """No agreement with it, no import and no signature by it; reinstated, the day goes on."""
+    bank, enterprise, agreement = town.bank, town.enterprise, town.agreement
+    assert bank.member is not None
+    town.import_day()
+    town.settle()
+    close_day(town.network, town.relation, town.window())
+    town.settle()
+    decide(town, "SUSPEND", bank.member)
+    refusals: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("MEMBER_SUSPENDED", lambda: offer(town.clearing, town, bank.member or 0)),
+        ("MEMBER_SUSPENDED", lambda: offer(bank, town, town.clearing.member or 0)),
+        ("MEMBER_UNKNOWN", lambda: offer(town.clearing, town, 99)),
+        ("MEMBER_SUSPENDED", lambda: bank.reconciliation.attest(agreement, town.window())),
+        (
+            "MEMBER_SUSPENDED",
+            lambda: bank.posting.import_file(agreement, town.book(Side.SERVICER, 1)),
+        ),
+    )
+    for code, call in refusals:
         with pytest.raises((ProtocolError, UsageError)) as caught:
-            offer(town, owner)
+            call()
         assert caught.value.code == code
         assert caught.value.help
-    with pytest.raises(KanheError) as refused:
-        branch.network.open_agreement(
-            AgreementKind.HEAD_BRANCH,
-            servicer=branch.member,
-            owner=bank.member or 0,
-            terms=town.relation.terms,
-            label="by a suspended member",
-        )
-    assert refused.value.code == "MEMBER_SUSPENDED"
+    enterprise.reconciliation.attest(agreement, town.window())
+    town.settle()
+    decide(town, "REINSTATE", bank.member)
+    bank.reconciliation.attest(agreement, town.window())
+    town.until(lambda: {town.state(n) for n in town.parties} == {"AGREED"}, "the agreement")
 
 
-def offer(town: Town, owner: int) -> bytes:
-    """Open an agreement from the bank with a member."""
-    assert town.bank.member is not None
-    return town.bank.network.open_agreement(
+def offer(node: Node, town: Town, owner: int) -> bytes:
+    """Open an agreement from one member with another."""
+    assert node.member is not None
+    return node.network.open_agreement(
         AgreementKind.HEAD_BRANCH,
-        servicer=town.bank.member,
+        servicer=node.member,
         owner=owner,
         terms=town.relation.terms,
         label="another account",

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from node.agreements import require_active, require_side
+from node.agreements import require_active, require_side, require_standing
 from node.books import book_of
 from node.services.posting import reading
 from node.services.posting.base import Base
@@ -94,6 +94,7 @@ class Files(Base):
             facts = self._facts(session, agreement)
             chosen = require_side(facts, side)
             require_active(facts)
+            require_standing(session, self._identity.member(session))
             self._require_room(session, len(book.entries))
             again = known_file(session, agreement, chosen, source.sha256)
             result = take_book(

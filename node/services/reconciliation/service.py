@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from node.acts import record_act
-from node.agreements import all_facts
+from node.agreements import all_facts, require_standing
 from node.services.reconciliation import attesting, states
 from node.services.reconciliation.reacting import Reacting
 from node.services.reconciliation.running import Reactions
@@ -40,6 +40,7 @@ class ReconciliationService(Reacting):
         """
         with self._writing() as session:
             facts = self._facts(session, agreement)
+            require_standing(session, self._identity.member(session))
             row = attesting.current_report(session, agreement, window)
             signed = attesting.sign_result(session, self._identity, facts, row, single=single)
             intent = self._calls.attest(session, agreement, signed.side, signed.args)
