@@ -33,11 +33,12 @@ from node.tables import (
 
 KANHE: Final = (sys.executable, "-c", "from node.cli import main; raise SystemExit(main())")
 ROOT: Final = Path(__file__).resolve().parents[2]
-COMMAND_TIMEOUT_S: Final = 60.0
+# Generous: a busy machine is slow, and only a hang must fail.
+COMMAND_TIMEOUT_S: Final = 240.0
 LOOK_EVERY_S: Final = 0.01
 # A moment that does not come within this time of a node's life is passed by killing anyway.
 MOMENT_TIMEOUT_S: Final = 3.0
-START_TIMEOUT_S: Final = 60.0
+START_TIMEOUT_S: Final = 120.0
 # So many of its starts end before it is open.
 STILLBORN_IN: Final = 5
 
@@ -244,7 +245,19 @@ def running(nodes: Sequence[RunningNode]) -> Iterator[None]:
                 node.stop()
 
 
-def until(done: Callable[[], bool], what: str, *, timeout_s: float = 120.0) -> None:
+@contextmanager
+def killing(killers: Sequence[Killer]) -> Iterator[None]:
+    """Let killers loose; none goes on behind a test, where it would start nodes again."""
+    for killer in killers:
+        killer.start()
+    try:
+        yield
+    finally:
+        for killer in killers:
+            killer.leave_off()
+
+
+def until(done: Callable[[], bool], what: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
     """Wait for something that other processes bring about."""
     deadline = time.monotonic() + timeout_s
     while not done():
