@@ -1,7 +1,7 @@
 """The composition root: one institution's node from its home folder and the settings.
 
-`Node.step()` is one deterministic turn: follower → projections → reactions → relay. Nothing is
-kept in memory that a restart would miss; `kill -9` anywhere costs one turn.
+`Node.step()` is one deterministic turn: follower → projections → sealing → relay → matching.
+Nothing is kept in memory that a restart would miss; `kill -9` anywhere costs one turn.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from node.agreements import terms_at
 from node.calls import Calls
 from node.chain.client import ChainClient
 from node.chain.deploy import check_chain
@@ -36,31 +35,34 @@ from node.home import (
     target_of,
     write_target,
 )
-from node.identity import Clock, Identity, NodeKeys, Place, system_clock
+from node.identity import (
+    Clock,
+    Identity,
+    NodeKeys,
+    Place,
+    anything_waits,
+    system_clock,
+    tip_figures,
+)
 from node.outbox import Relay
 from node.outbox.intents import ADMIN_LANE
 from node.projections import Projections
 from node.projections.reading import BatchOpener
 from node.services.breaks import BreakService
 from node.services.network import NetworkService
-from node.services.network.sealing_keys import unwrap
+from node.services.network.opening import Opening
 from node.services.posting import PostingService
 from node.services.proofs import ProofService
 from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
 from node.settings import Settings
 from node.tables import (
-    Agreement,
     Batch,
-    Block,
-    EpochKey,
-    QueuedRecord,
     StreamState,
 )
 from node.telemetry import logger
-from node.tip import tip_figures
-from reconcile.commitment.validity import BatchRules
-from reconcile.model import OutsideError, ProtocolError, Side
+from reconcile.model import OutsideError
+from reconcile.report.memory import no_collection
 
 __all__ = [
     "ChainTarget",
@@ -75,6 +77,8 @@ __all__ = [
 
 RETRY_S: Final = 0.5
 LOOK_AGAIN_MS: Final = 1_000
+# While a run is put off, so that it comes no later than it must.
+LOOK_RESTING_MS: Final = 50
 _log = logger("node")
 
 
@@ -102,11 +106,12 @@ def open_node(
 ) -> Node:
     """Open a home: keys, database, chain, services.
 
-    `running` takes the home's lock, probes the chain and reads up to its head: the caller will
-    step the node. Without it services read and write rows, and a running node sends; without a
-    passphrase they only read what is open already. Raises `UsageError` HOME_NOT_FOUND,
-    CHAIN_NOT_SET, `InputError` KEYSTORE_PASSPHRASE, `OutsideError` HOME_IN_USE, DATABASE_*,
-    CHAIN_UNREACHABLE, `ProtocolError` WRONG_CHAIN, CONTRACT_UNKNOWN.
+    `running` takes the home's lock, probes the chain and reads up to its head. Without it services
+    read and write rows, and a running node sends; without a passphrase nothing is opened.
+
+    Raises `UsageError` HOME_NOT_FOUND, CHAIN_NOT_SET, `InputError` KEYSTORE_PASSPHRASE,
+    `OutsideError` HOME_IN_USE, DATABASE_*, CHAIN_UNREACHABLE, `ProtocolError` WRONG_CHAIN,
+    CONTRACT_UNKNOWN.
     """
     chosen = settings or Settings(home=home)
     place = target or target_of(home, chosen)
@@ -172,9 +177,10 @@ class Node:
         self.identity = Identity(
             keys, Place(contracts.chain_id, contracts.registry, contracts.ledger), clock
         )
+        self.opening = Opening(self.identity)
         self.projections = Projections(
             contracts,
-            BatchOpener(contracts, key_of=self._epoch_key, rules_of=self._rules),
+            BatchOpener(contracts, key_of=self.opening.epoch_key, rules_of=self.opening.rules),
             now_ms=clock,
         )
         self.follower = Follower(
@@ -193,7 +199,7 @@ class Node:
             profile=self.profile,
             signers=(keys.admin, keys.poster),
             signer_of=self._sender,
-            opens_epoch=self._opens_epoch,
+            opens_epoch=self.opening.opens_epoch,
             now_ms=clock,
         )
         self._build_services()
@@ -221,44 +227,11 @@ class Node:
         self.breaks = BreakService(
             self.database, self.identity, queue_decision=self.posting.queue_within
         )
-        self.proofs = ProofService(self.database, self.identity, key_of=self._epoch_key)
+        self.proofs = ProofService(self.database, self.identity, key_of=self.opening.epoch_key)
 
     # ----------------------------------------------------------------- given to doors
     def _sender(self, lane_key: str) -> Signer | None:
         return self.keys.admin if lane_key == ADMIN_LANE else self.keys.poster
-
-    def _epoch_key(self, session: Session, agreement: bytes, side: int, epoch: int) -> bytes | None:
-        """Return an epoch key this node holds, or opens now from its wrap."""
-        held = self.keys.ring.epoch_key(session, agreement, side, epoch)
-        if held is not None:
-            return held
-        row = session.get(EpochKey, (agreement, side, epoch))
-        member = self.identity.member(session)
-        if row is None or member is None:
-            return None
-        try:
-            return unwrap(session, self.identity, member, agreement, Side(side), row)
-        except ProtocolError:
-            return None
-
-    def _opens_epoch(self, session: Session, agreement: bytes, side: int, epoch: int) -> bool:
-        return self._epoch_key(session, agreement, side, epoch) is not None
-
-    def _rules(self, session: Session, agreement: bytes, window: int) -> BatchRules | None:
-        """Return what the terms in force say about a batch, None while they are not open here."""
-        row = session.get(Agreement, agreement)
-        if row is None:
-            return None
-        try:
-            terms = terms_at(session, agreement, window)
-        except ProtocolError:
-            return None
-        represented = None if row.represented_side is None else Side(row.represented_side)
-        return BatchRules(
-            entry_format=str(terms.entry_format),
-            currencies=frozenset(terms.currencies),
-            represented=represented,
-        )
 
     # ------------------------------------------------------------------------- facts
     @property
@@ -274,13 +247,18 @@ class Node:
 
     # ------------------------------------------------------------------------- a turn
     def step(self) -> StepResult:
-        """Take one turn: follower → projections → reactions → relay.
+        """Take one turn: follower → projections → sealing → relay → matching.
 
         Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
         """
-        followed = self.follower.step()
-        reactions = self._react((followed.cursor, followed.final))
-        sent = self.relay.step()
+        with no_collection():
+            followed = self.follower.step()
+            looks = self._looks((followed.cursor, followed.final))
+            reactions = self._seal(look_around=looks)
+            # What is sealed leaves before anything is matched: the others wait for it.
+            sent = self.relay.step()
+            if looks:
+                reactions += self._match((followed.cursor, followed.final), reactions)
         moved = followed.logs or followed.rewound_to is not None or reactions
         busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
         return StepResult(
@@ -292,35 +270,25 @@ class Node:
             idle=followed.caught_up and not moved and not busy and not self._waits(followed.final),
         )
 
-    def _react(self, seen: tuple[int, int]) -> int:
-        """Let the services react; most do only to new or newly final blocks.
+    def _looks(self, seen: tuple[int, int]) -> bool:
+        # Now and then without a new block too: clocks run, and other processes write.
+        return seen != self._seen or self.clock() >= self._look_again_ms
 
-        They look again every `LOOK_AGAIN_MS` all the same: clocks run, and other processes write.
-        """
-        now_ms = self.clock()
-        if seen == self._seen and now_ms < self._look_again_ms:
+    def _seal(self, *, look_around: bool) -> int:
+        if not look_around:
             return self.posting.seal_due()
-        reactions = self._reopen()
-        reactions += self.network.react()
-        reactions += self.posting.react()
-        reactions += self.reconciliation.react()
-        again = reactions or self.reconciliation.resting
-        self._seen = None if again else seen
-        self._look_again_ms = now_ms + LOOK_AGAIN_MS
-        return reactions + int(self.reconciliation.resting)
+        return self._reopen() + self.network.react() + self.posting.react()
+
+    def _match(self, seen: tuple[int, int], reactions: int) -> int:
+        matched = self.reconciliation.react()
+        resting = self.reconciliation.resting
+        self._seen = None if reactions + matched else seen
+        self._look_again_ms = self.clock() + (LOOK_RESTING_MS if resting else LOOK_AGAIN_MS)
+        return matched + int(resting)
 
     def _waits(self, final_block: int) -> bool:
-        """Say whether records wait to be sealed, or rows of ours or others to be final."""
         with translated(), self.database.reading() as session:
-            queued = session.execute(
-                select(QueuedRecord.id).where(QueuedRecord.state == "QUEUED").limit(1)
-            ).first()
-            if queued is not None:
-                return True
-            newest = session.execute(
-                select(func.max(Block.number)).where(Block.has_logs.is_(True))
-            ).scalar_one_or_none()
-        return newest is not None and newest > final_block
+            return anything_waits(session, final_block)
 
     def _reopen(self) -> int:
         """Read again what was sealed for want of a key or of terms that are here now."""
@@ -346,8 +314,8 @@ class Node:
         ).first()
         return (
             batch is not None
-            and self._rules(session, agreement, batch.window) is not None
-            and self._epoch_key(session, agreement, side, batch.epoch) is not None
+            and self.opening.rules(session, agreement, batch.window) is not None
+            and self.opening.epoch_key(session, agreement, side, batch.epoch) is not None
         )
 
     def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
@@ -392,9 +360,10 @@ class Node:
         self.network.react()
         while self._reopen():
             pass
+        self._seen = None
 
     def close(self) -> None:
-        """Close connections and give the home up."""
+        """Close connections; give the home up."""
         self.client.close()
         self.database.close()
         if self._lock is not None:
