@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.crypto.eip712 import Domain
 from node.crypto.signer import Signer
 from node.keyring import KeyRing
-from node.tables import Cursor, MemberKey
+from node.tables import Block, Cursor, Incident, Intent, MemberKey, QueuedRecord
 from reconcile.commitment.heads import Stream
 from reconcile.model import ProtocolError, Side
 
@@ -96,3 +97,39 @@ def chain_time_s(session: Session) -> int:
     """Return the newest block's time as last seen, 0 before the first."""
     row = session.get(Cursor, 1)
     return 0 if row is None else row.head_time_s
+
+
+def tip_figures(session: Session, now_ms: int) -> dict[str, Any]:
+    """Return the chain's head and age, what is final, and what waits; ages in ms."""
+    cursor = session.get(Cursor, 1)
+    count, oldest = session.execute(
+        select(func.count(Intent.id), func.min(Intent.created_at_ms)).where(
+            Intent.state.in_(("WAITING", "SIGNED", "HELD"))
+        )
+    ).one()
+    incidents = session.execute(
+        select(func.count(Incident.id)).where(Incident.closed_at_ms.is_(None))
+    ).scalar_one()
+    return {
+        "head": 0 if cursor is None else cursor.head_block,
+        "final": -1 if cursor is None else cursor.final_block,
+        "cursor": 0 if cursor is None else cursor.block_number,
+        "head_age_ms": None if cursor is None else max(now_ms - cursor.head_time_s * 1000, 0),
+        "seen_age_ms": None if cursor is None else max(now_ms - cursor.seen_at_ms, 0),
+        "outbox": count,
+        "outbox_oldest_ms": None if oldest is None else max(now_ms - oldest, 0),
+        "incidents": incidents,
+    }
+
+
+def anything_waits(session: Session, final_block: int) -> bool:
+    """Say whether records wait to be sealed, or rows of ours or others to be final."""
+    queued = session.execute(
+        select(QueuedRecord.id).where(QueuedRecord.state == "QUEUED").limit(1)
+    ).first()
+    if queued is not None:
+        return True
+    newest = session.execute(
+        select(func.max(Block.number)).where(Block.has_logs.is_(True))
+    ).scalar_one_or_none()
+    return newest is not None and newest > final_block

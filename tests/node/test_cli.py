@@ -84,7 +84,7 @@ def _kinds(breaks: list[dict]) -> list[tuple]:
 def test_a_book_from_the_wrong_side_is_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Debit and credit read from the wrong side: DIRECTION_MIRRORED names the option that mends it."""
+    """Debit and credit read from the wrong side: DIRECTION_MIRRORED names what mends it."""
     for name, columns in (("s", "debit,credit"), ("o", "debit,credit")):
         rows = "".join(f"{name}{n},{n}.00,,CNY,2026-11-20,\n" for n in range(1, 9))
         text = f"entry_ref,{columns},currency,booking_date,remittance\n{rows}"
@@ -182,7 +182,7 @@ def test_a_bare_json_means_standard_output() -> None:
 def test_offline_commands_import_neither_chain_nor_database(
     command: str, books: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Commands on files run in a process that never imports web3, SQLAlchemy, FastAPI or the node."""
+    """Commands on files never import web3, SQLAlchemy, FastAPI or the node."""
     report = tmp_path / "report.json"
     main(["match", "--servicer", str(books[0]), "--owner", str(books[1]), "--json", str(report)])
     words = {

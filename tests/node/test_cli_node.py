@@ -38,6 +38,7 @@ class Homes:
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    """Two homes whose admins founded the network; their other keys are not registered."""
     folder = tmp_path_factory.mktemp("homes")
     (folder / "phrase").write_text(PHRASE + "\n")
     before = os.environ.get("KANHE_PASSPHRASE_FILE")
@@ -223,7 +224,7 @@ def test_init_makes_a_private_home_once(
 def test_invitation_and_answer_make_a_participant(
     homes: Homes, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """invite → join → invite --answer: the applicant is a participant with its own admin key."""
+    """Invite → join → invite --answer: the applicant is a participant with its own admin key."""
     invitation, answer, home = tmp_path / "i.json", tmp_path / "a.json", tmp_path / "enterprise"
     said(capsys, "invite", "--out", str(invitation), "--home", str(homes.servicer))
     init_home(home, name="enterprise", passphrase=PHRASE, scrypt_n=WEAK_SCRYPT)

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from node.agreements import Facts
-from node.crypto.sealing import fit_batch, seal_batch
+from node.crypto.sealing import SealedBatch, fit_batch, seal_batch
 from node.keyring import KeyRing
 from node.services.posting.balances import (
     CLOSING,
@@ -167,23 +167,7 @@ def seal_next(
     taken = rows[: plain.header.count]
     place = BatchPlace(stream, tip.seq + 1, window, epoch.epoch)
     sealed = seal_batch(plain, epoch.key, place, compression=terms.compression)
-    payload = SealedPayload(
-        agreement=facts.agreement,
-        side=int(side),
-        seq=place.seq,
-        window=window,
-        epoch=epoch.epoch,
-        prev_head=tip.head,
-        head=next_head(
-            tip.head, place.seq, window, epoch.epoch, sealed.commitment, sealed.payload_hash
-        ),
-        commitment=sealed.commitment,
-        payload=sealed.payload,
-        record_count=plain.header.count,
-        generation=generation,
-        state=READY,
-        sealed_at_ms=now_ms,
-    )
+    payload = _payload_row(tip, place, sealed, plain.header, now_ms=now_ms)
     session.add(payload)
     session.flush()
     _mark(session, taken, balances, plain.header)
@@ -191,6 +175,33 @@ def seal_next(
         _carry_until(session, facts.agreement, side, payload.id)
     payload.intent_id = post(session, payload)
     return payload
+
+
+def _payload_row(
+    tip: Tip, place: BatchPlace, sealed: SealedBatch, header: BatchHeader, *, now_ms: int
+) -> SealedPayload:
+    return SealedPayload(
+        agreement=header.agreement,
+        side=int(header.side),
+        seq=place.seq,
+        window=place.window,
+        epoch=place.epoch,
+        prev_head=tip.head,
+        head=next_head(
+            tip.head,
+            place.seq,
+            place.window,
+            place.epoch,
+            sealed.commitment,
+            sealed.payload_hash,
+        ),
+        commitment=sealed.commitment,
+        payload=sealed.payload,
+        record_count=header.count,
+        generation=header.generation,
+        state=READY,
+        sealed_at_ms=now_ms,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,11 @@ class Pair:
 
     @property
     def nodes(self) -> tuple[Node, Node]:
+        """Return both, the servicer first."""
         return (self.servicer, self.owner)
 
     def node(self, side: Side) -> Node:
+        """Return one side's node."""
         return self.nodes[side]
 
     def settle(self) -> None:
@@ -90,11 +92,13 @@ class Pair:
         return agreement
 
     def close(self, agreement: bytes, window: int) -> None:
+        """Close a window on both sides."""
         for node in self.nodes:
             node.posting.close_window(agreement, window)
         self.settle()
 
     def agree(self, agreement: bytes, window: int) -> None:
+        """Attest a window's proof from both sides."""
         for node in self.nodes:
             node.reconciliation.attest(agreement, window)
         self.settle()
@@ -106,11 +110,18 @@ class Pair:
 
 
 def balance(minor: int, day: int = DAY) -> dict[str, Balance]:
+    """A stated balance in CNY."""
     return {"CNY": Balance.of_signed(minor, day, BalanceBasis.STATED)}
 
 
 def entry(
-    ref: str, minor: int, *, e2e: str | None = None, day: int = DAY, version: int = 0, **more
+    ref: str,
+    minor: int,
+    *,
+    e2e: str | None = None,
+    day: int = DAY,
+    version: int = 0,
+    **more: object,
 ) -> Entry:
     """An entry whose sign says its direction (minor > 0 is IN)."""
     from reconcile.model import Direction
@@ -138,6 +149,7 @@ def csv_of(path: Path, rows: list[str], *, opening: str = "", closing: str = "")
 
 
 def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
+    """Found a network of two members on a chain and wait until every key counts."""
     homes = [folder / "servicer", folder / "owner"]
     infos = [
         init_home(home, name=home.name, passphrase=PHRASE, code=f"TEST-{n}", scrypt_n=WEAK_SCRYPT)
@@ -166,6 +178,7 @@ def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """One pair for a file's tests; each test opens its own agreement."""
     with EmbeddedChain(block_time_s=0) as chain:
         made = make_pair(tmp_path_factory.mktemp("pair"), chain)
         yield made

@@ -18,7 +18,7 @@ def broken(pair: Pair, agreement: bytes) -> bytes:
 
 
 def test_a_break_shows_both_entries_and_why(pair: Pair, broken: bytes) -> None:
-    """Both entries stand side by side, the differing field is named, and so is the pass's reason."""
+    """Both entries stand side by side; the differing field and each pass's reason are named."""
     row = pair.owner.breaks.breaks(broken, kind="AMOUNT")[0]
     detail = pair.owner.breaks.show(broken, row.key.hex()[:10])
     assert (detail.servicer[0].entry_ref, detail.owner[0].entry_ref) == ("s2", "o2")

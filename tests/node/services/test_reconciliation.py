@@ -150,10 +150,10 @@ def test_replay_gives_the_same_digests(pair: Pair, agreement: bytes) -> None:
     pair.day(agreement)
     node = pair.owner
     before = [(row.window, row.digest) for row in node.reconciliation.status(agreement)]
-    node.rebuild()
     with node.database.writing.begin() as session:
         session.execute(delete(MatchRun))
         session.execute(delete(ReportRow))
+    node.rebuild()
     pair.settle()
     after = [(row.window, row.digest) for row in node.reconciliation.status(agreement)]
     assert after == before
@@ -190,7 +190,7 @@ def test_a_scenario_is_found_break_by_break(pair: Pair, tmp_path: Path) -> None:
     assert found == wanted
 
 
-def test_a_represented_side_is_one_sided(pair: Pair, tmp_path: Path) -> None:
+def test_a_represented_side_is_one_sided(pair: Pair) -> None:
     """One member posts both sides from files and attests alone: the result is ONE_SIDED."""
     from reconcile.model import AgreementKind
     from reconcile.terms import default_terms

@@ -1,0 +1,198 @@
+"""Commands on what did not match: `break`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
+from node.cli.session import (
+    AgreementArg,
+    AgreementOption,
+    DayOption,
+    Home,
+    Wait,
+    WindowOption,
+    actor,
+    finish,
+    node_of,
+    window_of_words,
+)
+from node.cli.words import refs, short, signed_words
+
+if TYPE_CHECKING:
+    from node.services.breaks import BreakDetail, BreakRow
+
+MAX_ROWS: Final = 1_000
+SHOWN: Final = 40
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands into the tree."""
+    broken = typer.Typer(no_args_is_help=True, help="What did not match, and decisions on it.")
+    broken.command("list")(break_list)
+    broken.command("show")(break_show)
+    broken.command("decide")(break_decide)
+    broken.command("approve")(break_approve)
+    broken.command("decisions")(break_decisions)
+    app.add_typer(broken, name="break")
+
+
+def break_list(
+    agreement: AgreementOption,
+    window: WindowOption = None,
+    day: DayOption = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind, e.g. AMOUNT.")] = None,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """List the breaks of a window's run, the newest window's without one."""
+    chosen = None if window is None and day is None else window_of_words(window, day)
+    with node_of(home) as node:
+        found = node.network.find_agreement(agreement).agreement
+        rows = node.breaks.breaks(
+            found, chosen, kind=None if kind is None else kind.upper(), limit=MAX_ROWS
+        )
+    emit({"breaks": [row.to_json() for row in rows]}, json_to, lambda: _show_breaks(rows))
+    return EXIT_DONE
+
+
+def _show_breaks(rows: tuple[BreakRow, ...]) -> None:
+    table(
+        "Breaks",
+        ("key", "kind", "servicer", "owner", ">difference", ">age", "marks"),
+        [
+            (
+                short(row.key),
+                row.kind,
+                refs(row.servicer),
+                refs(row.owner),
+                signed_words(row.signed),
+                row.age_days,
+                " ".join(row.marks),
+            )
+            for row in rows
+        ],
+    )
+
+
+def break_show(
+    agreement: AgreementArg,
+    key: Annotated[str, typer.Argument(help="The break's key or its beginning.")],
+    window: WindowOption = None,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Show a break with both entries side by side, and why each pass failed."""
+    with node_of(home) as node:
+        found = node.network.find_agreement(agreement).agreement
+        detail = node.breaks.show(found, key, window)
+    emit(detail.to_json(), json_to, lambda: _show_break(detail))
+    return EXIT_DONE
+
+
+def _show_break(detail: BreakDetail) -> None:
+    from node.services.breaks.explaining import COMPARED
+
+    say(f"{detail.row.kind}  {detail.row.key.hex()}")
+    say(detail.sentence)
+    left = detail.servicer[0] if detail.servicer else None
+    right = detail.owner[0] if detail.owner else None
+    table(
+        "",
+        ("field", "servicer", "owner", ""),
+        [
+            (
+                name,
+                "–" if left is None else _cell(getattr(left, name)),
+                "–" if right is None else _cell(getattr(right, name)),
+                "differs" if name in detail.differing else "",
+            )
+            for name in ("entry_ref", *COMPARED)
+        ],
+    )
+    for item in detail.tried:
+        say(f"  {item.pass_name:16} {item.verdict}: {item.why}")
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None else str(value)[:SHOWN]
+
+
+def break_decide(
+    agreement: AgreementArg,
+    verdict: Annotated[str, typer.Argument(help="confirm, reject, unmatch or write_off.")],
+    reason: Annotated[str, typer.Option(help="Why, in words.")],
+    key: Annotated[str | None, typer.Option(help="The break it is about.")] = None,
+    servicer: Annotated[list[str] | None, typer.Option(help="A ref of the servicer.")] = None,
+    owner: Annotated[list[str] | None, typer.Option(help="A ref of the owner.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--as", help="The maker's login; else this user.")
+    ] = None,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Draft a decision as maker; another person approves it."""
+    with node_of(home) as node:
+        found = node.network.find_agreement(agreement).agreement
+        view = node.breaks.propose_decision(
+            found,
+            verdict=verdict,
+            reason=reason,
+            actor=person or actor(),
+            key=key,
+            servicer=tuple(servicer or ()),
+            owner=tuple(owner or ()),
+        )
+    emit(view.to_json(), json_to, lambda: say(f"decision {view.decision_id} drafted"))
+    return EXIT_DONE
+
+
+def break_approve(
+    decision: Annotated[int, typer.Argument(help="The decision's number.")],
+    person: Annotated[
+        str | None, typer.Option("--as", help="The checker's login; else this user.")
+    ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="A one-person enterprise approves its own.")
+    ] = False,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Approve a decision as checker; it is sealed and posted."""
+    with node_of(home) as node:
+        view = node.breaks.approve_decision(decision, actor=person or actor(), single=single)
+    done = finish(home, wait=wait)
+    emit({**view.to_json(), "done": done}, json_to, lambda: say("approved"))
+    return EXIT_DONE
+
+
+def break_decisions(agreement: AgreementArg, home: Home = None, json_to: JsonTo = None) -> int:
+    """List this side's decisions."""
+    with node_of(home) as node:
+        found = node.network.find_agreement(agreement).agreement
+        rows = node.breaks.decisions(found)
+    emit(
+        {"decisions": [row.to_json() for row in rows]},
+        json_to,
+        lambda: table(
+            "Decisions",
+            (">no", "verdict", "servicer", "owner", "state", "maker", "checker", "reason"),
+            [
+                (
+                    row.decision_id,
+                    row.verdict,
+                    refs(row.servicer),
+                    refs(row.owner),
+                    row.state,
+                    row.maker,
+                    row.checker or "–",
+                    row.reason,
+                )
+                for row in rows
+            ],
+        ),
+    )
+    return EXIT_DONE
