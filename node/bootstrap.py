@@ -24,6 +24,7 @@ from node.chain.follower import Follower
 from node.chain.profile import engine_profile
 from node.crypto.signer import Signer
 from node.db import Database, open_database, translated
+from node.errors import WrongChain
 from node.home import (
     ChainTarget,
     HomeInfo,
@@ -61,7 +62,7 @@ from node.tables import (
     StreamState,
 )
 from node.telemetry import logger
-from reconcile.model import OutsideError
+from reconcile.model import KanheError, OutsideError
 from reconcile.report.memory import no_collection
 
 __all__ = [
@@ -319,13 +320,19 @@ class Node:
         )
 
     def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
-        """Take turns until `stop` is set; what fails outside is logged and tried again."""
+        """Take turns until `stop` is set; what fails is logged and tried again.
+
+        A refusal of one agreement's work must not end the node for all others; only a chain that
+        is not the agreed one does.
+        """
         pause = self.settings.poll_interval_s if interval_s is None else interval_s
         failing = ""
         while not stop.is_set():
             try:
                 result = self.step()
-            except OutsideError as error:
+            except WrongChain:
+                raise
+            except KanheError as error:
                 if error.code != failing:
                     _log.warning("waiting", code=error.code, says=error.message)
                 failing = error.code
