@@ -18,6 +18,8 @@ from typing import Any, Final
 import msgspec
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Boolean,
     Column,
@@ -50,6 +52,11 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring the tables up to date (`alembic upgrade head`)."""
+        with translated(), self.reading.kw["bind"].connect() as connection:
+            # Read first: a command beside a running node must not wait to write nothing.
+            newest = ScriptDirectory.from_config(migration_config(connection)).get_current_head()
+            if MigrationContext.configure(connection).get_current_revision() == newest:
+                return
         with translated(), self.engine.begin() as connection:
             command.upgrade(migration_config(connection), "head")
 
