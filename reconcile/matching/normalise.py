@@ -22,6 +22,7 @@ Step = Callable[[str], str]
 _FOLD: Final = ("nfkc_ascii", "trim", "upper")
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF"})
 _PLACEHOLDER_ARRAY: Final = pa.array(sorted(PLACEHOLDERS), pa.string())
+_NOTHING: Final = pa.scalar(None, pa.string())
 MAX_CUT: Final = 1_024
 
 # Full-width ASCII is U+FF01..U+FF5E, in the order of U+0021..U+007E; U+3000 is its space.
@@ -149,9 +150,11 @@ def normalise_column(texts: pa.Array, steps: Sequence[str], min_length: int) -> 
     if not set(steps) <= _ON_COLUMN.keys():
         # A cut or an extract may hide what was a placeholder; the other steps cannot.
         placeholder = pc.or_(placeholder, _placeholders(texts, ()))
-    long_enough = pc.greater_equal(pc.utf8_length(values), max(min_length, 1))
+    long_enough = pc.greater_equal(
+        pc.utf8_length(values), pa.scalar(max(min_length, 1), pa.int32())
+    )
     keep = pc.and_not(long_enough, placeholder)
-    return pc.if_else(keep, values, pa.scalar(None, pa.string()))
+    return pc.if_else(keep, values, _NOTHING)
 
 
 # The steps as Arrow kernels: they touch ASCII alone, as the functions above do. What has no entry

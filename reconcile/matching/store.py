@@ -3,7 +3,7 @@
 
 | table | rows |
 |---|---|
-| `entry` | every open entry of both sides, a view of the Arrow tables |
+| `entry` | every open entry of both sides: the Arrow table itself |
 | `rest` | the free, balance-moving entries that no group holds yet |
 | `remain` | these and the free ones that move nothing: what near misses may use |
 | `pair` | confirmed one-to-one groups: pass, kind of step, s, o (ids) |
@@ -24,12 +24,6 @@ from typing import Any, Final, Self
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-
-_ENTRY: Final = """
-CREATE VIEW entry AS
-SELECT pos::BIGINT * 2 + side AS id, *
-FROM (SELECT * FROM servicer_rows UNION ALL SELECT * FROM owner_rows)
-"""
 
 _REST: Final = "SELECT * FROM entry WHERE moving AND free"
 _ASIDE: Final = "SELECT * FROM entry WHERE free AND NOT moving"
@@ -109,13 +103,11 @@ class Store:
         free = [int(pc.sum(table["free"]).as_py() or 0) for table in (servicer, owner)]
         self.aside = [free[side] - self.counts[side] for side in (0, 1)]
         self._seen: dict[str, Glance] = {}
-        for name, table, columns in zip(
-            ("servicer_rows", "owner_rows"), (servicer, owner), keys, strict=True
-        ):
-            for key, column in columns.items():
-                table = table.append_column(key, column)  # noqa: PLW2901 - grows
-            self.con.register(name, table)
-        self.con.execute(_ENTRY)
+        both = [
+            table.from_arrays([*table.columns, *columns.values()], [*table.column_names, *columns])
+            for table, columns in zip((servicer, owner), keys, strict=True)
+        ]
+        self.con.register("entry", pa.concat_tables(both))
         # Until something is settled the rest is all there is: no need to copy it.
         self._rest_is_view = not few
         self.con.execute(f"CREATE {'VIEW' if self._rest_is_view else 'TABLE'} rest AS {_REST}")
@@ -135,8 +127,7 @@ class Store:
             self.con.close()
             return
         self.con.execute("ROLLBACK")
-        for name in ("servicer_rows", "owner_rows"):
-            self.con.unregister(name)
+        self.con.unregister("entry")
         _IDLE.append((os.getpid(), self.con))
 
     def create(self, sql: str) -> int:

@@ -2,8 +2,8 @@
 
 | column | type | meaning |
 |---|---|---|
+| `id` | int64 | 2 x the entry's place in its side's list + side; never decides anything |
 | `side` | int8 | 0 servicer, 1 owner |
-| `pos` | int32 | the entry's place in its side's list; never decides anything |
 | `entry_ref` | string | unique on its side |
 | `currency` | string | ISO 4217 |
 | `signed` | int64 | minor units, IN + and OUT -, whatever the status |
@@ -40,6 +40,8 @@ from reconcile.model import (
 from reconcile.terms import KeyPair, MatchPass
 
 _MOVES = pa.array(sorted(int(status) for status in MOVING_STATUSES), pa.int8())
+# A bare number would send Arrow looking for libraries that are not there, at every call.
+_OUT = pa.scalar(int(Direction.OUT), pa.int8())
 _FIELD_CARRIERS = ("remittance", "counterparty_name", "counterparty_account", "group_ref")
 
 
@@ -142,14 +144,14 @@ def side_table(
     bday = pa.array(taken("booking_date"), pa.int32())
     vday = pc.coalesce(pa.array(taken("value_date"), pa.int32()), bday)
     amount = pa.array(taken("amount_minor"), pa.int64())
-    out = pc.equal(pa.array(taken("direction"), pa.int8()), int(Direction.OUT))
+    out = pc.equal(pa.array(taken("direction"), pa.int8()), _OUT)
     status = pa.array(taken("status"), pa.int8())
     occ = pa.array(taken("occurred_at"), pa.int64())
     every = pa.repeat(pa.scalar(True), count)
     return pa.table(
         {
+            "id": pa.array(range(side, 2 * count + side, 2), pa.int64()),
             "side": pa.repeat(pa.scalar(int(side), pa.int8()), count),
-            "pos": pa.array(range(count), pa.int32()),
             "entry_ref": refs,
             "currency": _texts_alike(taken("currency")),
             "signed": pc.if_else(out, pc.negate(amount), amount),

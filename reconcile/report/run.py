@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,8 @@ from reconcile.report.totals import (
 )
 from reconcile.terms import terms_hash
 
+# Holding the collector off pays only where many values are made.
+MANY_ENTRIES = 20_000
 NS_PER_MS = 1_000_000
 
 
@@ -88,7 +91,8 @@ def reconcile(
         run.owner.head if owner_head is None else owner_head,
     )
     hashes = (terms_hash(run.terms),) if terms_hashes is None else tuple(terms_hashes)
-    with no_collection():
+    many = len(run.servicer.entries) + len(run.owner.entries) >= MANY_ENTRIES
+    with no_collection() if many else nullcontext():
         return _reconcile(run, previous_agreed_digest, heads, hashes, tuple(invalid_batches))
 
 
