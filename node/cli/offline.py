@@ -255,8 +255,14 @@ def verify(
     json_to: JsonTo = None,
 ) -> int:
     """Check a report bundle or a record proof without node or network."""
+    from node.crypto.bundle import MAX_FILE_BYTES
     from node.crypto.verifying import verify_bytes
+    from reconcile.commitment.fields import malformed
 
+    size = require_file(file).stat().st_size
+    if size > MAX_FILE_BYTES:
+        # Refused before it is read: a stranger's file must not fill the memory.
+        raise malformed("file", f"has {size} bytes, over {MAX_FILE_BYTES}")
     found = verify_bytes(file.read_bytes())
     emit(found.to_json(), json_to, lambda: _show_verification(found.to_json()))
     return EXIT_DONE if found.ok else EXIT_NO

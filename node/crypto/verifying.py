@@ -55,6 +55,11 @@ BATCH_COUNTED: Final = (
 )
 PAYLOADS_READ: Final = "what the payloads say: that needs the epoch keys"
 MAX_NAMED: Final = 3
+# OverflowError: a window whose day no calendar holds.
+_UNREADABLE: Final = (
+    *(KeyError, TypeError, ValueError, AttributeError),
+    *(RecursionError, OverflowError),
+)
 
 
 @dataclass(slots=True)
@@ -103,7 +108,7 @@ def verify_bytes(data: bytes) -> Verification:
             _hold_bundle(bundle, found)
         else:
             _hold_unsigned(body, found)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             "PROOF_MALFORMED",
             f"the file does not have the parts of a report: {error!r}",
@@ -366,6 +371,14 @@ def _hold_signatures(result: SignedResult, found: Verification) -> None:
     )
     for signed in result.attestations:
         _hold_signature(result, signed, found)
+    approvers = {signed.approver for signed in result.attestations}
+    if len(result.attestations) > 1:
+        found.hold(
+            "two_approvers",
+            ok=len(approvers) == len(result.attestations),
+            yes="the two sides' signatures are by two keys",
+            no="both sides' signatures are by one key, and a key belongs to one member for ever",
+        )
     if result.represented is not None:
         found.not_proved.append(
             f"that the {result.represented.word} is represented, so that one signature suffices, "

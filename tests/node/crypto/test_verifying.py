@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.crypto.bundle import parse_bundle, read_json
+from node.crypto.bundle import file_bytes, parse_bundle, read_json
 from node.crypto.verifying import ONLY_LEDGER, verify_bytes
 from reconcile.model import InputError, Side
 
@@ -165,3 +166,20 @@ def test_an_omitted_or_renumbered_batch_is_found(scene: Scene) -> None:
     assert failed(scene.stream(batches[:-1])) == {"head"}
     assert failed(scene.stream(batches[1:])) == {"sequence", "head"}
     assert failed(scene.stream(batches, Side.OWNER)) == {"head"}
+
+
+def test_one_key_does_not_sign_for_both(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key belongs to one member for ever: a bundle whose two signatures are by one is false."""
+    names = type(scene).signed.__globals__
+    only = names["APPROVERS"][Side.SERVICER]
+    monkeypatch.setitem(names, "APPROVERS", dict.fromkeys(Side, only))
+    assert failed(scene.bundle(scene.signed())) == {"two_approvers"}
+
+
+def test_a_day_that_no_calendar_holds_is_refused(scene: Scene) -> None:
+    """A window whose day lies beyond the calendar is a malformed file, not a failure."""
+    body = json.loads(scene.files["report"])
+    body["result"]["window"] = str(2**32 - 2)
+    with pytest.raises(InputError) as caught:
+        verify_bytes(file_bytes(body))
+    assert caught.value.code == "PROOF_MALFORMED"
