@@ -74,11 +74,14 @@ def _open(threads: int | None) -> duckdb.DuckDBPyConnection:
 
 def _idle() -> duckdb.DuckDBPyConnection:
     """Return an empty single-threaded database; one of another process is never used."""
-    while _IDLE:
-        process, con = _IDLE.pop()
+    while True:
+        try:
+            process, con = _IDLE.pop()
+        except IndexError:
+            # Asking first whether one is left would let another thread take it in between.
+            return _open(1)
         if process == os.getpid():
             return con
-    return _open(1)
 
 
 class Store:

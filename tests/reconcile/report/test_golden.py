@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import golden_runs
 import pytest
 
 from reconcile.matching import core, store
+from reconcile.report import reconcile
 
 # A changed digest needs a new engine number: two institutions would sign two different reports.
 PINNED = {
@@ -33,6 +35,14 @@ def test_large_runs_take_another_way_to_the_same_digests(monkeypatch: pytest.Mon
         monkeypatch.setattr(module, "FEW_ROWS", 0)
     monkeypatch.setattr(store, "GLANCE_ROWS", 0)
     assert golden_runs.digests() == PINNED
+
+
+def test_runs_at_the_same_time_do_not_meet() -> None:
+    """Threads that share the idle databases each get the digests of a run alone."""
+    small = [(name, run) for name, run in golden_runs.runs() if name.startswith(("one", "few"))]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda item: reconcile(item[1]).digest.hex(), small * 4))
+    assert found == [PINNED[name] for name, _ in small] * 4
 
 
 @pytest.mark.parametrize(("hash_seed", "threads"), [("0", "1"), ("1", "2")])
