@@ -16,4 +16,5 @@ else
   echo "test: the contracts' tests failed" >&2
   exit 1
 fi
-exec .venv/bin/python -m pytest
+# Two workers, one for each of the two cores that the time limits are made for.
+exec .venv/bin/python -m pytest -n 2 --dist loadgroup

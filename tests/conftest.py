@@ -25,6 +25,18 @@ settings.register_profile(
 settings.load_profile("kanhe")
 
 
+# Their tests share one network of four nodes, which takes long to build: one worker gets them all.
+SHARED_NETWORK = ("tests/node/web/",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests (a folder's, where they share a network) on one xdist worker."""
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        shared = next((folder for folder in SHARED_NETWORK if path.startswith(folder)), path)
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 def absent(reason: str) -> None:
     """Skip aloud, or fail in CI: there nothing may be missing."""
     if os.environ.get("CI"):
