@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ import python_calamine
 
 from reconcile.statements.drafts import MAX_ENTRIES, Findings, refuse
 from reconcile.statements.encoding import decode
+from reconcile.statements.xlsx_grid import largest_grid
 
 MAX_COLUMNS: Final = 512
-MAX_XLSX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
+MAX_XLSX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
+# A million rows of about a hundred columns; the reader takes some 24 bytes for each.
+MAX_XLSX_CELLS: Final = 100_000_000
 SNIFF_LINES: Final = 60
 EXACT_INTEGER: Final = 2**53
 """XLSX keeps numbers as binary doubles; beyond this they do not hold every integer."""
@@ -115,7 +119,8 @@ def _check_archive(data: bytes, name: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(item.file_size for item in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError) as error:
+            grid = largest_grid(archive) if unpacked <= MAX_XLSX_UNPACKED_BYTES else 0
+    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, zlib.error, EOFError) as error:
         raise refuse(
             "TRUNCATED",
             f"the workbook is not a whole ZIP archive: {str(error)[:120]}",
@@ -128,6 +133,13 @@ def _check_archive(data: bytes, name: str) -> None:
             f"the workbook unpacks to {unpacked} bytes",
             file=name,
             help=f"at most {MAX_XLSX_UNPACKED_BYTES} are read; split the file by day",
+        )
+    if grid > MAX_XLSX_CELLS:
+        raise refuse(
+            "FILE_TOO_LARGE",
+            f"a sheet of the workbook spans up to {grid} cells",
+            file=name,
+            help=f"at most {MAX_XLSX_CELLS} are read; delete what stands far below or beside it",
         )
 
 

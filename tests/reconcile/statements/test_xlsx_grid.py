@@ -1,0 +1,55 @@
+"""Workbooks that a spreadsheet program would not write: refused before they are laid out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+
+from reconcile.model import InputError
+from reconcile.statements import read_statement
+from reconcile.statements.xlsx_grid import largest_grid
+
+CORNERS = [
+    b'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+    b"<row r='1'><c r = 'A1'><v>1</v></c></row><row><c r='XFD1048576'><v>1</v></c></row>",
+    b'<row r="1">' + b"<c><v>1</v></c>" * 200 + b'</row><row r="1048576"><c><v>1</v></c></row>',
+]
+
+
+def _with_sheet(path: Path, rows: bytes) -> Path:
+    """Write a whole workbook and put other rows into its sheet."""
+    honest = io.BytesIO()
+    with xlsxwriter.Workbook(honest) as book:
+        book.add_worksheet("a").write(0, 0, "x")
+    with zipfile.ZipFile(honest) as given, zipfile.ZipFile(path, "w") as made:
+        for name in given.namelist():
+            part = given.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                head, _, rest = part.partition(b"<sheetData>")
+                part = head + b"<sheetData>" + rows + rest[rest.index(b"</sheetData>") :]
+            made.writestr(name, part)
+    return path
+
+
+@pytest.mark.parametrize("rows", CORNERS)
+def test_two_cells_in_opposite_corners_do_not_end_the_process(tmp_path: Path, rows: bytes) -> None:
+    """A kilobyte that spans the whole sheet is refused; laid out, it would take half a terabyte."""
+    with pytest.raises(InputError) as caught:
+        read_statement(_with_sheet(tmp_path / "far.xlsx", rows))
+    assert caught.value.code == "FILE_TOO_LARGE"
+
+
+def test_the_bound_is_never_below_the_grid() -> None:
+    """What an ordinary writer makes spans at most what is told, and not much more."""
+    honest = io.BytesIO()
+    with xlsxwriter.Workbook(honest) as book:
+        sheet = book.add_worksheet("a")
+        for row in range(3_000):
+            sheet.write_row(row, 0, [str(row), "1.00", "CNY"])
+        sheet.write(2_999, 30, "far")
+    with zipfile.ZipFile(honest) as archive:
+        assert 3_000 * 31 <= largest_grid(archive) <= 3 * 3_000 * 31
