@@ -16,6 +16,28 @@ from node.tables import Attestation, Batch, Block, Closing, Cursor, Incident, Tr
 DEEP = FINALITY_BLOCKS + 8
 
 
+def pump(town: Town, done: Callable[[], bool], what: str, rounds: int = 300) -> None:
+    """Let every node take a turn, mine a block, and again: here no block comes by itself."""
+    for _ in range(rounds):
+        town.network.turn()
+        if done():
+            return
+        town.chain.mine()
+    raise AssertionError(f"not after {rounds} blocks: {what}")
+
+
+def settle(town: Town) -> None:
+    """Mine until all that was sent is final and read, and nothing waits."""
+    pump(town, town.network.turn, "the network to come to rest")
+
+
+@pytest.fixture
+def still(town: Town) -> Town:
+    """A town whose chain mines on demand alone, so that a fork hits what it is meant to hit."""
+    town.chain.rpc("evm_setIntervalMining", 0)
+    return town
+
+
 def unconfirmed(node: Node, table: Any) -> int:  # noqa: ANN401 - any table with blocks
     """Return how many rows of a table stand in blocks that are not final."""
     with node.database.reading() as session:
@@ -26,13 +48,14 @@ def unconfirmed(node: Node, table: Any) -> int:  # noqa: ANN401 - any table with
 
 def fork_at(town: Town, table: Any, count: int, depth: int) -> None:  # noqa: ANN401 - the same
     """Wait until `count` rows of a table are unconfirmed everywhere, then fork below them."""
-    town.until(
+    pump(
+        town,
         lambda: all(unconfirmed(node, table) >= count for node in town.parties),
         f"{count} unconfirmed rows of {table.__tablename__}",
     )
     rewound = {node.name: newest(node) for node in town.parties}
     town.chain.reorg(depth)
-    town.until(lambda: all(newest(n) != rewound[n.name] for n in town.parties), "the fork")
+    pump(town, lambda: all(newest(n) != rewound[n.name] for n in town.parties), "the fork")
 
 
 def newest(node: Node) -> bytes:
@@ -54,22 +77,23 @@ def comparable(report: Any) -> dict[str, Any]:  # noqa: ANN401 - parsed JSON
 
 @pytest.mark.parametrize("depths", [(3, 5, 7), (11, 8, 11)])
 def test_forks_all_day_end_in_the_same_results(
-    town: Town, agreed: Town, depths: tuple[int, int, int]
+    still: Town, agreed: Town, depths: tuple[int, int, int]
 ) -> None:
     """Forks after posting, closing and attesting: what an undisturbed day ends in, signed once."""
+    town = still
     window = town.window()
     town.import_day()
     fork_at(town, Batch, 2, depths[0])
-    town.settle()
+    settle(town)
     close_day(town.network, town.relation, window)
     fork_at(town, Closing, 2, depths[1])
-    town.until(lambda: all(town.state(n) == "PROVEN" for n in town.parties), "the proofs")
+    pump(town, lambda: all(town.state(n) == "PROVEN" for n in town.parties), "the proofs")
     before = {node.name: signed(node) for node in town.parties}
     for node in town.parties:
         node.reconciliation.attest(town.agreement, window)
     fork_at(town, Attestation, 2, depths[2])
-    town.until(lambda: all(town.state(n) == "AGREED" for n in town.parties), "the agreement")
-    town.settle()
+    pump(town, lambda: all(town.state(n) == "AGREED" for n in town.parties), "the agreement")
+    settle(town)
     check_day(town)
     check_streams(town)
     mine = town.bank.reconciliation.report(town.agreement, window)
@@ -83,22 +107,23 @@ def test_forks_all_day_end_in_the_same_results(
         assert list(states) == ["FINAL"]
 
 
-def test_a_fork_below_final_is_an_incident(town: Town) -> None:
+def test_a_fork_below_final_is_an_incident(still: Town) -> None:
     """Deeper than finality: evidence is kept, the node says so and signs nothing any more."""
+    town = still
     town.chain.mine(DEEP)
     town.import_day()
-    town.settle()
+    settle(town)
     before = {node.name: signed(node) for node in town.parties}
     town.chain.mine(2)
-    town.until(lambda: True, "a turn")
     town.network.turn()
     town.chain.reorg(DEEP)
     stopped: Callable[[], bool] = lambda: all(n.tip()["incidents"] for n in town.parties)  # noqa: E731
-    town.until(stopped, "the incident")
+    pump(town, stopped, "the incident")
     for node in town.parties:
         node.posting.close_window(town.agreement, town.window())
-    for _ in range(40):
+    for _ in range(2 * FINALITY_BLOCKS):
         town.network.turn()
+        town.chain.mine()
     for node in town.parties:
         assert signed(node) == before[node.name], "nothing is signed behind an incident"
         with node.database.reading() as session:
