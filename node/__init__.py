@@ -1,1 +1,1 @@
-
+"""Everything that touches the world: keys, SQL, RPC, HTTP. One institution's view."""
