@@ -80,6 +80,9 @@ def _translate_usage(error: Exception) -> UsageError:
     """Turn the parser's complaint into ours, so that `--json` callers get one shape."""
     words = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Its words are the whole help, which the hint below names.
+        words = "no command was named"
     command = context.command_path if context is not None else "kanhe"
     return UsageError("USAGE", words, help=f"see `{command} --help`")
 
@@ -99,6 +102,8 @@ def _translate_os_error(error: OSError) -> KanheError:
         return UsageError("FILE_NOT_FOUND", f"{name} does not exist", help="check the path")
     if isinstance(error, IsADirectoryError):
         return UsageError("FILE_IS_DIRECTORY", f"{name} is a directory", help="name a file")
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UsageError("FILE_EXISTS", f"{name} is a file", help="name a folder")
     if isinstance(error, PermissionError):
         return OutsideError("PERMISSION", f"{name} may not be read or written")
     return OutsideError("SYSTEM", str(error))

@@ -17,6 +17,7 @@ from node.cli.output import (
     EXIT_NO,
     JsonTo,
     emit,
+    naming_side,
     note,
     progress,
     require_file,
@@ -168,11 +169,12 @@ def match(
     started = time.perf_counter()
     with progress("reading") as advance:
         books: list[Book] = []
-        for path, profile, perspective, account in (
-            (servicer, servicer_profile, servicer_perspective, servicer_account),
-            (owner, owner_profile, owner_perspective, owner_account),
+        for side, path, profile, perspective, account in (
+            ("servicer", servicer, servicer_profile, servicer_perspective, servicer_account),
+            ("owner", owner, owner_profile, owner_perspective, owner_account),
         ):
-            read = _read(path, profile, perspective, currency, lenient, accept_map)
+            with naming_side(side):
+                read = _read(path, profile, perspective, currency, lenient, accept_map)
             book = book_of(read, str(path), account=account)
             refuse_repeated(book.entries, book.lines, str(path))
             books.append(book)

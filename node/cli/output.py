@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,6 +25,7 @@ EXIT_OUTSIDE: Final = 3
 STDOUT: Final = "-"
 MAX_DETAILS: Final = 100
 PIPE_WIDTH: Final = 200
+NARROW: Final = 100
 
 JsonTo = Annotated[
     str | None,
@@ -86,19 +87,48 @@ def note(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; a column whose name starts with `>` is aligned right."""
+    """Print a table; a column whose name starts with `>` is aligned right.
+
+    On a narrow terminal a long cell is folded, never cut; kinds and numbers stay in one piece.
+    """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    # A file or pipe has no width: wide enough that no cell is broken.
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     drawn = Table(title=title or None, title_justify="left")
-    for column in columns:
+    if console.width < NARROW:
+        drawn.box, drawn.padding = SIMPLE_HEAD, (0, 1, 0, 0)
+    for index, column in enumerate(columns):
         right = column.startswith(">")
-        drawn.add_column(column.removeprefix(">"), justify="right" if right else "left")
+        drawn.add_column(
+            column.removeprefix(">"),
+            justify="right" if right else "left",
+            no_wrap=column == "kind",
+            overflow="fold",
+            min_width=_longest_word(row[index] for row in rows) if right else None,
+        )
     for row in rows:
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    # A file or pipe has no width: wide enough that no cell is broken.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(drawn)
+    console.print(drawn)
+
+
+def _longest_word(cells: Iterable[object]) -> int:
+    """Return the width below which a number would be broken."""
+    return max((len(word) for cell in cells for word in str(cell).split()), default=1)
+
+
+@contextlib.contextmanager
+def naming_side(side: str) -> Iterator[None]:
+    """Let a refusal's hint name the options of a command that reads two files."""
+    try:
+        yield
+    except KanheError as error:
+        for word in ("--perspective", "--profile"):
+            error.help = error.help.replace(word, f"--{side}{word.removeprefix('-')}")
+        raise
 
 
 @contextlib.contextmanager
@@ -134,10 +164,12 @@ def report_error(error: KanheError, json_to: str | None) -> int:
     note(f"error: {error.message} [{error.code}]")
     if where:
         note(f"  where: {where}")
-    for item in error.details[:MAX_DETAILS]:
+    # The first line already says the only one there is.
+    for item in error.details[:MAX_DETAILS] if len(error.details) > 1 else ():
         at = f"line {item.line}: " if item.line else ""
-        seen = f" (expected {item.expected}, found {item.found})" if item.expected else ""
-        note(f"  - {at}{item.message}{seen} [{item.code}]")
+        pairs = (("expected", item.expected), ("found", item.found))
+        seen = ", ".join(f"{word} {text}" for word, text in pairs if text is not None)
+        note(f"  - {at}{item.message}{f' ({seen})' if seen else ''} [{item.code}]")
     if error.help:
         note(f"  help:  {error.help}")
     return error.exit_code

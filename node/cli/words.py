@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SHOWN_BREAKS: Final = 50
 SHORT_HEX: Final = 12
+# As the desk shows a break.
+KEY_HEX: Final = 8
 REF_WIDTH: Final = 28
 DEFAULT_DIGITS: Final = 2
 
@@ -62,20 +64,21 @@ def show_result(result: Result) -> None:
         f"{len(result.proposals):,} proposals"
     )
     if result.breaks:
+        marked = any(item.marks for item in result.breaks[:SHOWN_BREAKS])
         rows = [
             (
-                short(item.key),
+                short(item.key)[:KEY_HEX],
                 item.kind.value,
                 refs(item.servicer),
                 refs(item.owner),
                 signed_words(item.signed),
                 item.age_days,
-                " ".join(mark.value for mark in item.marks),
+                *((" ".join(mark.value for mark in item.marks),) if marked else ()),
             )
             for item in result.breaks[:SHOWN_BREAKS]
         ]
-        columns = ("key", "kind", "servicer", "owner", ">difference", ">age", "marks")
-        table("Breaks", columns, rows)
+        columns = ("key", "kind", "servicer", "owner", ">difference", ">age")
+        table("Breaks", (*columns, "marks") if marked else columns, rows)
         if len(result.breaks) > SHOWN_BREAKS:
             say(f"… and {len(result.breaks) - SHOWN_BREAKS:,} more")
         say("by kind: " + ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
