@@ -27,8 +27,9 @@ from devnet.outcome import (
     write_index,
     write_report,
 )
-from devnet.own import OwnFiles, plan_own_files
+from devnet.own import OwnFiles, check_own_files, plan_own_files
 from devnet.story import Relation, plan_days, run_relations
+from node.home import LOCK_FILE, locked
 from reconcile.model import UsageError, day_number
 from reconcile.terms.calendar import Calendar
 
@@ -37,6 +38,7 @@ SEED: Final = 20_260
 ENTRIES: Final = 400
 DONE: Final = 0
 REASON_KINDS: Final = ("AMOUNT", "DUPLICATE", "MISSING_AT_SERVICER")
+OWN_KINDS: Final = ("AMOUNT", "MISSING_AT_OWNER", "MISSING_AT_SERVICER", "TIMING")
 NOT_AGREED: Final = 1
 
 
@@ -66,6 +68,8 @@ def last_business_days(today: dt.date, count: int) -> int:
 def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any]]:
     """Run the demo; return the exit code and what `--json` prints."""
     started = time.monotonic()
+    if options.own is not None:
+        check_own_files(options.own)
     clear_folder(options.folder)
 
     def say(text: str) -> None:
@@ -83,7 +87,7 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
     try:
         run_relations(network, relations, say)
         outcomes = _outcomes(network, relations, options.folder, own=own)
-        reasons = [why for relation in relations for why in _reasons(network, relation)]
+        reasons = [why for item in relations for why in _reasons(network, item, own=own)]
     finally:
         network.close()
     page = write_index(options.folder, outcomes, title="Kanhe demo")
@@ -106,7 +110,10 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
 
 
 def clear_folder(folder: Path) -> None:
-    """Remove an earlier demo; `UsageError` FOLDER_IN_USE when the folder holds anything else."""
+    """Remove an earlier demo; `UsageError` FOLDER_IN_USE when the folder holds anything else.
+
+    `OutsideError` HOME_IN_USE while its nodes still run, as under `make desk`.
+    """
     if not folder.exists():
         return
     if (
@@ -119,6 +126,8 @@ def clear_folder(folder: Path) -> None:
             f"{folder} is not empty and was not made by a demo",
             help="name another folder with --folder",
         )
+    for lock in folder.glob(f"*/{LOCK_FILE}"):
+        locked(lock.parent).close()
     shutil.rmtree(folder)
 
 
@@ -148,12 +157,12 @@ def _outcomes(
     return outcomes
 
 
-def _reasons(network: Network, relation: Relation) -> list[str]:
+def _reasons(network: Network, relation: Relation, *, own: bool) -> list[str]:
     """Return what is known of the last window's breaks, one sentence for each of some kinds."""
     _, owner = relation.parties(network)
     window = relation.windows[-1]
     said = []
-    for kind in REASON_KINDS:
+    for kind in OWN_KINDS if own else REASON_KINDS:
         for row in owner.breaks.breaks(relation.agreement, window, kind=kind, limit=1):
             detail = owner.breaks.show(relation.agreement, row.key, window)
             said.append(f"{relation.label} [bold]{kind}[/] {detail.sentence}")

@@ -19,6 +19,12 @@ from reconcile.model import Side
 from reconcile.statements import digits_of
 
 TABLE_WIDTH: Final = 160
+COLUMNS: Final = (
+    "agreement", "window", "entries S / O", "groups", "breaks", "proof (basis)",
+    "T+0 p50 / p99", "digest", "state",
+)  # fmt: skip
+# Left out on a terminal that is narrower; the report has them.
+WIDE_ONLY: Final = frozenset({"groups", "T+0 p50 / p99", "digest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +128,17 @@ def _latency_cell(status: WindowStatus) -> str:
 def print_table(console: Console, outcomes: Sequence[WindowOutcome]) -> None:
     """Print agreements × windows, then each window's breaks by kind."""
     table = Table(title="Agreements × windows", expand=False)
+    narrow = console.is_terminal and console.width < TABLE_WIDTH
     right = {"entries S / O", "groups", "breaks", "proof (basis)"}
-    for word in ("agreement", "window", "entries S / O", "groups", "breaks", "proof (basis)"):
-        table.add_column(word, justify="right" if word in right else "left", no_wrap=True)
-    for word in ("T+0 p50 / p99", "digest", "state"):
-        table.add_column(word, no_wrap=True)
+    for word in COLUMNS:
+        if narrow and word in WIDE_ONLY:
+            continue
+        may_wrap = narrow and word in {"agreement", "proof (basis)"}
+        table.add_column(word, justify="right" if word in right else "left", no_wrap=not may_wrap)
     for item in outcomes:
         status = item.status
         good = status.state == "AGREED" and not item.problems
-        table.add_row(
+        cells = (
             status.label,
             _day(status),
             f"{status.servicer_entries:,} / {status.owner_entries:,}",
@@ -141,12 +149,15 @@ def print_table(console: Console, outcomes: Sequence[WindowOutcome]) -> None:
             status.digest.hex()[:12] if status.digest else "-",
             f"[green]✓ {status.state}[/]" if good else f"[red]✗ {status.state}[/]",
         )
-    wide = Console(file=console.file, width=max(console.width, TABLE_WIDTH))
+        shown = zip(COLUMNS, cells, strict=True)
+        table.add_row(*(cell for word, cell in shown if not (narrow and word in WIDE_ONLY)))
+    wide = console if narrow else Console(file=console.file, width=TABLE_WIDTH)
     wide.print(table)
     for item in outcomes:
         kinds = ", ".join(f"{kind} {count}" for kind, count in item.status.breaks)
         if kinds:
-            console.print(f"{item.status.label} [dim]{_day(item.status)}[/] {kinds}")
+            words = f"{item.status.label} [dim]{_day(item.status)}[/] {kinds}"
+            console.print(words, soft_wrap=not narrow)
         for problem in item.problems:
             console.print(f"[red]{item.status.label} {_day(item.status)}[/]: {problem}")
 

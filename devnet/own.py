@@ -11,11 +11,21 @@ from devnet.network import BANK, ENTERPRISE
 from devnet.own_files import derive_owner, write_book
 from devnet.story import DayBooks, Relation, Say
 from node.services.posting import ImportOptions
-from reconcile.model import AgreementKind, Balance, InputError, Statement, StatementFile, Where
+from reconcile.model import (
+    AgreementKind,
+    Balance,
+    BreakKind,
+    InputError,
+    Statement,
+    StatementFile,
+    Where,
+)
 from reconcile.statements import read_statement
 from reconcile.terms import default_terms
 
 MAX_ACCOUNTS: Final = 4
+# What a run calls TIMING while the other side still has time to book it.
+YOUNG: Final = frozenset({BreakKind.MISSING_AT_OWNER, BreakKind.MISSING_AT_SERVICER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,26 @@ class OwnFiles:
             lenient=self.lenient,
             accept_map=self.accept_map,
         )
+
+
+def check_own_files(files: OwnFiles) -> None:
+    """Read the files once and refuse them as the node would, before anything is removed."""
+    _check(files, files.servicer, owner=False)
+    if files.owner is not None:
+        _check(files, files.owner, owner=True)
+
+
+def _check(files: OwnFiles, path: Path, *, owner: bool) -> None:
+    side = "owner" if owner else "servicer"
+    try:
+        files.read(path, owner=owner)
+    except InputError as error:
+        for word in ("perspective", "profile"):
+            error.help = error.help.replace(f"--{word}", f"--{side}-{word}")
+        if error.details and "--lenient" not in error.help:
+            error.help += "; --lenient reads what is there"
+        error.help += "; through make, options go into DEMO_ARGS='…'"
+        raise
 
 
 def plan_own_files(files: OwnFiles, books: Path, say: Say) -> list[Relation]:
@@ -103,7 +133,8 @@ def _derived(
         texts.append(book.statement)
         for label in book.labels:
             refs = ", ".join((*label.servicer, *label.owner))
-            say(f"  put in: {label.kind} ({refs})")
+            young = " - TIMING until the terms' grace is over" if label.kind in YOUNG else ""
+            say(f"  put in: {label.kind}{young} ({refs})")
     write_book(texts, path)
     return _relation(files, account, statements, path, ImportOptions(), opening_of(statements))
 
