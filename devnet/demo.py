@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from devnet.network import Network, build_network
+from devnet.desk import DEFAULT_PORT, links
+from devnet.network import BANK, Network, build_network
 from devnet.outcome import (
     WindowOutcome,
     judge,
@@ -88,6 +89,7 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
         run_relations(network, relations, say)
         outcomes = _outcomes(network, relations, options.folder, own=own)
         reasons = [why for item in relations for why in _reasons(network, item, own=own)]
+        log_in = links(network.nodes[BANK.slug], BANK.slug)["maker"]
     finally:
         network.close()
     page = write_index(options.folder, outcomes, title="Kanhe demo")
@@ -99,6 +101,7 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
         console.print(f"  {why}", soft_wrap=True)
     code = DONE if not any(item.problems for item in outcomes) else NOT_AGREED
     _farewell(console, options, page, code, own=own)
+    console.print(f"  then log in, once: http://127.0.0.1:{DEFAULT_PORT}{log_in}", soft_wrap=True)
     return code, {
         "ok": code == DONE,
         "report": str(page),
@@ -182,8 +185,8 @@ def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, 
     example = next(iter(sorted((options.folder / "reports").glob("*.json"))), None)
     if example is not None:
         console.print(f"Verify offline:  .venv/bin/kanhe verify {example}", soft_wrap=True)
-    console.print("Open the desk:   make desk")
     console.print("Your own file:   make demo SERVICER=statement.xml [OWNER=cash-book.csv]")
+    console.print("Open the desk:   make desk")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -29,6 +29,9 @@ _FORMATS_HELP: Final = (
     "name a table's profile with --profile"
 )
 
+# A SWIFT block begins with {1: and was recognised before.
+_JSON: Final = re.compile(r'[\[{]\s*["\[{}\]]')
+
 
 @dataclass(frozen=True, slots=True)
 class Detected:
@@ -55,6 +58,8 @@ def identify(head: bytes, name: str) -> Detected:
         return Detected(_CAMT_WORDS.get(word, word))
     if _MT940.search(text):
         return Detected("mt942" if re.search(r"[\r\n]:34F:", text) else "mt940")
+    if _JSON.match(text):
+        raise _unknown(name, "a JSON document")
     return Detected(_delimited(text, name), _profile(head, name))
 
 
