@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, say, write_json
-from node.cli.session import Home, node_of, passphrase_of, read_settings
+from node.cli.session import Home, node_of, passphrase_of, read_settings, running_node
 
 if TYPE_CHECKING:
     from node.bootstrap import ChainTarget, Node
@@ -101,7 +101,7 @@ def run(
 ) -> int:
     """Run one node until it is stopped; it survives being killed at any moment."""
     stop = threading.Event()
-    with node_of(home, keys=True, running=True) as node:
+    with running_node(home) as node:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: stop.set())
         if json_to is not None:

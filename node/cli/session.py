@@ -39,6 +39,7 @@ DayOption = Annotated[
     str | None, typer.Option("--day", help="A window by its business day, e.g. 2026-11-20.")
 ]
 WAIT_TIMEOUT_S: Final = 120.0
+HOME_WAIT_S: Final = 20.0
 POLL_S: Final = 0.2
 
 
@@ -99,6 +100,28 @@ def node_of(home: Path | None, *, keys: bool = False, running: bool = False) -> 
         yield node
     finally:
         node.close()
+
+
+@contextlib.contextmanager
+def running_node(home: Path | None) -> Iterator[Node]:
+    """Open a home's node to run it, waiting a little for a command that holds the home.
+
+    Commands take turns themselves where no node runs; one that is at it when the node starts
+    again must not keep it down. Raises `OutsideError` HOME_IN_USE when another node stays.
+    """
+    from reconcile.model import OutsideError
+
+    deadline = time.monotonic() + HOME_WAIT_S
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                node = stack.enter_context(node_of(home, keys=True, running=True))
+                break
+            except OutsideError as error:
+                if error.code != "HOME_IN_USE" or time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_S)
+        yield node
 
 
 @contextlib.contextmanager
