@@ -30,7 +30,7 @@ GAS_LIMIT: Final = 300_000_000
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 20.0
 TICK_S: Final = 1.0
-STATE_INTERVAL_S: Final = 2
+STATE_INTERVAL_S: Final = 1
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -71,7 +71,7 @@ def _reap_after_us(pid: int) -> subprocess.Popen[bytes]:
 class EmbeddedChain:
     """One anvil. Use as a context manager, or `start()` and `stop()`.
 
-    `state` keeps the chain across restarts (written every two seconds and at the end).
+    `state` keeps the chain across restarts (written every second and at the end).
     `block_time_s` 0 mines each transaction at once: for unit tests only.
     """
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,8 @@ from node.settings import Settings
 from node.tables import ImportedFile, QueuedRecord
 from reconcile.model import InputError, KanheError, OutsideError, ProtocolError, Side
 
+# How long the chain takes to write its state, with room.
+WRITING_S = 0.3
 ANOTHER = "0x" + "12" * 20
 
 
@@ -208,8 +211,13 @@ def test_a_chain_killed_and_started_from_its_state_goes_on(town: Town) -> None:
     town.import_day()
     for _ in range(10):
         town.network.turn()
-    pid = town.chain.pid
+    pid, state = town.chain.pid, town.chain.state
     assert pid is not None
+    assert state is not None
+    # What is lost must stay within finality: more is another chain, and rightly an incident.
+    saved_ns = state.stat().st_mtime_ns
+    until(lambda: state.stat().st_mtime_ns > saved_ns, "the chain to save its state")
+    time.sleep(WRITING_S)
     os.kill(pid, signal.SIGKILL)
     town.chain.stop()
     with pytest.raises(ChainError):
