@@ -17,7 +17,7 @@ from devnet.story import DayBooks, Relation
 from node.bootstrap import Node, open_node
 from reconcile.model import Side
 
-DEATHS = 3
+DEATHS = 2
 PARTIES = (BANK.slug, ENTERPRISE.slug)
 # Either side may be first: the other's attestation then waits for ours.
 PROVEN = frozenset({"PROVEN", "AWAITING_US"})
