@@ -1,6 +1,7 @@
 """Statement files become canonical entries: `identify` then `read_statement`.
 
     camt.052, camt.053, camt.054   camt.py          MT940, MT942, MT950   mt940.py
+    BAI2                           bai2.py
     CSV, TSV, XLSX                 delimited.py: a profile, the generic header or a column map
 
 Strict by default: a file that contradicts itself or its standard is refused whole, with every
@@ -15,6 +16,7 @@ from pathlib import Path
 from reconcile.currency import digits_of
 from reconcile.model import OutsideError, StatementFile, UsageError, Where
 from reconcile.statements.assemble import assemble
+from reconcile.statements.bai2 import read_bai2
 from reconcile.statements.camt import read_camt
 from reconcile.statements.delimited import read_delimited
 from reconcile.statements.detect import HEAD_BYTES, Detected, identify
@@ -105,7 +107,7 @@ def read_statement_bytes(
         )
     detected = identify(data[:HEAD_BYTES], name)
     digest = sha256(data).hexdigest()
-    if detected.format.startswith(("camt", "mt9")):
+    if detected.format.startswith(("camt", "mt9", "bai")):
         if profile is not None:
             raise UsageError(
                 "PROFILE_NOT_FOR_FORMAT",
@@ -126,6 +128,11 @@ def _read_message(data: bytes, name: str, digest: str, format_name: str) -> File
     findings = Findings()
     # SWIFT's character set is ASCII; banks that leave it use their country's code page.
     text = decode(data, findings, single_byte=("cp1252", "cp852"))
+    if format_name == "bai2":
+        draft = read_bai2(text, name, digest)
+        draft.findings.items[:0] = findings.items
+        draft.findings.count += findings.count
+        return draft
     draft = read_mt940(text, name, digest)
     draft.findings = findings
     return draft

@@ -24,8 +24,9 @@ _CAMT_WORDS: Final = {
     "BkToCstmrDbtCdtNtfctn": "camt.054",
 }
 _MT940: Final = re.compile(r"(?:\A|[\r\n]|\{4:):(?:20|25P?|28C?|60[FM]|61|62[FM]|34F):")
+_BAI2: Final = re.compile(r"01,[^\r\n]*[\r\n]+\s*(?:88,[^\r\n]*[\r\n]+\s*)*0[23],")
 _FORMATS_HELP: Final = (
-    "Kanhe reads camt.052/053/054, MT940/942, CSV, TSV and XLSX; "
+    "Kanhe reads camt.052/053/054, MT940/942/950, BAI2, CSV, TSV, XLSX and fixed-width layouts; "
     "name a table's profile with --profile"
 )
 
@@ -35,7 +36,7 @@ _JSON: Final = re.compile(r'[\[{]\s*["\[{}\]]')
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """A file's format (camt.053, mt940, csv, tsv, xlsx) and, where recognised, its profile."""
+    """A file's format (camt.053, mt940, bai2, csv, tsv, xlsx) and its profile if recognised."""
 
     format: str
     profile: str | None = None
@@ -58,6 +59,8 @@ def identify(head: bytes, name: str) -> Detected:
         return Detected(_CAMT_WORDS.get(word, word))
     if _MT940.search(text):
         return Detected("mt942" if re.search(r"[\r\n]:34F:", text) else "mt940")
+    if _BAI2.match(text):
+        return Detected("bai2")
     if _JSON.match(text):
         raise _unknown(name, "a JSON document")
     return Detected(_delimited(text, name), _profile(head, name))

@@ -14,6 +14,10 @@ from reconcile.statements.drafts import Findings
 
 _GB_RUN: Final = re.compile(rb"(?:[\xa1-\xfe][\xa1-\xfe])+")
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
+# Two Chinese characters or more in UTF-8, one of whose bytes GB2312 never uses.
+_CHINESE_UTF8: Final = re.compile(rb"(?:[\xe4-\xe9][\x80-\xbf]{2}){2,}")
+_NEVER_GB2312: Final = re.compile(rb"[\x80-\xa0]")
+_RUN: Final = re.compile(rb"[\x80-\xff]{2,}")
 _SAMPLE_BYTES: Final = 1 << 20
 _NUL_SHARE: Final = 5
 _MARKS: Final = (
@@ -81,6 +85,15 @@ def decode(
     body = data[skip:]
     if name == "cp1252":
         name = next((one for one in single_byte if _decodes(body, one)), single_byte[0])
+    mixed = _other_encoding(body, name)
+    if mixed is not None:
+        findings.add(
+            "ENCODING_MIXED",
+            f"a line is UTF-8 in a file of {name.upper()}",
+            line=_line_at(body, mixed, name),
+            expected=f"{name.upper()} text",
+            found=body[mixed : mixed + 12].hex(" "),
+        )
     try:
         return body.decode(name)
     except UnicodeDecodeError as error:
@@ -93,6 +106,26 @@ def decode(
             found=body[error.start : error.start + 4].hex(" "),
         )
         return body.decode(name, "replace")
+
+
+def _other_encoding(body: bytes, name: str) -> int | None:
+    """Return where UTF-8 begins inside a file of another encoding, None if nowhere.
+
+    GB18030 and the code pages read nearly every byte, so what was written in UTF-8 would pass as
+    other characters and end in the book as somebody else's name.
+    """
+    if name == "gb18030":
+        return next(
+            (
+                found.start()
+                for found in _CHINESE_UTF8.finditer(body)
+                if _NEVER_GB2312.search(found[0])
+            ),
+            None,
+        )
+    if name.startswith("utf"):
+        return None
+    return next((f.start() for f in _RUN.finditer(body) if _decodes(f[0], "utf-8")), None)
 
 
 def _line_at(body: bytes, position: int, name: str) -> int:
