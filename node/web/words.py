@@ -195,8 +195,8 @@ DRAFTS: Final[Mapping[str, str]] = {
 }
 PROPOSAL_REASONS: Final[Mapping[str, str]] = {
     "AMBIGUOUS": N_("several candidates fit equally well"),
-    "NEVER": N_("this pass only proposes"),
-    "BUDGET": N_("the tolerances together exceed what the terms allow"),
+    "NEVER_CONFIRMED": N_("this pass only proposes"),
+    "BUDGET_EXCEEDED": N_("the tolerances together exceed what the terms allow"),
     "SEARCH_EXHAUSTED": N_("the search ended at its limit"),
 }
 TRIED: Final[Mapping[str, str]] = {

@@ -11,6 +11,7 @@ core.py        the passes over what is left
   exact.py       rule 2: equal keys and amounts (walk.py)
   candidates.py  rule 3: sole candidates and components, counted, never listed (source.py)
   grouping.py    1:N and N:1 by signed sums
+  residue.py     N:M over what is left (subset.py: the search itself)
   proposals.py   what nobody confirmed
   near.py        rule 8
 keys.py        the hashes that name groups, proposals, decisions and breaks

@@ -17,6 +17,7 @@ from reconcile.matching.candidates import Step, count_candidates, sole_pairs
 from reconcile.matching.exact import settle_exact
 from reconcile.matching.grouping import GroupFound, settle_grouped
 from reconcile.matching.opening import total_order
+from reconcile.matching.residue import settle_subsets
 from reconcile.matching.source import EXACT, FEE, TOLERANT, build_source
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns
@@ -26,7 +27,7 @@ from reconcile.terms import MatchPass
 ALWAYS: Final = "always"
 UNIQUE: Final = "unique"
 NEVER: Final = "never"
-SHAPES: Final = frozenset({"1:1", "1:N", "N:1"})
+SHAPES: Final = frozenset({"1:1", "1:N", "N:1", "N:M"})
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Plan:
     def grouped(self) -> bool:
         """Say whether the pass sums parts."""
         return "1:N" in self.rule.shape or "N:1" in self.rule.shape
+
+    @property
+    def searched(self) -> bool:
+        """Say whether the pass searches subsets of the residue."""
+        return "N:M" in self.rule.shape and self.key is not None
 
     @property
     def loose_kinds(self) -> tuple[int, ...]:
@@ -71,7 +77,7 @@ def plan_passes(passes: Sequence[MatchPass], columns: KeyColumns) -> tuple[Plan,
                 "TERMS_SHAPE_UNSUPPORTED",
                 f"pass {rule.name!r} asks for {', '.join(rule.shape)}",
                 where=Where(field="shape"),
-                help="kanhe/match/1 forms 1:1, 1:N and N:1",
+                help="kanhe/match/1 forms 1:1, 1:N, N:1 and N:M",
             )
     guards: list[str] = []
     for rule in passes:
@@ -154,8 +160,19 @@ class Engine:
             for plan in confirming:
                 for kind in (EXACT, *plan.loose_kinds):
                     confirmed += self._once(plan, kind)
-            if confirmed == 0:
+            if confirmed == 0 and not self._search(confirming):
                 return
+
+    def _search(self, plans: Iterable[Plan]) -> bool:
+        """Confirm sole sums once nothing else confirms; say whether there were any (rule 6)."""
+        for plan in plans:
+            if plan.searched and self.alive(plan):
+                found = settle_subsets(self, plan)
+                self.groups += found
+                self._settled += len(found)
+                if found:
+                    return True
+        return False
 
     def _once(self, plan: Plan, kind: int) -> int:
         """Run one step unless nothing was settled since it last found nothing."""

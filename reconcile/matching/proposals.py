@@ -2,7 +2,8 @@
 """Proposals: what the passes could not or may not confirm, made once after the last round (rule 3).
 
 `unique` passes and every tolerant or fee step give one per connected component of their
-candidates, `never` passes one per block of equal keys (and amount, where it is exact).
+candidates, `never` passes one per block of equal keys (and amount, where it is exact), N:M passes
+one per solution.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from reconcile.matching.candidates import component_edges, count_candidates
 from reconcile.matching.engine import ALWAYS, NEVER, Engine, Plan
 from reconcile.matching.grouping import grouped_blocks
 from reconcile.matching.keys import proposal_key
+from reconcile.matching.residue import AMBIGUOUS, NEVER_CONFIRMED, subset_proposals
 from reconcile.matching.run_input import ProposalRefs
 from reconcile.matching.source import EXACT, TOLERANT, build_source
 from reconcile.model import Proposal
 
 MAX_REFS: Final = 16
 
-AMBIGUOUS: Final = "AMBIGUOUS"
-NEVER_CONFIRMED: Final = "NEVER_CONFIRMED"
 BUDGET_EXCEEDED: Final = "BUDGET_EXCEEDED"
 
 IdSets = tuple[list[int], list[int]]
@@ -35,16 +35,29 @@ def propose(
     proposals: dict[bytes, Proposal] = {}
     full: list[ProposalRefs] = []
     for plan in engine.plans:
-        sets = list(_candidate_sets(engine, plan)) if engine.alive(plan) else []
-        ordered = [(engine.in_order(servicer), engine.in_order(owner)) for servicer, owner in sets]
-        ordered.sort(key=lambda pair: engine.first_of(pair[0][0], pair[1][0]))
-        for servicer, owner in ordered:
+        sets = list(_reasoned_sets(engine, plan)) if engine.alive(plan) else []
+        ordered = [(engine.in_order(s), engine.in_order(o), reason) for s, o, reason in sets]
+        ordered.sort(key=lambda found: engine.first_of(found[0][0], found[1][0]))
+        for servicer, owner, reason in ordered:
             if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
-                made, refs = _proposal(engine, agreement, plan, servicer, owner)
+                made, refs = _proposal(engine, agreement, plan, (servicer, owner), reason)
                 if made.key not in proposals:
                     proposals[made.key] = made
                     full.append((made.key, refs))
     return tuple(proposals.values()), tuple(full)
+
+
+def _reasoned_sets(engine: Engine, plan: Plan) -> Iterable[tuple[list[int], list[int], str]]:
+    """Return the pass's candidates, each with the reason why nobody confirmed it."""
+    if plan.searched:
+        yield from subset_proposals(engine, plan)
+    for servicer, owner in _candidate_sets(engine, plan):
+        reason = AMBIGUOUS
+        if plan.rule.confirm == NEVER:
+            reason = NEVER_CONFIRMED
+        elif engine.entry(servicer[0]).currency in engine.strict and TOLERANT in plan.loose_kinds:
+            reason = BUDGET_EXCEEDED
+        yield servicer, owner, reason
 
 
 def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:
@@ -103,14 +116,9 @@ def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets
 
 
 def _proposal(
-    engine: Engine, agreement: bytes, plan: Plan, servicer: list[int], owner: list[int]
+    engine: Engine, agreement: bytes, plan: Plan, ids: IdSets, reason: str
 ) -> tuple[Proposal, tuple[tuple[str, ...], tuple[str, ...]]]:
-    s_refs, o_refs = engine.refs(servicer), engine.refs(owner)
-    reason = AMBIGUOUS
-    if plan.rule.confirm == NEVER:
-        reason = NEVER_CONFIRMED
-    elif engine.entry(servicer[0]).currency in engine.strict and TOLERANT in plan.loose_kinds:
-        reason = BUDGET_EXCEEDED
+    s_refs, o_refs = engine.refs(ids[0]), engine.refs(ids[1])
     made = Proposal(
         key=proposal_key(agreement, plan.number, s_refs, o_refs),
         pass_name=plan.rule.name,

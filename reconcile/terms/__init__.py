@@ -11,7 +11,14 @@ from reconcile.terms.calendar import Calendar, common_calendar
 from reconcile.terms.canonical import canonical_terms, terms_hash, terms_json
 from reconcile.terms.default import default_passes, default_terms
 from reconcile.terms.parse import parse_terms
-from reconcile.terms.rules import AmountRule, FeeSchedule, KeyPair, MatchPass, Terms
+from reconcile.terms.rules import (
+    AmountRule,
+    FeeSchedule,
+    KeyPair,
+    MatchPass,
+    SubsetRule,
+    Terms,
+)
 
 __all__ = [
     "AmountRule",
@@ -19,6 +26,7 @@ __all__ = [
     "FeeSchedule",
     "KeyPair",
     "MatchPass",
+    "SubsetRule",
     "Terms",
     "canonical_terms",
     "common_calendar",

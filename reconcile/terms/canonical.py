@@ -9,7 +9,7 @@ import rfc8785
 
 from reconcile.model import day_iso
 from reconcile.terms.calendar import Calendar
-from reconcile.terms.rules import FeeSchedule, KeyPair, MatchPass, Terms
+from reconcile.terms.rules import FeeSchedule, KeyPair, MatchPass, SubsetRule, Terms
 
 MINUTES_PER_HOUR = 60
 
@@ -65,6 +65,16 @@ def _pass_json(rule: MatchPass) -> dict[str, Any]:
         "value_date_days": str(rule.value_date_days),
         "shape": list(rule.shape),
         "confirm": rule.confirm,
+        # Only where there is a search: terms accepted before there was one keep their hash.
+        **({} if rule.subset is None else {"subset": _subset_json(rule.subset)}),
+    }
+
+
+def _subset_json(subset: SubsetRule) -> dict[str, str]:
+    return {
+        "max_states": str(subset.max_states),
+        "max_parts": str(subset.max_parts),
+        "max_solutions": str(subset.max_solutions),
     }
 
 

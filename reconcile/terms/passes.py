@@ -9,7 +9,14 @@ import re2
 from reconcile.model import CARRIER_BY_WORD
 from reconcile.terms.default import default_passes
 from reconcile.terms.reader import Reader, as_integer, refuse
-from reconcile.terms.rules import PPM, AmountRule, FeeSchedule, KeyPair, MatchPass
+from reconcile.terms.rules import (
+    PPM,
+    AmountRule,
+    FeeSchedule,
+    KeyPair,
+    MatchPass,
+    SubsetRule,
+)
 
 MAX_PASSES: Final = 32
 MAX_KEYS: Final = 4
@@ -31,13 +38,27 @@ CARRIER_WORDS: Final = (
     "counterparty_account",
 )
 PLAIN_STEPS: Final = ("nfkc_ascii", "trim", "upper", "alnum", "digits", "strip_zeros")
-SHAPES: Final = ("1:1", "1:N", "N:1")
+SUBSET: Final = "N:M"
+SHAPES: Final = ("1:1", "1:N", "N:1", SUBSET)
+# A state is about a microsecond and a hundred bytes while its block is searched.
+MAX_STATES: Final = 2_000_000
+MAX_PARTS: Final = 12
+MAX_SOLUTIONS: Final = 16
 CONFIRMS: Final = ("always", "unique", "never")
 ROUNDINGS: Final = ("floor", "ceiling", "half_up", "half_even")
 # What the engine itself writes where no pass confirmed a group.
 RESERVED_NAMES: Final = ("decision", "booking", "write_off")
 _NAME_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
-_PASS_FIELDS: Final = ("name", "keys", "amount", "fee", "value_date_days", "shape", "confirm")
+_PASS_FIELDS: Final = (
+    "name",
+    "keys",
+    "amount",
+    "fee",
+    "value_date_days",
+    "shape",
+    "confirm",
+    "subset",
+)
 _KEY_FIELDS: Final = ("servicer", "owner", "normalise", "min_length")
 
 
@@ -71,9 +92,37 @@ def _pass(reader: Reader) -> MatchPass:
         value_date_days=reader.integer("value_date_days", 0, MAX_DAYS),
         shape=_shape(reader),
         confirm=reader.word("confirm", CONFIRMS),
+        subset=_subset(reader),
     )
     _require_meaning(rule, reader)
+    if SUBSET in rule.shape:
+        _require_bounds(rule, reader)
     return rule
+
+
+def _require_bounds(rule: MatchPass, reader: Reader) -> None:
+    """Refuse a subset search that would find what nobody meant: it is exact, alone and asked."""
+    if rule.shape != (SUBSET,):
+        raise refuse(
+            "TERMS_CONTRADICTION",
+            "a subset search already finds 1:1, 1:N and N:1",
+            reader.at("shape"),
+            "give N:M a pass of its own",
+        )
+    if rule.confirm == "always":
+        raise refuse(
+            "TERMS_CONTRADICTION",
+            "sums that fit by chance would always be confirmed",
+            reader.at("confirm"),
+            "confirm unique or never",
+        )
+    if not rule.amount.exact or rule.fee is not None:
+        raise refuse(
+            "TERMS_CONTRADICTION",
+            "with a tolerance or fee nearly every sum fits some other",
+            reader.at("amount"),
+            "let the amount of an N:M pass be exact",
+        )
 
 
 def _require_meaning(rule: MatchPass, reader: Reader) -> None:
@@ -236,8 +285,32 @@ def _shape(reader: Reader) -> tuple[str, ...]:
                 "TERMS_WORD_UNKNOWN",
                 f"{item!r} is not among {', '.join(SHAPES)}",
                 reader.at("shape"),
-                "subset search (N:M) is not in engine kanhe/match/1",
             )
     if not items or len(set(items)) != len(items):
         raise refuse("TERMS_CONTRADICTION", "name each shape once", reader.at("shape"))
     return tuple(item for item in SHAPES if item in items)
+
+
+def _subset(reader: Reader) -> SubsetRule | None:
+    """Return the limits of a search, their defaults where left out; None without N:M."""
+    searched = SUBSET in _shape(reader)
+    if not reader.has("subset"):
+        return SubsetRule() if searched else None
+    if not searched:
+        raise refuse(
+            "TERMS_CONTRADICTION",
+            "limits of a search that the pass does not make",
+            reader.at("subset"),
+            'write "shape": ["N:M"], or leave subset out',
+        )
+    least = SubsetRule()
+    subset = Reader(
+        reader.value["subset"],
+        reader.at("subset"),
+        ("max_states", "max_parts", "max_solutions"),
+    )
+    return SubsetRule(
+        subset.integer("max_states", 1, MAX_STATES, least.max_states),
+        subset.integer("max_parts", 1, MAX_PARTS, least.max_parts),
+        subset.integer("max_solutions", 1, MAX_SOLUTIONS, least.max_solutions),
+    )

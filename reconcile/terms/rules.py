@@ -84,8 +84,25 @@ def _rounded(scaled: int, rounding: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class SubsetRule:
+    """The limits of a subset search (shape N:M).
+
+    `max_states`: choices that one search of the pass may make over all its blocks, each time the
+    rounds come to it. `max_parts`: entries of one side in a solution. `max_solutions`: how many
+    of a block are listed as proposals.
+    """
+
+    max_states: int = 100_000
+    max_parts: int = 6
+    max_solutions: int = 8
+
+
+@dataclass(frozen=True, slots=True)
 class MatchPass:
-    """One pass as data. `shape` holds 1:1, 1:N, N:1; `confirm` is always, unique or never."""
+    """One pass as data; `confirm` is always, unique or never.
+
+    `shape` holds 1:1, 1:N, N:1, or N:M alone, which `subset` then bounds.
+    """
 
     name: str
     keys: tuple[KeyPair, ...]
@@ -94,6 +111,7 @@ class MatchPass:
     value_date_days: int
     shape: tuple[str, ...]
     confirm: str
+    subset: SubsetRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

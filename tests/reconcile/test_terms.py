@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from reconcile.model import Direction, Entry, InputError, Side, window_of
 from reconcile.terms import (
     Calendar,
-    FeeSchedule,
     Terms,
     canonical_terms,
     common_calendar,
@@ -126,6 +124,15 @@ def test_every_field_survives() -> None:
     assert terms_json(parse_terms(full)) == full
 
 
+def test_the_limits_of_a_subset_search_survive() -> None:
+    """Left out they take their defaults; the canonical form states them, other passes have none."""
+    full = one_pass(shape=["N:M"], confirm="unique")
+    written = terms_json(parse_terms(full))["passes"][0]
+    assert written["subset"] == {"max_states": "100000", "max_parts": "6", "max_solutions": "8"}
+    assert terms_json(parse_terms(one_pass(**written)))["passes"][0] == written
+    assert "subset" not in body()["passes"][0]
+
+
 # -------------------------------------------------------------------------- refusals
 REFUSED = [
     (b"{", "TERMS_NOT_JSON", None),
@@ -190,7 +197,40 @@ REFUSED = [
     ),
     (one_pass(fee={"rounding": "floor"}), "TERMS_CONTRADICTION", "passes[0].fee"),
     (one_pass(fee={"rate_ppm": "1000000"}), "TERMS_RANGE", "passes[0].fee.rate_ppm"),
-    (one_pass(shape=["N:M"]), "TERMS_WORD_UNKNOWN", "passes[0].shape"),
+    (one_pass(shape=["2:2"]), "TERMS_WORD_UNKNOWN", "passes[0].shape"),
+    (one_pass(shape=["N:M"]), "TERMS_CONTRADICTION", "passes[0].confirm"),
+    (
+        one_pass(shape=["1:1", "N:M"], confirm="unique"),
+        "TERMS_CONTRADICTION",
+        "passes[0].shape",
+    ),
+    (
+        one_pass(shape=["N:M"], confirm="unique", amount={"tolerance_minor": "1"}),
+        "TERMS_CONTRADICTION",
+        "passes[0].amount",
+    ),
+    (
+        one_pass(shape=["N:M"], confirm="unique", fee={"fixed_minor": "1"}),
+        "TERMS_CONTRADICTION",
+        "passes[0].amount",
+    ),
+    (one_pass(keys=[], shape=["N:M"], confirm="never"), "TERMS_CONTRADICTION", "passes[0].shape"),
+    (one_pass(subset={}), "TERMS_CONTRADICTION", "passes[0].subset"),
+    (
+        one_pass(shape=["N:M"], confirm="never", subset={"max_states": "2000001"}),
+        "TERMS_RANGE",
+        "passes[0].subset.max_states",
+    ),
+    (
+        one_pass(shape=["N:M"], confirm="never", subset={"max_parts": "13"}),
+        "TERMS_RANGE",
+        "passes[0].subset.max_parts",
+    ),
+    (
+        one_pass(shape=["N:M"], confirm="never", subset={"max_ms": "13"}),
+        "TERMS_FIELD_UNKNOWN",
+        "passes[0].subset.max_ms",
+    ),
     (one_pass(shape=["1:1", "1:1"]), "TERMS_CONTRADICTION", "passes[0].shape"),
     (one_pass(confirm="maybe"), "TERMS_WORD_UNKNOWN", "passes[0].confirm"),
     (one_pass(value_date_days="367"), "TERMS_RANGE", "passes[0].value_date_days"),
@@ -351,29 +391,3 @@ def test_sides_have_their_own_calendars(first: Calendar, second: Calendar, day: 
     assert terms.calendar(Side.SERVICER) is first
     assert terms.calendar(Side.OWNER) is second
     assert terms.common_calendar.is_business_day(day) == (works(first, day) and works(second, day))
-
-
-# ------------------------------------------------------------------------------ fees
-ROUNDINGS = {
-    "floor": ROUND_FLOOR,
-    "ceiling": ROUND_CEILING,
-    "half_up": ROUND_HALF_UP,
-    "half_even": ROUND_HALF_EVEN,
-}
-
-
-@given(
-    st.integers(0, 10**15),
-    st.integers(0, 999_999),
-    st.integers(0, 10**6),
-    st.none() | st.integers(0, 10**9),
-    st.sampled_from(sorted(ROUNDINGS)),
-)
-def test_fee_is_rate_plus_fixed_up_to_the_cap(
-    gross: int, rate_ppm: int, fixed: int, cap: int | None, rounding: str
-) -> None:
-    """The fee agrees with decimal arithmetic under the named rounding."""
-    scaled = Decimal(gross * rate_ppm).scaleb(-6)
-    exact = int(scaled.quantize(Decimal(1), rounding=ROUNDINGS[rounding]))
-    expected = exact + fixed if cap is None else min(exact + fixed, cap)
-    assert FeeSchedule(rate_ppm, fixed, cap, rounding).fee_of(gross) == expected

@@ -1,7 +1,6 @@
 """A naive O(n^2) oracle, written from matching.md alone, in plain Python without SQL.
 
-It shares no code with the engine but the nouns of `model`, the terms and the text primitives.
-It is slow on purpose: every rule stands here as it is said on the page.
+It shares only the nouns, the terms and the text primitives with the engine, and is slow on purpose.
 """
 
 from __future__ import annotations
@@ -149,6 +148,9 @@ class Oracle:
         for rule in self.passes:
             if rule.confirm == "always":
                 self._step(rule, "exact")
+        self._rounds()
+
+    def _rounds(self) -> None:
         while True:
             before = len(self.groups)
             for rule in self.passes:
@@ -284,10 +286,8 @@ class Oracle:
                     blocks[key, self.entry(side, ref).currency][side].append(ref)
         found = []
         for s, o in blocks.values():
-            fits_shape = ("1:N" in rule.shape and len(s) == 1 and o) or (
-                "N:1" in rule.shape and len(o) == 1 and s
-            )
-            if not fits_shape:
+            one_s, one_o = "1:N" in rule.shape and len(s) == 1, "N:1" in rule.shape and len(o) == 1
+            if not (s and o and (one_s or one_o)):
                 continue
             if step == "tolerant" and self.entry(0, s[0]).currency in self.strict:
                 continue
@@ -328,7 +328,7 @@ class Oracle:
     def _blocks(
         self, rule: MatchPass, edges: set[tuple[str, str]]
     ) -> list[tuple[set[str], set[str]]]:
-        exact = len(self.steps(rule)) == 1
+        exact = self.steps(rule) == ["exact"]
         blocks: dict[object, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
         for edge in edges:
             for side in (0, 1):

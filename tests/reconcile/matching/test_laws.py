@@ -119,7 +119,7 @@ def test_order_of_lines_and_threads_change_nothing(
 
 def mirrored(passes: tuple[MatchPass, ...]) -> tuple[MatchPass, ...]:
     """Return the rules as the other side would write them."""
-    shapes = {"1:1": "1:1", "1:N": "N:1", "N:1": "1:N"}
+    shapes = {"1:1": "1:1", "1:N": "N:1", "N:1": "1:N", "N:M": "N:M"}
     return tuple(
         MatchPass(
             rule.name,
@@ -132,6 +132,7 @@ def mirrored(passes: tuple[MatchPass, ...]) -> tuple[MatchPass, ...]:
             rule.value_date_days,
             tuple(shapes[shape] for shape in rule.shape),
             rule.confirm,
+            rule.subset,
         )
         for rule in passes
     )

@@ -234,8 +234,8 @@ def test_a_reversal_links_to_its_original_and_its_group_stays() -> None:
 
 
 def test_a_shape_the_engine_does_not_form_is_refused() -> None:
-    """N:M is no part of this engine number: it is refused, never ignored."""
-    rule = one_pass("all", "end_to_end_id", shape=("N:M",))
+    """An unknown shape is refused, never ignored."""
+    rule = one_pass("all", "end_to_end_id", shape=("2:2",))
     run = run_of((), (), terms=Terms(currencies={"CNY": 2}, passes=(rule,)))
     with pytest.raises(InputError, match="TERMS_SHAPE_UNSUPPORTED"):
         match(run)
