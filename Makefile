@@ -1,7 +1,7 @@
 # Every command sets up what it needs first, says what it does, and can be run again.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help setup demo desk test check format bench contracts snapshots clean
+.PHONY: help setup demo desk test check format bench locks contracts snapshots clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,7 +32,11 @@ format: setup ## Format Python and Solidity
 	scripts/forge.sh fmt
 
 bench: setup ## Speed beside its peers; prints a table and writes bench.json
+	@scripts/setup.sh bench
 	@$(PY) scripts/bench.py $(BENCH_ARGS)
+
+locks: setup ## Pin the dependencies that pyproject.toml names anew (versions and hashes only)
+	scripts/lock.sh
 
 contracts: setup ## Compile the contracts and regenerate node/chain/abi
 	$(PY) scripts/build_contracts.py

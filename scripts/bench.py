@@ -21,6 +21,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+# Last, so that what both places hold comes from .venv.
+sys.path.append(str(ROOT / ".tools" / "bench"))
 
 
 @dataclass

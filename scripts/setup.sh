@@ -40,6 +40,19 @@ if ! fresh python.stamp "$locks"; then
   printf '%s\n' "$locks" > .tools/python.stamp
 fi
 
+# ---- the bench's peers, apart from .venv: with pandas beside it, pyarrow starts slower
+if [ "${1:-all}" = "bench" ]; then
+  peers=$(digest requirements-bench.lock)
+  if ! fresh bench.stamp "$peers"; then
+    say "installing the bench's peers (.tools/bench)"
+    rm -rf .tools/bench
+    .tools/uv/bin/uv --quiet pip install --python .venv/bin/python --target .tools/bench \
+      --no-deps --require-hashes -r requirements-bench.lock \
+      || stop "the bench's peers could not be installed; is a package index reachable?"
+    printf '%s\n' "$peers" > .tools/bench.stamp
+  fi
+fi
+
 # ---- npm tools: the embedded chain, forge, the Solidity compiler
 [ "${1:-all}" = "python" ] && exit 0
 tools=$(digest contracts/package-lock.json)
