@@ -8,4 +8,5 @@ keystore.py   keystore v3 files under a passphrase, backups, the vault for small
 signer.py     the Signer protocol and its local implementation
 eip712.py     typed digests exactly as the contracts compute them, and recovery
 bundle.py     report bundle and record proof, verified without node or network
+oprf/         the blacklist's oblivious PRF: RFC 9497, threshold shares, key generation
 """

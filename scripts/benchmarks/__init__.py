@@ -9,6 +9,7 @@ from scripts.bench import Measurement
 from scripts.benchmarks.codec import bench_codec
 from scripts.benchmarks.day import bench_day
 from scripts.benchmarks.matching import bench_matching
+from scripts.benchmarks.oprf import bench_oprf
 from scripts.benchmarks.parse import bench_parse
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
@@ -16,4 +17,5 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
     "codec": bench_codec,
     "match": bench_matching,
     "day": bench_day,
+    "oprf": bench_oprf,
 }
