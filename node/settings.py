@@ -71,6 +71,8 @@ class Settings:
     poll_interval_s: float = 0.05
     # Language of desk and reports where a person has chosen none: zh or en.
     language: str = "zh"
+    # TrueType font that PDFs embed; empty: the packaged Noto Sans SC, all characters of GBK.
+    pdf_font: Path | None = None
     # Least level that is logged: debug, info, warning, error.
     log_level: str = "info"
     # Log lines as JSON objects; off: for people.

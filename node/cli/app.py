@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from node.cli import agreements, breaks, devnets, homes, members, offline, posting, results
+from node.cli import agreements, breaks, devnets, homes, members, offline, papers, posting, results
 
 HELP: Final = (
     "Kanhe 勘合: two institutions, one result.\n\n"
@@ -23,5 +23,5 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )
-for module in (offline, homes, members, agreements, posting, results, breaks, devnets):
+for module in (offline, homes, members, agreements, posting, results, breaks, papers, devnets):
     module.register(app)

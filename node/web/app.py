@@ -36,7 +36,7 @@ class WebSettings:
     """What the desk is told; everything has a safe default for loopback.
 
     `secret` signs session cookies: None makes a new one, so log-ins end with the process.
-    `allowed_hosts` are the names the desk answers to; `*` for any.
+    `allowed_hosts` are the names the desk answers to; `*` for any. `pdf_font`: None the packaged.
     """
 
     secret: bytes | None = None
@@ -45,6 +45,7 @@ class WebSettings:
     uploads: Path | None = None
     allowed_hosts: tuple[str, ...] = LOOPBACK
     limits: Limits = field(default_factory=Limits)
+    pdf_font: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> WebSettings:
@@ -60,6 +61,7 @@ class WebSettings:
                 session_ms=settings.session_max_h * 60 * MINUTE_MS,
                 idle_ms=settings.session_idle_min * MINUTE_MS,
             ),
+            pdf_font=settings.pdf_font,
         )
 
 
@@ -92,6 +94,7 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
         secure_cookies=chosen.secure_cookies,
         uploads=uploads,
         limits=chosen.limits,
+        pdf_font=chosen.pdf_font,
     )
     app.state.watchers = {}
     app.state.stopping = threading.Event()

@@ -21,6 +21,7 @@ from node.web.read.members import load_audit
 from node.web.read.parties import AgreementView
 from node.web.read.today import load_today
 from node.web.read.windows import load_window
+from node.web.sheets import EXACT_DIGITS, Cell, fitting, safe_cell
 from node.web.words import kind_title
 from reconcile.model import BreakKind, day_iso, window_day
 
@@ -28,22 +29,6 @@ router = APIRouter(include_in_schema=False)
 MAX_ROWS: Final = 100_000
 STEP: Final = 500
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# A cell that begins with one of these is run as a formula by spreadsheets.
-# (The full-width forms are formulas too where Chinese or Japanese is typed.)
-RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# A spreadsheet's number is a double: more digits than these it would round.
-EXACT_DIGITS: Final = 15
-MAX_CELL: Final = 32_767
-Cell = str | int | Decimal | None
-
-
-def safe_cell(cell: Cell) -> str:
-    """Return a CSV cell that no spreadsheet takes for a formula; figures stay figures."""
-    if cell is None:
-        return ""
-    if isinstance(cell, (int, Decimal)):
-        return str(cell)
-    return f"'{cell}" if cell.startswith(RISKY) else cell
 
 
 def major(minor: int, currency: str) -> Decimal:
@@ -81,18 +66,13 @@ def xlsx_answer(head: Sequence[str], rows: Iterable[Sequence[Cell]], name: str) 
         for number, cells in enumerate(rows, start=1):
             for column, cell in enumerate(cells):
                 if isinstance(cell, str):
-                    sheet.write_string(number, column, _fitting(cell))
+                    sheet.write_string(number, column, fitting(cell))
                 elif isinstance(cell, Decimal) and len(cell.as_tuple().digits) > EXACT_DIGITS:
                     sheet.write_string(number, column, str(cell))
                 elif cell is not None:
                     sheet.write_number(number, column, cell)
     headers = {"content-disposition": f'attachment; filename="{name}.xlsx"'}
     return Response(out.getvalue(), media_type=XLSX, headers=headers)
-
-
-def _fitting(text: str) -> str:
-    """Return what a cell holds of a text; the library would leave out a longer one whole."""
-    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
 def _break_head(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from node.web.i18n import Speaker
 from node.web.pages import make_environment
-from node.web.report_html import style
+from node.web.style import style
 
 
 @dataclass(frozen=True, slots=True)

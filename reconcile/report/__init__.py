@@ -8,8 +8,18 @@ groups.py       the groups beside the report and the root that pins them
 canonical.py    RFC 8785 and SHA-256
 run.py          from two books to a result
 verify.py       re-deriving a report without node or network
+adjustment.py   余额调节表, the bank reconciliation statement of a report
 """
 
+from reconcile.report.adjustment import (
+    AdjustmentItem,
+    AdjustmentSection,
+    AdjustmentSheet,
+    SectionName,
+    adjustment_of_bundle,
+    adjustment_sheets,
+    open_subjects,
+)
 from reconcile.report.canonical import canonical_json, digest_of
 from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
 from reconcile.report.document import break_json, proposal_json
@@ -25,9 +35,15 @@ from reconcile.report.verify import (
 
 __all__ = [
     "NOT_PROVED",
+    "AdjustmentItem",
+    "AdjustmentSection",
+    "AdjustmentSheet",
     "Carry",
     "Check",
     "Result",
+    "SectionName",
+    "adjustment_of_bundle",
+    "adjustment_sheets",
     "break_json",
     "canonical_json",
     "carry_of",
@@ -38,6 +54,7 @@ __all__ = [
     "group_json",
     "groups_root",
     "match_json",
+    "open_subjects",
     "proposal_json",
     "reconcile",
     "report_digest",

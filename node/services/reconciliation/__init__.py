@@ -2,6 +2,7 @@
 
 from node.services.reconciliation.service import ReconciliationService
 from node.services.reconciliation.views import (
+    Adjustment,
     Latency,
     RunView,
     StoredReport,
@@ -10,6 +11,7 @@ from node.services.reconciliation.views import (
 )
 
 __all__ = [
+    "Adjustment",
     "Latency",
     "ReconciliationService",
     "RunView",

@@ -11,10 +11,12 @@ from sqlalchemy.orm import undefer
 from node.acts import record_act
 from node.agreements import all_facts, require_standing
 from node.services.reconciliation import attesting, states
+from node.services.reconciliation.adjusting import adjustment_of
 from node.services.reconciliation.reacting import Reacting
 from node.services.reconciliation.running import Reactions
 from node.services.reconciliation.views import (
     SETTLED_STATES,
+    Adjustment,
     Latency,
     StoredReport,
     TodayTotals,
@@ -99,6 +101,12 @@ class ReconciliationService(Reacting):
                 signer=row.signer,
                 revision=row.revision,
             )
+
+    def adjustment(self, agreement: bytes, window: int) -> Adjustment:
+        """Return a window's 余额调节表; `UsageError` REPORT_NOT_COMPUTED."""
+        stored = self.report(agreement, window)
+        with self._reading() as session:
+            return adjustment_of(session, agreement, stored)
 
     def latencies(self, agreement: bytes | None = None) -> Latency:
         """Return T+0 latencies."""

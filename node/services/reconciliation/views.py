@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.model import AgreementKind, Break, MatchGroup, Proposal
+from reconcile.report import AdjustmentSheet
 
 OPEN = "OPEN"
 PROVISIONAL = "PROVISIONAL"
@@ -130,6 +131,17 @@ class StoredReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """余额调节表 of a stored proof; the persons are this side's, empty where nobody acted."""
+
+    stored: StoredReport
+    sheets: tuple[AdjustmentSheet, ...]
+    agreed: bool
+    prepared_by: str
+    reviewed_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class TodayTotals:
     """The first line of the desk: over every agreement's newest run."""
 
@@ -142,6 +154,7 @@ class TodayTotals:
 
 
 __all__ = [
+    "Adjustment",
     "Break",
     "Latency",
     "MatchGroup",

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
 from node.crypto.bundle import file_bytes
+from node.web.api import papers
 from node.web.api import schemas as out
 from node.web.api.calls import Caller, caller
 from node.web.api.shapes import (
@@ -346,6 +347,9 @@ def propose(by: By, agreement: str, decision: out.DecisionIn, key: Key = None) -
 
     body = view.agreement + decision.model_dump_json().encode()
     return by.once("decision", key, body, act)  # type: ignore[return-value]
+
+
+router.include_router(papers.router)
 
 
 def _runs(session: Session, view: AgreementView, window: int | None, now_ms: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Downloads of a window: the HTML report, the signed JSON, one record's proof."""
+"""Downloads of a window: HTML report, 余额调节表, signed JSON, one record's proof."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from node.crypto.bundle import file_bytes
+from node.web.adjustment import load_paper, write_paper
 from node.web.console.days import side_of
 from node.web.pages import Page
 from node.web.read.entries import load_entry
@@ -20,6 +21,10 @@ from reconcile.model import UsageError
 from reconcile.report.groups import group_json
 
 router = APIRouter(include_in_schema=False)
+# A file that carries its own style and no script; it is opened apart from the desk.
+ALONE: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; font-src data:; frame-ancestors 'none'"
+)
 # A reference is the counterparty's text; a header takes neither its quotes nor its characters.
 ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -41,7 +46,8 @@ def report_page(request: Request, slug: str, text: str, window: int) -> Response
     with page.reading() as session:
         view = page.agreement(session, text)
         row = load_window(session, view, window, page.now_ms)
-    stored = page.node.reconciliation.report(view.agreement, window)
+    found = page.node.reconciliation.adjustment(view.agreement, window)
+    stored = found.stored
     signatures = [
         {
             "side": signed.side.word,
@@ -58,10 +64,24 @@ def report_page(request: Request, slug: str, text: str, window: int) -> Response
         names=_names(view),
         digest=stored.digest.hex(),
         locale=page.speaker.locale,
+        sheets=found.sheets,
     )
-    # The file carries its own style and no script; it is opened apart from the desk.
-    policy = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; frame-ancestors 'none'"
-    return HTMLResponse(html, headers={"content-security-policy": policy})
+    return HTMLResponse(html, headers={"content-security-policy": ALONE})
+
+
+@router.get("/{slug}/agreements/{text}/windows/{window}/adjustment.{ending}")
+def adjustment(request: Request, slug: str, text: str, window: int, ending: str) -> Response:
+    """Return the window's 余额调节表 as HTML, PDF or XLSX."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+    paper = load_paper(page.node, view, window, page.speaker)
+    written = write_paper(paper, ending, font=page.desk.pdf_font)
+    how = "inline" if ending == "html" else "attachment"
+    headers = {"content-disposition": f'{how}; filename="{written.name}"'}
+    if ending == "html":
+        headers["content-security-policy"] = ALONE
+    return Response(written.data, media_type=written.media_type, headers=headers)
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/bundle.json")

@@ -15,7 +15,8 @@ from python_calamine import CalamineWorkbook
 from node.web.access import AccessError, Who
 from node.web.auth import check_csrf
 from node.web.console.imports import MAX_NAME, MAX_SUFFIX, STAGED, upload_name
-from node.web.export import safe_cell, xlsx_answer
+from node.web.export import xlsx_answer
+from node.web.sheets import safe_cell
 
 HERE, ELSEWHERE = bytes([1]) * 32, bytes([2]) * 32
 MAX_FILE_NAME_BYTES = 255

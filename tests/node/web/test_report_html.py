@@ -4,19 +4,22 @@ import re
 
 from desk_town import Town
 
-from node.web.report_html import bundle_html, sheets_of
+from node.web.i18n import Speaker
+from node.web.report_html import bundle_html
+from reconcile.report import adjustment_sheets
 
 
-def test_the_adjusted_balances_of_the_statement_are_equal(town: Town) -> None:
-    """The five sections lead both closing balances to the same figure, in every currency."""
+def test_the_report_shows_the_reconciliation_statement(town: Town) -> None:
+    """The five sections lead both closing balances to one figure, in every currency."""
     bundle = town.firm.proofs.bundle(town.agreement, town.agreed)
-    sheets = sheets_of(bundle["report"])  # type: ignore[arg-type]
+    sheets = adjustment_sheets(bundle["report"])  # type: ignore[arg-type]
     assert {sheet.currency for sheet in sheets} == {"CNY", "USD"}
+    page = bundle_html(bundle, locale="en")
     for sheet in sheets:
-        assert len(sheet.sections) == 5
-        servicer, owner = sheet.adjusted
-        assert servicer == owner, sheet.currency
-    assert any(section.items for sheet in sheets for section in sheet.sections)
+        assert sheet.agrees
+        assert page.count(Speaker("en").amount(sheet.adjusted[0], sheet.currency)) >= 2
+    for number, word in enumerate(("received", "paid", "received", "paid", "Errors"), start=1):
+        assert re.search(rf"{number}\. [A-Za-z: ]*{word}", page)
 
 
 def test_the_file_stands_alone_in_both_languages(town: Town) -> None:

@@ -1,0 +1,51 @@
+"""REST: the 余额调节表 of a window, as JSON or as a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from node.web.adjustment import load_paper, write_paper
+from node.web.api.calls import Caller, caller
+from node.web.i18n import Speaker, pick_locale
+from node.web.pages import Desk, reading
+
+router = APIRouter()
+By = Annotated[Caller, Depends(caller)]
+
+
+@router.get("/agreements/{agreement}/windows/{window}/adjustment", tags=["windows"])
+def adjustment(by: By, agreement: str, window: int) -> JSONResponse:
+    """余额调节表 of a window's proof, a sheet a currency; both adjusted balances agree."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+    found = by.node.reconciliation.adjustment(view.agreement, window)
+    body: dict[str, Any] = {
+        "agreement": view.agreement.hex(),
+        "window": str(window),
+        "digest": found.stored.digest.hex(),
+        "state": found.stored.state,
+        "sheets": [sheet.to_json() for sheet in found.sheets],
+    }
+    return JSONResponse(body)
+
+
+@router.get("/agreements/{agreement}/windows/{window}/adjustment.{ending}", tags=["windows"])
+def adjustment_file(
+    request: Request,
+    by: By,
+    agreement: str,
+    window: int,
+    ending: str,
+    lang: Annotated[str, Query(description="zh or en.")] = "zh",
+) -> Response:
+    """余额调节表 as `html`, `pdf` or `xlsx`."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+    desk: Desk = request.app.state.desk
+    paper = load_paper(by.node, view, window, Speaker(pick_locale(lang, None)))
+    written = write_paper(paper, ending, font=desk.pdf_font)
+    headers = {"content-disposition": f'attachment; filename="{written.name}"'}
+    return Response(written.data, media_type=written.media_type, headers=headers)
