@@ -214,6 +214,7 @@ class Node:
             self.database,
             self.identity,
             calls,
+            rules_of=self.opening.rules,
             queue_limit=self.settings.queue_limit,
             outbox_limit=self.settings.outbox_limit,
         )

@@ -6,7 +6,19 @@ from typing import Final
 
 import typer
 
-from node.cli import agreements, breaks, devnets, homes, members, offline, papers, posting, results
+from node.cli import (
+    agreements,
+    breaks,
+    devnets,
+    homes,
+    joining,
+    members,
+    offline,
+    outbox,
+    papers,
+    posting,
+    results,
+)
 
 HELP: Final = (
     "Kanhe 勘合: two institutions, one result.\n\n"
@@ -23,5 +35,17 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )
-for module in (offline, homes, members, agreements, posting, results, breaks, papers, devnets):
+for module in (
+    offline,
+    homes,
+    members,
+    joining,
+    agreements,
+    posting,
+    outbox,
+    results,
+    breaks,
+    papers,
+    devnets,
+):
     module.register(app)

@@ -90,7 +90,7 @@ def _standing(node: Node) -> list[Check]:
 
 
 def _stream(node: Node) -> list[Check]:
-    from node.tables import Incident, Intent, StreamState
+    from node.tables import Incident, StreamState
 
     with node.database.reading() as session:
         open_incidents = (
@@ -98,9 +98,6 @@ def _stream(node: Node) -> list[Check]:
             .scalars()
             .all()
         )
-        held = session.execute(
-            select(func.count(Intent.id)).where(Intent.state == "HELD")
-        ).scalar_one()
         sealed = session.execute(select(func.sum(StreamState.sealed_count))).scalar_one() or 0
     return [
         (
@@ -108,13 +105,26 @@ def _stream(node: Node) -> list[Check]:
             not open_incidents,
             "; ".join(open_incidents) if open_incidents else "none is open",
         ),
-        ("outbox", held == 0, f"{held} intents wait for a person" if held else "nothing is held"),
+        _held(node),
         (
             "batches",
             sealed == 0,
             f"{sealed} batches are not open here" if sealed else "every batch is open",
         ),
     ]
+
+
+def _held(node: Node) -> Check:
+    found = {
+        "calls": len(node.posting.held_intents()),
+        "records": sum(item.records for item in node.posting.held_records()),
+        "keys": len(node.posting.stopped_lanes()),
+    }
+    waits = [f"{number} {word}" for word, number in found.items() if number]
+    if not waits:
+        return ("outbox", True, "nothing is held")
+    says = f"held for a person: {', '.join(waits)}; see `kanhe outbox list`"
+    return ("outbox", False, says)
 
 
 def _log(node: Node) -> list[Check]:

@@ -1,15 +1,14 @@
-"""Commands about who is who: `member`, `motion`, `invite`, `join`."""
+"""Commands about who is who: `member`, `motion`."""
 
 from __future__ import annotations
 
-import json
-import secrets
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
+from node.cli.answers import ANSWER, field_of, grant_of, read_answer, require_replaces
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
 from node.cli.session import (
     Home,
@@ -18,16 +17,7 @@ from node.cli.session import (
     actor,
     finish,
     node_of,
-    passphrase_of,
-    read_settings,
 )
-
-if TYPE_CHECKING:
-    from node.services.network import KeyGrant
-
-INVITATION: Final = "kanhe/invitation/1"
-ANSWER: Final = "kanhe/answer/1"
-HASH_BYTES: Final = 32
 
 
 def register(app: typer.Typer) -> None:
@@ -43,8 +33,6 @@ def register(app: typer.Typer) -> None:
     motion.command("execute")(motion_execute)
     motion.command("list")(motion_list)
     app.add_typer(motion, name="motion")
-    app.command("invite")(invite)
-    app.command("join")(join)
 
 
 # ------------------------------------------------------------------------- members
@@ -122,12 +110,16 @@ def motion_open(
     word = action.upper().replace("-", "_")
     with acting(home) as node:
         if word == "ADMIT":
-            body = _read(_required(answer, "--answer"), ANSWER)
-            motion = node.network.propose_admission(str(body["code"]), _grant(body), actor=actor())
+            body = read_answer(_required(answer, "--answer"), ANSWER)
+            motion = node.network.propose_admission(
+                field_of(body, "code"), grant_of(body), actor=actor()
+            )
         elif word == "REPLACE_ADMIN":
-            body = _read(_required(answer, "--answer"), ANSWER)
+            path = _required(answer, "--answer")
+            body = read_answer(path, ANSWER)
             target = _required(member, "--member")
-            motion = node.network.propose_new_admin(target, _grant(body), actor=actor())
+            require_replaces(path, body, target)
+            motion = node.network.propose_new_admin(target, grant_of(body), actor=actor())
         else:
             motion = node.network.open_motion(
                 word, _required(member, "--member"), reason.encode(), actor=actor()
@@ -201,139 +193,3 @@ def motion_list(home: Home = None, json_to: JsonTo = None) -> int:
         ),
     )
     return EXIT_DONE
-
-
-# ------------------------------------------------------------------- invite and join
-def invite(
-    out: Annotated[
-        Path | None, typer.Option(help="Write an invitation for an applicant here.")
-    ] = None,
-    answer: Annotated[
-        Path | None, typer.Option(help="Sponsor the participant who answered with this file.")
-    ] = None,
-    home: Home = None,
-    wait: Wait = False,
-    json_to: JsonTo = None,
-) -> int:
-    """Invite an enterprise or branch (--out), then sponsor the one that answered (--answer)."""
-    from reconcile.model import UsageError
-
-    if (out is None) == (answer is None):
-        raise UsageError("OPTION_MISSING", "give either --out or --answer")
-    if out is not None:
-        with node_of(home) as node:
-            body: dict[str, Any] = {
-                "kanhe": INVITATION,
-                "by": node.name,
-                "member": None if node.member is None else str(node.member),
-                "chain": asdict(node.target),
-            }
-        _write(out, body)
-        emit({"invitation": str(out)}, json_to, lambda: say(f"invitation in {out}"))
-        return EXIT_DONE
-    assert answer is not None
-    body = _read(answer, ANSWER)
-    commitment = bytes.fromhex(body["commitment"])
-    with acting(home) as node:
-        node.network.sponsor(commitment, _grant(body), actor=actor())
-    done = finish(home, wait=wait)
-    emit({"commitment": commitment.hex(), "done": done}, json_to, lambda: say("sponsored"))
-    return EXIT_DONE
-
-
-def join(
-    invitation: Annotated[Path, typer.Argument(help="The invitation's file.")],
-    out: Annotated[Path, typer.Option(help="Write the answer here.")],
-    code: Annotated[str, typer.Option(help="This institution's code.")],
-    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Apply as a full member: the code becomes public.")
-    ] = False,
-    home: Home = None,
-    json_to: JsonTo = None,
-) -> int:
-    """Answer an invitation: make the home if there is none, and consent with the admin key."""
-    from node.bootstrap import ChainTarget, init_home, write_target
-    from node.home import CONFIG_FILE, open_keys
-    from node.identity import Identity, Place
-    from node.services.network.members import code_hash, grant, participant_commitment
-
-    body = _read(invitation, INVITATION)
-    # Consent that named nobody would let whoever saw it first sponsor the participant.
-    sponsor = 0 if full else int(_required_sponsor(body))
-    chain = body["chain"]
-    target = ChainTarget(**{**chain, "more_urls": tuple(chain["more_urls"])})
-    settings = read_settings(home)
-    passphrase = passphrase_of(settings, confirm=True)
-    if (settings.home / CONFIG_FILE).exists():
-        write_target(settings.home, target)
-    else:
-        init_home(settings.home, name=name or code, passphrase=passphrase, code=code, target=target)
-    contracts = target.contracts
-    place = Place(contracts.chain_id, contracts.registry, contracts.ledger)
-    identity = Identity(open_keys(settings.home, passphrase), place)
-    salt = secrets.token_bytes(HASH_BYTES)
-    commitment = code_hash(code) if full else participant_commitment(code, salt)
-    consent = grant(identity, "ADMIN", member=sponsor, code=commitment)
-    # The code and its salt open the commitment: a participant shows them to counterparties only.
-    _write(settings.home / "participant.json", {"code": code, "salt": salt.hex()})
-    _write(
-        out,
-        {
-            "kanhe": ANSWER,
-            "full": full,
-            "code": code if full else None,
-            "commitment": commitment.hex(),
-            "address": consent.address,
-            "valid_from": consent.valid_from,
-            "valid_to": consent.valid_to,
-            "signature": consent.signature.hex(),
-        },
-    )
-    emit({"answer": str(out), "full": full}, json_to, lambda: say(f"answer in {out}"))
-    return EXIT_DONE
-
-
-def _required_sponsor(body: dict[str, Any]) -> str:
-    from reconcile.model import InputError
-
-    if body["member"] is None:
-        raise InputError(
-            "SPONSOR_MISSING",
-            "the invitation comes from an institution that is no member yet",
-            help="ask it for a new one once it is a member, or apply with --full",
-        )
-    return str(body["member"])
-
-
-def _grant(body: dict[str, Any]) -> KeyGrant:
-    from node.services.network import KeyGrant
-
-    return KeyGrant(
-        body["address"],
-        "ADMIN",
-        int(body["valid_from"]),
-        int(body["valid_to"]),
-        bytes.fromhex(body["signature"]),
-    )
-
-
-def _write(path: Path, body: dict[str, Any]) -> None:
-    path.write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _read(path: Path, kind: str) -> dict[str, Any]:
-    from reconcile.model import InputError, Where
-
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError):
-        body = None
-    if not isinstance(body, dict) or body.get("kanhe") != kind:
-        raise InputError(
-            "FILE_MALFORMED",
-            f"the file is no {kind}",
-            where=Where(file=str(path)),
-            help="take the file that `kanhe invite` or `kanhe join` wrote",
-        )
-    return body

@@ -9,7 +9,8 @@ adoption.py   own transactions that this database did not know
 relay.py      one step of all that, in order
 """
 
+from node.outbox.adoption import GENERATION, confirm_adoption
 from node.outbox.intents import append_intent, release
 from node.outbox.relay import Relay, RelayStep
 
-__all__ = ["Relay", "RelayStep", "append_intent", "release"]
+__all__ = ["GENERATION", "Relay", "RelayStep", "append_intent", "confirm_adoption", "release"]

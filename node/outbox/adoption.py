@@ -7,10 +7,10 @@ declared used elsewhere: an incident that stops all signing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.chain.client import ChainClient, SeenTransaction
@@ -26,6 +26,7 @@ from node.tables import (
     Incident,
     Member,
     MemberKey,
+    NodeFact,
     NonceLane,
     Transaction,
 )
@@ -35,6 +36,8 @@ FOREIGN: Final = "FOREIGN"
 SCAN_BLOCKS: Final = 50
 TO_CONFIRM: Final = "ADOPTION_TO_CONFIRM"
 USED_ELSEWHERE: Final = "KEY_USED_ELSEWHERE"
+# The fact under which this copy's generation stands; every batch header says it.
+GENERATION: Final = "generation"
 # (session, agreement, side, epoch) → whether this node can open that epoch key.
 OpensEpoch = Callable[[Session, bytes, int, int], bool]
 
@@ -199,7 +202,7 @@ def confirm_adoption(
         raise Conflict(
             "NOTHING_TO_ADOPT",
             f"no list of transactions of 0x{address.hex()} waits for a confirmation",
-            help="see the ledger page, or `kanhe doctor`",
+            help="see `kanhe outbox list`",
         )
     cursor = session.get_one(Cursor, 1)
     for row in rows:
@@ -209,8 +212,20 @@ def confirm_adoption(
     lane.next_nonce = max(lane.next_nonce, rows[-1].nonce + 1)
     lane.state, lane.reason = OPEN, None
     lane.generation += 1
+    _raise_generation(session, [row.tx_hash for row in rows])
     session.flush()
     return lane.generation
+
+
+def _raise_generation(session: Session, adopted: Sequence[bytes]) -> None:
+    """Let what is sealed from now on say a higher generation than this copy or the other did."""
+    fact = session.get(NodeFact, GENERATION)
+    theirs = session.scalar(select(func.max(Batch.generation)).where(Batch.tx_hash.in_(adopted)))
+    value = str(max(0 if fact is None else int(fact.value), theirs or 0) + 1)
+    if fact is None:
+        session.add(NodeFact(name=GENERATION, value=value))
+    else:
+        fact.value = value
 
 
 def _adopted(row: Adoption, at_ms: int) -> Transaction:

@@ -55,16 +55,18 @@ def settle(session: Session, now_ms: int) -> int:
 
 def _posted(session: Session, payload: SealedPayload, batch: Batch, now_ms: int) -> None:
     payload.state = POSTED
-    state = POSTED if batch.state == VALID else HELD_RECORD
+    verdict: dict[str, str | None] = {"state": POSTED}
+    if batch.state != VALID:
+        verdict = {"state": HELD_RECORD, "held_reason": batch.reason}
     session.execute(
-        update(QueuedRecord).where(*_of(payload), QueuedRecord.state != POSTED).values(state=state)
+        update(QueuedRecord).where(*_of(payload), QueuedRecord.state != POSTED).values(**verdict)
     )
     for intent in _post_intents(session, payload.agreement, payload.side, payload.seq):
         intent.state, intent.tx_hash = DONE, batch.tx_hash
         intent.done_at_ms = now_ms
         intent.error = intent.error_code = None
     if batch.state != VALID:
-        session.add(_own_batch_invalid(batch, now_ms))
+        _report_invalid(session, batch, now_ms)
     session.flush()
 
 
@@ -90,19 +92,26 @@ def _post_intents(session: Session, agreement: bytes, side: int, seq: int) -> li
     )
 
 
-def _own_batch_invalid(batch: Batch, now_ms: int) -> Incident:
+def _report_invalid(session: Session, batch: Batch, now_ms: int) -> None:
+    """Open an incident, once for a batch: a rewind may settle it again."""
     place = f"{batch.agreement.hex()}/{batch.side}/{batch.seq}"
-    return Incident(
-        kind="OWN_BATCH_INVALID",
-        fingerprint=f"OWN_BATCH_INVALID/{place}/{batch.head.hex()}",
-        agreement=batch.agreement,
-        side=batch.side,
-        seq=batch.seq,
-        block_number=batch.block_number,
-        says=f"our own batch {batch.seq} does not count: {batch.reason}. Its records are held.",
-        evidence={"reason": batch.reason, "tx": batch.tx_hash.hex()},
-        stops_signing=False,
-        opened_at_ms=now_ms,
+    fingerprint = f"OWN_BATCH_INVALID/{place}/{batch.head.hex()}"
+    if session.scalar(select(Incident.id).where(Incident.fingerprint == fingerprint)) is not None:
+        return
+    session.add(
+        Incident(
+            kind="OWN_BATCH_INVALID",
+            fingerprint=fingerprint,
+            agreement=batch.agreement,
+            side=batch.side,
+            seq=batch.seq,
+            block_number=batch.block_number,
+            says=f"our own batch {batch.seq} does not count: {batch.reason}. Its records are held: "
+            "`kanhe outbox list` shows them, `kanhe outbox release` posts them again.",
+            evidence={"reason": batch.reason, "tx": batch.tx_hash.hex()},
+            stops_signing=False,
+            opened_at_ms=now_ms,
+        )
     )
 
 

@@ -25,7 +25,8 @@ class QueuedRecord(Base):
 
     `record_type` is ENTRY, DECISION or SECTION_DIGEST; `entry_ref` is null but for entries.
     One (agreement, side, entry_ref, version) exists once. POSTED: seen in a VALID final batch.
-    HELD: its batch was judged INVALID, which our own node should have seen; a person decides.
+    HELD: its batch was judged INVALID (`seq` names it), or would have been and was not sent (`seq`
+    is null); `held_reason` is the verdict, kept once a person released it. It counts as not posted.
     """
 
     __tablename__ = "queued_records"
@@ -47,6 +48,7 @@ class QueuedRecord(Base):
     file_id: Mapped[Ref | None] = mapped_column(ForeignKey("imported_files.id"))
     state: Mapped[Word]
     seq: Mapped[Big | None]
+    held_reason: Mapped[LongText | None]
     queued_at_ms: Mapped[Big]
 
 

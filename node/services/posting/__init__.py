@@ -3,6 +3,8 @@
 from node.services.posting.service import PostingService
 from node.services.posting.views import (
     EntryView,
+    HeldIntent,
+    HeldRecords,
     ImportOptions,
     ImportResult,
     ImportView,
@@ -12,6 +14,8 @@ from node.services.posting.views import (
 
 __all__ = [
     "EntryView",
+    "HeldIntent",
+    "HeldRecords",
     "ImportOptions",
     "ImportResult",
     "ImportView",

@@ -15,6 +15,7 @@ from node.calls import Calls
 from node.db import Database, translated
 from node.errors import BackPressure
 from node.identity import Identity
+from node.services.posting.judging import RulesOf
 from node.services.posting.queue import QUEUED
 from node.tables import QueuedRecord
 
@@ -30,12 +31,14 @@ class Base:
         identity: Identity,
         calls: Calls,
         *,
+        rules_of: RulesOf,
         queue_limit: int,
         outbox_limit: int,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
+        self._rules_of = rules_of
         self._queue_limit = queue_limit
         self._outbox_limit = outbox_limit
 

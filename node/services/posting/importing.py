@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.agreements import Facts, terms_at
 from node.books import Book, refuse_repeated
 from node.bulk import insert_rows
 from node.services.posting.balances import keep_balances, stated_by_window
+from node.services.posting.judging import HELD
 from node.services.posting.mirrors import refuse_mirrored_import
 from node.services.posting.queue import (
     Fresh,
@@ -118,7 +119,7 @@ def take_book(
     terms = terms_at(session, facts.agreement, window)
     known = known_file(session, facts.agreement, side, source.sha256)
     if known is not None:
-        return _known_again(known, source, book)
+        return _known_again(session, known, source, book)
     _require_account(session, facts.agreement, side, book, source)
     refuse_repeated(book.entries, book.lines, source.name)
     _require_currencies(book, terms, source)
@@ -149,7 +150,15 @@ def take_book(
     )
 
 
-def _known_again(known: ImportedFile, source: Source, book: Book) -> ImportResult:
+def _known_again(session: Session, known: ImportedFile, source: Source, book: Book) -> ImportResult:
+    held = session.scalar(
+        select(func.count())
+        .select_from(QueuedRecord)
+        .where(QueuedRecord.file_id == known.id, QueuedRecord.state == HELD)
+    )
+    warnings = [f"the same file was imported before as {known.name}"]
+    if held:
+        warnings.append(f"{held} of its records are held: see `kanhe outbox list`")
     return ImportResult(
         file=source.name,
         file_sha256=source.sha256.hex(),
@@ -159,7 +168,7 @@ def _known_again(known: ImportedFile, source: Source, book: Book) -> ImportResul
         queued=0,
         already=len(book.entries),
         per_window=(),
-        warnings=(f"the same file was imported before as {known.name}",),
+        warnings=tuple(warnings),
     )
 
 

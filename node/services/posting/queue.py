@@ -12,13 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from node.agreements import last_closing
 from node.bulk import insert_rows
 from node.services.posting.closing import wished
-from node.tables import Intent, PostedEntry, QueuedRecord
+from node.services.posting.judging import HELD
+from node.services.posting.watermark import move_until, waiting_until
+from node.tables import Intent, PostedEntry, QueuedRecord, StatedBalance
 from reconcile.commitment.records import decode_record, encode_record
 from reconcile.commitment.validity import TRANSITIONS
 from reconcile.model import (
@@ -66,7 +68,7 @@ class Fresh:
 def standing(
     session: Session, agreement: bytes, side: Side, refs: Iterable[str]
 ) -> dict[str, dict[int, Place]]:
-    """Return every version that stands or waits, by ref."""
+    """Return every version that stands or waits, by ref; what is held does neither."""
     found: dict[str, dict[int, Place]] = {}
     for some in _chunks(sorted(set(refs))):
         posted = session.execute(
@@ -88,6 +90,7 @@ def standing(
                 QueuedRecord.agreement == agreement,
                 QueuedRecord.side == side,
                 QueuedRecord.entry_ref.in_(some),
+                QueuedRecord.state != HELD,
             )
         )
         for rows in (posted, waiting):
@@ -190,7 +193,8 @@ def enqueue(
     file_id: int | None,
     now_ms: int,
 ) -> None:
-    """Put entries into the queue, in the order given."""
+    """Put entries into the queue, in the order given; held ones of the same version give way."""
+    _give_way(session, agreement, side, fresh)
     rows: list[dict[str, Any]] = [
         {
             "agreement": agreement,
@@ -211,6 +215,26 @@ def enqueue(
     insert_rows(session, QueuedRecord, rows)
 
 
+def _give_way(session: Session, agreement: bytes, side: Side, fresh: Sequence[Fresh]) -> None:
+    """Remove held records that come again: they count as not posted."""
+    held = session.execute(
+        select(QueuedRecord.id, QueuedRecord.entry_ref, QueuedRecord.version).where(
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == side,
+            QueuedRecord.state == HELD,
+            QueuedRecord.entry_ref.is_not(None),
+        )
+    ).all()
+    if not held:
+        return
+    coming = {(item.entry.entry_ref, item.entry.version) for item in fresh}
+    gone = [row_id for row_id, ref, version in held if (ref, version) in coming]
+    for some in range(0, len(gone), REFS_AT_ONCE):
+        session.execute(
+            delete(QueuedRecord).where(QueuedRecord.id.in_(gone[some : some + REFS_AT_ONCE]))
+        )
+
+
 def enqueue_other(
     session: Session,
     agreement: bytes,
@@ -224,8 +248,8 @@ def enqueue_other(
     data = encode_record(record)
     digest = hashlib.sha256(data).digest()
     kind = DECISION if isinstance(record, Decision) else SECTION_DIGEST
-    found = session.execute(
-        select(QueuedRecord.id).where(
+    found = session.scalars(
+        select(QueuedRecord).where(
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == side,
             QueuedRecord.record_type == kind,
@@ -233,7 +257,10 @@ def enqueue_other(
         )
     ).first()
     if found is not None:
-        return False
+        if found.state != HELD:
+            return False
+        found.state, found.window, found.seq = QUEUED, window, None
+        return True
     session.add(
         QueuedRecord(
             agreement=agreement,
@@ -258,9 +285,50 @@ def lowest_open_window(session: Session, agreement: bytes, side: Side, terms: Te
     closed = closed_or_closing(session, agreement, side)
     if closed is None:
         return 0
+    return window_after(closed, terms)
+
+
+def window_after(closed: int, terms: Terms) -> int:
+    """Return the window that takes what comes after a closing."""
     if closed == 0:
         return 1
     return window_of(terms.common_calendar.add(window_day(closed), 1))
+
+
+def move_late(session: Session, agreement: bytes, side: Side, terms: Terms) -> None:
+    """Let what waits for a window that is closed by now wait for the next one.
+
+    The counterparty may close a silent side by default while its batch is on the way; sealed for
+    the same window again it would be refused for ever. A balance of a closed window waits no
+    longer: nobody can state it any more (seq 0: no batch carries it).
+    """
+    closing = last_closing(session, agreement, side)
+    if closing is None:
+        return
+    after = window_after(closing.window, terms)
+    session.execute(
+        update(QueuedRecord)
+        .where(
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == int(side),
+            QueuedRecord.state == QUEUED,
+            QueuedRecord.window <= closing.window,
+        )
+        .values(window=after)
+    )
+    session.execute(
+        update(StatedBalance)
+        .where(
+            StatedBalance.agreement == agreement,
+            StatedBalance.side == int(side),
+            StatedBalance.seq.is_(None),
+            StatedBalance.window <= closing.window,
+        )
+        .values(seq=0)
+    )
+    mark = waiting_until(session, agreement, side)
+    if mark is not None and mark.window <= closing.window:
+        move_until(session, agreement, side, after)
 
 
 def closed_or_closing(session: Session, agreement: bytes, side: Side) -> int | None:

@@ -181,7 +181,8 @@ def _source(
             SourceLine.entry_ref == entry_ref,
             SourceLine.version == version,
         )
-        .order_by(SourceLine.id)
+        # The newest: what was held may have come again from another file.
+        .order_by(SourceLine.id.desc())
         .limit(1)
     ).first()
     return (None, None) if found is None else (found[0], found[1])

@@ -18,8 +18,8 @@ from node.services.posting.queue import (
     sort_out,
     standing,
 )
-from node.services.posting.sealing import Watermark, set_until
 from node.services.posting.views import Stated
+from node.services.posting.watermark import Watermark, set_until
 from reconcile.model import Balance, Decision, Entry, SectionDigest, Side
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -23,11 +23,12 @@ from node.services.posting.balances import (
     balance_of,
     waiting_balances,
 )
+from node.services.posting.judging import RulesOf, hold, judge_own
 from node.services.posting.queue import QUEUED, SEALED
+from node.services.posting.watermark import WITHDRAWN, carry_until, waiting_until
 from node.tables import (
     EpochKey,
     ImportedFile,
-    NodeFact,
     QueuedRecord,
     SealedPayload,
     StatedBalance,
@@ -36,12 +37,12 @@ from node.tables import (
 from reconcile.commitment.header import BatchHeader, PlainBatch, build_batch
 from reconcile.commitment.heads import BatchPlace, Stream, next_head
 from reconcile.commitment.records import decode_record
+from reconcile.commitment.validity import Validity
 from reconcile.model import Balance, Record, Side
 from reconcile.terms import Terms
 
 # About 3,000 entries fill a payload; some more are read so that fitting has something to cut.
 RECORDS_AT_ONCE: Final = 4_000
-WITHDRAWN: Final = "WITHDRAWN"
 READY: Final = "READY"
 ACKNOWLEDGED: Final = "ACKNOWLEDGED"
 PUBLISHED: Final = "PUBLISHED"
@@ -127,10 +128,15 @@ def seal_next(
     terms: Terms,
     post: Poster,
     *,
+    rules_of: RulesOf,
     generation: int,
     now_ms: int,
-) -> SealedPayload | None:
-    """Seal the next batch of one side and hand it to the outbox; None when nothing waits."""
+) -> SealedPayload | Validity | None:
+    """Seal the next batch of one side and hand it to the outbox; None when nothing waits.
+
+    A batch that would not count is not sealed: what it stumbles over is held, and the verdict is
+    returned. The next call goes on with the rest.
+    """
     rows = _next_rows(session, facts.agreement, side)
     window = rows[0].window if rows else _waiting_window(session, facts.agreement, side)
     if window is None:
@@ -166,13 +172,20 @@ def seal_next(
     plain = fit_batch(records, build, compression=terms.compression)
     taken = rows[: plain.header.count]
     place = BatchPlace(stream, tip.seq + 1, window, epoch.epoch)
+    rules = rules_of(session, facts.agreement, window)
+    again = any(row.was_held for row in taken)
+    verdict = judge_own(session, plain, place, rules, again=again)
+    # A batch of balances alone has nothing to hold; the ledger's verdict is then seen by both.
+    if not verdict.valid and taken:
+        hold(session, plain, [row.row_id for row in taken], verdict, rules, now_ms=now_ms)
+        return verdict
     sealed = seal_batch(plain, epoch.key, place, compression=terms.compression)
     payload = _payload_row(tip, place, sealed, plain.header, now_ms=now_ms)
     session.add(payload)
     session.flush()
     _mark(session, taken, balances, plain.header)
     if plain.header.complete_until is not None:
-        _carry_until(session, facts.agreement, side, payload.id)
+        carry_until(session, facts.agreement, side, payload.id)
     payload.intent_id = post(session, payload)
     return payload
 
@@ -212,6 +225,7 @@ class _Waiting:
     window: int
     record: bytes
     file_id: int | None
+    was_held: bool
 
 
 def _next_rows(session: Session, agreement: bytes, side: Side) -> list[_Waiting]:
@@ -229,7 +243,13 @@ def _next_rows(session: Session, agreement: bytes, side: Side) -> list[_Waiting]
     if first is None:
         return []
     found = session.execute(
-        select(QueuedRecord.id, QueuedRecord.window, QueuedRecord.record, QueuedRecord.file_id)
+        select(
+            QueuedRecord.id,
+            QueuedRecord.window,
+            QueuedRecord.record,
+            QueuedRecord.file_id,
+            QueuedRecord.held_reason.is_not(None),
+        )
         .where(
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == int(side),
@@ -291,49 +311,6 @@ def _mark(
     for row in balances:
         if row.which == OPENING or header.closing:
             row.seq = header.seq
-
-
-# ------------------------------------------------------------------------ watermark
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """Every entry of this side that occurred up to `until_ms` is posted or queued."""
-
-    until_ms: int
-    window: int
-
-
-def _until_name(agreement: bytes, side: Side) -> str:
-    """Return the fact that keeps a side's watermark (40 characters at most)."""
-    return f"until/{agreement.hex()[:32]}/{int(side)}"
-
-
-def set_until(session: Session, agreement: bytes, side: Side, mark: Watermark) -> None:
-    """Keep a watermark until a batch carries it; it only moves forward."""
-    fact = session.get(NodeFact, _until_name(agreement, side))
-    value: dict[str, Any] = {"until_ms": str(mark.until_ms), "window": str(mark.window)}
-    if fact is None:
-        session.add(NodeFact(name=_until_name(agreement, side), value=value))
-    elif int(fact.value["until_ms"]) < mark.until_ms:
-        fact.value = value
-
-
-def waiting_until(session: Session, agreement: bytes, side: Side) -> Watermark | None:
-    """Return the watermark that no batch carries, or only a withdrawn one."""
-    fact = session.get(NodeFact, _until_name(agreement, side))
-    if fact is None:
-        return None
-    carrier = fact.value.get("payload")
-    if carrier is not None:
-        payload = session.get(SealedPayload, int(carrier))
-        if payload is not None and payload.state != WITHDRAWN:
-            return None
-    return Watermark(int(fact.value["until_ms"]), int(fact.value["window"]))
-
-
-def _carry_until(session: Session, agreement: bytes, side: Side, payload_id: int) -> None:
-    fact = session.get(NodeFact, _until_name(agreement, side))
-    if fact is not None:
-        fact.value = {**fact.value, "payload": str(payload_id)}
 
 
 # ------------------------------------------------------------------------ when is it due

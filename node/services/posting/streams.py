@@ -19,9 +19,10 @@ from node.agreements import (
     terms_at,
 )
 from node.identity import chain_time_s
+from node.outbox import GENERATION
 from node.services.posting import closing as wishes
 from node.services.posting.balances import derived_opening, waiting_balances
-from node.services.posting.queue import QUEUED, closed_or_closing
+from node.services.posting.queue import QUEUED, closed_or_closing, move_late
 from node.services.posting.records import Records
 from node.services.posting.sealing import (
     is_due,
@@ -30,8 +31,8 @@ from node.services.posting.sealing import (
     tip_of,
     usable_epoch,
     waiting,
-    waiting_until,
 )
+from node.services.posting.watermark import waiting_until
 from node.tables import NodeFact, QueuedRecord, SealedPayload
 from reconcile.model import (
     Balance,
@@ -132,6 +133,7 @@ class Streams(Records):
         )
         if epoch is None:
             return False
+        move_late(session, facts.agreement, side, terms)
         payload = seal_next(
             session,
             facts,
@@ -140,6 +142,7 @@ class Streams(Records):
             epoch,
             terms,
             self._calls.post,
+            rules_of=self._rules_of,
             generation=self._generation(session),
             now_ms=now_ms,
         )
@@ -151,7 +154,7 @@ class Streams(Records):
         ).scalar_one()
 
     def _generation(self, session: Session) -> int:
-        fact = session.get(NodeFact, "generation")
+        fact = session.get(NodeFact, GENERATION)
         return 0 if fact is None else int(fact.value)
 
     def close_window(

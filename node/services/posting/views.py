@@ -68,6 +68,43 @@ class QueueDepth:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRecords:
+    """Records that do not count, by verdict: `seq` names their batch, None if it was not sent."""
+
+    agreement: bytes
+    side: Side
+    seq: int | None
+    reason: str
+    records: int
+    window: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldIntent:
+    """A call that the chain would not take; `code` and `says` are its answer."""
+
+    intent_id: int
+    call: str
+    agreement: bytes | None
+    side: Side | None
+    seq: int | None
+    attempts: int
+    code: str
+    says: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedLane:
+    """A sending key that waits for a person; `calls` are (hash, nonce, verdict, what it is)."""
+
+    address: bytes
+    reason: str
+    calls: tuple[tuple[bytes, int, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImportView:
     """One imported file."""
 

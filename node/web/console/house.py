@@ -10,8 +10,11 @@ from sqlalchemy import select
 
 from node.acts import record_act, verify_chain
 from node.errors import NotFound
-from node.tables import ApiToken, Incident
+from node.services.posting import holding
+from node.services.posting.holding import held_intents, held_records, stopped_lanes
+from node.tables import ApiToken
 from node.web import auth
+from node.web.console.days import side_of
 from node.web.pages import Page
 from node.web.read.ledger import ALL_STATES, load_ledger
 from node.web.read.members import load_audit, load_members
@@ -29,7 +32,15 @@ def ledger(request: Request, slug: str, state: str | None = None) -> Response:
     with page.reading() as session:
         views = {view.agreement: view for view in page.agreements(session)}
         it = load_ledger(session, list(views), state=chosen)
-        return page.render("ledger.html", it=it, views=views, state=chosen)
+        return page.render(
+            "ledger.html",
+            it=it,
+            views=views,
+            state=chosen,
+            held_records=[row for row in held_records(session) if row.agreement in views],
+            held_intents=held_intents(session),
+            stopped=stopped_lanes(session),
+        )
 
 
 @router.post("/{slug}/ledger/incidents/{incident_id}/close")
@@ -44,21 +55,75 @@ def close_incident(
     page = Page(request, slug)
     page.act(csrf, "operate")
     with page.node.sessions.begin() as session:
-        incident = session.get(Incident, incident_id)
-        if incident is None or incident.closed_at_ms is not None:
-            raise NotFound("INCIDENT_UNKNOWN", f"no open incident {incident_id}")
-        incident.closed_at_ms = page.now_ms
-        incident.closed_by = page.who.person_id
-        incident.closed_reason = reason.strip()
+        closed = holding.close_incident(
+            session,
+            incident_id,
+            reason=reason,
+            person_id=page.who.person_id,
+            now_ms=page.now_ms,
+        )
         record_act(
             session,
             actor=page.who.login,
             act="INCIDENT_CLOSED",
             subject=f"incident/{incident_id}",
             now_ms=page.now_ms,
-            details={"kind": incident.kind},
+            details={"kind": closed.kind},
         )
     return page.go("/ledger#incidents")
+
+
+@router.post("/{slug}/ledger/records/release")
+def release_records(
+    request: Request,
+    slug: str,
+    agreement: Text,
+    side: Text,
+    reason: Text,
+    batch: Text = "",
+    csrf: Text = "",
+) -> Response:
+    """Post held records again; the reason stands in the audit log."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, agreement)
+    page.act(csrf, "operate", view.agreement)
+    page.node.posting.release_records(
+        view.agreement,
+        side=side_of(side),
+        seq=int(batch) if batch else None,
+        reason=reason,
+        actor=page.who.login,
+        person_id=page.who.person_id,
+    )
+    return page.go("/ledger#held")
+
+
+@router.post("/{slug}/ledger/intents/{intent_id}/release")
+def release_intent(
+    request: Request, slug: str, intent_id: int, reason: Text, how: Text = "", csrf: Text = ""
+) -> Response:
+    """Try a held call again, or seal its batch anew."""
+    page = Page(request, slug)
+    page.act(csrf, "operate")
+    page.node.posting.release_intent(
+        intent_id, reason=reason, reseal=how == "reseal", actor=page.who.login
+    )
+    return page.go("/ledger#held")
+
+
+@router.post("/{slug}/ledger/lanes/{address}/adopt")
+def adopt(request: Request, slug: str, address: str, reason: Text, csrf: Text = "") -> Response:
+    """Take over what another copy of this node sent; the key sends again."""
+    page = Page(request, slug)
+    page.act(csrf, "operate")
+    page.node.posting.confirm_adoption(
+        bytes.fromhex(address),
+        reason=reason,
+        actor=page.who.login,
+        person_id=page.who.person_id,
+    )
+    return page.go("/ledger#held")
 
 
 @router.get("/{slug}/members")

@@ -320,7 +320,7 @@ def test_no_page_walks_through_a_table_that_grows(
                 continue
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)
             walked += [
-                f"{row.detail}: {sql[:200]}"
+                f"{row.detail}: {sql}"
                 for row in plan
                 if re.match(rf"SCAN ({'|'.join(GROWING)})\b(?!.*USING)", row.detail)
             ]
