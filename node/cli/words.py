@@ -82,6 +82,15 @@ def show_result(result: Result) -> None:
         if len(result.breaks) > SHOWN_BREAKS:
             say(f"… and {len(result.breaks) - SHOWN_BREAKS:,} more")
         say("by kind: " + ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
+    _show_missing(result)
     proven = "balance proven" if result.balance_proven else "flow reconciled, balance not proven"
     say(f"{'complete' if result.complete else 'NOT complete'}; {proven}")
     say(f"digest {result.digest.hex()}")
+
+
+def _show_missing(result: Result) -> None:
+    from reconcile.report import missing_statements
+
+    for item in missing_statements(result.report):
+        who = f"the {item.side}" if item.side else "both sides"
+        say(f"{item.kind.value}: ask {who} for {item.says}")

@@ -5,6 +5,7 @@ settlement.py   the clearing table
 document.py     the digested JSON
 carry.py        what the next run starts from, as JSON and back
 groups.py       the groups beside the report and the root that pins them
+missing.py      which statement to ask for where an identity fails
 canonical.py    RFC 8785 and SHA-256
 run.py          from two books to a result
 verify.py       re-deriving a report without node or network
@@ -24,6 +25,7 @@ from reconcile.report.canonical import canonical_json, digest_of
 from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
 from reconcile.report.document import break_json, proposal_json
 from reconcile.report.groups import group_from_json, group_json, groups_root
+from reconcile.report.missing import MissingStatement, missing_statements
 from reconcile.report.run import Result, match_json, reconcile
 from reconcile.report.verify import (
     NOT_PROVED,
@@ -40,6 +42,7 @@ __all__ = [
     "AdjustmentSheet",
     "Carry",
     "Check",
+    "MissingStatement",
     "Result",
     "SectionName",
     "adjustment_of_bundle",
@@ -54,6 +57,7 @@ __all__ = [
     "group_json",
     "groups_root",
     "match_json",
+    "missing_statements",
     "open_subjects",
     "proposal_json",
     "reconcile",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from node.services.breaks.views import BreakRow, Tried
 from reconcile.matching.normalise import compile_chain
 from reconcile.model import CARRIER_BY_WORD, Entry, Side, day_iso
+from reconcile.report import missing_statements
 from reconcile.terms import KeyPair, MatchPass, Terms
 
 # What is ours alone (ref, version) or only orders entries differs by nature.
@@ -105,19 +106,26 @@ def _distance(terms: Terms, left: Entry, right: Entry) -> int:
     return abs(days.ordinal(first) - days.ordinal(second))
 
 
-def sentence(
-    row: BreakRow, servicer: Sequence[Entry], owner: Sequence[Entry], digits: dict[str, int]
-) -> str:
+def sentence(servicer: Sequence[Entry], owner: Sequence[Entry], digits: dict[str, int]) -> str:
     """Return in one sentence what is known."""
     if servicer and owner:
         return (
             f"{_booked('The servicer', servicer, digits)}; {_booked('the owner', owner, digits)}."
         )
     entries = servicer or owner
-    if not entries:
-        return f"{row.kind}: an identity of window {row.window} fails."
     who, other = ("The servicer", "the owner") if servicer else ("The owner", "the servicer")
     return f"{_booked(who, entries, digits)}; {other} has nothing that matches."
+
+
+def bare_sentence(row: BreakRow, report: Mapping[str, Any]) -> str:
+    """Return what to ask for where a balance or a statement does not follow."""
+    codes = {code for code, _ in row.signed} or {""}
+    asked = [
+        f"ask {f'the {item.side}' if item.side else 'both sides'} for {item.says}"
+        for item in missing_statements(report)
+        if item.kind == row.kind and item.currency in codes
+    ]
+    return f"{row.kind}: {'; '.join(asked) or f'an identity of window {row.window} fails'}."
 
 
 def _booked(who: str, entries: Sequence[Entry], digits: dict[str, int]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import String, cast, or_, select
 from sqlalchemy.orm import Session
@@ -14,7 +15,12 @@ from node.agreements import facts_of, require_side, terms_at
 from node.db import Database, translated
 from node.identity import Identity
 from node.services.breaks import deciding
-from node.services.breaks.explaining import differing_fields, sentence, tried_passes
+from node.services.breaks.explaining import (
+    bare_sentence,
+    differing_fields,
+    sentence,
+    tried_passes,
+)
 from node.services.breaks.views import (
     BreakDetail,
     BreakRow,
@@ -22,7 +28,15 @@ from node.services.breaks.views import (
     GroupRow,
     ProposalRow,
 )
-from node.tables import Draft, MatchRun, PostedEntry, RunBreak, RunGroup, RunProposal
+from node.tables import (
+    Draft,
+    MatchRun,
+    PostedEntry,
+    ReportRow,
+    RunBreak,
+    RunGroup,
+    RunProposal,
+)
 from reconcile.commitment.records import decode_record
 from reconcile.model import Decision, Entry, Side, UsageError
 
@@ -103,7 +117,9 @@ class BreakService:
                 differing=differing_fields(servicer, owner),
                 tried=tried_passes(terms, servicer, owner),
                 proposals=self._proposals(session, run.id, row.proposals),
-                sentence=sentence(row, servicer, owner, dict(terms.currencies)),
+                sentence=sentence(servicer, owner, dict(terms.currencies))
+                if servicer or owner
+                else bare_sentence(row, _named(session, run)),
             )
 
     def groups(
@@ -319,3 +335,18 @@ def _row(item: RunBreak, window: int) -> BreakRow:
         also=tuple(item.also),
         proposals=tuple(item.proposals),
     )
+
+
+def _named(session: Session, run: MatchRun) -> dict[str, Any]:
+    """Return the identities of a run, with the gaps that its report names, if one was kept."""
+    kept = session.execute(
+        select(ReportRow.report).where(
+            ReportRow.agreement == run.agreement,
+            ReportRow.window == run.window,
+            ReportRow.digest == run.digest,
+        )
+    ).scalar_one_or_none()
+    if kept is not None:
+        report: dict[str, Any] = json.loads(kept)
+        return report
+    return {"identities": run.identities, "gaps": {side.word: () for side in Side}}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from reconcile.model import ProtocolError, UsageError, window_day
-from tests.node.services.conftest import WINDOW, Pair, entry
+from tests.node.services.conftest import DATE, WINDOW, Pair, csv_of, entry
 
 
 @pytest.fixture
@@ -91,3 +93,17 @@ def test_groups_are_searched_by_ref(pair: Pair, agreement: bytes) -> None:
     assert [row.owner for row in pair.owner.breaks.groups(agreement, search="o-3")] == [("o-3",)]
     assert pair.owner.breaks.groups(agreement, search="%") == ()
     assert len(pair.owner.breaks.groups(agreement, after=2)) == 2
+
+
+def test_a_balance_break_names_the_statement_to_ask_for(
+    pair: Pair, agreement: bytes, tmp_path: Path
+) -> None:
+    """A statement that opens at one yuan where the window before closed at zero says so."""
+    rows = [f"s1,IN,5.00,{DATE},E2E-0001"]
+    file = csv_of(tmp_path / "bank.csv", rows, opening="1", closing="6")
+    pair.servicer.posting.import_file(agreement, file)
+    pair.settle()
+    row = next(row for row in pair.owner.breaks.breaks(agreement) if row.kind == "BALANCE")
+    detail = pair.owner.breaks.show(agreement, row.key)
+    assert detail.sentence.startswith("BALANCE: ask the servicer for the statement before")
+    assert "closed at 0, this one opens at 100 CNY" in detail.sentence

@@ -9,6 +9,7 @@ import golden_runs
 import pytest
 
 from reconcile.matching import core, store
+from reconcile.model import BreakKind, Mark
 from reconcile.report import reconcile
 
 # A changed digest needs a new engine number: two institutions would sign two different reports.
@@ -21,12 +22,41 @@ PINNED = {
     "some-tolerant": "faa150045014acddde69ad7d7d991c13c52084ffc7ac4142843c2044ded0e313",
     "many-default": "4231ad67cf33d085800a00152966330bcba7bacbd2dbb31563f99e57e9c4e804",
     "many-tolerant": "57c4dd434c06555b11fc601d49e4ae1218e6f7a4f86cd9cc1e459358d7b9b54a",
+    "wide30-plain": "dac4b1967cd2a026f46d0ddcf0bbba1b1cf1a9b14f2b14fa8ecc599af7c3b55d",
+    "wide30-opted": "62285588e784117907c0464316e8d12a5f667da368b630d25e5f1a60f99656be",
+    "wide120-plain": "ea972dbc9d860b7bbe22babfbe740ca1ab8d6a297205f24918cd35d816d83f03",
+    "wide120-opted": "76b7cde47de422e4a5e435dd858c228e41762835ec1bbb45a9c7ab5b0536f118",
+    "wide300-plain": "c87bbf45f168e092e4e22b84b1159a48af8f64cc5b7dd1b86b5f30d0a0562633",
+    "wide300-opted": "8ce5bb90484b05f6ff45816667b3f4d6b37381d962d522cb0bb0ef098770b00c",
 }
 
 
 def test_the_engine_keeps_its_pinned_digests() -> None:
     """`kanhe/match/1` gives the very bytes it gave when its number was fixed."""
     assert golden_runs.digests() == PINNED
+
+
+def test_the_pinned_runs_use_every_pass_shape_reason_mark_and_kind() -> None:
+    """What no pinned run shows could drift unseen; PARTY never leads, audits never report."""
+    results = [reconcile(run) for _, run in golden_runs.runs()]
+    rules = {rule for _, run in golden_runs.runs() for rule in run.terms.passes}
+    passes = {group.pass_name for result in results for group in result.groups}
+    assert passes == {rule.name for rule in rules if rule.confirm != "never"}
+    proposed = {item.pass_name for result in results for item in result.proposals}
+    assert {rule.name for rule in rules if rule.confirm == "never"} <= proposed
+    sizes = {(len(g.servicer) > 1, len(g.owner) > 1) for r in results for g in r.groups}
+    assert sizes == {(False, False), (False, True), (True, False), (True, True)}
+    breaks = [item for result in results for item in result.breaks]
+    audits = {BreakKind.COMMITMENT, BreakKind.LEDGER_ONLY, BreakKind.BOOK_ONLY}
+    assert {item.kind for item in breaks} == set(BreakKind) - audits - {BreakKind.PARTY}
+    assert BreakKind.PARTY in {kind for item in breaks for kind in item.also}
+    assert {mark for item in breaks for mark in item.marks} == set(Mark)
+    assert {item.reason for result in results for item in result.proposals} == {
+        "AMBIGUOUS",
+        "NEVER_CONFIRMED",
+        "BUDGET_EXCEEDED",
+        "SEARCH_EXHAUSTED",
+    }
 
 
 def test_large_runs_take_another_way_to_the_same_digests(monkeypatch: pytest.MonkeyPatch) -> None:
