@@ -47,6 +47,7 @@ from node.identity import (
 )
 from node.outbox import Relay
 from node.outbox.intents import ADMIN_LANE
+from node.profiles import own_profiles
 from node.projections import Projections
 from node.projections.reading import BatchOpener
 from node.services.breaks import BreakService
@@ -217,6 +218,7 @@ class Node:
             rules_of=self.opening.rules,
             queue_limit=self.settings.queue_limit,
             outbox_limit=self.settings.outbox_limit,
+            own_profiles=lambda: own_profiles(self.settings.profiles),
         )
         self.reconciliation = ReconciliationService(
             self.database,

@@ -51,6 +51,8 @@ class Settings:
     tls_key: Path | None = None
     # CA certificates (PEM) whose clients are let in (mTLS); empty: no client certificates.
     tls_client_ca: Path | None = None
+    # Folder of your own profiles (*.toml) for tables; empty: ~/.config/kanhe/profiles, if there.
+    profiles: Path | None = None
     # Largest request body that is read.
     max_body_bytes: int = 1_048_576
     # Largest statement file that is taken.
@@ -102,6 +104,12 @@ class Settings:
         settings = cls(**values)  # type: ignore[arg-type]
         settings.check()
         return settings
+
+    @classmethod
+    def of_environment(cls, *names: str) -> Settings:
+        """Read only these KANHE_* of the environment: for commands that need no node."""
+        wanted = {PREFIX + name.upper() for name in names}
+        return cls.from_environment({k: v for k, v in os.environ.items() if k in wanted})
 
     def check(self) -> None:
         """Refuse values that no node could run with, `UsageError` SETTING_INVALID."""

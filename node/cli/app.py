@@ -17,6 +17,7 @@ from node.cli import (
     outbox,
     papers,
     posting,
+    profiles,
     results,
 )
 
@@ -37,6 +38,7 @@ app: Final = typer.Typer(
 )
 for module in (
     offline,
+    profiles,
     homes,
     members,
     joining,

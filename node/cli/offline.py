@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from reconcile.matching.run_input import RunInput
     from reconcile.model import StatementFile
     from reconcile.report import Result
+    from reconcile.statements import Profile as Layout
     from reconcile.terms import Terms
 
 SHOWN_ROWS: Final = 40
 
-Profile = Annotated[str | None, typer.Option(help="How to read the file's columns.")]
+Profile = Annotated[
+    str | None, typer.Option(help="The layout of a table: a profile's name, or a TOML file.")
+]
 Perspective = Annotated[
     str | None,
     typer.Option(help="What debit means: 'ledger' (your books) or 'statement' (the bank's)."),
@@ -86,17 +89,28 @@ def _read(
 ) -> StatementFile:
     from reconcile.statements import read_statement
 
+    name, own = profile_choice(profile)
     return read_statement(
         require_file(file),
-        profile=profile,
-        perspective=_perspective(perspective),
+        profile=name,
+        perspective=perspective_word(perspective),
         currency=currency,
         lenient=lenient,
         accept_map=accept_map,
+        own=own,
     )
 
 
-def _perspective(word: str | None) -> str | None:
+def profile_choice(text: str | None) -> tuple[str | None, tuple[Layout, ...]]:
+    """Return what `--profile` names and the user's own profiles (KANHE_PROFILES)."""
+    from node.profiles import choose_profile, own_profiles
+    from node.settings import Settings
+
+    return choose_profile(text, own_profiles(Settings.of_environment("profiles").profiles))
+
+
+def perspective_word(word: str | None) -> str | None:
+    """Return a perspective, or refuse a word that is none."""
     from reconcile.model import UsageError
 
     if word not in {None, "ledger", "statement"}:

@@ -91,9 +91,11 @@ def _options(
     accept_map: bool,
     account: str | None,
 ) -> ImportOptions:
+    from node.profiles import choose_profile
     from node.services.posting import ImportOptions
 
-    return ImportOptions(profile, perspective, currency, lenient, accept_map, account)
+    name, own = choose_profile(profile, ())
+    return ImportOptions(name, perspective, currency, lenient, accept_map, account, own)
 
 
 def import_json(result: ImportResult) -> dict[str, Any]:

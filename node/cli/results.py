@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from node.cli.offline import AcceptMap, Currency, Lenient, Perspective, Profile
+from node.cli.offline import (
+    AcceptMap,
+    Currency,
+    Lenient,
+    Perspective,
+    Profile,
+    profile_choice,
+)
 from node.cli.output import (
     EXIT_DONE,
     EXIT_NO,
@@ -192,13 +199,15 @@ def audit(
     json_to: JsonTo = None,
 ) -> int:
     """Compare the own core book with the own posted records. Exit 1: they differ."""
+    name, own = profile_choice(profile)
     with node_of(home) as node:
         found = node.network.find_agreement(agreement).agreement
         result = node.proofs.audit(
             found,
             require_file(book),
             side=side_of(side),
-            profile=profile,
+            profile=name,
+            own=own,
             perspective=perspective,
             currency=currency,
             lenient=lenient,

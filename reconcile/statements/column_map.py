@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconcile.currency import digits_of
-from reconcile.model import Direction, InputError, Where, day_iso
+from reconcile.model import InputError, Where
 from reconcile.statements.assemble import assemble
 from reconcile.statements.column_words import COLUMN_WORDS
 from reconcile.statements.dates import must_be_month_first
 from reconcile.statements.drafts import FileDraft
 from reconcile.statements.generic import PERSPECTIVES, Wanted
-from reconcile.statements.money import decimal_text
 from reconcile.statements.profile_rows import read_profile
 from reconcile.statements.profiles import HEADER_SEARCH_ROWS, Profile, squeeze
 from reconcile.statements.tables import Row, Table
+from reconcile.statements.words import entry_in_words
 
 SHOWN_ROWS: Final = 5
 SAMPLE_ROWS: Final = 2_000
@@ -176,7 +176,7 @@ def _has_decimal_comma(found: dict[str, int], body: Sequence[Sequence[str]]) -> 
 def unconfirmed(table: Table, profile: Profile, wanted: Wanted, file: str) -> InputError:
     """Build the refusal that shows the proposed map and five rows in words."""
     columns = "; ".join(f"{field} = {words[0].strip()}" for field, words in profile.columns.items())
-    shown = "\n".join(f"  {text}" for text in _rows_in_words(table, profile, wanted, file))
+    shown = "\n".join(f"  {text}" for text in rows_in_words(table, profile, wanted, file))
     return InputError(
         "COLUMN_MAP_UNCONFIRMED",
         f"no profile fits this table; proposed columns: {columns}. Its first rows would read:\n"
@@ -187,24 +187,16 @@ def unconfirmed(table: Table, profile: Profile, wanted: Wanted, file: str) -> In
     )
 
 
-def _rows_in_words(table: Table, profile: Profile, wanted: Wanted, file: str) -> list[str]:
+def rows_in_words(table: Table, profile: Profile, wanted: Wanted, file: str) -> list[str]:
+    """Return the first rows as a profile reads them, in words, for a person to judge."""
     draft = FileDraft(file, table.format, profile.name)
     read_profile(table, profile, wanted, draft)
     read = assemble(draft, currency=None, lenient=True)
-    words: list[tuple[int, str]] = []
-    for statement in read.statements:
-        for entry, line in zip(statement.entries, statement.lines, strict=True):
-            into = entry.direction is Direction.IN
-            minor = decimal_text(entry.amount_minor, statement.digits)
-            whole, dot, fraction = minor.partition(".")
-            text = (
-                f"line {line}: {day_iso(entry.booking_date)} money "
-                f"{'INTO' if into else 'OUT OF'} your account {int(whole):,}{dot}{fraction} "
-                f"{entry.currency}"
-            )
-            if entry.counterparty_name:
-                text += f" {'from' if into else 'to'} {entry.counterparty_name[:60]}"
-            words.append((line, text))
+    words = [
+        (line, entry_in_words(entry, line, statement.digits))
+        for statement in read.statements
+        for entry, line in zip(statement.entries, statement.lines, strict=True)
+    ]
     words.sort()
     if not words:
         return ["(no row could be read with this map)"]

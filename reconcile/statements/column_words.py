@@ -10,7 +10,7 @@ from typing import Final
 
 COLUMN_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "date": (
-        "记账日期", "入账日期", "交易日期", "账务日期", "日期", "记账时间", "入账时间",
+        "记账日期", "入账日期", "入账日", "交易日期", "账务日期", "日期", "记账时间", "入账时间",
         "交易时间", "发生时间", "记帐日期", "过账日期", "bookingdate", "bookdate",
         "postingdate", "posteddate", "posted", "transactiondate", "date", "datum",
         "buchungstag", "buchungsdatum", "boekdatum", "completeddate", "tradedate", "time",

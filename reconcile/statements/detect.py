@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from reconcile.statements.drafts import Findings, refuse
 from reconcile.statements.encoding import decode
+from reconcile.statements.fixed import fixed_profile
 from reconcile.statements.generic import header_of
-from reconcile.statements.profiles import GENERIC, recognise
-from reconcile.statements.tables import XLSX_MAGIC, read_table
+from reconcile.statements.profiles import GENERIC, Profile, recognise
+from reconcile.statements.tables import XLS_MAGIC, XLSX_MAGIC, read_table
 
 HEAD_BYTES: Final = 64 * 1024
 """How much of a file `identify` needs to see."""
 
-_OLD_WORKBOOK: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 _CAMT: Final = re.compile(r"camt\.05[234]")
 _CAMT_ROOT: Final = re.compile(r"<(?:\w+:)?BkToCstmr(?:Stmt|AcctRpt|DbtCdtNtfctn)\b")
 _CAMT_WORDS: Final = {
@@ -36,21 +37,25 @@ _JSON: Final = re.compile(r'[\[{]\s*["\[{}\]]')
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """A file's format (camt.053, mt940, bai2, csv, tsv, xlsx) and its profile if recognised."""
+    """A file's format (camt.053, mt940, bai2, csv, xlsx, fixed …) and its profile if recognised."""
 
     format: str
     profile: str | None = None
 
 
-def identify(head: bytes, name: str) -> Detected:
-    """Say what a file is; InputError FORMAT_UNKNOWN for anything else."""
+def identify(head: bytes, name: str, own: Sequence[Profile] = ()) -> Detected:
+    """Say what a file is; InputError FORMAT_UNKNOWN for anything else.
+
+    `own`: the user's profiles, which are tried before the shipped ones.
+    """
     if head.startswith(XLSX_MAGIC):
         return Detected("xlsx")
-    if head.startswith(_OLD_WORKBOOK):
-        raise _unknown(name, "a workbook in the format before XLSX; save it as .xlsx or .csv")
+    if head.startswith(XLS_MAGIC):
+        return Detected("xls")
     if not head.strip(b"\0 \t\r\n"):
         raise refuse("FILE_EMPTY", "the file is empty", file=name, help="export it again")
-    text = decode(head, Findings()).lstrip()
+    whole = decode(head, Findings())
+    text = whole.lstrip()
     if text.startswith("<"):
         found = _CAMT.search(text) or _CAMT_ROOT.search(text)
         if found is None:
@@ -63,7 +68,10 @@ def identify(head: bytes, name: str) -> Detected:
         return Detected("bai2")
     if _JSON.match(text):
         raise _unknown(name, "a JSON document")
-    return Detected(_delimited(text, name), _profile(head, name))
+    fixed = fixed_profile(whole, own)
+    if fixed is not None:
+        return Detected("fixed", fixed.name)
+    return Detected(_delimited(text, name), _profile(head, name, own))
 
 
 def _delimited(text: str, name: str) -> str:
@@ -76,12 +84,12 @@ def _delimited(text: str, name: str) -> str:
     raise _unknown(name, "neither XML, nor SWIFT fields, nor a table")
 
 
-def _profile(head: bytes, name: str) -> str | None:
+def _profile(head: bytes, name: str, own: Sequence[Profile]) -> str | None:
     """Name the profile whose header the beginning of a table holds."""
     rows = read_table(head, name, Findings()).rows
     if header_of(rows) is not None:
         return GENERIC
-    found = recognise(rows)
+    found = recognise(rows, own)
     return None if found is None else found.name
 
 

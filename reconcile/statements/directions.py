@@ -44,13 +44,13 @@ _OUT_WORDS: Final = frozenset(
         "sent",
     }
 )
-_DEBIT_WORDS: Final = frozenset({"d", "debit", "借", "借方"})
-_CREDIT_WORDS: Final = frozenset({"c", "credit", "贷", "贷方"})
+_DEBIT_WORDS: Final = frozenset({"d", "debit", "借", "借方", "借dr"})
+_CREDIT_WORDS: Final = frozenset({"c", "credit", "贷", "贷方", "贷cr"})
 
 
 def direction_of(word: str, *, debit_in: bool) -> Direction | None:
     """Read a direction word; debit and credit by whose book it is; None if it is none."""
-    word = word.strip().lower()
+    word = "".join(word.split()).lower()
     if word in _IN_WORDS:
         return Direction.IN
     if word in _OUT_WORDS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from reconcile.currency import NO_CURRENCY, digits_of
@@ -13,20 +12,34 @@ from reconcile.statements.currencies import currency_code
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.directions import direction_of
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse
+from reconcile.statements.expressions import expression
 from reconcile.statements.generic import Wanted
-from reconcile.statements.money import AmountError, signed_minor_units
+from reconcile.statements.money import AmountError
+from reconcile.statements.profile_cells import amount_minor, positions
+from reconcile.statements.profile_dates import DateReader
+from reconcile.statements.profile_totals import (
+    BLANK_AMOUNTS,
+    Seen,
+    Totals,
+    check_period,
+    condition_fields,
+    summed_fields,
+)
 from reconcile.statements.profiles import Profile, header_row, squeeze
 from reconcile.statements.tables import Row, Table
 from reconcile.statements.texts import PLACEHOLDERS, reference, tidy
 from reconcile.statements.wallets import Movement, movement, refunded_orders
 
-_SYMBOLS: Final = re.compile(r"[\s\u00a0\u202f¥￥$€£'’`]|元|CNY|RMB|EUR|USD|HKD")
-_BLANK_AMOUNTS: Final = frozenset({"", "-", "--", "/"})
+Money = tuple[Direction, int, bool]
+
+_RULE: Final = re.compile(r"[-—_]{2,}\Z")
+_STRIP: Final = " \t\r\n\u3000`"
+_PARTIES: Final = {Direction.IN: "payer", Direction.OUT: "payee"}
 
 
 def read_profile(table: Table, profile: Profile, wanted: Wanted, draft: FileDraft) -> None:
     """Read a table into one statement per currency."""
-    header = header_row(table.rows, profile)
+    header = header_row(table.rows, profile.header)
     if header is None:
         raise refuse(
             "PROFILE_MISMATCH",
@@ -35,29 +48,14 @@ def read_profile(table: Table, profile: Profile, wanted: Wanted, draft: FileDraf
             field=profile.header[0],
             help=f"it needs {', '.join(profile.header)}; leave --profile away to have one found",
         )
-    reader = ProfileReader(table, header, profile, wanted, draft)
-    reader.read()
-
-
-@dataclass(slots=True)
-class _Seen:
-    """A row as the control totals count it."""
-
-    sign: str
-    amount_minor: int
-    direction: Direction
+    ProfileReader(table, header, profile, wanted, draft).read()
 
 
 class ProfileReader:
     """Turns the rows under a header into drafts."""
 
     def __init__(
-        self,
-        table: Table,
-        header: int,
-        profile: Profile,
-        wanted: Wanted,
-        draft: FileDraft,
+        self, table: Table, header: int, profile: Profile, wanted: Wanted, draft: FileDraft
     ) -> None:
         """Take the table, the header's index, the layout and the file to fill."""
         self.head = table.rows[:header]
@@ -67,16 +65,13 @@ class ProfileReader:
         self.draft = draft
         self.findings = draft.findings
         self.header_line, names = table.rows[header]
-        positions: dict[str, int] = {}
-        for index, name in enumerate(names):
-            positions.setdefault(squeeze(name), index)
-        self.at: dict[str, tuple[int, ...]] = {
-            field: found
-            for field, words in profile.columns.items()
-            if (found := tuple(i for w in words if (i := positions.get(squeeze(w))) is not None))
-        }
+        self.at = positions(profile, names, self.header_line, draft.name)
+        self.needed = max((positions[0] for positions in self.at.values()), default=0)
+        self.dates = DateReader(profile, draft.name, table.settlement_day)
+        self.conditions = condition_fields(profile)
+        self.sums = summed_fields(profile)
         self.statements: dict[str, StatementDraft] = {}
-        self.seen: list[_Seen] = []
+        self.seen: list[Seen] = []
         self.refunded: frozenset[str] = frozenset()
         self.debit_in = (
             profile.debit_in if profile.debit_in is not None else wanted.perspective == "ledger"
@@ -85,115 +80,62 @@ class ProfileReader:
     def read(self) -> None:
         """Read head, rows and foot."""
         account = self._account()
-        wallet = self.profile.wallet
-        if wallet is not None:
+        rules = self.profile.rules
+        if rules is not None and rules.refund_separator:
             orders = [self._cell(row, "transaction_id") for _, row in self.rows]
-            self.refunded = refunded_orders(wallet, orders)
-        foot: Row | None = None
-        for line, row in self.rows:
-            if not any(cell.strip() for cell in row) or row[0].startswith("#"):
-                continue
-            if self._is_foot(row):
-                foot = (line, row)
-                break
-            self._take(line, row)
+            self.refunded = refunded_orders(rules, orders)
+        foot = self._take_rows()
         if not self.statements:
             code = self.wanted.currency or self.profile.currency or NO_CURRENCY
             self._statement(code, self.header_line)
         for statement in self.statements.values():
             statement.account = account
             self.draft.statements.append(statement)
-        self._check_head()
-        self._check_foot(foot)
-        self._check_period()
+        last = self.rows[-1][0] if self.rows else self.header_line
+        totals = Totals(self.profile, self.findings, self._sum, self.at)
+        totals.check(self.seen, self.head, foot, last)
+        if self.profile.period_pattern is not None:
+            statements = list(self.statements.values())
+            check_period(self.profile.period_pattern, self.head, statements, self.findings)
 
-    # ------------------------------------------------------------------ head and foot
+    def _take_rows(self) -> list[Row]:
+        """Read the rows that are entries; return those that end the file."""
+        foot: list[Row] = []
+        for index, (line, row) in enumerate(self.rows):
+            if not any(cell.strip() for cell in row):
+                continue
+            if row[0].startswith("#"):
+                foot.append((line, row))
+            elif self._is_foot(row):
+                foot.extend(self.rows[index:])
+                break
+            else:
+                self._take(line, row)
+        return foot
+
     def _account(self) -> str:
         pattern = self.profile.account_pattern
         parts = [self.profile.account_label]
         if pattern is not None:
             for _, row in self.head:
-                found = re.search(pattern, " ".join(row))
+                found = expression(pattern).search(" ".join(row))
                 if found:
                     parts.insert(0, found[1].strip())
                     break
         return " ".join(filter(None, parts))
 
     def _is_foot(self, row: Sequence[str]) -> bool:
+        if self.profile.foot_table is not None:
+            names = {squeeze(cell) for cell in row}
+            return {squeeze(name) for name in self.profile.foot_table.header} <= names
         foot = self.profile.foot_total
-        return foot is not None and re.search(foot.first_cell, row[0].strip()) is not None
-
-    def _check_head(self) -> None:
-        """Compare the counts and sums above the header with the rows."""
-        for total in self.profile.head_totals:
-            for line, row in self.head:
-                found = re.search(total.pattern, " ".join(row))
-                if not found:
-                    continue
-                chosen = [s for s in self.seen if total.sign is None or s.sign == total.sign]
-                groups = found.groupdict()
-                self._compare(line, found[0], groups.get("count"), str(len(chosen)))
-                if groups.get("sum"):
-                    said = self._minor(groups["sum"], 2, line, "sum")
-                    due = sum(s.amount_minor for s in chosen)
-                    self._compare(line, found[0], None if said is None else str(said), str(due))
-
-    def _compare(self, line: int, text: str, said: str | None, due: str) -> None:
-        if said is not None and said != due:
-            self.findings.add(
-                "CONTROL_TOTALS",
-                f"the rows do not add up to {text.strip()!r}",
-                line=line,
-                field="rows",
-                expected=said,
-                found=due,
-            )
-
-    def _check_foot(self, foot: Row | None) -> None:
-        if self.profile.foot_total is None:
-            return
-        if foot is None:
-            self.findings.add(
-                "TRUNCATED",
-                "the row of sums at the end is missing",
-                line=self.rows[-1][0] if self.rows else self.header_line,
-                expected="a row of sums",
-            )
-            return
-        line, row = foot
-        for field, direction in (("amount_in", Direction.IN), ("amount_out", Direction.OUT)):
-            text = self._cell(row, field)
-            if text not in _BLANK_AMOUNTS:
-                said = self._minor(text, 2, line, field)
-                due = sum(s.amount_minor for s in self.seen if s.direction is direction)
-                self._compare(line, row[0], None if said is None else str(said), str(due))
-
-    def _check_period(self) -> None:
-        pattern = self.profile.period_pattern
-        if pattern is None:
-            return
-        for _, row in self.head:
-            found = re.search(pattern, " ".join(row))
-            first, last = (day_of(found[1]), day_of(found[2])) if found else (None, None)
-            if first is None or last is None:
-                continue
-            for statement in self.statements.values():
-                for entry in statement.entries:
-                    if not first <= entry.booking_date <= last:
-                        self.findings.add(
-                            "PERIOD",
-                            "the row lies outside the period the file says it covers",
-                            line=entry.line,
-                            field="booking_date",
-                            expected=found[0] if found else None,
-                        )
-            return
+        return foot is not None and expression(foot.first_cell).search(row[0].strip()) is not None
 
     # ------------------------------------------------------------------ rows
     def _cell(self, row: Sequence[str], field: str) -> str:
         """Return the first filled cell among the columns of a field."""
         for index in self.at.get(field, ()):
-            if index < len(row) and (text := row[index].strip(" \t\r\n\u3000`")):
+            if index < len(row) and (text := row[index].strip(_STRIP)):
                 return text
         return ""
 
@@ -202,15 +144,20 @@ class ProfileReader:
             text
             for index in self.at.get(field, ())
             if index < len(row)
-            and (text := row[index].strip(" \t\r\n\u3000`"))
+            and (text := row[index].strip(_STRIP))
             and text.upper() not in PLACEHOLDERS
+            and not _RULE.match(text)
         ]
         return tidy(" ".join(dict.fromkeys(texts)))
 
+    def _reference(self, row: Sequence[str], field: str) -> str | None:
+        """Return a reference; zeros alone and a line of dashes are none."""
+        text = reference(self._cell(row, field))
+        return None if text is None or not text.strip("0") or _RULE.match(text) else text
+
     def _take(self, line: int, row: Sequence[str]) -> None:
-        needed = max((positions[0] for positions in self.at.values()), default=0)
-        if len(row) <= needed:
-            self._wrong("ROW_SHAPE", line, None, f"{needed + 1} cells", str(len(row)))
+        if len(row) <= self.needed and self._cells_missing(row):
+            self._wrong("ROW_SHAPE", line, None, f"{self.needed + 1} cells", str(len(row)))
             return
         currency = self._currency(row)
         digits = digits_of(currency)
@@ -218,20 +165,35 @@ class ProfileReader:
             self._wrong("CURRENCY_UNKNOWN", line, "currency", "an ISO 4217 code", currency)
             return
         date = self._cell(row, "date")
-        day = day_of(date, month_first=self.profile.month_first)
+        day = self.dates.day(date)
         if day is None:
             self._wrong("DATE_INVALID", line, "date", "a calendar date", date)
-        wallet = self._wallet(line, row, digits) if self.profile.wallet is not None else None
-        money = wallet[1] if wallet else self._money(line, row, digits)
+        moved = self._moved(line, row, digits) if self.profile.rules is not None else None
+        money = moved[1] if moved else self._money(line, row, digits)
         if day is None or money is None:
             return
         direction, minor, is_reversal = money
         draft = Draft(line, direction, minor, currency, day, is_reversal=is_reversal)
         self._describe(draft, row, digits)
-        if wallet:
-            self._settle(draft, wallet[0], row)
-        self.seen.append(_Seen(self._cell(row, "sign"), minor, direction))
+        if moved:
+            self._settle(draft, moved[0], row)
+        self._remember(draft, row, digits)
         self._statement(currency, line).entries.append(draft)
+
+    def _cells_missing(self, row: Sequence[str]) -> bool:
+        """Say whether the row is cut before a field that no entry can be without."""
+        needed = ("date", "amount", "amount_in", "amount_out", "debit", "credit", "direction")
+        last = max((self.at[name][0] for name in needed if name in self.at), default=0)
+        return self.profile.rules is not None or len(row) <= last
+
+    def _remember(self, draft: Draft, row: Sequence[str], digits: int) -> None:
+        """Keep what control totals count."""
+        seen = Seen(self._cell(row, "sign"), draft.amount_minor, draft.direction)
+        for name in self.conditions:
+            seen.cells[name] = self._cell(row, name)
+        for name in self.sums:
+            seen.sums[name] = self._optional_minor(row, name, digits, draft.line) or 0
+        self.seen.append(seen)
 
     def _statement(self, currency: str, line: int) -> StatementDraft:
         statement = self.statements.get(currency)
@@ -246,32 +208,25 @@ class ProfileReader:
             return currency_code(text)
         return self.wanted.currency or self.profile.currency or ""
 
+    # ------------------------------------------------------------------ amounts
+    def _sum(self, text: str, line: int, field: str) -> int | None:
+        code = self.wanted.currency or self.profile.currency
+        code = code or next(iter(self.statements), NO_CURRENCY)
+        return self._minor(text.strip(_STRIP), digits_of(code) or 0, line, field)
+
     def _minor(self, text: str, digits: int, line: int, field: str) -> int | None:
-        plain = _SYMBOLS.sub("", text)
-        if self.profile.decimal_comma:
-            plain = plain.replace(".", "").replace(",", ".")
-        else:
-            plain = re.sub(r",(?=\d{3}(?:\D|\Z))", "", plain)
         try:
-            return signed_minor_units(plain, digits)
+            return amount_minor(self.profile, text, digits)
         except AmountError as error:
             expected = f"an amount with at most {digits} decimal digits"
             self._wrong(error.code, line, field, expected, text)
             return None
 
-    def _optional_minor(
-        self,
-        row: Sequence[str],
-        field: str,
-        digits: int,
-        line: int,
-    ) -> int | None:
+    def _optional_minor(self, row: Sequence[str], field: str, digits: int, line: int) -> int | None:
         text = self._cell(row, field)
-        return None if text in _BLANK_AMOUNTS else self._minor(text, digits, line, field)
+        return None if text in BLANK_AMOUNTS else self._minor(text, digits, line, field)
 
-    def _money(
-        self, line: int, row: Sequence[str], digits: int
-    ) -> tuple[Direction, int, bool] | None:
+    def _money(self, line: int, row: Sequence[str], digits: int) -> Money | None:
         """Return direction, amount and whether a red entry (红字) turned the direction."""
         if "amount" in self.at:
             return self._single(line, row, digits)
@@ -281,7 +236,7 @@ class ProfileReader:
         filled: list[tuple[Direction, int]] = []
         for field, direction in ((in_field, Direction.IN), (out_field, Direction.OUT)):
             text = self._cell(row, field)
-            if text in _BLANK_AMOUNTS:
+            if text in BLANK_AMOUNTS:
                 continue
             minor = self._minor(text, digits, line, field)
             if minor is None:
@@ -297,9 +252,7 @@ class ProfileReader:
         direction, minor = filled[0]
         return (direction.opposite, -minor, True) if minor < 0 else (direction, minor, False)
 
-    def _single(
-        self, line: int, row: Sequence[str], digits: int
-    ) -> tuple[Direction, int, bool] | None:
+    def _single(self, line: int, row: Sequence[str], digits: int) -> Money | None:
         minor = self._minor(self._cell(row, "amount"), digits, line, "amount")
         if minor is None:
             return None
@@ -312,82 +265,102 @@ class ProfileReader:
             return None
         if minor >= 0:
             return direction, minor, False
-        if direction is Direction.OUT and self.profile.wallet is None:
+        if direction is Direction.OUT:
             # Many banks write money out as negative beside the word that says so.
             return direction, -minor, False
         return direction.opposite, -minor, True
 
-    # ------------------------------------------------------------------ wallets
-    def _wallet(
-        self,
-        line: int,
-        row: Sequence[str],
-        digits: int,
-    ) -> tuple[Movement, tuple[Direction, int, bool] | None]:
-        wallet = self.profile.wallet
-        assert wallet is not None
+    # ------------------------------------------------------------------ rules
+    def _moved(self, line: int, row: Sequence[str], digits: int) -> tuple[Movement, Money | None]:
+        rules = self.profile.rules
+        assert rules is not None
         cells = {field: self._cell(row, field) for field in self.at}
-        moved = movement(wallet, cells, self.refunded)
+        moved = movement(rules, cells, self.refunded)
         if moved is None:
-            self._wrong(
-                "DIRECTION_UNKNOWN", line, "sign", "a known kind of row", cells.get("sign", "")
-            )
+            found = cells.get("sign") or " ".join(row)
+            self._wrong("DIRECTION_UNKNOWN", line, "sign", "a known kind of row", found)
             unknown = Movement(Direction.OUT, EntryStatus.PENDING, moves=False, known=True)
             return unknown, None
         if not moved.known:
             self._wrong("STATUS_UNKNOWN", line, "state", "a known status", cells.get("state", ""))
-        minor = self._minor(cells.get("amount", ""), digits, line, "amount")
+        text = cells.get(moved.amount, "")
+        minor = self._minor(text, digits, line, moved.amount)
         if minor is not None and minor < 0:
-            self._wrong("AMOUNT_INVALID", line, "amount", "no sign", cells.get("amount", ""))
-            minor = None
-        return moved, None if minor is None else (moved.direction, minor, False)
+            if rules.unsigned:
+                minor = -minor
+            else:
+                self._wrong("AMOUNT_INVALID", line, moved.amount, "no sign", text)
+                minor = None
+        return moved, None if minor is None else (moved.direction, minor, moved.is_reversal)
 
     def _settle(self, draft: Draft, moved: Movement, row: Sequence[str]) -> None:
-        wallet = self.profile.wallet
-        assert wallet is not None
+        rules = self.profile.rules
+        assert rules is not None
         draft.status = moved.status
         if not moved.moves:
-            draft.kind = (
-                f"{draft.kind or ''} ({self._cell(row, 'method') or '资金来源未注明'})".strip()
-            )
-        if wallet.fee_pattern is not None:
-            found = re.search(wallet.fee_pattern, draft.remittance or "")
-            digits = digits_of(draft.currency) or 0
+            method = self._cell(row, "method")
+            source = method or ("资金来源未注明" if "method" in self.at else "")
+            draft.kind = f"{draft.kind or ''} ({source})".strip() if source else draft.kind
+        if rules.fee_pattern is not None:
+            found = expression(rules.fee_pattern).search(draft.remittance or "")
             if found:
+                digits = digits_of(draft.currency) or 0
                 draft.fee_minor = self._minor(found[1], digits, draft.line, "fee")
-        if draft.status is EntryStatus.RETURNED and wallet.refund_separator:
+        if draft.status is EntryStatus.RETURNED and rules.refund_separator:
             order = self._cell(row, "transaction_id")
-            original = order.partition(wallet.refund_separator)[0]
+            original = order.partition(rules.refund_separator)[0]
             draft.reversal_of = original if original != order else None
 
     # ------------------------------------------------------------------ the rest
     def _describe(self, draft: Draft, row: Sequence[str], digits: int) -> None:
         draft.kind = self._joined(row, "kind")
         draft.remittance = self._joined(row, "remittance")
-        draft.counterparty_name = self._joined(row, "name")
-        draft.counterparty_account = reference(self._cell(row, "peer_account"))
-        if self.profile.party_pattern is not None and draft.counterparty_name is not None:
-            found = re.fullmatch(self.profile.party_pattern, draft.counterparty_name)
-            if found:
-                draft.counterparty_name, draft.counterparty_account = tidy(found[1]), found[2]
+        self._party(draft, row)
         draft.references = tuple(
             (int(carrier), text)
             for word, carrier in CARRIER_BY_WORD.items()
-            if word in self.at and (text := reference(self._cell(row, word)))
+            if word in self.at and (text := self._reference(row, word))
         )
-        if self.profile.source_ref is not None:
-            draft.source_ref = reference(self._cell(row, self.profile.source_ref))
+        parts = [self._reference(row, field) for field in self.profile.ref_fields]
+        draft.source_ref = "-".join(filter(None, parts)) or None
         if "value_date" in self.at and (text := self._cell(row, "value_date")):
             draft.value_date = day_of(text, month_first=self.profile.month_first)
             if draft.value_date is None:
                 self._wrong("DATE_INVALID", draft.line, "value_date", "a calendar date", text)
+        draft.settlement_date = self.dates.settlement
+        if "original" in self.at:
+            draft.reversal_of = self._reference(row, "original")
         draft.running_minor = self._optional_minor(row, "balance", digits, draft.line)
-        if "fee" in self.at:
-            fee = self._optional_minor(row, "fee", digits, draft.line)
-            draft.fee_minor = None if fee is None else abs(fee)
+        draft.fee_minor = self._fee(row, digits, draft.line)
         if self.profile.utc_offset_min is not None:
-            moment = f"{self._cell(row, 'date')} {self._cell(row, 'clock')}"
+            moment = f"{self.dates.text(self._cell(row, 'date'))} {self._cell(row, 'clock')}"
             draft.occurred_at = instant_of(moment, offset_min=self.profile.utc_offset_min)
+
+    def _party(self, draft: Draft, row: Sequence[str]) -> None:
+        who = _PARTIES[draft.direction]
+        draft.counterparty_name = self._joined(row, "name") or self._joined(row, f"{who}_name")
+        draft.counterparty_account = self._reference(row, "peer_account") or self._reference(
+            row, f"{who}_account"
+        )
+        if self.profile.party_pattern is not None and draft.counterparty_name is not None:
+            found = expression(self.profile.party_pattern).fullmatch(draft.counterparty_name)
+            if found:
+                groups = found.groupdict() or {"name": found[1], "account": found[2]}
+                draft.counterparty_name = tidy(groups["name"])
+                draft.counterparty_account = tidy(groups["account"])
+
+    def _fee(self, row: Sequence[str], digits: int, line: int) -> int | None:
+        fees = self.profile.fees
+        if fees is None:
+            fee = self._optional_minor(row, "fee", digits, line) if "fee" in self.at else None
+            return None if fee is None else abs(fee)
+        total: int | None = None
+        for fields, sign in ((fees.payable, 1), (fees.receivable, -1), (fees.signed, -1)):
+            for field in fields:
+                minor = self._optional_minor(row, field, digits, line)
+                if minor is not None:
+                    total = (total or 0) + sign * minor
+        return total
 
     def _wrong(self, code: str, line: int, field: str | None, expected: str, found: str) -> None:
         self.findings.add(

@@ -27,6 +27,7 @@ EXACT_INTEGER: Final = 2**53
 """XLSX keeps numbers as binary doubles; beyond this they do not hold every integer."""
 
 XLSX_MAGIC: Final = b"PK\x03\x04"
+XLS_MAGIC: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 
 Row = tuple[int, list[str]]
@@ -34,16 +35,22 @@ Row = tuple[int, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file's rows: `format` is csv, tsv or xlsx; a list, because headers are searched for."""
+    """A file's rows: `format` is csv, tsv, xlsx, xls or fixed; headers are searched for in them.
+
+    `settlement_day`: what a head of fixed-width lines says.
+    """
 
     format: str
     rows: list[Row]
+    settlement_day: int | None = None
 
 
 def read_table(data: bytes, name: str, findings: Findings) -> Table:
     """Read the rows of a delimited file or of the first worksheet that holds any."""
     if data.startswith(XLSX_MAGIC):
         return Table("xlsx", _xlsx_rows(data, name, findings))
+    if data.startswith(XLS_MAGIC):
+        return Table("xls", _sheet_rows(data, name, findings))
     text = decode(data, findings)
     delimiter = sniff(text)
     rows = list(_csv_rows(text, delimiter, name, findings))
@@ -97,6 +104,11 @@ def _check_size(rows: int, columns: int, name: str, line: int) -> None:
 
 def _xlsx_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
     _check_archive(data, name)
+    return _sheet_rows(data, name, findings)
+
+
+def _sheet_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
+    """Return the rows of the first sheet that holds any; a sheet of .xls has 65,536 at most."""
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         for sheet_name in book.sheet_names:

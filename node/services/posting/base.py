@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sqlalchemy import func, select
@@ -18,6 +18,7 @@ from node.identity import Identity
 from node.services.posting.judging import RulesOf
 from node.services.posting.queue import QUEUED
 from node.tables import QueuedRecord
+from reconcile.statements import Profile
 
 RETRY_AFTER_S: Final = 5
 
@@ -34,6 +35,7 @@ class Base:
         rules_of: RulesOf,
         queue_limit: int,
         outbox_limit: int,
+        own_profiles: Callable[[], tuple[Profile, ...]] = tuple,
     ) -> None:
         self._database = database
         self._identity = identity
@@ -41,6 +43,7 @@ class Base:
         self._rules_of = rules_of
         self._queue_limit = queue_limit
         self._outbox_limit = outbox_limit
+        self.own_profiles = own_profiles
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Session]:

@@ -45,6 +45,7 @@ class Files(Base):
             currency=chosen.currency,
             lenient=chosen.lenient,
             accept_map=chosen.accept_map,
+            own=(*chosen.own, *self.own_profiles()),
         )
         source = Source.of(read, path, lenient=chosen.lenient)
         named = chosen.perspective is not None

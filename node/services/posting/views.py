@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconcile.model import Balance, Contradiction, Entry, Side
+from reconcile.statements import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class ImportOptions:
     lenient: bool = False
     accept_map: bool = False
     account: str | None = None
+    # Profiles that count before those of the node's folder, e.g. one named on the command line.
+    own: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

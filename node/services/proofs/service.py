@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from node.services.proofs.auditing import audit_book
 from node.services.proofs.views import AuditResult
 from node.tables import Batch
 from reconcile.model import Side
-from reconcile.statements import read_statement
+from reconcile.statements import Profile, read_statement
 
 KeyOf = Callable[[Session, bytes, int, int], bytes | None]
 
@@ -95,6 +95,7 @@ class ProofService:
         lenient: bool = False,
         accept_map: bool = False,
         account: str | None = None,
+        own: Sequence[Profile] = (),
     ) -> AuditResult:
         """Compare the own core book with the own posted records, over the days it covers."""
         read = read_statement(
@@ -104,6 +105,7 @@ class ProofService:
             currency=currency,
             lenient=lenient,
             accept_map=accept_map,
+            own=own,
         )
         chosen = book_of(read, book.name, account=account)
         with self._reading() as session:

@@ -103,7 +103,7 @@ def read_file(
     name = upload_name(file.filename)
     path, sha256 = _stage(page, file, name)
     try:
-        read = read_statement(path, **options.reading())
+        read = read_statement(path, own=page.node.posting.own_profiles(), **options.reading())
     except KanheError as error:
         path.unlink(missing_ok=True)
         return _form(page, view, options, None, error)

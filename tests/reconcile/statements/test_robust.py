@@ -135,7 +135,7 @@ def test_a_file_too_large_empty_or_absent_is_named(
     """Limits are checked before a file is read into memory."""
     small = tmp_path / "book.csv"
     small.write_bytes(FILES["book.csv"])
-    monkeypatch.setattr("reconcile.statements.MAX_FILE_BYTES", 10)
+    monkeypatch.setattr("reconcile.statements.reading.MAX_FILE_BYTES", 10)
     with pytest.raises(InputError, match="FILE_TOO_LARGE"):
         read_statement(small)
     monkeypatch.undo()
