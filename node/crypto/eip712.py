@@ -17,7 +17,9 @@ from reconcile.model import ZERO32, Side
 
 DOMAIN_NAME: Final = "Kanhe"
 DOMAIN_VERSION: Final = "1"
-TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+#: A struct's fields, (type, name), in order.
+Fields = tuple[tuple[str, str], ...]
+TYPES: Final[dict[str, Fields]] = {
     "KeyPossession": (
         ("uint32", "member"),
         ("bytes32", "code"),
@@ -58,7 +60,7 @@ Value = int | bytes
 
 def type_string(name: str) -> str:
     """Return the type's string as it is hashed, e.g. `End(bytes32 agreement,uint32 lastWindow)`."""
-    return f"{name}({','.join(f'{kind} {field}' for kind, field in TYPES[name])})"
+    return _type_string(name, TYPES[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,12 @@ class Domain:
 
     def digest(self, name: str, *values: Value) -> bytes:
         """Return the digest of one of `TYPES`, values in the order of its fields."""
-        words = [_word(kind, value) for (kind, _), value in zip(TYPES[name], values, strict=True)]
-        struct_hash = keccak(keccak(text=type_string(name)) + b"".join(words))
+        return self.digest_of(name, TYPES[name], values)
+
+    def digest_of(self, name: str, fields: Fields, values: Sequence[Value]) -> bytes:
+        """Return the digest of a struct with these fields, values in their order."""
+        words = [_word(kind, value) for (kind, _), value in zip(fields, values, strict=True)]
+        struct_hash = keccak(keccak(text=_type_string(name, fields)) + b"".join(words))
         return keccak(b"\x19\x01" + self.separator + struct_hash)
 
     def key_possession(
@@ -144,6 +150,10 @@ def observers_hash(observers: Sequence[int]) -> bytes:
 def recover_signer(domain: Domain, claim: ResultClaim, signature: bytes) -> str:
     """Return the address that signed a result; raises `ProtocolError` SIGNATURE_MALFORMED."""
     return recover_address(domain.result(claim), signature)
+
+
+def _type_string(name: str, fields: Fields) -> str:
+    return f"{name}({','.join(f'{kind} {field}' for kind, field in fields)})"
 
 
 def _word(kind: str, value: Value) -> bytes:

@@ -1,0 +1,16 @@
+"""The blacklist's protocol as pure functions: what is listed, consented, looked up and proven.
+
+identifiers.py  a person's or firm's identifier in its one form
+derivation.py   from the PRF's output to bucket, leaf and label key; a person's own keys
+profiles.py     what each jurisdiction allows, as data
+listings.py     the statement that lists somebody: fields, checks, bytes, commitment
+envelope.py     typed, signed envelopes (DSSE)
+records.py      a listing sealed into a record of fixed size
+index.py        padded buckets, their tree, inclusion and absence
+consents.py     who may look up what, and for how long
+receipts.py     what a lookup leaves behind, verified offline
+points.py       accuracy, settlement and penalties in integers
+
+Nothing here touches a database, a chain, a network or a clock: whoever calls gives the day and the
+block. The oblivious PRF is `node.crypto.oprf`, the contract is `contracts/src/Blacklist.sol`.
+"""

@@ -1,0 +1,69 @@
+"""Consents of level 2: signed with the key of an X.509 certificate that an authority issued.
+
+The digest that the person's software signed is the consent's EIP-712 digest. ECDSA over the NIST
+curves and RSA (PKCS #1 v1.5) are verified, both with SHA-256; SM2 certificates are refused by name.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from reconcile.model import ProtocolError, Where
+
+
+def verify_authority(
+    der: bytes,
+    digest: bytes,
+    signature: bytes,
+    authorities: Sequence[x509.Certificate],
+    now_s: int,
+) -> None:
+    """Refuse unless `digest` is signed by a certificate that one of `authorities` issued directly.
+
+    Raises `ProtocolError` CONSENT_CERTIFICATE (malformed, expired, unknown issuer, an algorithm
+    that is not verified here) or CONSENT_SIGNATURE.
+    """
+    try:
+        found = x509.load_der_x509_certificate(der)
+        key = found.public_key()
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise _refuse("CONSENT_CERTIFICATE", "is no X.509 certificate with a known key") from None
+    now = dt.datetime.fromtimestamp(now_s, dt.UTC)
+    if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+        raise _refuse("CONSENT_CERTIFICATE", "is not valid at this time")
+    if not any(_issued(found, authority, now) for authority in authorities):
+        raise _refuse("CONSENT_CERTIFICATE", "was issued by no authority that is trusted here")
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, digest, ec.ECDSA(SHA256()))
+        elif isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, digest, padding.PKCS1v15(), SHA256())
+        else:
+            raise _refuse("CONSENT_CERTIFICATE", "has a key that is not verified here")
+    except InvalidSignature:
+        raise _refuse("CONSENT_SIGNATURE", "did not sign this consent") from None
+
+
+def _issued(found: x509.Certificate, authority: x509.Certificate, now: dt.datetime) -> bool:
+    if not authority.not_valid_before_utc <= now <= authority.not_valid_after_utc:
+        return False
+    try:
+        found.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _refuse(code: str, says: str) -> ProtocolError:
+    return ProtocolError(
+        code,
+        f"the certificate {says}",
+        where=Where(field="certificate"),
+        help="Ask the person for a consent signed with a certificate that is accepted here.",
+    )

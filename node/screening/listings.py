@@ -1,0 +1,216 @@
+"""The statement that lists somebody (blacklist.md, "Messages" 1): fields, checks, bytes.
+
+It is signed as digested JSON inside an envelope; in a record it travels as MessagePack, from which
+the same JSON follows. It never holds the identifier: the commitment covers that under a salt.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from typing import Annotated, Final
+
+import msgspec
+
+from node.crypto.oprf.group import framed
+from node.screening.identifiers import Identifier, IdType
+from node.screening.profiles import profile_of
+from reconcile.model import InputError, ProtocolError, Where, day_iso
+from reconcile.report.canonical import canonical_json
+
+SCHEMA: Final = "kanhe/listing/1"
+SALT_BYTES: Final = 32
+MAX_BAND: Final = 9
+POLICY_VERSION: Final = 1
+_MONTH: Final = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Band = Annotated[int, msgspec.Meta(ge=0, le=MAX_BAND)]
+Day = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+
+
+class Reason(enum.StrEnum):
+    """Why; `IDENTITY_STOLEN` protects the person and never counts against her."""
+
+    OVERDUE_M3 = "OVERDUE_M3"
+    CHARGED_OFF = "CHARGED_OFF"
+    APPLICATION_FRAUD = "APPLICATION_FRAUD"
+    IDENTITY_STOLEN = "IDENTITY_STOLEN"
+    MULE_ACCOUNT = "MULE_ACCOUNT"
+    COLLATERAL_FRAUD = "COLLATERAL_FRAUD"
+    MERCHANT_COLLUSION = "MERCHANT_COLLUSION"
+    COURT_CONFIRMED = "COURT_CONFIRMED"
+
+
+class ActionTaken(enum.StrEnum):
+    """What the uploader itself did; who took no action does not list."""
+
+    CREDIT_REFUSED = "CREDIT_REFUSED"
+    LIMIT_REDUCED = "LIMIT_REDUCED"
+    ACCOUNT_FROZEN = "ACCOUNT_FROZEN"
+    COLLECTION = "COLLECTION"
+    LEGAL_ACTION = "LEGAL_ACTION"
+    REPORTED = "REPORTED"
+    PROTECTED = "PROTECTED"
+
+
+class Product(enum.StrEnum):
+    """Which business it concerns."""
+
+    CARD = "CARD"
+    CONSUMER_LOAN = "CONSUMER_LOAN"
+    MORTGAGE = "MORTGAGE"
+    BUSINESS_LOAN = "BUSINESS_LOAN"
+    GUARANTEE = "GUARANTEE"
+    ACCOUNT = "ACCOUNT"
+    ACQUIRING = "ACQUIRING"
+
+
+class ProofLevel(enum.IntEnum):
+    """What stands behind it: the uploader's word, its documents, a court or authority."""
+
+    STATED = 1
+    DOCUMENTED = 2
+    ADJUDICATED = 3
+
+
+class Listing(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One listing; days are since 1970-01-01, bands are the membership contract's."""
+
+    schema: str
+    entry_id: Hash
+    uploader: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+    id_type: IdType
+    reason: Reason
+    product: Product
+    amount_band: Band
+    days_past_due_band: Band
+    event_month: str
+    effective_from: Day
+    expires_at: Day
+    action: ActionTaken | None
+    proof_level: ProofLevel
+    evidence_root: Hash
+    notice_at: Day | None
+    notice_hash: Hash | None
+    consent: Hash
+    supersedes: Hash | None
+    policy: str
+    policy_version: int
+    commitment: Hash
+
+    def to_json(self) -> dict[str, object]:
+        """Return the statement as digested JSON."""
+        return {name: _plain(name, getattr(self, name)) for name in self.__struct_fields__}
+
+    @property
+    def payload(self) -> bytes:
+        """Return the bytes that the uploader signs."""
+        return canonical_json(self.to_json())
+
+
+def pack_listing(listing: Listing) -> bytes:
+    """Return the statement as MessagePack."""
+    return msgspec.msgpack.encode(listing)
+
+
+def unpack_listing(data: bytes) -> Listing:
+    """Read a statement; raises `ProtocolError` LISTING_MALFORMED unless it re-encodes to itself."""
+    try:
+        found = msgspec.msgpack.decode(data, type=Listing)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _malformed() from None
+    if msgspec.msgpack.encode(found) != data:
+        raise _malformed()
+    return found
+
+
+def commitment_of(listing: Listing, identifier: Identifier, salt: bytes) -> bytes:
+    """Return SHA-256 over salt, PRF input and the statement without its own commitment.
+
+    It stands on the ledger before the identifier is evaluated. The salt, 32 random bytes, keeps
+    what is committed from being guessed; once it is destroyed nobody can open it.
+    """
+    assert len(salt) == SALT_BYTES, "a salt is 32 bytes"
+    assert listing.id_type == identifier.type, "the statement names the identifier's type"
+    rest = canonical_json({k: v for k, v in listing.to_json().items() if k != "commitment"})
+    inside = framed(identifier.prf_input) + hashlib.sha256(rest).digest()
+    return hashlib.sha256(b"kanhe/listing/1" + salt + inside).digest()
+
+
+def committed(listing: Listing, identifier: Identifier, salt: bytes) -> Listing:
+    """Return the statement with its commitment filled in."""
+    found = commitment_of(listing, identifier, salt)
+    return msgspec.structs.replace(listing, commitment=found)
+
+
+def check_listing(listing: Listing, *, posted_day: int) -> None:
+    """Refuse what must not be listed; `posted_day` is the day of its ticket's block.
+
+    In order, each `InputError`: LISTING_SCHEMA_UNKNOWN, PROFILE_UNKNOWN, LISTING_NO_ACTION,
+    LISTING_NO_NOTICE, LISTING_BACKDATED, LISTING_NOTICE_TOO_RECENT, LISTING_EXPIRY_TOO_FAR,
+    LISTING_PERIOD_EMPTY, LISTING_EVENT_MONTH.
+    """
+    if listing.schema != SCHEMA or listing.policy_version != POLICY_VERSION:
+        raise _refuse("LISTING_SCHEMA_UNKNOWN", "schema", "the statement's version is unknown")
+    profile = profile_of(listing.policy)
+    if listing.action is None:
+        raise _refuse("LISTING_NO_ACTION", "action", "the uploader took no action itself")
+    if listing.notice_at is None or listing.notice_hash is None:
+        raise _refuse("LISTING_NO_NOTICE", "notice_at", "the person was not told")
+    if listing.effective_from < posted_day:
+        says = f"takes effect before {day_iso(posted_day)}, the day it was posted"
+        raise _refuse("LISTING_BACKDATED", "effective_from", says)
+    if listing.effective_from - listing.notice_at < profile.notice_days:
+        says = f"{profile.notice_days} days lie between notice and effect in {listing.policy}"
+        raise _refuse("LISTING_NOTICE_TOO_RECENT", "notice_at", says)
+    if listing.expires_at - listing.effective_from > profile.retention_days:
+        says = f"{listing.policy} keeps an entry {profile.retention_days} days at most"
+        raise _refuse("LISTING_EXPIRY_TOO_FAR", "expires_at", says)
+    if listing.expires_at <= listing.effective_from:
+        raise _refuse("LISTING_PERIOD_EMPTY", "expires_at", "it ends before it begins")
+    if not _MONTH.fullmatch(listing.event_month) or listing.event_month > _month(posted_day):
+        raise _refuse("LISTING_EVENT_MONTH", "event_month", "is no past month YYYY-MM")
+
+
+def _month(day: int) -> str:
+    return day_iso(day)[:7]
+
+
+def _plain(name: str, value: object) -> object:
+    if value is None or isinstance(value, str):
+        return None if value is None else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    assert isinstance(value, int), "a statement holds text, bytes and integers"
+    return day_iso(value) if name in {"effective_from", "expires_at", "notice_at"} else str(value)
+
+
+def _malformed() -> ProtocolError:
+    return ProtocolError(
+        "LISTING_MALFORMED",
+        "the bytes are no listing in its one form",
+        where=Where(field="listing"),
+        help="Show the record to its uploader; it is not counted.",
+    )
+
+
+def _refuse(code: str, field: str, says: str) -> InputError:
+    return InputError(
+        code, says, where=Where(field=field), help="Mend the statement; nothing was posted."
+    )
+
+
+__all__ = [
+    "SCHEMA",
+    "ActionTaken",
+    "Listing",
+    "Product",
+    "ProofLevel",
+    "Reason",
+    "check_listing",
+    "commitment_of",
+    "committed",
+    "pack_listing",
+    "unpack_listing",
+]

@@ -1,0 +1,174 @@
+"""Verifying a receipt without node, chain or network: the lookup is repeated from its parts.
+
+What the registry and the ledger know (whose keys these are, which roots, tickets and committees
+stand) comes in as `Ledger`, or stays in the verdict's list of what is not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.crypto.oprf import group, modes, threshold
+from node.crypto.oprf.epochs import require_one_epoch
+from node.crypto.oprf.modes import Blinded, Mode
+from node.crypto.oprf.threshold import Committee
+from node.crypto.signer import recover_address
+from node.screening.consents import Effect, Trust, Use, check_consent, evaluation_digest
+from node.screening.derivation import Tag
+from node.screening.envelope import LISTING_TYPE, RECEIPT_TYPE, Envelope, read_envelope
+from node.screening.identifiers import Identifier, read_identifier
+from node.screening.index import IndexHeader, look_in
+from node.screening.receipts import Receipt, read_receipt
+from node.screening.records import OpenedRecord, require_commitment
+from reconcile.model import ProtocolError, Where
+
+NOT_PROVED_OFFLINE: Final = (
+    "that the root stands on the ledger and was not challenged",
+    "that the committee's public shares are the ledger's for this key epoch",
+    "that the ticket was paid for and used once",
+    "what the entries' state is today",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the ledger says, for who can ask it: the roots that stand, the committees by epoch."""
+
+    has_root: Callable[[IndexHeader], bool]
+    committee_of: Callable[[int], Committee | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a receipt proves: the entries found (none: absence), who signed, at which consent."""
+
+    receipt: Receipt
+    identifier: Identifier
+    records: tuple[OpenedRecord, ...]
+    effect: Effect
+    reader_key: str
+    not_proved: tuple[str, ...] = field(default=NOT_PROVED_OFFLINE)
+
+
+def verify_receipt(
+    data: bytes,
+    *,
+    trust: Trust,
+    at_s: int,
+    ledger: Ledger | None = None,
+    allow_test: bool = False,
+) -> Verdict:
+    """Return what a signed receipt proves, or refuse it with the first thing that does not hold.
+
+    `at_s` is the time of the lookup's block, at which the consent must have been valid. Raises the
+    errors of envelope, identifier, consent, shares and index, and `ProtocolError` RECEIPT_BLIND,
+    RECEIPT_READER, RECEIPT_ENTRIES, RECEIPT_UPLOADER, RECEIPT_ROOT or RECEIPT_COMMITTEE.
+    """
+    envelope = read_envelope(data)
+    receipt = read_receipt(envelope.payload)
+    reader_key = _require_reader(envelope, receipt, trust)
+    identifier = read_identifier(receipt.id_type, receipt.id_value, allow_test=allow_test)
+    if identifier.value != receipt.id_value:
+        raise _refuse("RECEIPT_BLIND", "id", "the identifier is not in its one form")
+    tag = _repeat_evaluation(receipt, identifier)
+    records = look_in(receipt.proof, tag)
+    _require_entries(receipt, identifier, records, trust)
+    effect = _consent_effect(receipt, identifier, trust, at_s)
+    if ledger is None:
+        return Verdict(receipt, identifier, records, effect, reader_key)
+    _require_ledger(receipt, ledger)
+    return Verdict(receipt, identifier, records, effect, reader_key, NOT_PROVED_OFFLINE[2:])
+
+
+def _require_reader(envelope: Envelope, receipt: Receipt, trust: Trust) -> str:
+    """Envelope and evaluation carry signatures of the consent's reader."""
+    reader = receipt.consent.consent.reader
+    if envelope.type != RECEIPT_TYPE:
+        raise _refuse("ENVELOPE_TYPE", "type", f"the envelope holds {envelope.type}")
+    signers = envelope.signers()
+    if not all(trust.is_key_of(reader, signer) for signer in signers):
+        raise _refuse("RECEIPT_READER", "signatures", "the receipt is not signed by its reader")
+    if not 0 <= receipt.position < len(receipt.batch):
+        raise _refuse("RECEIPT_BLIND", "position", "the position is not of the batch")
+    digest = evaluation_digest(
+        receipt.domain,
+        ticket=receipt.ticket,
+        blinded=receipt.batch[receipt.position],
+        consent=receipt.consent.consent.digest(receipt.domain),
+        key_epoch=receipt.key_epoch,
+    )
+    asked = recover_address(digest, receipt.evaluation_signature)
+    if not trust.is_key_of(reader, asked):
+        raise _refuse("RECEIPT_READER", "evaluation_signature", "the reader did not ask for this")
+    return signers[0]
+
+
+def _repeat_evaluation(receipt: Receipt, identifier: Identifier) -> Tag:
+    """Blind again, check every share's proof, combine, and return the person's tag."""
+    blind = group.scalar(receipt.blind, "blind")
+    if blind == group.ZERO:
+        raise _refuse("RECEIPT_BLIND", "blind", "the blind is zero")
+    own = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=blind)
+    if own.element != receipt.batch[receipt.position]:
+        raise _refuse("RECEIPT_BLIND", "blind", "the blinded element is not of this person")
+    require_one_epoch(
+        ticket=receipt.key_epoch,
+        evaluation=receipt.key_epoch,
+        root=receipt.proof.header.key_epoch,
+    )
+    combined = threshold.combine(receipt.committee, receipt.batch, receipt.answers)
+    if combined.wrong:
+        raise combined.wrong[0]
+    if receipt.position not in combined.evaluations:
+        raise ProtocolError(
+            "OPRF_BELOW_THRESHOLD",
+            f"fewer than {receipt.committee.threshold} nodes evaluated this element",
+            where=Where(field="answers"),
+            help="The receipt proves nothing; look the person up again.",
+        )
+    evaluated = combined.evaluations[receipt.position]
+    mine = Blinded(identifier.prf_input, blind, own.element)
+    return Tag(modes.finalize(Mode.VOPRF, mine, evaluated), receipt.key_epoch)
+
+
+def _require_entries(
+    receipt: Receipt, identifier: Identifier, records: tuple[OpenedRecord, ...], trust: Trust
+) -> None:
+    """The entries named are those found; each is committed to this person and signed."""
+    found = tuple(sorted(record.listing.entry_id for record in records))
+    if found != receipt.entries:
+        raise _refuse("RECEIPT_ENTRIES", "entries", "the bucket holds other entries of this person")
+    for record in records:
+        require_commitment(record, identifier)
+        signed = Envelope(LISTING_TYPE, record.listing.payload, (record.signature,))
+        (signer,) = signed.signers()
+        if not trust.is_key_of(record.listing.uploader, signer):
+            raise _refuse("RECEIPT_UPLOADER", "entries", "an entry is not signed by its uploader")
+
+
+def _consent_effect(receipt: Receipt, identifier: Identifier, trust: Trust, at_s: int) -> Effect:
+    consent = receipt.consent.consent
+    use = Use(
+        consent.reader,
+        consent.purpose,
+        consent.scope,
+        at_s,
+        identifier,
+        receipt.batch[receipt.position],
+    )
+    return check_consent(receipt.consent, use, receipt.domain, trust)
+
+
+def _require_ledger(receipt: Receipt, ledger: Ledger) -> None:
+    if not ledger.has_root(receipt.proof.header):
+        raise _refuse("RECEIPT_ROOT", "index", "the root is not on the ledger: the receipt is void")
+    if ledger.committee_of(receipt.key_epoch) != receipt.committee:
+        raise _refuse("RECEIPT_COMMITTEE", "committee", "the committee is not the ledger's")
+
+
+def _refuse(code: str, where: str, says: str) -> ProtocolError:
+    return ProtocolError(
+        code, says, where=Where(field=where), help="Nothing of this receipt was taken as proven."
+    )
