@@ -70,8 +70,8 @@ def read_profiles(text: str) -> dict[str, Profile]:
 @functools.cache
 def profiles() -> Mapping[str, Profile]:
     """Return the profiles that are delivered, by name."""
-    folder = resources.files("node.screening") / "profile_data"
-    return read_profiles((folder / "profiles.toml").read_text(encoding="utf-8"))
+    found = resources.files("node.screening").joinpath("profile_data", "profiles.toml")
+    return read_profiles(found.read_text(encoding="utf-8"))
 
 
 def profile_of(name: str) -> Profile:
