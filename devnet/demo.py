@@ -6,11 +6,8 @@ the labelled ones. With a user's own files: 0 when the result was computed and b
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-import json
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +26,7 @@ from devnet.outcome import (
     write_report,
 )
 from devnet.own import OwnFiles, check_own_files, plan_own_files
+from devnet.parsing import Parser, write_outcome
 from devnet.story import Relation, plan_days, run_relations
 from node.home import LOCK_FILE, locked
 from reconcile.model import UsageError, day_number
@@ -191,7 +189,7 @@ def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, 
 
 def main(argv: Sequence[str]) -> int:
     """Run the demo; the words are those of `kanhe demo --help`."""
-    parser = argparse.ArgumentParser(prog="kanhe demo", description=__doc__)
+    parser = Parser(prog="kanhe demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="made anew at every run")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--entries", type=int, default=ENTRIES, help="a side, agreement and day")
@@ -224,9 +222,5 @@ def main(argv: Sequence[str]) -> int:
     options = DemoOptions(given.folder, given.seed, given.entries, own)
     code, body = run_demo(options, Console(stderr=True))
     if given.json is not None:
-        text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
-        if given.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(given.json).write_text(text, encoding="utf-8")
+        write_outcome(body, given.json)
     return code

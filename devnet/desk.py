@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from devnet.network import Network, reopen_network
+from devnet.parsing import Parser, write_outcome
 from node.bootstrap import Node
 from node.telemetry import logger
 from node.web.app import create_app
@@ -49,46 +49,64 @@ def links(node: Node, slug: str) -> Mapping[str, str]:
     }
 
 
-def _keep_stepping(network: Network, stop: threading.Event) -> None:
-    while not stop.is_set():
-        try:
-            idle = network.turn()
-        except KanheError as error:
-            # The desk shows the stalled chain; the next turn tries again.
-            _log.warning("turn_failed", code=error.code, message=error.message)
-            idle = True
-        if idle:
-            stop.wait(STEP_PAUSE_S)
+def _keep_running(node: Node, stop: threading.Event) -> None:
+    """Let one node take turns; one whose chain is another stops alone, the desk shows it stale."""
+    try:
+        node.run(stop, interval_s=STEP_PAUSE_S)
+    except KanheError as error:
+        _log.error("node_stopped", node=node.name, code=error.code, message=error.message)
 
 
-def serve_desk(folder: Path, *, port: int, console: Console) -> None:
-    """Serve until a signal arrives; raises `OutsideError` DEMO_NOT_FOUND or PORT_IN_USE."""
+def _start(network: Network, stop: threading.Event) -> list[threading.Thread]:
+    threads = [
+        threading.Thread(target=_keep_running, args=(node, stop), name=node.name)
+        for node in network.everyone
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def serve_desk(folder: Path, *, port: int, console: Console, json_to: str | None = None) -> None:
+    """Serve until a signal arrives; raises `OutsideError` DEMO_NOT_FOUND or PORT_IN_USE.
+
+    `json_to` takes one object once the desk answers: its address and the one-time log-ins.
+    """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     network = reopen_network(folder)
-    stepping = threading.Thread(target=_keep_stepping, args=(network, stop), name="nodes")
-    stepping.start()
+    threads = _start(network, stop)
 
     def ready(base: str) -> None:
+        found = [
+            {"institution": slug, "role": role, "address": f"{base}{path}"}
+            for slug, node in network.nodes.items()
+            for role, path in links(node, slug).items()
+        ]
+        if json_to is not None:
+            write_outcome({"desk": base, "log_ins": found}, json_to)
         console.print(f"The desk is at [bold]{base}[/] until Ctrl-C. One-time log-ins:")
-        for slug, node in network.nodes.items():
-            for role, path in links(node, slug).items():
-                console.print(f"  {slug:<11} {role:<8} {base}{path}", soft_wrap=True)
+        for item in found:
+            words = f"  {item['institution']:<11} {item['role']:<8} {item['address']}"
+            console.print(words, soft_wrap=True)
 
     try:
         serve(create_app(network.nodes), port=port, on_ready=ready, stop_event=stop)
     finally:
         stop.set()
-        stepping.join(timeout=30)
+        for thread in threads:
+            thread.join(timeout=30)
         network.close()
 
 
 def main(argv: Sequence[str]) -> int:
     """Serve the demo's desk; the words are those of `kanhe desk --help`."""
-    parser = argparse.ArgumentParser(prog="kanhe desk", description=__doc__)
+    parser = Parser(prog="kanhe desk", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
+    parser.add_argument("--json", metavar="FILE", help="address and log-ins; - standard output")
     options = parser.parse_args(argv)
-    serve_desk(options.folder, port=options.port, console=Console(stderr=True))
+    console = Console(stderr=True)
+    serve_desk(options.folder, port=options.port, console=console, json_to=options.json)
     return 0

@@ -7,6 +7,7 @@ Nothing is kept in memory that a restart would miss; `kill -9` anywhere costs on
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any, Final, TextIO
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from node.attempts import Attempts
 from node.calls import Calls
 from node.chain.client import ChainClient
 from node.chain.deploy import check_chain
@@ -78,6 +80,7 @@ __all__ = [
 ]
 
 RETRY_S: Final = 0.5
+TURN: Final = "a turn"
 LOOK_AGAIN_MS: Final = 1_000
 # While a run is put off, so that it comes no later than it must.
 LOOK_RESTING_MS: Final = 50
@@ -179,6 +182,7 @@ class Node:
         self.identity = Identity(
             keys, Place(contracts.chain_id, contracts.registry, contracts.ledger), clock
         )
+        self.attempts = Attempts(database, clock)
         self.opening = Opening(self.identity)
         self.projections = Projections(
             contracts,
@@ -209,12 +213,17 @@ class Node:
     def _build_services(self) -> None:
         calls = Calls(self.identity)
         self.network = NetworkService(
-            self.database, self.identity, calls, backup_folder=self.home / "backup"
+            self.database,
+            self.identity,
+            calls,
+            attempts=self.attempts,
+            backup_folder=self.home / "backup",
         )
         self.posting = PostingService(
             self.database,
             self.identity,
             calls,
+            attempts=self.attempts,
             rules_of=self.opening.rules,
             queue_limit=self.settings.queue_limit,
             outbox_limit=self.settings.outbox_limit,
@@ -227,6 +236,7 @@ class Node:
             Reactions(
                 queue_sections=self.posting.queue_within, close_window=self.posting.close_window
             ),
+            attempts=self.attempts,
         )
         self.breaks = BreakService(
             self.database, self.identity, queue_decision=self.posting.queue_within
@@ -304,10 +314,16 @@ class Node:
                 ).scalars()
                 if self._opens_now(session, state.agreement, state.side)
             ]
+        opened = 0
         for agreement, side in found:
-            with translated(), self.database.writing.begin() as session:
-                self.projections.reopen(session, agreement, side)
-        return len(found)
+            reading = functools.partial(self._reopen_side, agreement, side)
+            opened += self.attempts.run(f"open side {side}", reading, agreement=agreement)
+        return opened
+
+    def _reopen_side(self, agreement: bytes, side: int) -> int:
+        with translated(), self.database.writing.begin() as session:
+            self.projections.reopen(session, agreement, side)
+        return 1
 
     def _opens_now(self, session: Session, agreement: bytes, side: int) -> bool:
         batch = session.execute(
@@ -341,8 +357,13 @@ class Node:
                 failing = error.code
                 stop.wait(max(pause, RETRY_S))
                 continue
+            except Exception as fault:  # noqa: BLE001 - kept as an incident, tried again
+                failing = type(fault).__name__
+                stop.wait(self.attempts.fault(TURN, fault))
+                continue
             if failing:
                 _log.info("going on", code=failing)
+                self.attempts.recovered(TURN)
             failing = ""
             stop.wait(pause if not (result.blocks and result.events) else 0)
 

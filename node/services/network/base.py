@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from node.acts import record_act
+from node.attempts import Attempts
 from node.calls import Calls
 from node.db import Database, translated
 from node.identity import Identity
@@ -21,11 +22,18 @@ class Base:
     """Sessions, audit rows and local names."""
 
     def __init__(
-        self, database: Database, identity: Identity, calls: Calls, *, backup_folder: Path
+        self,
+        database: Database,
+        identity: Identity,
+        calls: Calls,
+        *,
+        attempts: Attempts,
+        backup_folder: Path,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
+        self._attempts = attempts
         self._backup_folder = backup_folder
 
     @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from sqlalchemy.orm import Session
 
 from node.agreements import ACTIVE, Facts, all_facts
@@ -38,9 +40,16 @@ class NetworkService(MemberActs, AgreementActs):
             turn = self._turn(session)
             done = int(sealing.publish_sealing(session, turn))
             done += agreed.open_sealed_terms(session, self._identity, member, now_ms=turn.now_ms)
-            for facts in all_facts(session, member):
-                done += self._react_to(session, turn, facts)
-            return done
+            found = all_facts(session, member)
+        for facts in found:
+            # A transaction each: what fails in one agreement takes nothing back in another.
+            keys = functools.partial(self._keys_of, facts)
+            done += self._attempts.run("keys", keys, agreement=facts.agreement)
+        return done
+
+    def _keys_of(self, facts: Facts) -> int:
+        with self._writing() as session:
+            return self._react_to(session, self._turn(session), facts)
 
     def _react_to(self, session: Session, turn: sealing.Turn, facts: Facts) -> int:
         observes = turn.member in facts.observers

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from node.acts import record_act
 from node.agreements import Facts, facts_of
+from node.attempts import Attempts
 from node.calls import Calls
 from node.db import Database, translated
 from node.errors import BackPressure
@@ -32,6 +33,7 @@ class Base:
         identity: Identity,
         calls: Calls,
         *,
+        attempts: Attempts,
         rules_of: RulesOf,
         queue_limit: int,
         outbox_limit: int,
@@ -40,6 +42,7 @@ class Base:
         self._database = database
         self._identity = identity
         self._calls = calls
+        self._attempts = attempts
         self._rules_of = rules_of
         self._queue_limit = queue_limit
         self._outbox_limit = outbox_limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -99,12 +100,16 @@ class Streams(Records):
                 if self._waits(session, facts, side)
             ]
         for facts, side in found:
-            for _ in range(BATCHES_A_TURN):
-                with self._writing() as session:
-                    if not self._seal_one(session, facts, side, flush=flush):
-                        break
-                    sealed += 1
+            sealing = functools.partial(self._seal_side, facts, side, flush=flush)
+            sealed += self._attempts.run(f"seal {side.word}", sealing, agreement=facts.agreement)
         return sealed
+
+    def _seal_side(self, facts: Facts, side: Side, *, flush: bool) -> int:
+        for sealed in range(BATCHES_A_TURN):
+            with self._writing() as session:
+                if not self._seal_one(session, facts, side, flush=flush):
+                    return sealed
+        return BATCHES_A_TURN
 
     def _waits(self, session: Session, facts: Facts, side: Side) -> bool:
         return (
@@ -267,9 +272,12 @@ class Streams(Records):
                 for side in facts.sides
             ]
         for facts, side, windows in sides:
-            for window in windows:
-                done += int(self._close_wished(facts, side, window) is not None)
             if windows:
-                with self._writing() as session:
-                    done += wishes.forget_done(session, facts.agreement, side)
+                closing = functools.partial(self._close_all, facts, side, windows)
+                done += self._attempts.run(f"close {side.word}", closing, agreement=facts.agreement)
         return done
+
+    def _close_all(self, facts: Facts, side: Side, windows: Sequence[int]) -> int:
+        done = sum(self._close_wished(facts, side, window) is not None for window in windows)
+        with self._writing() as session:
+            return done + wishes.forget_done(session, facts.agreement, side)

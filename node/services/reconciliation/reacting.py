@@ -68,7 +68,11 @@ class Reacting(Runs):
                 and facts.state in {ACTIVE, ENDING, "ENDED"}
             ]
         self._resting = False
-        return sum(self._react_to(facts, scheduled=scheduled) for facts in found)
+        done = 0
+        for facts in found:
+            reacting = functools.partial(self._react_to, facts, scheduled=scheduled)
+            done += self._attempts.run("match", reacting, agreement=facts.agreement)
+        return done
 
     @property
     def resting(self) -> bool:
@@ -79,13 +83,14 @@ class Reacting(Runs):
         done = self._recompute(facts.agreement)
         if self._provisional_due(facts.agreement):
             started = time.perf_counter_ns()
-            done += self._try(lambda: self.provisional(facts.agreement), facts.agreement)
+            matching = functools.partial(self.provisional, facts.agreement)
+            done += self._try("match now", matching, facts.agreement)
             spent_ms = (time.perf_counter_ns() - started) // NS_PER_MS
             rest_ms = spent_ms * REST_FACTOR if spent_ms > SHORT_RUN_MS else 0
             self._rest_until_ms[facts.agreement] = self._identity.clock() + rest_ms
         for window in self._provable(facts.agreement):
             proving = functools.partial(self.prove, facts.agreement, window)
-            done += self._try(proving, facts.agreement)
+            done += self._try(f"prove window {window}", proving, facts.agreement)
         done += self._follow(facts)
         return done + (self._close_scheduled(facts) if scheduled else 0)
 
@@ -97,20 +102,24 @@ class Reacting(Runs):
         done = 0
         for window in self._missing_reports(agreement, LAST_WINDOW + 1):
             proving = functools.partial(self._prove_one, agreement, window)
-            if not self._try(proving, agreement):
+            if not self._try(f"prove window {window} again", proving, agreement):
                 self._recompute_at_ms[agreement] = now_ms + RECOMPUTE_AGAIN_MS
                 break
             done += 1
         return done
 
-    def _try(self, run: Callable[[], RunView], agreement: bytes) -> int:
-        """Run what may be refused for reasons that pass; one agreement never stops the others."""
-        try:
-            run()
-        except (ProtocolError, InputError, UsageError) as error:
-            _log.warning("not run", agreement=agreement, code=error.code, says=error.message)
-            return 0
-        return 1
+    def _try(self, name: str, run: Callable[[], RunView], agreement: bytes) -> int:
+        """Run what may be refused, or fail: one window never stops the others, nor posting."""
+
+        def attempt() -> int:
+            try:
+                run()
+            except (ProtocolError, InputError, UsageError) as error:
+                _log.warning("not run", agreement=agreement, code=error.code, says=error.message)
+                return 0
+            return 1
+
+        return self._attempts.run(name, attempt, agreement=agreement)
 
     def _provisional_due(self, agreement: bytes) -> bool:
         with self._reading() as session:

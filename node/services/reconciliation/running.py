@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from node.acts import record_act
 from node.agreements import Facts, facts_of, final_block
+from node.attempts import Attempts
 from node.calls import Calls
 from node.db import Database, translated
 from node.identity import Identity
@@ -89,11 +90,13 @@ class Runs:
         calls: Calls,
         reactions: Reactions,
         *,
+        attempts: Attempts,
         threads: int | None = None,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
+        self._attempts = attempts
         self._reactions = reactions
         self._threads = threads
         self._rest_until_ms: dict[bytes, int] = {}

@@ -23,6 +23,7 @@ def held(town: Town, replica: Replica) -> Replica:
         replica.database,
         node.identity,
         Calls(node.identity),
+        attempts=node.attempts,
         rules_of=node.opening.rules,
         queue_limit=1_000,
         outbox_limit=10,
