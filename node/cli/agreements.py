@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
+from node.cli.rules import terms_check
 from node.cli.session import AgreementArg, Home, Wait, acting, actor, finish, node_of, side_of
 
 if TYPE_CHECKING:
@@ -260,11 +261,12 @@ def terms_show(
             for item in listed
         ],
     }
-    emit(answer, json_to, lambda: _show_terms(rules, answer))
+    emit(answer, json_to, lambda: show_terms(rules, answer))
     return EXIT_DONE
 
 
-def _show_terms(rules: Terms, answer: dict[str, Any]) -> None:
+def show_terms(rules: Terms, answer: dict[str, Any]) -> None:
+    """Print a rule set, its passes as a table."""
     say(f"terms {answer['terms_hash']}")
     for line in terms_words(rules):
         say(f"  {line}")
@@ -300,24 +302,6 @@ def terms_words(rules: Terms) -> list[str]:
         f"a time-out is decided {rules.timeout_allowance_s} s behind the other side's watermark",
         f"batches leave after {rules.posting_interval_ms} ms, compression {rules.compression}",
     ]
-
-
-def terms_check(
-    file: Annotated[Path, typer.Argument(help="A terms.json.")], json_to: JsonTo = None
-) -> int:
-    """Check a rule set and say it in words; needs no node."""
-    from reconcile.terms import parse_terms, terms_hash, terms_json
-
-    rules = parse_terms(file.read_bytes())
-    answer = {
-        "ok": True,
-        "terms_hash": terms_hash(rules).hex(),
-        "terms": terms_json(rules),
-        "says": terms_words(rules),
-        "all": [],
-    }
-    emit(answer, json_to, lambda: _show_terms(rules, answer))
-    return EXIT_DONE
 
 
 def terms_propose(

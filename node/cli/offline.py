@@ -6,6 +6,7 @@ They import neither chain nor database; a test keeps it so.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -177,32 +178,51 @@ def match(
     json_to: JsonTo = None,
 ) -> int:
     """Reconcile two files: groups, breaks, identities and a digest, without any network."""
-    from node.books import book_of, refuse_mirrored, refuse_repeated
+    from node.books import refuse_mirrored
     from reconcile.report import match_json, reconcile
 
     started = time.perf_counter()
-    with progress("reading") as advance:
-        books: list[Book] = []
-        for side, path, profile, perspective, account in (
+    books = read_books(
+        (
             ("servicer", servicer, servicer_profile, servicer_perspective, servicer_account),
             ("owner", owner, owner_profile, owner_perspective, owner_account),
-        ):
+        ),
+        currency=currency,
+        lenient=lenient,
+        accept_map=accept_map,
+    )
+    parse_ms = round((time.perf_counter() - started) * 1000)
+    refuse_mirrored(
+        books[0], books[1], option=_mirror_option(servicer_perspective, owner_perspective)
+    )
+    with progress("matching"):
+        result = reconcile(run_input(books[0], books[1], _terms(terms, books)))
+    timing = {**result.timing_ms, "parse": parse_ms}
+    answer = match_json(replace(result, timing_ms=timing))
+    emit(answer, json_to, lambda: _show_match(result))
+    return EXIT_DONE
+
+
+SideFile = tuple[str, Path, str | None, str | None, str | None]
+"""(servicer or owner, file, profile, perspective, account)."""
+
+
+def read_books(
+    sides: Sequence[SideFile], *, currency: str | None, lenient: bool, accept_map: bool
+) -> list[Book]:
+    """Read both sides' files as books; errors name the side."""
+    from node.books import book_of, refuse_repeated
+
+    books: list[Book] = []
+    with progress("reading") as advance:
+        for side, path, profile, perspective, account in sides:
             with naming_side(side):
                 read = _read(path, profile, perspective, currency, lenient, accept_map)
             book = book_of(read, str(path), account=account)
             refuse_repeated(book.entries, book.lines, str(path))
             books.append(book)
             advance(len(book.entries))
-    parse_ms = round((time.perf_counter() - started) * 1000)
-    refuse_mirrored(
-        books[0], books[1], option=_mirror_option(servicer_perspective, owner_perspective)
-    )
-    with progress("matching"):
-        result = reconcile(_run_input(books[0], books[1], _terms(terms, books)))
-    timing = {**result.timing_ms, "parse": parse_ms}
-    answer = match_json(replace(result, timing_ms=timing))
-    emit(answer, json_to, lambda: _show_match(result))
-    return EXIT_DONE
+    return books
 
 
 def _mirror_option(servicer_perspective: str | None, owner_perspective: str | None) -> str:
@@ -223,7 +243,8 @@ def _terms(path: Path | None, books: list[Book]) -> Terms:
     return default_terms(sorted(currencies))
 
 
-def _run_input(servicer: Book, owner: Book, terms: Terms) -> RunInput:
+def run_input(servicer: Book, owner: Book, terms: Terms) -> RunInput:
+    """Return two books as one window, that of the latest booking date."""
     from reconcile.matching.run_input import RunInput
     from reconcile.model import ZERO32, AgreementKind, window_of
 

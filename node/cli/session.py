@@ -188,21 +188,28 @@ def side_of(word: str | None) -> Side | None:
     return found
 
 
-def window_of_words(window: int | None, day: str | None, default: int | None = None) -> int:
-    """Return the window that --window or --day names; `UsageError` WINDOW_MISSING."""
+def day_of_words(day: str) -> int:
+    """Return a day written as ISO 8601; `UsageError` DAY_MALFORMED."""
     import datetime as dt
 
-    from reconcile.model import UsageError, day_number, window_of
+    from reconcile.model import UsageError, day_number
+
+    try:
+        return day_number(dt.date.fromisoformat(day))
+    except ValueError:
+        raise UsageError(
+            "DAY_MALFORMED", f"{day!r} is no day", help="write it as 2026-11-20"
+        ) from None
+
+
+def window_of_words(window: int | None, day: str | None, default: int | None = None) -> int:
+    """Return the window that --window or --day names; `UsageError` WINDOW_MISSING."""
+    from reconcile.model import UsageError, window_of
 
     if window is not None:
         return window
     if day is not None:
-        try:
-            return window_of(day_number(dt.date.fromisoformat(day)))
-        except ValueError:
-            raise UsageError(
-                "DAY_MALFORMED", f"{day!r} is no day", help="write it as 2026-11-20"
-            ) from None
+        return window_of(day_of_words(day))
     if default is not None:
         return default
     raise UsageError("WINDOW_MISSING", "name a window", help="with --window or --day")

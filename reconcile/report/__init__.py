@@ -5,6 +5,7 @@ settlement.py   the clearing table
 document.py     the digested JSON
 carry.py        what the next run starts from, as JSON and back
 groups.py       the groups beside the report and the root that pins them
+compare.py      what another rule set would do to the same books
 missing.py      which statement to ask for where an identity fails
 canonical.py    RFC 8785 and SHA-256
 run.py          from two books to a result
@@ -23,6 +24,7 @@ from reconcile.report.adjustment import (
 )
 from reconcile.report.canonical import canonical_json, digest_of
 from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
+from reconcile.report.compare import Comparison, Repaired, compare
 from reconcile.report.document import break_json, proposal_json
 from reconcile.report.groups import group_from_json, group_json, groups_root
 from reconcile.report.missing import MissingStatement, missing_statements
@@ -42,7 +44,9 @@ __all__ = [
     "AdjustmentSheet",
     "Carry",
     "Check",
+    "Comparison",
     "MissingStatement",
+    "Repaired",
     "Result",
     "SectionName",
     "adjustment_of_bundle",
@@ -50,6 +54,7 @@ __all__ = [
     "break_json",
     "canonical_json",
     "carry_of",
+    "compare",
     "digest_of",
     "entry_from_json",
     "entry_json",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from reconcile.currency import digits_of
 from reconcile.terms.calendar import MAX_CLOSED_DAYS, Calendar, is_weekend
+from reconcile.terms.contradictions import require_tolerance
 from reconcile.terms.passes import read_passes
 from reconcile.terms.reader import Reader, as_day, as_integer, load_object, refuse
 from reconcile.terms.rules import (
@@ -75,7 +76,7 @@ def parse_terms(data: bytes | dict[str, Any]) -> Terms:
         grace_days=top.integer("grace_days", 0, MAX_DAYS, 1),
         stale_after_days=top.integer("stale_after_days", 0, MAX_DAYS, 5),
         settlement_lag_days=top.integer("settlement_lag_days", 0, MAX_DAYS, 0),
-        rounding_minor=top.integer("rounding_minor", 0, MAX_MINOR, 0),
+        rounding_minor=_rounding(top),
         tolerance_budget_minor=top.integer("tolerance_budget_minor", 0, MAX_MINOR, 0),
         timeout_allowance_s=top.integer("timeout_allowance_s", 0, MAX_SECONDS, 300),
         posting_interval_ms=top.integer("posting_interval_ms", 0, MAX_INTERVAL_MS, 200),
@@ -195,6 +196,12 @@ def _days(reader: Reader, name: str) -> tuple[int, ...]:
     if len(set(days)) != len(days):
         raise refuse("TERMS_CALENDAR", "a day stands twice", reader.at(name), "keep one")
     return tuple(sorted(days))
+
+
+def _rounding(top: Reader) -> int:
+    minor = top.integer("rounding_minor", 0, MAX_MINOR, 0)
+    require_tolerance(minor, "rounding_minor")
+    return minor
 
 
 def _cut_off(top: Reader) -> int:

@@ -7,6 +7,11 @@ from typing import Final
 import re2
 
 from reconcile.model import CARRIER_BY_WORD
+from reconcile.terms.contradictions import (
+    require_consistent,
+    require_matchable,
+    require_tolerance,
+)
 from reconcile.terms.default import default_passes
 from reconcile.terms.reader import Reader, as_integer, refuse
 from reconcile.terms.rules import (
@@ -77,6 +82,7 @@ def read_passes(top: Reader) -> tuple[MatchPass, ...]:
                 "TERMS_NAME", f"two passes are named {rule.name!r}", f"passes[{index}].name"
             )
         found.append(rule)
+    require_consistent(found)
     return tuple(found)
 
 
@@ -175,7 +181,9 @@ def _key(reader: Reader) -> KeyPair:
         _step(item, f"{reader.at('normalise')}[{index}]")
         for index, item in enumerate(reader.array("normalise", MAX_STEPS))
     )
-    return KeyPair(servicer, owner, steps, reader.integer("min_length", 1, MAX_LENGTH))
+    pair = KeyPair(servicer, owner, steps, reader.integer("min_length", 1, MAX_LENGTH))
+    require_matchable(pair, reader.at("min_length"))
+    return pair
 
 
 def _carrier(reader: Reader, side: str) -> str:
@@ -252,7 +260,9 @@ def _amount(reader: Reader) -> AmountRule:
             amount.at("tolerance_ppm"),
             f"at most {MAX_TOLERANCE_PPM}",
         )
-    return AmountRule(amount.integer("tolerance_minor", 0, MAX_MINOR, 0), ppm)
+    minor = amount.integer("tolerance_minor", 0, MAX_MINOR, 0)
+    require_tolerance(minor, amount.at("tolerance_minor"))
+    return AmountRule(minor, ppm)
 
 
 def _fee(reader: Reader) -> FeeSchedule | None:

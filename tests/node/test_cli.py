@@ -209,3 +209,35 @@ def test_offline_commands_import_neither_chain_nor_database(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_terms_check_replays_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what would match differently than under the terms it is compared with."""
+    main(["scenario", "--entries", "200", "--out", str(tmp_path), "--json", str(tmp_path / "x")])
+    body = json.loads((tmp_path / "terms.json").read_text())
+    body["passes"] = [rule for rule in body["passes"] if rule["name"] != "account"]
+    (tmp_path / "less.json").write_text(json.dumps(body))
+    files = ["--servicer", str(tmp_path / "servicer.csv"), "--owner", str(tmp_path / "owner.csv")]
+    words = ["terms", "check", str(tmp_path / "less.json"), *files]
+    code, found = answer_of(capsys, *words, "--against", str(tmp_path / "terms.json"))
+    assert code == 0
+    (replay,) = found["replay"]
+    assert replay["changes"] is True
+    assert {group["pass"] for group in replay["lost"]} == {"account"}
+    assert replay["gained"] == []
+    assert {item["code"] for item in found["risks"]} == {"NO_HOLIDAYS"}
+    assert found["explains"][-1]["zh"].startswith("bare：")
+    assert main([*words, "--language", "zh"]) == 0
+    shown = capsys.readouterr().out
+    assert "须留意" in shown
+    assert "lost" in shown
+
+
+def test_terms_check_wants_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One file alone, or files beside an agreement, is wrong usage."""
+    main(["scenario", "--entries", "10", "--out", str(tmp_path), "--json", str(tmp_path / "x")])
+    terms = str(tmp_path / "terms.json")
+    code, found = answer_of(capsys, "terms", "check", terms, "--servicer", terms)
+    assert (code, found["error"]["code"]) == (2, "TERMS_REPLAY")
+    code, found = answer_of(capsys, "terms", "check", terms, "--language", "fr")
+    assert (code, found["error"]["code"]) == (2, "LANGUAGE_UNKNOWN")

@@ -1,5 +1,6 @@
 """Matching as batches arrive, proving closed windows, attesting, and what became of it."""
 
+from node.services.reconciliation.replaying import ReplayedWindow
 from node.services.reconciliation.service import ReconciliationService
 from node.services.reconciliation.views import (
     Adjustment,
@@ -14,6 +15,7 @@ __all__ = [
     "Adjustment",
     "Latency",
     "ReconciliationService",
+    "ReplayedWindow",
     "RunView",
     "StoredReport",
     "TodayTotals",

@@ -13,6 +13,7 @@ from node.agreements import all_facts, require_standing
 from node.services.reconciliation import attesting, states
 from node.services.reconciliation.adjusting import adjustment_of
 from node.services.reconciliation.reacting import Reacting
+from node.services.reconciliation.replaying import ReplayedWindow, replay, replayed_windows
 from node.services.reconciliation.running import Reactions
 from node.services.reconciliation.views import (
     SETTLED_STATES,
@@ -26,8 +27,13 @@ from node.tables import (
     ReportRow,
 )
 from reconcile.report import group_from_json
+from reconcile.terms import Terms
 
 __all__ = ["Reactions", "ReconciliationService"]
+
+
+# How many of the newest windows are replayed where nobody names more.
+REPLAY_WINDOWS = 10
 
 
 class ReconciliationService(Reacting):
@@ -107,6 +113,26 @@ class ReconciliationService(Reacting):
         stored = self.report(agreement, window)
         with self._reading() as session:
             return adjustment_of(session, agreement, stored)
+
+    def replay(
+        self,
+        agreement: bytes,
+        terms: Terms,
+        *,
+        first_day: int | None = None,
+        last_day: int | None = None,
+        limit: int = REPLAY_WINDOWS,
+    ) -> tuple[ReplayedWindow, ...]:
+        """Return what past proven windows would match differently under other terms.
+
+        Raises `UsageError` NOTHING_TO_REPLAY, `ProtocolError` BATCH_NOT_OPENED, REPORT_MISSING.
+        """
+        with self._reading() as session:
+            facts = self._facts(session, agreement)
+            windows = replayed_windows(
+                session, facts, first_day=first_day, last_day=last_day, limit=limit
+            )
+            return tuple(replay(session, facts, terms, windows))
 
     def latencies(self, agreement: bytes | None = None) -> Latency:
         """Return T+0 latencies."""
