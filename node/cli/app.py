@@ -9,6 +9,7 @@ import typer
 from node.cli import (
     agreements,
     breaks,
+    decisions,
     devnets,
     homes,
     joining,
@@ -47,6 +48,7 @@ for module in (
     outbox,
     results,
     breaks,
+    decisions,
     papers,
     devnets,
 ):

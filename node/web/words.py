@@ -80,6 +80,11 @@ STATES: Final[Mapping[str, State]] = {
     "DRAFTED": State(N_("waiting for a checker"), "warn", "clock"),
     "APPROVED": State(N_("approved"), "good", "check"),
     "WITHDRAWN": State(N_("withdrawn"), "idle", "ring"),
+    # decisions on the ledger
+    "DECISION_WAITING": State(N_("waiting for the other side"), "warn", "clock"),
+    "DECISION_PENDING": State(N_("both decided, takes effect in the next run"), "info", "half"),
+    "DECISION_EFFECTIVE": State(N_("in effect"), "good", "check"),
+    "DECISION_VOID": State(N_("without effect"), "idle", "ring"),
 }
 
 KINDS: Final[Mapping[BreakKind, str]] = {
@@ -192,6 +197,23 @@ DRAFTS: Final[Mapping[str, str]] = {
     "agreement": N_("New agreement"),
     "motion": N_("Motion of the members"),
     "key": N_("Change of keys"),
+}
+VERDICTS: Final[Mapping[str, str]] = {
+    "confirm": N_("confirm: one payment"),
+    "reject": N_("reject: two payments"),
+    "write_off": N_("write off"),
+    "unmatch": N_("unmatch"),
+}
+VOID_REASONS: Final[Mapping[str, str]] = {
+    "REFS": N_("it names no entries, or one twice"),
+    "SUBJECT": N_("it is about something else than its entries"),
+    "NO_GROUP": N_("its entries are no matched group"),
+    "NOT_OPEN": N_("not all of its entries are open"),
+    "NOT_MOVING": N_("an entry moves no balance"),
+    "CURRENCIES": N_("its entries have several currencies"),
+    "VERDICT": N_("its verdict is not known"),
+    "SAME_PREVIOUS": N_("both sides posted two that exclude each other"),
+    "OTHER_PREVIOUS": N_("it does not follow the last effective one"),
 }
 PROPOSAL_REASONS: Final[Mapping[str, str]] = {
     "AMBIGUOUS": N_("several candidates fit equally well"),

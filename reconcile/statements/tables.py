@@ -103,7 +103,7 @@ def _check_size(rows: int, columns: int, name: str, line: int) -> None:
 
 
 def _xlsx_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
-    _check_archive(data, name)
+    check_archive(data, name)
     return _sheet_rows(data, name, findings)
 
 
@@ -127,7 +127,8 @@ def _sheet_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
     return []
 
 
-def _check_archive(data: bytes, name: str) -> None:
+def check_archive(data: bytes, name: str) -> None:
+    """Refuse a workbook that no memory holds; InputError TRUNCATED, FILE_TOO_LARGE."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(item.file_size for item in archive.infolist())

@@ -13,17 +13,24 @@ import rfc8785
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.services.breaks.standing import (
+    PENDING,
+    WAITING,
+    last_effective,
+    standing_decisions,
+)
 from node.services.breaks.views import DecisionView
-from node.tables import Draft, Person, PostedDecision
-from reconcile.commitment.records import VERDICTS, decode_record
+from node.tables import Draft, Person
+from reconcile.commitment.records import VERDICTS
 from reconcile.matching.keys import decision_hash, group_subject, sorted_refs
-from reconcile.model import ZERO32, Decision, ProtocolError, UsageError
+from reconcile.model import Decision, ProtocolError, Side, UsageError
 
 KIND: Final = "decision"
 DRAFTED: Final = "DRAFTED"
 DONE: Final = "DONE"
 REJECTED: Final = "REJECTED"
 WRITE_OFF: Final = "write_off"
+Refs = tuple[Sequence[str], Sequence[str]]
 
 
 def subject_of(
@@ -47,26 +54,62 @@ def subject_of(
     return group_subject(agreement, servicer, owner)
 
 
-def previous_of(session: Session, agreement: bytes, subject: bytes) -> bytes:
-    """Return the hash of the last decision on a subject that both sides posted, else zeros."""
+def require_undecided(
+    session: Session, agreement: bytes, sides: Sequence[Side], decision: Decision
+) -> None:
+    """Refuse a decision that could only be void, or that would void another.
+
+    Raises `UsageError` DECISION_WAITING where one on the subject waits for its checker,
+    DECISION_STANDS where an equal one is queued or posted, DECISION_REPEATED where an equal one
+    is settled, DECISION_PENDING where another of ours waits for the other side: two of one
+    `previous` that both sides hold would both be void (rule 4).
+    """
+    hashed = decision_hash(decision)
     rows = session.execute(
-        select(PostedDecision.side, PostedDecision.record)
-        .where(PostedDecision.agreement == agreement, PostedDecision.subject == subject)
-        .order_by(PostedDecision.block_number, PostedDecision.log_index, PostedDecision.leaf)
-    ).all()
-    held: tuple[set[bytes], set[bytes]] = (set(), set())
-    chain: dict[bytes, bytes] = {}
-    for side, record in rows:
-        decision = decode_record(record)
-        assert isinstance(decision, Decision), "the decisions table holds decisions"
-        digest = decision_hash(decision)
-        held[side].add(digest)
-        chain[decision.previous] = digest
-    both = held[0] & held[1]
-    last = ZERO32
-    while chain.get(last) in both:
-        last = chain[last]
-    return last
+        select(Draft).where(
+            Draft.kind == KIND,
+            Draft.agreement == agreement,
+            Draft.subject == decision.subject.hex(),
+            Draft.state.in_((DRAFTED, DONE)),
+        )
+    ).scalars()
+    drafts = [(row, decision_hash(record_of(row, ""))) for row in rows]
+    waiting = [row.id for row, _ in drafts if row.state == DRAFTED]
+    if waiting:
+        raise UsageError(
+            "DECISION_WAITING",
+            f"decision {waiting[0]} on the same entries waits for its checker",
+            help="approve or reject that one first",
+        )
+    standing = {
+        item.hash: item for item in standing_decisions(session, agreement, [decision.subject])
+    }
+    queued = {digest for _, digest in drafts} - standing.keys()
+    same = standing.get(hashed)
+    ours = {
+        digest
+        for digest, item in standing.items()
+        if item.effect == WAITING and any(item.posted_by(side) for side in sides)
+    }
+    if hashed in queued | ours or (same is not None and same.effect == PENDING):
+        raise UsageError(
+            "DECISION_STANDS",
+            "this very decision is posted already",
+            help="it takes effect once the other side has posted the same",
+        )
+    if same is not None and same.effect != WAITING:
+        raise UsageError(
+            "DECISION_REPEATED",
+            "an equal decision was already read"
+            + (f" and is void: {same.void_reason}" if same.void_reason else ""),
+            help="reject the set first; a confirmation then names that decision",
+        )
+    if queued | ours and same is None:
+        raise UsageError(
+            "DECISION_PENDING",
+            "another decision of ours on the same entries is not settled yet",
+            help="wait for the other side, or propose what it has posted",
+        )
 
 
 def draft(
@@ -75,23 +118,32 @@ def draft(
     *,
     verdict: str,
     subject: bytes,
-    servicer: Sequence[str],
-    owner: Sequence[str],
+    refs: Refs,
     reason: str,
     window: int | None,
     maker: Person,
+    sides: Sequence[Side],
+    seen: Mapping[str, Any],
+    workbook: bytes | None = None,
     now_ms: int,
 ) -> Draft:
-    """Keep a maker's decision until a checker looks at it; `UsageError` REASON_MISSING."""
-    if not reason.strip():
-        raise UsageError("REASON_MISSING", "a decision needs a reason", help="say why in words")
+    """Keep a maker's decision until a checker looks at it.
+
+    `seen`: what the maker had before the eyes. `workbook`: hash of the file it came in. Raises
+    `UsageError` REASON_MISSING, and what `require_undecided` raises.
+    """
+    require_reason(reason)
     body: dict[str, Any] = {
         "subject": subject.hex(),
-        "previous": previous_of(session, agreement, subject).hex(),
+        "previous": last_effective(session, agreement, subject).hex(),
         "verdict": verdict,
-        "servicer": list(sorted_refs(servicer)),
-        "owner": list(sorted_refs(owner)),
+        "servicer": list(sorted_refs(refs[0])),
+        "owner": list(sorted_refs(refs[1])),
+        "seen": dict(seen),
     }
+    if workbook is not None:
+        body["workbook"] = workbook.hex()
+    require_undecided(session, agreement, sides, _record(body, ""))
     row = Draft(
         kind=KIND,
         agreement=agreement,
@@ -99,7 +151,7 @@ def draft(
         subject=subject.hex(),
         body=body,
         body_sha256=_pin(body),
-        reason=reason,
+        reason=reason.strip(),
         state=DRAFTED,
         single=False,
         maker_id=maker.id,
@@ -108,6 +160,28 @@ def draft(
     session.add(row)
     session.flush()
     return row
+
+
+def require_reason(reason: str) -> None:
+    """Refuse an act without a reason; `UsageError` REASON_MISSING."""
+    if not reason.strip():
+        raise UsageError("REASON_MISSING", "a decision needs a reason", help="say why in words")
+
+
+def record_of(row: Draft, decider: str) -> Decision:
+    """Return the record that a draft posts."""
+    return _record(row.body, decider)
+
+
+def _record(body: Mapping[str, Any], decider: str) -> Decision:
+    return Decision(
+        subject=bytes.fromhex(body["subject"]),
+        previous=bytes.fromhex(body["previous"]),
+        verdict=body["verdict"],
+        servicer=tuple(body["servicer"]),
+        owner=tuple(body["owner"]),
+        decider=decider,
+    )
 
 
 def _pin(body: Mapping[str, Any]) -> bytes:
@@ -139,14 +213,7 @@ def check(row: Draft, checker: Person, *, single: bool, now_ms: int) -> Decision
     if _pin(row.body) != row.body_sha256:
         raise ProtocolError("DRAFT_CHANGED", "the draft is not what its maker wrote")
     row.state, row.checker_id, row.checked_at_ms, row.single = DONE, checker.id, now_ms, single
-    return Decision(
-        subject=bytes.fromhex(row.body["subject"]),
-        previous=bytes.fromhex(row.body["previous"]),
-        verdict=row.body["verdict"],
-        servicer=tuple(row.body["servicer"]),
-        owner=tuple(row.body["owner"]),
-        decider=checker.pseudonym,
-    )
+    return record_of(row, checker.pseudonym)
 
 
 def person_of(session: Session, login: str, *, now_ms: int) -> Person:
@@ -174,6 +241,7 @@ def view(session: Session, row: Draft) -> DecisionView:
     checker = None if row.checker_id is None else session.get_one(Person, row.checker_id)
     return DecisionView(
         decision_id=row.id,
+        agreement=row.agreement or b"",
         verdict=row.body["verdict"],
         subject=bytes.fromhex(row.body["subject"]),
         servicer=tuple(row.body["servicer"]),
@@ -184,4 +252,9 @@ def view(session: Session, row: Draft) -> DecisionView:
         made_at_ms=row.made_at_ms,
         checker=None if checker is None else checker.login,
         checked_at_ms=row.checked_at_ms,
+        check_reason=row.check_reason,
+        window=row.window,
+        body_sha256=row.body_sha256,
+        workbook=row.body.get("workbook"),
+        seen=row.body.get("seen") or {},
     )

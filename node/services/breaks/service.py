@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy import String, cast, or_, select
 from sqlalchemy.orm import Session
 
-from node.acts import record_act
-from node.agreements import facts_of, require_side, terms_at
-from node.db import Database, translated
-from node.identity import Identity
-from node.services.breaks import deciding
+from node.agreements import terms_at
+from node.services.breaks.decisions import Decisions
 from node.services.breaks.explaining import (
     bare_sentence,
     differing_fields,
     sentence,
     tried_passes,
 )
-from node.services.breaks.views import (
-    BreakDetail,
-    BreakRow,
-    DecisionView,
-    GroupRow,
-    ProposalRow,
-)
+from node.services.breaks.runs import break_of, run_of
+from node.services.breaks.views import BreakDetail, BreakRow, GroupRow, ProposalRow
 from node.tables import (
-    Draft,
     MatchRun,
     PostedEntry,
     ReportRow,
@@ -38,41 +28,13 @@ from node.tables import (
     RunProposal,
 )
 from reconcile.commitment.records import decode_record
-from reconcile.model import Decision, Entry, Side, UsageError
+from reconcile.model import Entry, Side
 
-PROOF: Final = "PROOF"
-MIN_PREFIX: Final = 4
-KEY_HEX: Final = 64
 MAX_ENTRIES: Final = 400
 
 
-class QueueDecision(Protocol):
-    """Queues a decision to be sealed, inside the caller's transaction."""
-
-    def __call__(self, session: Session, agreement: bytes, record: Decision, *, actor: str) -> bool:
-        """Return False when the same record stands already."""
-        ...
-
-
-class BreakService:
+class BreakService(Decisions):
     """Breaks, groups and decisions of one node."""
-
-    def __init__(
-        self, database: Database, identity: Identity, *, queue_decision: QueueDecision
-    ) -> None:
-        self._database = database
-        self._identity = identity
-        self._queue_decision = queue_decision
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with translated(), self._database.writing.begin() as session:
-            yield session
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with translated(), self._database.reading() as session:
-            yield session
 
     # ---------------------------------------------------------------------- reading
     def breaks(
@@ -86,7 +48,7 @@ class BreakService:
     ) -> tuple[BreakRow, ...]:
         """Return breaks of a window's run (None: the newest), from behind number `after`."""
         with self._reading() as session:
-            run = self._run(session, agreement, window)
+            run = run_of(session, agreement, window)
             if run is None:
                 return ()
             query = select(RunBreak).where(RunBreak.run_id == run.id)
@@ -103,8 +65,8 @@ class BreakService:
         `key` may be the beginning of its hex. Raises `UsageError` BREAK_UNKNOWN, BREAK_AMBIGUOUS.
         """
         with self._reading() as session:
-            run = self._run(session, agreement, window)
-            found = self._find(session, run, key)
+            run = run_of(session, agreement, window)
+            found = break_of(session, run, key)
             assert run is not None, "a break was found in it"
             row = _row(found, run.window)
             servicer = self._entries(session, agreement, Side.SERVICER, row.servicer)
@@ -133,7 +95,7 @@ class BreakService:
     ) -> tuple[GroupRow, ...]:
         """Return confirmed groups; `search` is part of a ref of either side."""
         with self._reading() as session:
-            run = self._run(session, agreement, window)
+            run = run_of(session, agreement, window)
             if run is None:
                 return ()
             query = select(RunGroup).where(RunGroup.run_id == run.id, RunGroup.number > after)
@@ -157,32 +119,6 @@ class BreakService:
                 )
                 for item in rows
             )
-
-    def _run(self, session: Session, agreement: bytes, window: int | None) -> MatchRun | None:
-        """Return a window's proof, else its provisional run; None: the newest window's."""
-        query = select(MatchRun).where(MatchRun.agreement == agreement)
-        if window is not None:
-            query = query.where(MatchRun.window == window)
-        rows = session.execute(query.order_by(MatchRun.window.desc())).scalars().all()
-        newest = [row for row in rows if row.window == rows[0].window]
-        return next((row for row in newest if row.kind == PROOF), newest[0] if newest else None)
-
-    def _find(self, session: Session, run: MatchRun | None, key: bytes | str) -> RunBreak:
-        wanted = key.hex() if isinstance(key, bytes) else key.lower().removeprefix("0x")
-        if run is not None and len(wanted) >= MIN_PREFIX:
-            rows = session.execute(select(RunBreak).where(RunBreak.run_id == run.id)).scalars()
-            found = [row for row in rows if row.break_key.hex().startswith(wanted)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise UsageError(
-                    "BREAK_AMBIGUOUS",
-                    f"{wanted} begins {len(found)} keys",
-                    help="give more of the key",
-                )
-        raise UsageError(
-            "BREAK_UNKNOWN", f"no break {wanted} in this run", help="see `kanhe break list`"
-        )
 
     def _entries(
         self, session: Session, agreement: bytes, side: Side, refs: Sequence[str]
@@ -228,96 +164,6 @@ class BreakService:
                 reason=row.reason,
             )
             for row in rows
-        )
-
-    # -------------------------------------------------------------------- decisions
-    def propose_decision(
-        self,
-        agreement: bytes,
-        *,
-        verdict: str,
-        reason: str,
-        actor: str,
-        key: bytes | str | None = None,
-        servicer: Sequence[str] = (),
-        owner: Sequence[str] = (),
-        window: int | None = None,
-    ) -> DecisionView:
-        """Draft a decision as maker: on a break (`key`), or on entries of both sides."""
-        with self._reading() as session:
-            require_side(facts_of(session, agreement, self._identity.member(session)), None)
-            row = None
-            if key is not None:
-                run = self._run(session, agreement, window)
-                row = self._find(session, run, key)
-                servicer, owner = tuple(row.servicer), tuple(row.owner)
-        with self._writing() as session:
-            now_ms = self._identity.clock()
-            subject = deciding.subject_of(
-                agreement, verdict, servicer, owner, None if row is None else row.break_key
-            )
-            drafted = deciding.draft(
-                session,
-                agreement,
-                verdict=verdict,
-                subject=subject,
-                servicer=servicer,
-                owner=owner,
-                reason=reason,
-                window=window,
-                maker=deciding.person_of(session, actor, now_ms=now_ms),
-                now_ms=now_ms,
-            )
-            self._act(session, actor, "decision-draft", drafted)
-            return deciding.view(session, drafted)
-
-    def approve_decision(
-        self, decision_id: int, *, actor: str, single: bool = False
-    ) -> DecisionView:
-        """Check a drafted decision as another person; its record is queued to be sealed.
-
-        It takes effect in the first run in which both sides hold an equal one.
-        """
-        with self._writing() as session:
-            now_ms = self._identity.clock()
-            row = deciding.require_draft(session, decision_id)
-            checker = deciding.person_of(session, actor, now_ms=now_ms)
-            decision = deciding.check(row, checker, single=single, now_ms=now_ms)
-            agreement = row.agreement
-            assert agreement is not None, "a decision is about an agreement"
-            self._act(session, actor, "decision-approve", row)
-            self._queue_decision(session, agreement, decision, actor=actor)
-            return deciding.view(session, row)
-
-    def reject_decision(self, decision_id: int, *, actor: str, reason: str) -> DecisionView:
-        """Refuse a drafted decision, with the reason."""
-        with self._writing() as session:
-            now_ms = self._identity.clock()
-            row = deciding.require_draft(session, decision_id)
-            checker = deciding.person_of(session, actor, now_ms=now_ms)
-            row.state, row.checker_id, row.checked_at_ms = deciding.REJECTED, checker.id, now_ms
-            row.check_reason = reason
-            self._act(session, actor, "decision-reject", row)
-            return deciding.view(session, row)
-
-    def decisions(self, agreement: bytes) -> tuple[DecisionView, ...]:
-        """Return this side's decisions, newest first."""
-        with self._reading() as session:
-            rows = session.execute(
-                select(Draft)
-                .where(Draft.kind == deciding.KIND, Draft.agreement == agreement)
-                .order_by(Draft.id.desc())
-            ).scalars()
-            return tuple(deciding.view(session, row) for row in rows)
-
-    def _act(self, session: Session, actor: str, act: str, row: Draft) -> None:
-        record_act(
-            session,
-            actor=actor,
-            act=act,
-            subject=None if row.agreement is None else row.agreement.hex(),
-            now_ms=self._identity.clock(),
-            details={"decision": str(row.id), "body": row.body_sha256.hex()},
         )
 
 

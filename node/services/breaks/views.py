@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +113,14 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """A decision: `state` DRAFTED, DONE (queued, sealed, posted), REJECTED or WITHDRAWN."""
+    """A decision: `state` DRAFTED, DONE (queued, sealed, posted), REJECTED or WITHDRAWN.
+
+    `seen`: what its maker had before the eyes; `body_sha256` pins it with what is posted.
+    `workbook`: SHA-256 of the file it came in, in hex.
+    """
 
     decision_id: int
+    agreement: bytes
     verdict: str
     subject: bytes
     servicer: tuple[str, ...]
@@ -125,11 +131,17 @@ class DecisionView:
     made_at_ms: int
     checker: str | None
     checked_at_ms: int | None
+    check_reason: str | None
+    window: int | None
+    body_sha256: bytes
+    workbook: str | None
+    seen: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Return the row for `--json`."""
         return {
             "id": str(self.decision_id),
+            "agreement": self.agreement.hex(),
             "verdict": self.verdict,
             "subject": self.subject.hex(),
             "servicer": list(self.servicer),
@@ -138,4 +150,48 @@ class DecisionView:
             "state": self.state,
             "maker": self.maker,
             "checker": self.checker,
+            "check_reason": self.check_reason,
+            "window": None if self.window is None else str(self.window),
+            "body_sha256": self.body_sha256.hex(),
+            "workbook": self.workbook,
+            "seen": dict(self.seen),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One row that a maker filled in: a verdict on a break, with the reason.
+
+    `row`: its line in the workbook. `proposal`: a confirmation is about this proposal's entries.
+    """
+
+    row: int
+    key: bytes
+    verdict: str
+    reason: str
+    proposal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row: `decision` where it was taken, else why not."""
+
+    row: int
+    key: str
+    verdict: str
+    decision: DecisionView | None = None
+    code: str | None = None
+    message: str = ""
+    help: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row for `--json` and REST."""
+        return {
+            "row": self.row,
+            "key": self.key,
+            "verdict": self.verdict,
+            "id": None if self.decision is None else str(self.decision.decision_id),
+            "error": None
+            if self.code is None
+            else {"code": self.code, "message": self.message, "help": self.help},
         }

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.acts import record_act
 from node.errors import NotFound
-from node.tables import Batch, BreakNote, Draft, Person, PostedDecision
+from node.tables import BreakNote, Draft, Person
 from node.web.console.days import side_of
+from node.web.console.history import timeline
 from node.web.detail import entry_lines, pair_blocks
 from node.web.pages import Page
 from node.web.read.breaks import BreakView, find_break, proposals_of
-from node.web.read.entries import batch_times, entries_by_ref, load_entry
+from node.web.read.entries import entries_by_ref, load_entry
 from node.web.read.parties import AgreementView, terms_of
 from node.web.read.today import load_drafts
 from node.web.words import known_sentence, to_do
@@ -26,14 +25,6 @@ from reconcile.model import BreakKind, Entry, KanheError, Side, UsageError
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 MAX_NOTE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One line of a timeline."""
-
-    at_ms: int
-    text: str
 
 
 @router.get("/{slug}/agreements/{text}/breaks/{key}")
@@ -83,7 +74,7 @@ def show_break(request: Request, slug: str, text: str, key: str) -> Response:
             drafts=drafts,
             proposals=proposals,
             found=named,
-            timeline=_timeline(page, session, view, row, found),
+            timeline=timeline(page, session, view, row, found),
         )
 
 
@@ -111,57 +102,6 @@ def _expected(
     silent = Side.OWNER if books[0] else Side.SERVICER
     last = terms.calendar(silent).add(entries[0].booking_date, terms.grace_days)
     return page.translate("Expected by %(day)s.") % {"day": page.speaker.day(last)}
-
-
-def _timeline(
-    page: Page,
-    session: Session,
-    view: AgreementView,
-    row: BreakView,
-    found: tuple[dict[str, Entry], ...],
-) -> list[Moment]:
-    _ = page.translate
-    moments: list[Moment] = []
-    for side, refs in ((Side.SERVICER, row.servicer), (Side.OWNER, row.owner)):
-        for ref, (seq, at_s) in batch_times(session, view.agreement, side, refs).items():
-            who = view.names[side]
-            entry = found[side].get(ref)
-            if entry is not None and entry.occurred_at is not None:
-                happened = _("The payment occurred, says %(who)s") % {"who": who}
-                moments.append(Moment(entry.occurred_at, happened))
-            posted = _("%(who)s posted %(ref)s in batch %(seq)s")
-            said = posted % {"who": who, "ref": ref, "seq": page.speaker.count(seq)}
-            moments.append(Moment(at_s * 1_000, said))
-    for note, name in session.execute(
-        select(BreakNote, Person.display_name)
-        .outerjoin(Person, Person.id == BreakNote.person_id)
-        .where(BreakNote.agreement == view.agreement, BreakNote.break_key == row.key)
-        .order_by(BreakNote.id)
-        .limit(100),
-    ):
-        said = _("%(who)s noted: %(text)s") % {"who": name or "–", "text": note.text}
-        moments.append(Moment(note.at_ms, said))
-    for draft in session.scalars(
-        select(Draft).where(Draft.agreement == view.agreement, Draft.subject == row.key.hex()),
-    ):
-        said = _("A decision was proposed: %(reason)s") % {"reason": draft.reason}
-        moments.append(Moment(draft.made_at_ms, said))
-    for decision in session.scalars(
-        select(PostedDecision).where(
-            PostedDecision.agreement == view.agreement,
-            PostedDecision.subject == row.key,
-        ),
-    ):
-        who = view.names[decision.side]
-        said = _("%(who)s posted a decision: %(verdict)s")
-        at_ms = _block_ms(session, view.agreement, decision)
-        moments.append(Moment(at_ms, said % {"who": who, "verdict": decision.verdict}))
-    return sorted(moments, key=lambda item: item.at_ms)
-
-
-def _block_ms(session: Session, agreement: bytes, decision: PostedDecision) -> int:
-    batch = session.get(Batch, (agreement, decision.side, decision.seq))
-    return batch.block_time_s * 1_000 if batch else 0
 
 
 @router.post("/{slug}/agreements/{text}/breaks/{key}/propose")
