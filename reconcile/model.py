@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -299,12 +299,12 @@ class InvalidBatch:
 class SideBook:
     """One side's input to a run: what its closed (or provisional) stream says.
 
-    `entries`: the records since the last agreed report, every version, in stream order.
+    `entries`: the records since the last agreed report, every version; best an `EntryTable`.
     `opening`, `closing`, `previous_closing` (of the window before): per currency, where known.
     `closed_through`: highest day of closed windows; `late_refs`: posted after watermark or window.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     opening: Mapping[str, Balance] = field(default_factory=dict)
     closing: Mapping[str, Balance] = field(default_factory=dict)
     carried: tuple[CarriedItem, ...] = ()

@@ -29,6 +29,7 @@ from typing import Final
 from node.crypto.eip712 import Domain, ResultClaim
 from node.crypto.frame import PAYLOAD_SIZES
 from node.crypto.signer import SIGNATURE_BYTES
+from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
     address_text,
     as_map,
@@ -49,7 +50,6 @@ from reconcile.commitment.proofs import (
 )
 from reconcile.commitment.tree import HASH_BYTES
 from reconcile.model import InputError, MatchGroup, Side
-from reconcile.report.canonical import canonical_json
 from reconcile.report.groups import group_json
 
 REPORT_BUNDLE: Final = "report-bundle/1"

@@ -9,9 +9,9 @@ import msgspec
 
 from node.crypto.signer import Signer
 from node.screening.envelope import KYC_TYPE, read_envelope, sign_envelope
+from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import as_hex
 from reconcile.model import ProtocolError, Where
-from reconcile.report.canonical import canonical_json
 
 _MAX_MEMBER: Final = 2**32 - 1
 _MAX_TIME_S: Final = 2**63 - 1

@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 
 from node.crypto.signer import Signer, recover_address
+from reconcile.canonical import canonical_json
 from reconcile.model import InputError, ProtocolError, Where
-from reconcile.report.canonical import canonical_json
 
 LISTING_TYPE: Final = "application/vnd.kanhe.listing.v1"
 KYC_TYPE: Final = "application/vnd.kanhe.kyc.v1"

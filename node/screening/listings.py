@@ -16,8 +16,8 @@ import msgspec
 from node.crypto.oprf.group import framed
 from node.screening.identifiers import Identifier, IdType
 from node.screening.profiles import profile_of
+from reconcile.canonical import canonical_json
 from reconcile.model import InputError, ProtocolError, Where, day_iso
-from reconcile.report.canonical import canonical_json
 
 SCHEMA: Final = "kanhe/listing/1"
 SALT_BYTES: Final = 32

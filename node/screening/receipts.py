@@ -22,6 +22,7 @@ from node.screening.consents import Consent, Level, Purpose, Scope, SignedConsen
 from node.screening.identifiers import IdType
 from node.screening.index import MAX_BITS, MAX_BUCKET_RECORDS, BucketProof, IndexHeader
 from node.screening.records import RECORD_BYTES
+from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
     address_text,
     as_hex,
@@ -33,7 +34,6 @@ from reconcile.commitment.fields import (
     read_hex,
     read_number,
 )
-from reconcile.report.canonical import canonical_json
 
 SCHEMA: Final = "kanhe/receipt/1"
 _MAX32: Final = 2**32 - 1

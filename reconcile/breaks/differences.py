@@ -8,7 +8,7 @@ from reconcile.matching.core import ACCOUNT, NAME
 from reconcile.matching.normalise import compile_chain
 from reconcile.matching.run_input import NearMiss
 from reconcile.matching.table import carrier_text, value_day
-from reconcile.model import BreakKind, Entry, EntryStatus, Side
+from reconcile.model import BreakKind, Entry, EntryStatus
 from reconcile.terms import KeyPair, MatchPass, Terms
 
 TWO_SIDED = (
@@ -114,7 +114,9 @@ class Judge:
 
 def _both_differ(pair: KeyPair, s: Entry, o: Entry) -> bool:
     """Say whether both hold a valid value and the values differ; a missing one agrees."""
+    mine, theirs = carrier_text(s, pair.servicer), carrier_text(o, pair.owner)
+    if mine is None or theirs is None or mine == theirs:
+        return False
     key = compile_chain(pair.normalise, pair.min_length)
-    mine = key(carrier_text(s, pair.carrier(Side.SERVICER)))
-    theirs = key(carrier_text(o, pair.carrier(Side.OWNER)))
-    return mine is not None and theirs is not None and mine != theirs
+    said, other = key(mine), key(theirs)
+    return said is not None and other is not None and said != other

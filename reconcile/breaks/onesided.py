@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from reconcile.breaks.differences import UNDECIDED
-from reconcile.matching.normalise import compile_chain
+from reconcile.entries import EntryTable, places_where
 from reconcile.matching.run_input import Matched, RunInput
-from reconcile.matching.table import carrier_text
+from reconcile.matching.table import key_columns, moving_column, signed_column
 from reconcile.model import BreakKind, Entry, EntryStatus, Side, window_day
-from reconcile.terms import MatchPass
+from reconcile.terms import KeyPair
 
 MS_PER_SECOND = 1_000
-
-Fingerprint = tuple[Side, str, tuple[str, ...], str, int]
 
 
 @dataclass
@@ -23,19 +24,21 @@ class OneSided:
 
     run: RunInput
     matched: Matched
-    _passes: tuple[MatchPass, ...] = field(init=False)
+    _keys: tuple[tuple[KeyPair, ...], ...] = field(init=False)
     _originals: frozenset[tuple[Side, str]] = field(init=False)
-    _grouped: frozenset[Fingerprint] = field(init=False)
+    _duplicates: frozenset[tuple[Side, str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Index the originals of reversals, and what groups hold under the keys in question."""
-        self._passes = tuple(
-            rule
+        """Index the originals of reversals, and who says again what a group holds."""
+        self._keys = tuple(
+            rule.keys
             for rule in self.run.terms.passes
             if rule.confirm == "always" and rule.keys and "1:1" in rule.shape
         )
         self._originals = frozenset((link.side, link.entry_ref) for link in self.matched.links)
-        self._grouped = frozenset(self._fingerprints_of_groups())
+        self._duplicates = frozenset(
+            (side, ref) for side in Side for ref in self._duplicates_of(side)
+        )
 
     def kind(self, side: Side, entry: Entry) -> BreakKind | None:
         """Return the kind of an entry without counterpart, None for a VOID one."""
@@ -48,7 +51,7 @@ class OneSided:
             return BreakKind.REVERSAL_ORPHAN
         if entry.status is EntryStatus.RETURNED:
             return BreakKind.RETURN
-        if any(print_ in self._grouped for print_ in self._fingerprints(side, entry)):
+        if (side, entry.entry_ref) in self._duplicates:
             return BreakKind.DUPLICATE
         if self.age_days(side, entry) <= self.run.terms.grace_days:
             return BreakKind.TIMING
@@ -74,38 +77,37 @@ class OneSided:
         last_day = terms.calendar(side.other).add(entry.booking_date, terms.grace_days)
         return last_day <= other.closed_through
 
-    def _fingerprints(self, side: Side, entry: Entry) -> Iterator[Fingerprint]:
-        """Return the entry's keys under the `always` passes, each with its signed amount."""
-        for rule in self._passes:
-            values = []
-            for pair in rule.keys:
-                key = compile_chain(pair.normalise, pair.min_length)
-                value = key(carrier_text(entry, pair.carrier(side)))
-                if value is None:
-                    break
-                values.append(value)
-            else:
-                yield side, rule.name, tuple(values), entry.currency, entry.signed_minor
+    def _duplicates_of(self, side: Side) -> Iterator[str]:
+        """Return the open entries whose key and signed amount an entry in a group of theirs has.
 
-    def _fingerprints_of_groups(self) -> Iterable[Fingerprint]:
-        """Return the fingerprints of grouped entries that share amount and side with an open one.
-
-        Only those are asked about, so a million groups cost one look at each amount.
+        Only grouped entries of an open one's amount and then key are looked at, by columns.
         """
-        asked = tuple(
-            {(entry.currency, entry.signed_minor) for entry in entries if entry.moving}
-            for entries in self.matched.open
-        )
-        for side in Side:
-            if not asked[side]:
-                continue
-            open_refs = {entry.entry_ref for entry in self.matched.open[side]}
-            amounts = {abs(minor) for _, minor in asked[side]}
-            entries = self.matched.entries[side].values()
-            for entry in [item for item in entries if item.amount_minor in amounts]:
-                if (
-                    (entry.currency, entry.signed_minor) in asked[side]
-                    and entry.moving
-                    and entry.entry_ref not in open_refs
-                ):
-                    yield from self._fingerprints(side, entry)
+        mine = EntryTable.of([entry for entry in self.matched.open[side] if entry.moving])
+        theirs = self._grouped_alike(side, mine) if len(mine) else mine
+        if not len(theirs):
+            return
+        names = {keys: str(number) for number, keys in enumerate(self._keys)}
+        asked, held = (key_columns(entries, side, names) for entries in (mine, theirs))
+        for name in names.values():
+            same = pc.is_in(held[name], value_set=asked[name], skip_nulls=True)
+            places = places_where(same)
+            prints = set(_prints(theirs.take(places), held[name].take(places)))
+            refs = mine.column("entry_ref").to_pylist()
+            for ref, print_ in zip(refs, _prints(mine, asked[name]), strict=True):
+                if print_ in prints:
+                    yield ref
+
+    def _grouped_alike(self, side: Side, mine: EntryTable) -> EntryTable:
+        """Return a side's entries in groups that have the amount of an open one."""
+        entries = self.matched.entries[side]
+        same = pc.is_in(signed_column(entries), value_set=signed_column(mine))
+        opened = pa.array([entry.entry_ref for entry in self.matched.open[side]], pa.string())
+        grouped = pc.invert(pc.is_in(entries.column("entry_ref"), value_set=opened))
+        alike = pc.and_(pc.and_(same, moving_column(entries)), grouped)
+        return entries.take(places_where(alike))
+
+
+def _prints(entries: EntryTable, keys: pa.Array) -> Iterator[tuple[str | None, str, int]]:
+    """Return each entry's key with its currency and signed amount."""
+    columns = (keys, entries.column("currency"), signed_column(entries))
+    return zip(*(column.to_pylist() for column in columns), strict=True)

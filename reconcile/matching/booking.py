@@ -7,9 +7,14 @@ open amount, so that what stays open is their sum.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reconcile.entries import EntryTable, places_where
 from reconcile.matching.opening import OpenSide, total_order
 from reconcile.matching.run_input import Booked
 from reconcile.model import Entry, MatchGroup, OpenResidual, Side, WrittenOff
@@ -27,38 +32,47 @@ def subjects_of(residuals: Iterable[OpenResidual], written_off: Iterable[Written
 
 
 def take_bookings(
-    sides: Iterable[OpenSide],
-    subjects: Subjects,
-    apart: tuple[set[str], set[str]] = (set(), set()),
+    sides: Iterable[OpenSide], subjects: Subjects, left: Sequence[pa.Array] | None = None
 ) -> list[Booked]:
-    """Take the entries that book one of these subjects, in the total order; `apart` are grouped."""
+    """Take the entries that book one of these subjects, in the total order.
+
+    `left`: by side the places that no group holds, where passes have run already.
+    """
     if not subjects:
         return []
     booked = []
     for side in sides:
         found = [
             entry
-            for ref, entry in side.entries.items()
-            if booking_subject(entry, subjects) is not None
-            and ref not in side.held
-            and ref not in apart[side.side]
+            for place, entry in _naming(side.table, subjects)
+            if place not in side.taken and entry.entry_ref not in side.held
         ]
+        if left is not None:
+            open_refs = side.table.column("entry_ref").take(left[side.side])
+            found = _among(found, open_refs)
         for entry in sorted(found, key=total_order):
             subject, written_off = subjects[_named(entry)]
             minor = entry.signed_minor if side.side is Side.SERVICER else -entry.signed_minor
             booked.append(
                 Booked(subject, side.side, entry.entry_ref, entry.currency, minor, written_off)
             )
+            side.look_up((entry.entry_ref,))
             side.take((entry.entry_ref,))
     return booked
 
 
-def booking_subject(entry: Entry, subjects: Subjects) -> bytes | None:
-    """Return the subject that a balance-moving entry books, if any."""
-    if entry.group_ref is None or not entry.moving:
-        return None
-    found = subjects.get(_named(entry))
-    return None if found is None else found[0]
+def _naming(table: EntryTable, subjects: Subjects) -> list[tuple[int, Entry]]:
+    """Return the balance-moving entries whose group_ref is a subject, with their places."""
+    named = pa.array(sorted({subject for subject, _ in subjects}), pa.string())
+    refs = pc.ascii_lower(table.column("group_ref"))
+    places = places_where(pc.is_in(refs, value_set=named)).to_pylist()
+    rows = zip(places, table.at(places), strict=True)
+    return [(place, item) for place, item in rows if item.moving and _named(item) in subjects]
+
+
+def _among(entries: Sequence[Entry], refs: pa.Array) -> list[Entry]:
+    named = pa.array([entry.entry_ref for entry in entries], pa.string())
+    return list(compress(entries, pc.is_in(named, value_set=refs).to_pylist()))
 
 
 def _named(entry: Entry) -> tuple[str, str]:

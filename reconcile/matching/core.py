@@ -1,31 +1,39 @@
 # ruff: noqa: S608 - the SQL's names come from this package, its values never from text
-"""From two lists of open entries to groups, proposals and near misses: rules 1 to 3 and 8.
+"""From two tables of open entries to groups, proposals and near misses: rules 1 to 3 and 8.
 
 What is open, decided or amended is settled before (`opening`, `decisions`); what a near miss is
-called, after (`reconcile.breaks`).
+called, after (`reconcile.breaks`). Of many entries `first` settles most by their columns alone;
+the engine sees the rest, and entries as objects are only made of what it asks for.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import compress
-from operator import attrgetter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reconcile.entries import EntryTable
 from reconcile.matching.engine import ALWAYS, Engine, Plan, plan_passes
+from reconcile.matching.first import single_blocks, unsettled
+from reconcile.matching.groups import SCHEMA, WIDE, Groups
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
 from reconcile.matching.run_input import NearMiss, ProposalRefs
-from reconcile.matching.source import EXACT, TOLERANT
-from reconcile.matching.store import FEW_ROWS, SideKeys, Store
+from reconcile.matching.source import TOLERANT
+from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, check_carriers, key_columns, side_table
 from reconcile.model import Entry, MatchGroup, Proposal, Side
 from reconcile.terms import KeyPair, MatchPass
 
+# Of fewer entries the engine alone makes short work.
+FEW_ROWS: Final = 20_000
+
 RefSets = tuple[frozenset[str], frozenset[str]]
+Places = tuple[pa.Array, pa.Array]
 
 # What "the same party" means in rule 8(b) and for PARTY: the text without its spacing and case.
 ACCOUNT: Final = KeyPair(
@@ -41,12 +49,10 @@ NAME: Final = KeyPair(
     min_length=1,
 )
 
-_REF: Final = attrgetter("entry_ref")
-_CURRENCY: Final = attrgetter("currency")
-
-_PAIRS: Final = """
-SELECT p.pass, p.kind, p.s, p.o FROM pair p JOIN entry e ON e.id = p.s
-ORDER BY e.entry_ref, e.side
+_TOLERANT: Final = f"""
+SELECT s.currency, sum(abs(s.signed::HUGEINT - o.signed::HUGEINT))
+FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
+WHERE p.kind = {TOLERANT} GROUP BY s.currency
 """
 
 
@@ -69,14 +75,17 @@ class CoreInput:
 class CoreResult:
     """Groups in canonical order (servicer's refs, owner's refs), proposals, near misses.
 
-    `left`: by side the entries that no group holds, in the order they came in.
+    `left`: by side the places of the entries that no group holds. `mates`: the places of the two
+    entries of each 1:1 group. `tolerant`: the sum of what tolerant steps left open, by currency.
     """
 
-    groups: tuple[MatchGroup, ...]
+    groups: Groups
     proposals: tuple[Proposal, ...]
     near: tuple[NearMiss, ...]
     proposal_refs: tuple[ProposalRefs, ...]
-    left: tuple[list[Entry], list[Entry]]
+    left: Places
+    mates: Places
+    tolerant: Mapping[str, int]
 
 
 def match_open(given: CoreInput) -> CoreResult:
@@ -92,92 +101,160 @@ def match_open(given: CoreInput) -> CoreResult:
     assert account is not None
     assert name is not None
     check_carriers(columns)
-    rows = Rows(given, columns, plans)
-    names = {plan.number: plan.rule.name for plan in plans}
+    rows = Rows(given)
+    rows.settle_first(plans)
+    tables, entries = rows.rest()
+    keys = (
+        key_columns(entries[0], Side.SERVICER, columns.names),
+        key_columns(entries[1], Side.OWNER, columns.names),
+    )
     strict: frozenset[str] = frozenset()
     while True:
-        with Store(*rows.tables, rows.first_keys, threads=given.threads) as store:
-            engine = Engine(store, plans, rows.entries, strict, head=rows.head)
-            engine.widen = partial(rows.widen, store)
+        with Store(*tables, keys, threads=given.threads) as store:
+            engine = Engine(store, plans, entries, strict)
             _bar(engine, given.rejected)
             engine.run()
-            over = frozenset(
-                currency
-                for currency, minor in tolerant_residuals(engine).items()
-                if minor > given.budget_minor
-            )
+            tolerant = tolerant_residuals(engine)
+            over = frozenset(code for code, sum_ in tolerant.items() if sum_ > given.budget_minor)
             if over and not strict:
                 strict = over
                 continue
             proposals, proposal_refs = propose(engine, given.agreement)
-            near = near_misses(store, plans, (account, name))
-            pairs = engine.store.columns(_PAIRS)
+            near = _near_misses(engine, near_misses(store, plans, (account, name)))
+            rows.settle_rest(engine)
             return CoreResult(
-                groups=_groups(engine, names, pairs),
+                groups=_groups(rows, engine),
                 proposals=proposals,
-                near=_near_misses(engine, names, near),
+                near=near,
                 proposal_refs=proposal_refs,
-                left=_left(engine, pairs),
+                left=rows.left(engine),
+                mates=rows.mates,
+                tolerant=tolerant,
             )
 
 
+@dataclass
 class Rows:
-    """Both sides' tables, and the keys that the engine asks for.
+    """Both sides' entries and tables, and which of them are settled so far.
 
-    Of many entries most are settled by the first `always` pass whose keys both sides hold: the
-    other keys are made only for what that pass, the `head`, leaves.
+    `pairs`: (pass number, servicer's places, owner's places). `waiting`: by side the places that
+    the engine sees, None for all.
     """
 
-    def __init__(self, given: CoreInput, columns: KeyColumns, plans: Sequence[Plan]) -> None:
-        """Make the tables, and the keys of the head or, of few entries, all keys."""
-        self.entries = (given.servicer, given.owner)
+    given: CoreInput
+    entries: tuple[EntryTable, EntryTable] = field(init=False)
+    tables: tuple[pa.RecordBatch, pa.RecordBatch] = field(init=False)
+    pairs: list[tuple[pa.Array, pa.Array, pa.Array]] = field(default_factory=list)
+    waiting: Places | None = None
+
+    def __post_init__(self) -> None:
+        """Make both tables."""
+        given = self.given
+        self.entries = (EntryTable.of(given.servicer), EntryTable.of(given.owner))
         servicer, owner = (
             side_table(self.entries[side], side, given.ordinal, given.held[side]) for side in Side
         )
         self.tables = (servicer, owner)
-        self.names = columns.names
-        self.head: Plan | None = None
-        if sum(map(len, self.entries)) >= FEW_ROWS:
-            self.head, self.first_keys = self._head(plans)
-        if self.head is None:
-            self.first_keys = self._keys(self.entries, self.names)
 
-    def widen(self, store: Store) -> None:
-        """Give what the head left all other keys."""
-        ids: tuple[list[int], list[int]] = ([], [])
-        for entry_id in store.waiting():
-            ids[entry_id & 1].append(entry_id)
-        left = tuple([self.entries[side][i >> 1] for i in ids[side]] for side in Side)
-        others = {keys: name for keys, name in self.names.items() if name not in store.alive}
-        store.widen(ids, self._keys(left, others))
+    def settle_first(self, plans: Sequence[Plan]) -> None:
+        """Settle what stands alone in its block, pass by pass, while that leaves no block tied.
 
-    def _head(self, plans: Sequence[Plan]) -> tuple[Plan | None, SideKeys]:
-        """Return the first `always` pass that can settle anything, if it pairs by one key."""
+        A pass that comes later must not take what a tied block of an earlier one still holds. A
+        pair that a decision rejected stays for the engine, and so does all of a few entries.
+        """
         for plan in plans:
-            if plan.rule.confirm != ALWAYS:
+            if plan.rule.confirm != ALWAYS or self._few():
+                return
+            if plan.key is None:
+                return
+            tables, entries = self.rest()
+            keys = [
+                key_columns(entries[side], side, {plan.rule.keys: plan.key})[plan.key]
+                for side in Side
+            ]
+            if any(key.null_count == len(key) for key in keys):
                 continue
-            if plan.key is None or plan.rule.shape != ("1:1",):
-                break
-            keys = self._keys(self.entries, {plan.rule.keys: plan.key})
-            if all(side[plan.key].null_count < len(side[plan.key]) for side in keys):
-                return plan, keys
-        return None, ({}, {})
+            if plan.rule.shape != ("1:1",):
+                return
+            days = plan.rule.value_date_days
+            found = single_blocks(tables, keys, days, self.given.threads)
+            allowed = self._not_barred(tables, (found.servicer, found.owner))
+            self._settle(plan.number, allowed)
+            if found.tied:
+                return
 
-    @staticmethod
-    def _keys(
-        entries: Sequence[Sequence[Entry]], names: Mapping[tuple[KeyPair, ...], str]
-    ) -> SideKeys:
-        servicer, owner = (key_columns(entries[side], side, names) for side in Side)
-        return servicer, owner
+    def _few(self) -> bool:
+        sizes = map(len, self.waiting or self.entries)
+        return sum(sizes) < FEW_ROWS
+
+    def _not_barred(self, tables: tuple[pa.RecordBatch, pa.RecordBatch], found: Places) -> Places:
+        barred = [sets for sets in self.given.rejected if len(sets[0]) == len(sets[1]) == 1]
+        if not barred:
+            return found
+        refs = pa.array([ref for sets in barred for ref in sets[0]], pa.string())
+        keep = pc.invert(pc.is_in(tables[0]["entry_ref"].take(found[0]), value_set=refs))
+        return found[0].filter(keep), found[1].filter(keep)
+
+    def _settle(self, number: int, found: Places) -> None:
+        counts = list(map(len, self.waiting or self.entries))
+        left = [unsettled(counts[side], found[side]) for side in Side]
+        places = self.places(found)
+        self.pairs.append((pa.repeat(pa.scalar(number, pa.int32()), len(places[0])), *places))
+        if self.waiting is not None:
+            left = [self.waiting[side].take(left[side]) for side in Side]
+        self.waiting = (left[0], left[1])
+
+    def places(self, rest: Sequence[pa.Array]) -> Places:
+        """Return what places among the waiting are among all."""
+        if self.waiting is None:
+            return rest[0], rest[1]
+        return self.waiting[0].take(rest[0]), self.waiting[1].take(rest[1])
+
+    def rest(self) -> tuple[tuple[pa.RecordBatch, pa.RecordBatch], tuple[EntryTable, EntryTable]]:
+        """Return the tables and entries that are not settled, with ids of their own."""
+        if self.waiting is None:
+            return self.tables, self.entries
+        entries = [self.entries[side].take(self.waiting[side]) for side in Side]
+        tables = [self.tables[side].take(self.waiting[side]) for side in Side]
+        for side in Side:
+            ids = pa.arange(int(side), 2 * tables[side].num_rows + side, 2)
+            tables[side] = tables[side].set_column(0, "id", ids)
+        return (tables[0], tables[1]), (entries[0], entries[1])
+
+    def settle_rest(self, engine: Engine) -> None:
+        """Take over the pairs that the engine confirmed."""
+        numbers, servicer, owner = engine.store.columns("SELECT pass, s, o FROM pair")
+        half = pa.scalar(1, pa.int64())
+        places = self.places([pc.shift_right(ids, half) for ids in (servicer, owner)])
+        self.pairs.append((numbers, *places))
+
+    @property
+    def mates(self) -> Places:
+        """Return the places of all pairs, side by side."""
+        return (
+            pa.concat_arrays([servicer for _, servicer, _ in self.pairs]),
+            pa.concat_arrays([owner for _, _, owner in self.pairs]),
+        )
+
+    def left(self, engine: Engine) -> Places:
+        """Return by side the places that neither a pair nor a group holds."""
+        found = []
+        for side in Side:
+            members = [item for group in engine.groups for item in group.side(side)]
+            several = self._place(side, pa.array([item >> 1 for item in members], pa.int64()))
+            grouped = pa.concat_arrays([self.mates[side], several])
+            found.append(unsettled(len(self.entries[side]), grouped))
+        return found[0], found[1]
+
+    def _place(self, side: Side, rest: pa.Array) -> pa.Array:
+        return rest if self.waiting is None else self.waiting[side].take(rest)
 
 
 def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
     """Return per currency the sum of the absolute residuals that tolerant steps left."""
     totals: dict[str, int] = defaultdict(int)
-    servicer, owner = engine.store.columns(f"SELECT s, o FROM pair WHERE kind = {TOLERANT}")
-    for s, o in zip(servicer, owner, strict=True):
-        entry = engine.entry(s)
-        totals[entry.currency] += abs(entry.signed_minor - engine.entry(o).signed_minor)
+    if any(TOLERANT in plan.loose_kinds for plan in engine.plans):
+        totals.update(engine.store.con.execute(_TOLERANT).fetchall())
     for group in engine.groups:
         if group.kind == TOLERANT:
             totals[group.currency] += abs(group.residual_minor)
@@ -199,74 +276,53 @@ def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
     engine.store.put("barred", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
 
 
-def _left(engine: Engine, pairs: Sequence[Sequence[int]]) -> tuple[list[Entry], list[Entry]]:
-    """Return by side the entries that neither a pair (pass, kind, s, o) nor a group holds."""
-    left: list[list[Entry]] = []
-    for side in Side:
-        open_ = bytearray(b"\1") * len(engine.entries[side])
-        for entry_id in pairs[2 + side]:
-            open_[entry_id >> 1] = 0
-        for group in engine.groups:
-            for entry_id in (group.servicer, group.owner)[side]:
-                open_[entry_id >> 1] = 0
-        left.append(list(compress(engine.entries[side], open_)))
-    return left[0], left[1]
+def _groups(rows: Rows, engine: Engine) -> Groups:
+    names = [plan.rule.name for plan in engine.plans]
+    numbers = pc.subtract(pa.concat_arrays([item[0] for item in rows.pairs]), _ONE)
+    # Mostly a book comes in the order of its refs: then its places sort the pairs at no cost.
+    turn = pc.inverse_permutation(rows.mates[0], max_index=len(rows.entries[0]) - 1).drop_null()
+    numbers, places = numbers.take(turn), [at.take(turn) for at in rows.mates]
+    servicer, owner = (
+        {name: table[name].take(at) for name in ("entry_ref", "signed")}
+        for table, at in zip(rows.tables, places, strict=True)
+    )
+    single = Groups.pairs(
+        pa.DictionaryArray.from_arrays(numbers, pa.array(names, pa.string())).cast(
+            SCHEMA.field("pass").type
+        ),
+        servicer["entry_ref"],
+        owner["entry_ref"],
+        rows.tables[0]["currency"].take(places[0]),
+        _difference(servicer["signed"], owner["signed"]),
+    )
+    return single.merged(Groups.of(_several(engine, names)))
 
 
-def _groups(
-    engine: Engine, names: Mapping[int, str], pairs: Sequence[Sequence[int]]
-) -> tuple[MatchGroup, ...]:
-    single = _pairs(engine, names, pairs)
-    if not engine.groups:
-        return tuple(single)
-    several = [
-        MatchGroup(
-            names[group.pass_number],
+def _difference(servicer: pa.Array, owner: pa.Array) -> pa.Array:
+    """Return servicer - owner; two int64 may be further apart than an int64 says."""
+    if pc.all(pc.equal(servicer, owner)).as_py() is not False:
+        return pa.repeat(pa.scalar(0, WIDE), len(servicer))
+    wide = pa.decimal128(19, 0)
+    return pc.subtract(servicer.cast(wide), owner.cast(wide)).cast(WIDE)
+
+
+def _several(engine: Engine, names: Sequence[str]) -> Iterator[MatchGroup]:
+    for group in engine.groups:
+        yield MatchGroup(
+            names[group.pass_number - 1],
             tuple(sorted(engine.refs(group.servicer))),
             tuple(sorted(engine.refs(group.owner))),
             group.currency,
             group.residual_minor,
         )
-        for group in engine.groups
-    ]
-    return canonical_groups(single + several)
 
 
-def _pairs(
-    engine: Engine, names: Mapping[int, str], pairs: Sequence[Sequence[int]]
-) -> list[MatchGroup]:
-    """Return the 1:1 groups in canonical order; made column by column, for there may be millions.
-
-    `zip(refs)` makes one-element tuples.
-    """
-    passes, kinds, s_ids, o_ids = pairs
-    servicer = [engine.entries[0][i >> 1] for i in s_ids]
-    owner = [engine.entries[1][i >> 1] for i in o_ids]
-    residuals = [0] * len(kinds)
-    for place, kind in enumerate(kinds) if any(kinds) else ():
-        if kind != EXACT:
-            residuals[place] = servicer[place].signed_minor - owner[place].signed_minor
-    return list(
-        map(
-            MatchGroup,
-            map(names.__getitem__, passes),
-            zip(map(_REF, servicer)),
-            zip(map(_REF, owner)),
-            map(_CURRENCY, servicer),
-            residuals,
-        )
-    )
+_ONE: Final = pa.scalar(1, pa.int32())
 
 
-def canonical_groups(groups: Sequence[MatchGroup]) -> tuple[MatchGroup, ...]:
-    """Return groups in the canonical order: their servicer's refs, then their owner's."""
-    return tuple(sorted(groups, key=lambda group: (group.servicer, group.owner)))
-
-
-def _near_misses(
-    engine: Engine, names: Mapping[int, str], near: Sequence[NearFound]
-) -> tuple[NearMiss, ...]:
+def _near_misses(engine: Engine, near: Sequence[NearFound]) -> tuple[NearMiss, ...]:
     """Return near misses by refs, in the order of their servicer's refs."""
+    names = {plan.number: plan.rule.name for plan in engine.plans}
     misses = [
         NearMiss(
             names.get(found.pass_number),

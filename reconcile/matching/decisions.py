@@ -8,6 +8,7 @@ are listed with their reason and change nothing.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,6 +49,7 @@ def apply_decisions(run: RunInput, sides: tuple[OpenSide, OpenSide]) -> Decided:
     """Apply what both streams hold, in an order that no stream decides."""
     decided = Decided(rejected=set(run.rejected), last=dict(run.last_decisions))
     waiting = _shared(run)
+    _look_up(run, sides, waiting)
     while True:
         heads = []
         for subject, chain in waiting.items():
@@ -85,6 +87,20 @@ def _shared(run: RunInput) -> dict[bytes, list[Decision]]:
     return dict(sorted(shared.items()))
 
 
+def _look_up(
+    run: RunInput, sides: tuple[OpenSide, OpenSide], waiting: Mapping[bytes, Sequence[Decision]]
+) -> None:
+    """Find all that these decisions may name, in one look at each side."""
+    decisions = [item for chain in waiting.values() for item in chain]
+    for side in Side if decisions else ():
+        named = [ref for item in decisions for ref in (item.servicer, item.owner)[side]]
+        for agreed in run.agreed_groups:
+            named += [entry.entry_ref for entry in agreed.entries(side)]
+        for item in run.book(side).carried:
+            named += [item.entry.entry_ref] if item.break_key in waiting else []
+        sides[side].look_up(named)
+
+
 def _apply(
     run: RunInput, sides: tuple[OpenSide, OpenSide], decided: Decided, item: Decision
 ) -> str | None:
@@ -117,7 +133,7 @@ def _confirm(
     subject: bytes,
     refs: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> str | None:
-    entries = [sides[side].entries[ref] for side in (0, 1) for ref in refs[side]]
+    entries = [sides[side].entry(ref) for side in (0, 1) for ref in refs[side]]
     if any(entry.status not in MOVING_STATUSES for entry in entries):
         return "NOT_MOVING"
     currencies = {entry.currency for entry in entries}
@@ -201,16 +217,14 @@ def _key_of(
         {
             item.entry.entry_ref
             for item in run.book(side).carried
-            if item.break_key == subject and item.entry.entry_ref in sides[side].entries
+            if item.break_key == subject and sides[side].has_all((item.entry.entry_ref,))
         }
         for side in Side
     )
     if carried[0] or carried[1]:
         same = carried == (set(refs[0]), set(refs[1]))
         return subject if same else None
-    first = min(
-        (*total_order(sides[side].entries[ref]), side) for side in Side for ref in refs[side]
-    )
+    first = min((*total_order(sides[side].entry(ref)), side) for side in Side for ref in refs[side])
     return break_key(run.agreement, first[3], first[2])
 
 

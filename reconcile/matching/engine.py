@@ -7,27 +7,31 @@ nothing is not run again before something else was settled: it would see the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import pyarrow as pa
 
+from reconcile.entries import EntryTable
 from reconcile.matching.candidates import Step, count_candidates, sole_pairs
 from reconcile.matching.exact import settle_exact
 from reconcile.matching.grouping import GroupFound, settle_grouped
-from reconcile.matching.opening import total_order
 from reconcile.matching.residue import settle_subsets
 from reconcile.matching.source import EXACT, FEE, TOLERANT, build_source
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns
-from reconcile.model import Entry, InputError, Where
+from reconcile.model import Entry, InputError, Side, Where
 from reconcile.terms import MatchPass
 
 ALWAYS: Final = "always"
 UNIQUE: Final = "unique"
 NEVER: Final = "never"
 SHAPES: Final = frozenset({"1:1", "1:N", "N:1", "N:M"})
+
+Order = tuple[int, int, str, int]
+"""(booking_date, occurred_at or 0, entry_ref, side): rule 2's total order."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +106,14 @@ class Engine:
 
     `strict`: currencies whose tolerant residuals exceeded the budget, so that no tolerant step
     confirms anything in them. `rejected`: sets of ids by side; `apart`: ids of rejected pairs.
-    `head`: the pass that runs while no other pass's keys are there; `widen` then adds them.
     """
 
     store: Store
     plans: tuple[Plan, ...]
-    entries: tuple[Sequence[Entry], Sequence[Entry]]
+    entries: tuple[EntryTable, EntryTable]
     strict: frozenset[str] = frozenset()
     rejected: frozenset[tuple[frozenset[int], frozenset[int]]] = frozenset()
     apart: frozenset[int] = frozenset()
-    head: Plan | None = None
-    widen: Callable[[], None] | None = None
     groups: list[GroupFound] = field(default_factory=list)
     _classes: dict[bytes, int] = field(default_factory=dict)
     _class_of: dict[int, int] = field(default_factory=dict)
@@ -123,21 +124,43 @@ class Engine:
         """Say whether both sides hold keys of a pass at all."""
         return plan.key is None or plan.key in self.store.alive
 
-    def entry(self, entry_id: int) -> Entry:
-        """Return the entry of an id."""
-        return self.entries[entry_id & 1][entry_id >> 1]
+    def ref(self, entry_id: int) -> str:
+        """Return the entry_ref of an id."""
+        ref: str = self.entries[entry_id & 1].column("entry_ref")[entry_id >> 1].as_py()
+        return ref
+
+    def currency(self, entry_id: int) -> str:
+        """Return the currency of an id."""
+        code: str = self.entries[entry_id & 1].column("currency")[entry_id >> 1].as_py()
+        return code
 
     def refs(self, ids: Iterable[int]) -> tuple[str, ...]:
         """Return the refs of ids, in their order."""
-        return tuple(self.entry(entry_id).entry_ref for entry_id in ids)
+        return tuple(map(self.ref, ids))
 
-    def in_order(self, ids: Iterable[int]) -> list[int]:
-        """Return ids in the total order of their entries."""
-        return sorted(ids, key=lambda entry_id: (*total_order(self.entry(entry_id)), entry_id & 1))
+    def orders(self, ids: Sequence[int]) -> dict[int, Order]:
+        """Return the places of these ids in the total order."""
+        found: dict[int, Order] = {}
+        for side in Side:
+            mine = [item for item in ids if item & 1 == side]
+            places = pa.array([item >> 1 for item in mine], pa.int64())
+            columns = [
+                self.entries[side].column(name).take(places).to_pylist()
+                for name in ("booking_date", "occurred_at", "entry_ref")
+            ]
+            for entry_id, day, moment, ref in zip(mine, *columns, strict=True):
+                found[entry_id] = (day, moment or 0, ref, int(side))
+        return found
 
-    def first_of(self, servicer: int, owner: int) -> tuple[tuple[int, int, str], int]:
-        """Return the total order of the earlier of two entries."""
-        return min((total_order(self.entry(item)), item & 1) for item in (servicer, owner))
+    def said(self, ids: Sequence[int]) -> dict[int, Entry]:
+        """Return what these ids say beside entry_ref and occurred_at, both left out."""
+        found: dict[int, Entry] = {}
+        for side in Side:
+            mine = [item for item in ids if item & 1 == side]
+            entries = self.entries[side].at([item >> 1 for item in mine])
+            for entry_id, entry in zip(mine, entries, strict=True):
+                found[entry_id] = msgspec.structs.replace(entry, entry_ref="", occurred_at=None)
+        return found
 
     def ids_of(self, refs: Iterable[str]) -> dict[tuple[int, str], int]:
         """Return (side, ref) -> id of those entries that are open."""
@@ -152,8 +175,6 @@ class Engine:
         for plan in self.plans:
             if plan.rule.confirm == ALWAYS:
                 self._once(plan, EXACT)
-                if plan is self.head and self.widen is not None:
-                    self.widen()
         confirming = [plan for plan in self.plans if plan.rule.confirm != NEVER]
         while True:
             confirmed = 0
@@ -249,10 +270,10 @@ class Engine:
 
         Entries of a rejected set are told apart: their candidates differ.
         """
-        unknown = [entry_id for entry_id in ids if entry_id not in self._class_of]
-        for entry_id in unknown:
-            same = msgspec.structs.replace(self.entry(entry_id), entry_ref="", occurred_at=None)
+        new = [entry_id for entry_id in ids if entry_id not in self._class_of]
+        for entry_id, said in self.said(new).items():
             apart = entry_id if entry_id in self.apart else None
-            content = msgspec.msgpack.encode([entry_id & 1, apart, same])
-            self._class_of[entry_id] = self._classes.setdefault(content, len(self._classes) + 1)
+            content = msgspec.msgpack.encode([entry_id & 1, apart, said])
+            code = self._classes.setdefault(content, len(self._classes) + 1)
+            self._class_of[entry_id] = code
         return [self._class_of[entry_id] for entry_id in ids]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconcile.matching.source import EXACT, TOLERANT, band_widths, net_of
 from reconcile.matching.store import Store
+from reconcile.model import Side
 
 if TYPE_CHECKING:
     from reconcile.matching.engine import Plan
@@ -47,6 +48,10 @@ class GroupFound:
     owner: tuple[int, ...]
     currency: str
     residual_minor: int
+
+    def side(self, side: Side) -> tuple[int, ...]:
+        """Return the ids of one side."""
+        return self.owner if side is Side.OWNER else self.servicer
 
 
 def grouped_blocks(

@@ -22,6 +22,8 @@ Step = Callable[[str], str]
 _FOLD: Final = ("nfkc_ascii", "trim", "upper")
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF"})
 _PLACEHOLDER_ARRAY: Final = pa.array(sorted(PLACEHOLDERS), pa.string())
+# Lengths are compared sooner than texts, and mostly nothing is left to compare.
+_PLACEHOLDER_LENGTHS: Final = pa.array(sorted({len(text) for text in PLACEHOLDERS}), pa.int32())
 _NOTHING: Final = pa.scalar(None, pa.string())
 MAX_CUT: Final = 1_024
 
@@ -154,7 +156,7 @@ def normalise_column(texts: pa.Array, steps: Sequence[str], min_length: int) -> 
         pc.utf8_length(values), pa.scalar(max(min_length, 1), pa.int32())
     )
     keep = pc.and_not(long_enough, placeholder)
-    return pc.if_else(keep, values, _NOTHING)
+    return values if pc.all(keep).as_py() else pc.if_else(keep, values, _NOTHING)
 
 
 # The steps as Arrow kernels: they touch ASCII alone, as the functions above do. What has no entry
@@ -185,6 +187,8 @@ def _text_by_text(texts: pa.Array, name: str) -> pa.Array:
 
 
 def _half_width(texts: pa.Array) -> pa.Array:
+    if pc.all(pc.string_is_ascii(texts)).as_py():
+        return texts
     wide = pc.match_substring_regex(texts, "[\uff01-\uff5e\u3000]")
     return _text_by_text(texts, "nfkc_ascii") if pc.any(wide).as_py() else texts
 
@@ -193,6 +197,9 @@ def _placeholders(texts: pa.Array, done: Sequence[str]) -> pa.Array:
     """Say which texts are placeholders, whatever their case; `done` steps are not done again."""
     # Only a last `upper` after a `trim` after `nfkc_ascii` leaves nothing to fold.
     folded = texts if tuple(done) == _FOLD else all_steps(texts, _FOLD)
+    lengths = pc.is_in(pc.binary_length(folded), value_set=_PLACEHOLDER_LENGTHS)
+    if not pc.any(lengths).as_py():
+        return lengths
     return pc.is_in(folded, value_set=_PLACEHOLDER_ARRAY)
 
 

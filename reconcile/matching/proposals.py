@@ -9,7 +9,7 @@ one per solution.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reconcile.matching.candidates import component_edges, count_candidates
@@ -26,6 +26,7 @@ MAX_REFS: Final = 16
 BUDGET_EXCEEDED: Final = "BUDGET_EXCEEDED"
 
 IdSets = tuple[list[int], list[int]]
+Reasoned = tuple[list[int], list[int], str]
 
 
 def propose(
@@ -36,9 +37,7 @@ def propose(
     full: list[ProposalRefs] = []
     for plan in engine.plans:
         sets = list(_reasoned_sets(engine, plan)) if engine.alive(plan) else []
-        ordered = [(engine.in_order(s), engine.in_order(o), reason) for s, o, reason in sets]
-        ordered.sort(key=lambda found: engine.first_of(found[0][0], found[1][0]))
-        for servicer, owner, reason in ordered:
+        for servicer, owner, reason in _in_order(engine, sets) if sets else ():
             if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
                 made, refs = _proposal(engine, agreement, plan, (servicer, owner), reason)
                 if made.key not in proposals:
@@ -47,7 +46,7 @@ def propose(
     return tuple(proposals.values()), tuple(full)
 
 
-def _reasoned_sets(engine: Engine, plan: Plan) -> Iterable[tuple[list[int], list[int], str]]:
+def _reasoned_sets(engine: Engine, plan: Plan) -> Iterable[Reasoned]:
     """Return the pass's candidates, each with the reason why nobody confirmed it."""
     if plan.searched:
         yield from subset_proposals(engine, plan)
@@ -55,9 +54,16 @@ def _reasoned_sets(engine: Engine, plan: Plan) -> Iterable[tuple[list[int], list
         reason = AMBIGUOUS
         if plan.rule.confirm == NEVER:
             reason = NEVER_CONFIRMED
-        elif engine.entry(servicer[0]).currency in engine.strict and TOLERANT in plan.loose_kinds:
+        elif TOLERANT in plan.loose_kinds and engine.currency(servicer[0]) in engine.strict:
             reason = BUDGET_EXCEEDED
         yield servicer, owner, reason
+
+
+def _in_order(engine: Engine, sets: Sequence[Reasoned]) -> list[Reasoned]:
+    """Return the sets by their first entry, each side in the total order."""
+    order = engine.orders([item for s, o, _ in sets for ids in (s, o) for item in ids]).__getitem__
+    ordered = [(sorted(s, key=order), sorted(o, key=order), reason) for s, o, reason in sets]
+    return sorted(ordered, key=lambda found: min(order(found[0][0]), order(found[1][0])))
 
 
 def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:

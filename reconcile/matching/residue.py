@@ -145,7 +145,8 @@ def _by_size(engine: Engine, field: Searched) -> list[_Listed]:
     for choice, alone in zip(choices, sole(choices), strict=True):
         for servicer, owner in field.instances(choice):
             if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
-                order = sorted(_order(engine, i) for i in servicer + owner)
+                # The rank knows no side: the order's last part is left out.
+                order = sorted(place[:3] for place in engine.orders(servicer + owner).values())
                 found.append(((len(order), order), servicer, owner, alone))
     return sorted(found)
 
@@ -158,11 +159,6 @@ def _shown(listed: list[_Listed], plan: Plan) -> list[_Listed]:
         return listed
     beyond = listed[subset.max_solutions][0]
     return [item for item in listed[: subset.max_solutions] if item[0] != beyond]
-
-
-def _order(engine: Engine, entry_id: int) -> tuple[int, int, str]:
-    entry = engine.entry(entry_id)
-    return entry.booking_date, entry.occurred_at or 0, entry.entry_ref
 
 
 # ------------------------------------------------------------------------- searching
@@ -286,11 +282,12 @@ def _blocks(engine: Engine, plan: Plan) -> Iterator[Block]:
 def _block(engine: Engine, currency: str, pieces: Sequence[Piece], apart: frozenset[int]) -> Block:
     """Join interchangeable rows (rule 3); entries of a rejected set are told apart."""
     classes: dict[bytes, list[Piece]] = defaultdict(list)
-    order = {piece.entry_id: _order(engine, piece.entry_id) for piece in pieces}
-    for piece in sorted(pieces, key=lambda item: (order[item.entry_id], item.side)):
-        same = msgspec.structs.replace(engine.entry(piece.entry_id), entry_ref="", occurred_at=None)
+    ids = [piece.entry_id for piece in pieces]
+    order, said = engine.orders(ids), engine.said(ids)
+    for piece in sorted(pieces, key=lambda item: order[item.entry_id]):
         alone = piece.entry_id if piece.entry_id in apart else None
-        classes[msgspec.msgpack.encode([piece.side, alone, same])].append(piece)
+        content = msgspec.msgpack.encode([piece.side, alone, said[piece.entry_id]])
+        classes[content].append(piece)
     members = list(classes.values())
     return Block(
         currency,

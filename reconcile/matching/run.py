@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reconcile.entries import EntryTable, places_where
 from reconcile.matching.booking import (
     booking_group,
     open_residuals,
@@ -11,14 +15,16 @@ from reconcile.matching.booking import (
     subjects_of,
     take_bookings,
 )
-from reconcile.matching.core import CoreInput, CoreResult, canonical_groups, match_open
+from reconcile.matching.core import CoreInput, CoreResult, match_open
 from reconcile.matching.decisions import WRITE_OFF_PASS, Decided, apply_decisions
+from reconcile.matching.groups import Groups
 from reconcile.matching.keys import group_subject
 from reconcile.matching.opening import OpenSide, open_side, total_order
 from reconcile.matching.run_input import Matched, ReversalLink, RunInput
-from reconcile.model import MatchGroup, OpenResidual, Side
+from reconcile.model import Entry, MatchGroup, OpenResidual, Side
 
 Sides = tuple[OpenSide, OpenSide]
+Places = tuple[pa.Array, pa.Array]
 
 
 def match(run: RunInput) -> Matched:
@@ -33,28 +39,24 @@ def match(run: RunInput) -> Matched:
     written_off = [*run.written_off, *decided.written_off]
     new = _residuals(run, decided.groups)
     booked = take_bookings(sides, subjects_of([*earlier, *new], written_off))
-    result = _match_core(run, sides, decided)
-    found = _residuals(run, result.groups)
-    same_run = []
-    if found:
-        same_run = take_bookings(sides, subjects_of(found, ()), grouped_refs(result.groups))
+    result, places = _match_core(run, sides, decided)
+    found = _residuals(run, result.groups.open_residuals())
+    same_run = take_bookings(sides, subjects_of(found, ()), _at(places, result.left))
     if same_run:
         # A residual of this very run is booked already: match again without what books it.
         booked += same_run
-        result = _match_core(run, sides, decided)
-        found = _residuals(run, result.groups)
-    for side in sides:
-        side.entries = {entry.entry_ref: entry for entry in result.left[side.side]}
-    groups = [*decided.groups, *map(booking_group, booked)]
-    merged = canonical_groups([*result.groups, *groups]) if groups else result.groups
-    left = tuple(tuple(sorted(side.entries.values(), key=total_order)) for side in sides)
+        result, places = _match_core(run, sides, decided)
+        found = _residuals(run, result.groups.open_residuals())
+    left = _at(places, result.left)
+    others = Groups.of([*decided.groups, *map(booking_group, booked)])
+    groups = result.groups.merged(others)
     return Matched(
-        groups=merged,
+        groups=groups,
         proposals=result.proposals,
         near=result.near,
-        open=(left[0], left[1]),
+        open=(_in_order(sides[0].table, left[0]), _in_order(sides[1].table, left[1])),
         decisions=tuple(decided.log),
-        links=_links(run, sides, merged),
+        links=_links(run, sides, left, groups),
         booked=tuple(booked),
         listed=tuple(item for side in sides for item in side.listed),
         residuals=open_residuals([*earlier, *new, *found], booked),
@@ -62,18 +64,21 @@ def match(run: RunInput) -> Matched:
         held=(frozenset(sides[0].held), frozenset(sides[1].held)),
         rejected=frozenset(decided.rejected),
         last_decisions=tuple(sorted(decided.last.items())),
-        entries=(sides[0].all_entries, sides[1].all_entries),
+        entries=(sides[0].table, sides[1].table),
+        mates=_mates(sides, _at(places, result.mates), decided.groups),
         proposal_refs=result.proposal_refs,
     )
 
 
-def _match_core(run: RunInput, sides: Sides, decided: Decided) -> CoreResult:
+def _match_core(run: RunInput, sides: Sides, decided: Decided) -> tuple[CoreResult, Places]:
+    """Return what the passes make of the open entries, and where these stand."""
+    places = (sides[0].open_places(), sides[1].open_places())
     calendar = run.terms.common_calendar
-    return match_open(
+    result = match_open(
         CoreInput(
             agreement=run.agreement,
-            servicer=list(sides[0].entries.values()),
-            owner=list(sides[1].entries.values()),
+            servicer=_some(sides[0].table, places[0]),
+            owner=_some(sides[1].table, places[1]),
             passes=run.terms.passes,
             ordinal=calendar.ordinal,
             held=(frozenset(sides[0].held), frozenset(sides[1].held)),
@@ -82,15 +87,31 @@ def _match_core(run: RunInput, sides: Sides, decided: Decided) -> CoreResult:
             threads=run.threads,
         )
     )
+    return result, places
 
 
-def grouped_refs(groups: Iterable[MatchGroup]) -> tuple[set[str], set[str]]:
-    """Return the refs that groups hold, by side."""
-    servicer: set[str] = set()
-    owner: set[str] = set()
-    for group in groups:
-        servicer.update(group.servicer)
-        owner.update(group.owner)
+def _some(table: EntryTable, places: pa.Array) -> EntryTable:
+    return table if len(places) == len(table) else table.take(places)
+
+
+def _at(places: Places, found: Places) -> Places:
+    """Return what places among the open entries are among all of a side."""
+    return places[0].take(found[0]), places[1].take(found[1])
+
+
+def _in_order(table: EntryTable, places: pa.Array) -> tuple[Entry, ...]:
+    return tuple(sorted(table.at(places.to_pylist()), key=total_order))
+
+
+def _mates(sides: Sides, passes: Places, decided: Sequence[MatchGroup]) -> Places:
+    """Return the places of the 1:1 groups of passes and of decisions."""
+    pairs = [group for group in decided if len(group.servicer) == 1 == len(group.owner)]
+    refs = ([group.servicer[0] for group in pairs], [group.owner[0] for group in pairs])
+    more = []
+    for side in Side:
+        known = sides[side].table.places_of(refs[side])
+        more.append(pa.array([known[ref] for ref in refs[side]], passes[side].type))
+    servicer, owner = (pa.concat_arrays([passes[side], more[side]]) for side in Side)
     return servicer, owner
 
 
@@ -107,27 +128,31 @@ def _residuals(run: RunInput, groups: Iterable[MatchGroup]) -> list[OpenResidual
     ]
 
 
-def _links(run: RunInput, sides: Sides, groups: Iterable[MatchGroup]) -> tuple[ReversalLink, ...]:
+def _links(run: RunInput, sides: Sides, left: Places, groups: Groups) -> tuple[ReversalLink, ...]:
     """Link each reversal that names its original to the group that holds it (rule 7)."""
-    wanted: dict[tuple[Side, str], list[str]] = {}
+    links: list[ReversalLink] = []
     for side in Side:
-        entries = sides[side].all_entries.values()
-        for entry in [item for item in entries if item.reversal_of is not None]:
-            original = entry.reversal_of or ""
-            wanted.setdefault((side, original), []).append(entry.entry_ref)
-    if not wanted:
-        return ()
-    holders: dict[tuple[Side, str], MatchGroup] = {}
-    for group in [*(item.group for item in run.agreed_groups), *groups]:
-        for side, refs in ((Side.SERVICER, group.servicer), (Side.OWNER, group.owner)):
-            holders.update({(side, ref): group for ref in refs if (side, ref) in wanted})
-    links = []
-    for (side, original), reversals in wanted.items():
-        holder = holders.get((side, original))
-        if holder is None and original not in sides[side].entries:
+        table = sides[side].table
+        reversals: dict[str, list[str]] = {}
+        named = places_where(pc.is_valid(table.column("reversal_of")))
+        for entry in table.at(named.to_pylist()):
+            reversals.setdefault(entry.reversal_of or "", []).append(entry.entry_ref)
+        if not reversals:
             continue
-        subject = None
-        if holder is not None:
-            subject = group_subject(run.agreement, holder.servicer, holder.owner)
-        links += [ReversalLink(side, ref, original, subject) for ref in sorted(set(reversals))]
+        holders = {
+            ref: item.group
+            for item in run.agreed_groups
+            for ref in item.refs[side]
+            if ref in reversals
+        }
+        holders |= groups.holding(side, reversals)
+        still_open = _some(table, left[side]).places_of(reversals)
+        for original, refs in reversals.items():
+            holder = holders.get(original)
+            if holder is None and original not in still_open:
+                continue
+            subject = None
+            if holder is not None:
+                subject = group_subject(run.agreement, holder.servicer, holder.owner)
+            links += [ReversalLink(side, ref, original, subject) for ref in sorted(set(refs))]
     return tuple(sorted(links, key=lambda link: (link.side, link.entry_ref)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
+from reconcile.entries import EntryTable
+from reconcile.matching.groups import Groups
 from reconcile.model import (
     AgreementKind,
     Decision,
@@ -36,6 +39,10 @@ class AgreedGroup:
     def refs(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the refs of both sides."""
         return self.group.servicer, self.group.owner
+
+    def entries(self, side: Side) -> tuple[Entry, ...]:
+        """Return the entries of one side."""
+        return self.owner if side is Side.OWNER else self.servicer
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +149,12 @@ class Matched:
     holds, near misses and VOID entries included, in the total order. `near` partitions part of
     it. `residuals`, `written_off`: what stays open for the next run, earlier and new together;
     a report sums these and never the groups' residuals again. `held`, `rejected`,
-    `last_decisions`: for the next run's input. `entries`: by side, every entry of this run by its
-    ref, grouped ones too. `proposal_refs`: (key, all refs by side) of each proposal.
+    `last_decisions`: for the next run's input. `proposal_refs`: (key, all refs by side) of each
+    proposal. `entries`: by side, every entry of this run, grouped ones too, each ref once, in no
+    order; `mates`: their places of the two entries of each 1:1 group.
     """
 
-    groups: tuple[MatchGroup, ...]
+    groups: Groups
     proposals: tuple[Proposal, ...]
     near: tuple[NearMiss, ...]
     open: tuple[tuple[Entry, ...], tuple[Entry, ...]]
@@ -159,5 +167,6 @@ class Matched:
     held: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     rejected: frozenset[tuple[frozenset[str], frozenset[str]]] = frozenset()
     last_decisions: tuple[tuple[bytes, bytes], ...] = ()
-    entries: tuple[Mapping[str, Entry], Mapping[str, Entry]] = field(default=({}, {}), repr=False)
     proposal_refs: tuple[ProposalRefs, ...] = ()
+    entries: tuple[EntryTable, EntryTable] = field(kw_only=True, repr=False, compare=False)
+    mates: tuple[pa.Array, pa.Array] = field(kw_only=True, repr=False, compare=False)

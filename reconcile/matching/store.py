@@ -9,7 +9,7 @@
 | `pair` | confirmed one-to-one groups: pass, kind of step, s, o (ids) |
 | `barred` | pairs of ids whose set a decision rejected |
 
-`id` is a row's place, 2 x its place on its side + side: a name that decides nothing. Wherever an
+`id` is 2 x a row's place in its side's table + side: a name that decides nothing. Wherever an
 order matters it is the total order (booking_date, occurred_at or 0, entry_ref as UTF-8 bytes,
 side), which only the few rows that need it are sorted by.
 """
@@ -44,15 +44,6 @@ Glance = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 SideKeys = tuple[dict[str, pa.Array], dict[str, pa.Array]]
 
 
-def _integers(column: pa.ChunkedArray) -> list[int]:
-    """Return a column without nulls through its buffers: no object per value in between."""
-    values: list[int] = []
-    for chunk in column.cast(pa.int64()).chunks:
-        whole = memoryview(chunk.buffers()[1]).cast("q")
-        values += whole[chunk.offset : chunk.offset + len(chunk)].tolist()
-    return values
-
-
 def _is_key(name: str) -> bool:
     return name[0] == "k" and name[1:].isdigit()
 
@@ -84,6 +75,13 @@ def _idle() -> duckdb.DuckDBPyConnection:
             return con
 
 
+def count_different(column: pa.Array, threads: int | None) -> int:
+    """Return how many values differ, at least: values of one hash count once."""
+    with _open(threads) as con:
+        con.register("one", pa.table({"value": column}))
+        return int(con.sql("SELECT count(DISTINCT hash(value)) FROM one").fetchall()[0][0])
+
+
 class Store:
     """One in-memory database for one run; nothing of it outlives the run.
 
@@ -92,7 +90,12 @@ class Store:
     """
 
     def __init__(
-        self, servicer: pa.Table, owner: pa.Table, keys: SideKeys, *, threads: int | None = None
+        self,
+        servicer: pa.RecordBatch,
+        owner: pa.RecordBatch,
+        keys: SideKeys,
+        *,
+        threads: int | None = None,
     ) -> None:
         """Take both sides' rows and keys; the number of threads never changes a result."""
         few = servicer.num_rows + owner.num_rows < FEW_ROWS
@@ -107,14 +110,13 @@ class Store:
         self.aside = [free[side] - self.counts[side] for side in (0, 1)]
         self._seen: dict[str, Glance] = {}
         both = [
-            table.from_arrays([*table.columns, *columns.values()], [*table.column_names, *columns])
-            for table, columns in zip((servicer, owner), keys, strict=True)
+            pa.record_batch([*rows.columns, *columns.values()], [*rows.schema.names, *columns])
+            for rows, columns in zip((servicer, owner), keys, strict=True)
         ]
-        self.con.register("entry", pa.concat_tables(both))
+        self.con.register("entry", pa.Table.from_batches(both))
         # Until something is settled the rest is all there is: no need to copy it.
         self._rest_is_view = not few
         self.con.execute(f"CREATE {'VIEW' if self._rest_is_view else 'TABLE'} rest AS {_REST}")
-        self._aside_is_table = False
         self.con.execute(_TABLES)
 
     def __enter__(self) -> Self:
@@ -137,25 +139,9 @@ class Store:
         """Run a CREATE TABLE … AS; return how many rows the table has."""
         return int(self.con.execute(sql).fetchall()[0][0])
 
-    def waiting(self) -> list[int]:
-        """Return the ids that passes and near misses may still use."""
-        rows = f"SELECT id FROM rest UNION ALL SELECT id FROM ({_ASIDE})"
-        return self.columns(rows)[0]
-
-    def widen(self, ids: tuple[list[int], list[int]], keys: SideKeys) -> None:
-        """Give what is left further key columns, by side in the order of the ids."""
-        wide = [pa.table({"id": pa.array(ids[side], pa.int64()), **keys[side]}) for side in (0, 1)]
-        self.con.register("incoming", pa.concat_tables(wide))
-        self._replace_rest("SELECT * FROM rest JOIN incoming USING (id)")
-        self.con.execute(f"CREATE TABLE aside AS SELECT * FROM ({_ASIDE}) JOIN incoming USING (id)")
-        self.con.unregister("incoming")
-        self._aside_is_table = True
-        self.alive |= _alive(keys)
-
     def remain(self) -> None:
         """Write the table `remain`: all that near misses may use, moving the balance or not."""
-        aside = "aside" if self._aside_is_table else f"({_ASIDE})"
-        more = f" UNION ALL BY NAME SELECT * FROM {aside}" if any(self.aside) else ""
+        more = f" UNION ALL {_ASIDE}" if any(self.aside) else ""
         self.con.execute(f"CREATE OR REPLACE TABLE remain AS SELECT * FROM rest{more}")
 
     def may_share(self, table: str, *columns: str) -> bool:
@@ -192,10 +178,10 @@ class Store:
         """Return the first column of a query as integers."""
         return [int(row[0]) for row in self.con.execute(query).fetchall()]
 
-    def columns(self, query: str) -> list[list[int]]:
-        """Return a query's columns of integers, fast also for millions of rows."""
+    def columns(self, query: str) -> list[pa.Array]:
+        """Return a query's columns."""
         table = self.con.sql(query).to_arrow_table()
-        return [_integers(table.column(place)) for place in range(table.num_columns)]
+        return [column.combine_chunks() for column in table.columns]
 
     def put_texts(self, table: str, texts: Sequence[str]) -> None:
         """Create or replace a table of one text column."""

@@ -2,7 +2,7 @@
 
 | column | type | meaning |
 |---|---|---|
-| `id` | int64 | 2 x the entry's place in its side's list + side; never decides anything |
+| `id` | int64 | 2 x the entry's place in its side's table + side; never decides anything |
 | `side` | int8 | 0 servicer, 1 owner |
 | `entry_ref` | string | unique on its side |
 | `currency` | string | ISO 4217 |
@@ -21,12 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reconcile.entries import EntryTable
 from reconcile.matching.normalise import normalise_column
 from reconcile.model import (
     CARRIER_BY_WORD,
@@ -42,6 +41,7 @@ from reconcile.terms import KeyPair, MatchPass
 _MOVES = pa.array(sorted(int(status) for status in MOVING_STATUSES), pa.int8())
 # A bare number would send Arrow looking for libraries that are not there, at every call.
 _OUT = pa.scalar(int(Direction.OUT), pa.int8())
+_NO_MOMENT = pa.scalar(0, pa.int64())
 _FIELD_CARRIERS = ("remittance", "counterparty_name", "counterparty_account", "group_ref")
 
 
@@ -75,19 +75,6 @@ def check_carriers(columns: KeyColumns) -> None:
             )
 
 
-def carrier_column(entries: Sequence[Entry], word: str) -> pa.Array:
-    """Return one carrier's texts in the order of the entries; null where it holds none."""
-    if word in _FIELD_CARRIERS:
-        return pa.array(list(map(attrgetter(word), entries)), pa.string())
-    number = CARRIER_BY_WORD[word].value
-    # References ascend by carrier, so the one asked for most often stands first.
-    texts = [
-        held[0][1] if held and held[0][0] == number else dict(held).get(number)
-        for held in map(attrgetter("references"), entries)
-    ]
-    return pa.array(texts, pa.string())
-
-
 def carrier_text(entry: Entry, word: str) -> str | None:
     """Return what one carrier of one entry holds."""
     if word in _FIELD_CARRIERS:
@@ -97,19 +84,16 @@ def carrier_text(entry: Entry, word: str) -> str | None:
 
 
 def key_columns(
-    entries: Sequence[Entry], side: Side, names: Mapping[tuple[KeyPair, ...], str]
+    entries: EntryTable, side: Side, names: Mapping[tuple[KeyPair, ...], str]
 ) -> dict[str, pa.Array]:
-    """Return the named key columns of one side's entries; each carrier is read once."""
-    texts: dict[str, pa.Array] = {}
+    """Return the named key columns of one side's entries."""
     made: dict[KeyPair, pa.Array] = {}
     columns = {}
     for keys, name in names.items():
         for pair in keys:
-            word = pair.carrier(side)
-            if word not in texts:
-                texts[word] = carrier_column(entries, word)
             if pair not in made:
-                made[pair] = normalise_column(texts[word], pair.normalise, pair.min_length)
+                texts = entries.column(pair.carrier(side))
+                made[pair] = normalise_column(texts, pair.normalise, pair.min_length)
         columns[name] = _joined([made[pair] for pair in keys])
     return columns
 
@@ -132,46 +116,41 @@ def value_day(entry: Entry) -> int:
 
 
 def side_table(
-    entries: Sequence[Entry], side: Side, ordinal: Callable[[int], int], held: frozenset[str]
-) -> pa.Table:
+    entries: EntryTable, side: Side, ordinal: Callable[[int], int], held: frozenset[str]
+) -> pa.RecordBatch:
     """Return one side's rows without keys; `ordinal` counts business days of both calendars."""
     count = len(entries)
-
-    def taken(name: str) -> list[Any]:
-        return list(map(attrgetter(name), entries))
-
-    refs = pa.array(taken("entry_ref"), pa.string())
-    bday = pa.array(taken("booking_date"), pa.int32())
-    vday = pc.coalesce(pa.array(taken("value_date"), pa.int32()), bday)
-    amount = pa.array(taken("amount_minor"), pa.int64())
-    out = pc.equal(pa.array(taken("direction"), pa.int8()), _OUT)
-    status = pa.array(taken("status"), pa.int8())
-    occ = pa.array(taken("occurred_at"), pa.int64())
-    every = pa.repeat(pa.scalar(True), count)
-    return pa.table(
+    refs, bday = entries.column("entry_ref"), entries.column("booking_date")
+    vday = pc.coalesce(entries.column("value_date"), bday)
+    free = pa.repeat(pa.scalar(True), count)
+    if held:
+        free = pc.invert(pc.is_in(refs, value_set=pa.array(sorted(held), pa.string())))
+    return pa.record_batch(
         {
-            "id": pa.array(range(side, 2 * count + side, 2), pa.int64()),
+            "id": pa.arange(int(side), 2 * count + side, 2),
             "side": pa.repeat(pa.scalar(int(side), pa.int8()), count),
             "entry_ref": refs,
-            "currency": _texts_alike(taken("currency")),
-            "signed": pc.if_else(out, pc.negate(amount), amount),
+            "currency": entries.column("currency"),
+            "signed": signed_column(entries),
             "bday": bday,
             "vday": vday,
             "vord": _ordinals(vday, ordinal),
-            "occ": pc.coalesce(occ, pa.scalar(0, pa.int64())),
-            "moving": pc.is_in(status, value_set=_MOVES),
-            "free": pc.invert(pc.is_in(refs, value_set=pa.array(sorted(held), pa.string())))
-            if held
-            else every,
+            "occ": pc.coalesce(entries.column("occurred_at"), _NO_MOMENT),
+            "moving": moving_column(entries),
+            "free": free,
         }
     )
 
 
-def _texts_alike(texts: Sequence[str]) -> pa.Array:
-    """Return a text column of few values; mostly there is one."""
-    if texts and texts.count(texts[0]) == len(texts):
-        return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts))
-    return pa.array(texts, pa.string())
+def signed_column(entries: EntryTable) -> pa.Array:
+    """Return the amounts with their signs, IN + and OUT -, whatever the status."""
+    amount = entries.column("amount_minor")
+    return pc.if_else(pc.equal(entries.column("direction"), _OUT), pc.negate(amount), amount)
+
+
+def moving_column(entries: EntryTable) -> pa.Array:
+    """Return which entries move the balance."""
+    return pc.is_in(entries.column("status"), value_set=_MOVES)
 
 
 def _ordinals(days: pa.Array, ordinal: Callable[[int], int]) -> pa.Array:

@@ -7,12 +7,12 @@ carry.py        what the next run starts from, as JSON and back
 groups.py       the groups beside the report and the root that pins them
 compare.py      what another rule set would do to the same books
 missing.py      which statement to ask for where an identity fails
-canonical.py    RFC 8785 and SHA-256
 run.py          from two books to a result
 verify.py       re-deriving a report without node or network
 adjustment.py   余额调节表, the bank reconciliation statement of a report
 """
 
+from reconcile.canonical import canonical_json, digest_of
 from reconcile.report.adjustment import (
     AdjustmentItem,
     AdjustmentSection,
@@ -22,7 +22,6 @@ from reconcile.report.adjustment import (
     adjustment_sheets,
     open_subjects,
 )
-from reconcile.report.canonical import canonical_json, digest_of
 from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
 from reconcile.report.compare import Comparison, Repaired, compare
 from reconcile.report.document import break_json, proposal_json

@@ -6,11 +6,14 @@ Pure: two results over one input, under two terms. Nothing of it is digested or 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconcile.model import Entry, MatchGroup, Side
+import pyarrow as pa
+
+from reconcile.entries import EntryTable
+from reconcile.model import MatchGroup, Side
 from reconcile.report.groups import group_json
 from reconcile.report.run import Result
 
@@ -189,18 +192,32 @@ def _sorted(groups: Iterable[MatchGroup]) -> tuple[MatchGroup, ...]:
 
 
 def _turnover(
-    gained: Iterable[MatchGroup],
-    lost: Iterable[MatchGroup],
-    entries: tuple[Mapping[str, Entry], Mapping[str, Entry]],
+    gained: Sequence[MatchGroup],
+    lost: Sequence[MatchGroup],
+    entries: tuple[EntryTable, EntryTable],
 ) -> dict[str, tuple[int, int]]:
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    amounts = _amounts({ref for group in (*gained, *lost) for ref in _counted(group)}, entries)
     for place, groups in enumerate((gained, lost)):
         for group in groups:
-            side = Side.SERVICER if group.servicer else Side.OWNER
-            refs = group.servicer or group.owner
-            known = [entries[side][ref] for ref in refs if ref in entries[side]]
-            totals[group.currency][place] += sum(entry.amount_minor for entry in known)
+            totals[group.currency][place] += sum(amounts.get(ref, 0) for ref in _counted(group))
     return {code: (pair[0], pair[1]) for code, pair in totals.items()}
+
+
+def _counted(group: MatchGroup) -> list[Ref]:
+    """Return the refs of the side whose turnover counts: the servicer's, where it has any."""
+    side = Side.SERVICER if group.servicer else Side.OWNER
+    return [(side, ref) for ref in group.servicer or group.owner]
+
+
+def _amounts(refs: set[Ref], entries: tuple[EntryTable, EntryTable]) -> dict[Ref, int]:
+    found: dict[Ref, int] = {}
+    for side in Side:
+        known = entries[side].places_of(ref for of, ref in refs if of is side)
+        places = pa.array(list(known.values()), pa.int64())
+        amounts = entries[side].column("amount_minor").take(places).to_pylist()
+        found |= {(side, ref): minor for ref, minor in zip(known, amounts, strict=True)}
+    return found
 
 
 def _differing(before: Counter[str], after: Counter[str]) -> dict[str, tuple[int, int]]:

@@ -13,27 +13,31 @@ from typing import Any, Final
 import msgspec
 
 from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.matching.groups import Groups
 from reconcile.model import InputError, MatchGroup, Where
 
 GROUPS_PER_BLOCK: Final = 1_024
-
-
-def group_block(groups: Sequence[MatchGroup]) -> bytes:
-    """Return the bytes of one block of at most 1,024 groups."""
-    assert len(groups) <= GROUPS_PER_BLOCK, "a block is bounded"
-    return msgspec.msgpack.encode(
-        [
-            (item.pass_name, item.servicer, item.owner, item.currency, str(item.residual_minor))
-            for item in groups
-        ]
-    )
+# Whole blocks, so many that columns are read in long stretches.
+GROUPS_AT_ONCE: Final = 16 * GROUPS_PER_BLOCK
 
 
 def groups_root(groups: Sequence[MatchGroup]) -> bytes:
     """Return the 32-byte root over groups that stand in canonical order."""
-    starts = range(0, len(groups), GROUPS_PER_BLOCK)
-    blocks = (group_block(groups[start : start + GROUPS_PER_BLOCK]) for start in starts)
-    return merkle_root([leaf_hash(block) for block in blocks])
+    leaves: list[bytes] = []
+    for start in range(0, len(groups), GROUPS_AT_ONCE):
+        rows = _said(groups, start, min(start + GROUPS_AT_ONCE, len(groups)))
+        blocks = (rows[at : at + GROUPS_PER_BLOCK] for at in range(0, len(rows), GROUPS_PER_BLOCK))
+        leaves += [leaf_hash(msgspec.msgpack.encode(block)) for block in blocks]
+    return merkle_root(leaves)
+
+
+def _said(groups: Sequence[MatchGroup], start: int, stop: int) -> list[tuple[object, ...]]:
+    """Return some groups as a block holds them."""
+    if isinstance(groups, Groups):
+        found = groups.rows(start, stop)
+    else:
+        found = map(msgspec.structs.astuple, groups[start:stop])
+    return [(name, mine, theirs, code, str(minor)) for name, mine, theirs, code, minor in found]
 
 
 def group_json(group: MatchGroup) -> dict[str, Any]:

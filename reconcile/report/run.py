@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from reconcile.breaks import classify
+from reconcile.canonical import digest_of
+from reconcile.entries import EntryTable, places_where
 from reconcile.matching import match
+from reconcile.matching.groups import Groups
 from reconcile.matching.keys import bare_break_key
 from reconcile.matching.run_input import Matched, RunInput
 from reconcile.model import (
@@ -18,15 +24,12 @@ from reconcile.model import (
     Break,
     BreakKind,
     CarriedItem,
-    Entry,
     InvalidBatch,
-    MatchGroup,
     OpenResidual,
     Proposal,
     Side,
     WrittenOff,
 )
-from reconcile.report.canonical import digest_of
 from reconcile.report.document import break_json, proposal_json, report_document
 from reconcile.report.groups import group_json
 from reconcile.report.memory import no_collection
@@ -38,7 +41,7 @@ from reconcile.report.totals import (
     currency_totals,
     explained_by,
     flows_of,
-    fresh_entries,
+    fresh_rows,
     identities_of,
 )
 from reconcile.terms import terms_hash
@@ -58,7 +61,7 @@ class Result:
 
     report: dict[str, Any]
     digest: bytes
-    groups: tuple[MatchGroup, ...]
+    groups: Groups
     proposals: tuple[Proposal, ...]
     breaks: tuple[Break, ...]
     complete: bool
@@ -108,17 +111,17 @@ def _reconcile(
     clock.append(time.perf_counter_ns())
     found = tuple(item for item in classify(run, matched) if item.kind not in BALANCE_KINDS)
     fresh = (
-        fresh_entries(run, Side.SERVICER, matched.entries[Side.SERVICER]),
-        fresh_entries(run, Side.OWNER, matched.entries[Side.OWNER]),
+        fresh_rows(run, Side.SERVICER, matched.entries[Side.SERVICER]),
+        fresh_rows(run, Side.OWNER, matched.entries[Side.OWNER]),
     )
+    moved = [_those(matched.entries[side], fresh[side]) for side in Side]
     explained = explained_by(
         found,
         ((item.currency, item.minor) for item in matched.residuals),
         ((item.currency, item.minor) for item in matched.written_off),
     )
-    flows = (flows_of(fresh[0].values()), flows_of(fresh[1].values()))
-    totals = currency_totals(run, flows, explained)
-    identities = identities_of(run, totals) + settlement_identities(fresh)
+    totals = currency_totals(run, (flows_of(moved[0]), flows_of(moved[1])), explained)
+    identities = identities_of(run, totals) + settlement_identities(moved)
     breaks = found + _balance_breaks(run, identities)
     carried = (
         _carried(run, matched, found, Side.SERVICER),
@@ -168,7 +171,7 @@ def _reconcile(
 def _clearing(
     run: RunInput,
     matched: Matched,
-    fresh: tuple[Mapping[str, Entry], Mapping[str, Entry]],
+    fresh: tuple[pa.Array, pa.Array],
     breaks: tuple[Break, ...],
 ) -> list[dict[str, Any]]:
     if run.kind is not AgreementKind.CLEARING:
@@ -177,7 +180,11 @@ def _clearing(
         frozenset(ref for item in breaks for ref in item.servicer),
         frozenset(ref for item in breaks for ref in item.owner),
     )
-    return clearing_lines(fresh, matched.groups, open_refs)
+    return clearing_lines(matched, fresh, open_refs)
+
+
+def _those(entries: EntryTable, rows: pa.Array) -> EntryTable:
+    return entries if pc.all(rows).as_py() else entries.take(places_where(rows))
 
 
 def _carried(

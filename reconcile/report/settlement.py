@@ -8,12 +8,19 @@ in every line, or the open breaks explain the difference. The net of a settlemen
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconcile.model import Entry, MatchGroup, Side, day_iso
-from reconcile.report.totals import Flow, Identity
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reconcile.entries import EntryTable, places_where
+from reconcile.matching.groups import WIDE
+from reconcile.matching.run_input import Matched
+from reconcile.matching.table import signed_column
+from reconcile.model import Side, day_iso
+from reconcile.report.totals import Flow, Identity, flows_by
 
 SETTLEMENT: Final = "SETTLEMENT"
 
@@ -28,47 +35,49 @@ class Line:
     currency: str
 
 
-def line_of(entry: Entry, other: Entry | None = None) -> Line:
-    """Return an entry's line; what it leaves out, the entry it is grouped with says."""
-    settled, session, kind = entry.settlement_date, entry.session, entry.business_type
-    if other is not None:
-        settled = other.settlement_date if settled is None else settled
-        session = other.session if session is None else session
-        kind = other.business_type if kind is None else kind
-    return Line(
-        settled if settled is not None else entry.booking_date,
-        -1 if session is None else session,
-        kind or "",
-        entry.currency,
-    )
-
-
 def clearing_lines(
-    fresh: tuple[Mapping[str, Entry], Mapping[str, Entry]],
-    groups: Iterable[MatchGroup],
+    matched: Matched,
+    fresh: tuple[pa.Array, pa.Array],
     open_refs: tuple[frozenset[str], frozenset[str]],
 ) -> list[dict[str, Any]]:
     """Return the clearing table: counts and sums of both sides, and whether breaks explain them.
 
-    `open_refs`: refs in open breaks, by side.
+    `fresh`: which entries count, by side. `open_refs`: refs in open breaks, by side.
     """
-    mates: tuple[dict[str, Entry], dict[str, Entry]] = ({}, {})
-    for group in groups:
-        if len(group.servicer) == 1 == len(group.owner):
-            servicer = fresh[Side.SERVICER].get(group.servicer[0])
-            owner = fresh[Side.OWNER].get(group.owner[0])
-            if servicer is not None and owner is not None:
-                mates[Side.SERVICER][servicer.entry_ref] = owner
-                mates[Side.OWNER][owner.entry_ref] = servicer
     flows: dict[Line, tuple[Flow, Flow]] = defaultdict(lambda: (Flow(), Flow()))
     unmatched: dict[Line, int] = defaultdict(int)
     for side in Side:
-        for ref, entry in fresh[side].items():
-            line = line_of(entry, mates[side].get(ref))
-            flows[line][side].add(entry)
-            if ref in open_refs[side]:
-                unmatched[line] += entry.signed_minor * (1 - 2 * side)
+        places = places_where(fresh[side])
+        keys = [column.take(places) for column in _line_columns(matched, fresh, side)]
+        entries = matched.entries[side].take(places)
+        for key, flow in flows_by(keys, entries).items():
+            both = flows[Line(*key)]
+            flows[Line(*key)] = (flow, both[1]) if side is Side.SERVICER else (both[0], flow)
+        names = pa.array(sorted(open_refs[side]), pa.string())
+        found = places_where(pc.is_in(entries.column("entry_ref"), value_set=names))
+        signed = signed_column(entries).take(found).to_pylist()
+        lines = zip(*(column.take(found).to_pylist() for column in keys), strict=True)
+        for key, minor in zip(lines, signed, strict=True):
+            unmatched[Line(*key)] += minor * (1 - 2 * side)
     return [_line_json(line, flows[line], unmatched[line]) for line in sorted(flows)]
+
+
+def _line_columns(matched: Matched, fresh: tuple[pa.Array, pa.Array], side: Side) -> list[pa.Array]:
+    """Return each entry's line; what it leaves out, the entry it is grouped with says."""
+    entries, others = matched.entries[side], matched.entries[side.other]
+    count = pc.and_(*(fresh[one].take(matched.mates[one]) for one in Side))
+    mine, theirs = (matched.mates[one].filter(count) for one in (side, side.other))
+    mate = theirs.take(pc.inverse_permutation(mine, max_index=len(entries) - 1))
+
+    def said(name: str) -> pa.Array:
+        return pc.coalesce(entries.column(name), others.column(name).take(mate))
+
+    return [
+        pc.coalesce(said("settlement_date"), entries.column("booking_date")),
+        pc.coalesce(said("session"), pa.scalar(-1, pa.int8())),
+        pc.coalesce(said("business_type"), pa.scalar("")),
+        entries.column("currency"),
+    ]
 
 
 def _line_json(line: Line, flows: tuple[Flow, Flow], unmatched: int) -> dict[str, Any]:
@@ -97,24 +106,19 @@ def _line_json(line: Line, flows: tuple[Flow, Flow], unmatched: int) -> dict[str
     }
 
 
-def settlement_identities(
-    fresh: tuple[Mapping[str, Entry], Mapping[str, Entry]],
-) -> tuple[Identity, ...]:
+def settlement_identities(fresh: Sequence[EntryTable]) -> tuple[Identity, ...]:
     """Return one line for each settlement entry whose parts stand in the same run and book.
 
     The entry pays out what its parts add up to, so it stands on the account with the opposite
     direction or beside it with the same; its size is what must agree.
     """
     lines = []
-    for side in Side:
-        parts: dict[str, int] = defaultdict(int)
-        settled: list[Entry] = []
-        for entry in [item for item in fresh[side].values() if item.group_ref is not None]:
-            assert entry.group_ref is not None
-            if entry.kind == SETTLEMENT:
-                settled.append(entry)
-            else:
-                parts[entry.group_ref] += entry.signed_minor - (entry.fee_minor or 0)
+    for side, entries in zip(Side, fresh, strict=True):
+        is_settlement = pc.equal(entries.column("kind"), pa.scalar(SETTLEMENT))
+        named = pc.and_(pc.is_valid(entries.column("group_ref")), is_settlement)
+        places = places_where(named).to_pylist()
+        settled = sorted(entries.at(places), key=lambda item: item.entry_ref)
+        parts = _parts(entries, [item.group_ref or "" for item in settled]) if settled else {}
         lines += [
             Identity(
                 f"settlement {entry.group_ref}",
@@ -123,7 +127,23 @@ def settlement_identities(
                 abs(parts[entry.group_ref]),
                 entry.amount_minor,
             )
-            for entry in sorted(settled, key=lambda item: item.entry_ref)
+            for entry in settled
             if entry.group_ref in parts
         ]
     return tuple(lines)
+
+
+def _parts(entries: EntryTable, names: Sequence[str]) -> dict[str | None, int]:
+    """Return by group_ref what the entries that it names, settlements apart, add up to."""
+    refs = entries.column("group_ref")
+    kinds = pc.coalesce(entries.column("kind"), pa.scalar(""))
+    part = pc.and_(
+        pc.is_in(refs, value_set=pa.array(names, pa.string())),
+        pc.not_equal(kinds, pa.scalar(SETTLEMENT)),
+    )
+    fees = pc.coalesce(entries.column("fee_minor"), pa.scalar(0, pa.int64()))
+    wide = pa.decimal128(19, 0)
+    net = pc.subtract(signed_column(entries).cast(wide), fees.cast(wide)).cast(WIDE)
+    sums = pa.table({"ref": refs.filter(part), "net": net.filter(part)})
+    rows = sums.group_by("ref").aggregate([("net", "sum")]).to_pylist()
+    return {row["ref"]: int(row["net_sum"]) for row in rows}

@@ -13,24 +13,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
-from operator import attrgetter
 from typing import Any, Final
 
-from reconcile.matching.run_input import RunInput
-from reconcile.model import (
-    MOVING_STATUSES,
-    Balance,
-    BalanceBasis,
-    Break,
-    BreakKind,
-    Entry,
-    EntryStatus,
-    Side,
-)
+import pyarrow as pa
+import pyarrow.compute as pc
 
-# Indexed by status: a set of enumeration members would hash their names for every entry.
-_MOVES: Final = tuple(status in MOVING_STATUSES for status in EntryStatus)
+from reconcile.entries import EntryTable
+from reconcile.matching.groups import WIDE
+from reconcile.matching.run_input import RunInput
+from reconcile.matching.table import moving_column
+from reconcile.model import Balance, BalanceBasis, Break, BreakKind, Side
 
 # Found by an identity, not by entries: they never enter the proof amount.
 BALANCE_KINDS: Final = frozenset({BreakKind.BALANCE, BreakKind.STATEMENT_GAP})
@@ -45,19 +37,6 @@ class Flow:
     out_minor: int = 0
     reversed_in_minor: int = 0
     reversed_out_minor: int = 0
-
-    def add(self, entry: Entry) -> None:
-        """Count one balance-moving entry."""
-        self.count += 1
-        # OUT is 1: comparing members of an enumeration costs more than the sums.
-        if entry.direction:
-            self.out_minor += entry.amount_minor
-            if entry.is_reversal:
-                self.reversed_out_minor += entry.amount_minor
-        else:
-            self.in_minor += entry.amount_minor
-            if entry.is_reversal:
-                self.reversed_in_minor += entry.amount_minor
 
     @property
     def net_minor(self) -> int:
@@ -134,56 +113,47 @@ class CurrencyTotals:
         )
 
 
-def fresh_entries(
-    run: RunInput, side: Side, known: Mapping[str, Entry] | None = None
-) -> Mapping[str, Entry]:
-    """Return the entries of one side that move the balance for the first time in this run.
+def fresh_rows(run: RunInput, side: Side, entries: EntryTable) -> pa.Array:
+    """Say which of a side's entries move the balance for the first time in this run.
 
-    `known`: every entry of the run by its ref, as matching left it; it saves doing that again.
+    `entries`: every entry of the run, each ref once, as matching left them.
     """
-    book = run.book(side)
-    settled = set(run.settled[side])
+    before = set(run.settled[side])
     for agreed in run.agreed_groups:
-        settled.update(agreed.refs[side])
-    settled.update(item.entry.entry_ref for item in book.carried if item.entry.moving)
-    if known is not None and not settled and not book.carried and len(known) == len(book.entries):
-        if all(map(_MOVES.__getitem__, map(attrgetter("status"), known.values()))):
-            return known
-        return {ref: entry for ref, entry in known.items() if _MOVES[entry.status]}
-    current = {entry.entry_ref: entry for entry in book.entries}
-    if len(current) < len(book.entries):
-        for entry in book.entries:
-            if entry.version > current[entry.entry_ref].version:
-                current[entry.entry_ref] = entry
-    return {
-        ref: entry for ref, entry in current.items() if _MOVES[entry.status] and ref not in settled
-    }
+        before.update(agreed.refs[side])
+    before.update(item.entry.entry_ref for item in run.book(side).carried if item.entry.moving)
+    moving = moving_column(entries)
+    if not before:
+        return moving
+    seen = pc.is_in(entries.column("entry_ref"), value_set=pa.array(sorted(before)))
+    return pc.and_not(moving, seen)
 
 
-def flows_of(entries: Iterable[Entry]) -> dict[str, Flow]:
+def flows_of(entries: EntryTable) -> dict[str, Flow]:
     """Return the turnover by currency of entries that move the balance."""
-    every = list(entries)
-    codes = list(map(attrgetter("currency"), every))
-    if not codes or codes.count(codes[0]) == len(codes):
-        return {codes[0]: _flow_of(every)} if codes else {}
-    parts: dict[str, list[Entry]] = defaultdict(list)
-    for code, entry in zip(codes, every, strict=True):
-        parts[code].append(entry)
-    return {code: _flow_of(part) for code, part in parts.items()}
+    return {code: flow for (code,), flow in flows_by([entries.column("currency")], entries).items()}
 
 
-def _flow_of(entries: Sequence[Entry]) -> Flow:
-    """Return the turnover of one currency, summed column by column."""
-    reversals = list(compress(entries, map(attrgetter("is_reversal"), entries)))
-    in_minor, out_minor = _in_and_out(entries)
-    return Flow(len(entries), in_minor, out_minor, *_in_and_out(reversals))
-
-
-def _in_and_out(entries: Sequence[Entry]) -> tuple[int, int]:
-    """Return sum IN and sum OUT; OUT is the direction that counts as true."""
-    amounts = list(map(attrgetter("amount_minor"), entries))
-    out_minor = sum(compress(amounts, map(attrgetter("direction"), entries)))
-    return sum(amounts) - out_minor, out_minor
+def flows_by(keys: Sequence[pa.Array], entries: EntryTable) -> dict[tuple[Any, ...], Flow]:
+    """Return the turnover of entries for each combination of keys that occurs."""
+    # Sums of int64 outgrow one: they are added up in 38 digits.
+    rows = pa.table(
+        [*keys, entries.column("amount_minor").cast(WIDE)]
+        + [entries.column(name) for name in ("direction", "is_reversal")],
+        names=[*map(str, range(len(keys))), "amount", "direction", "is_reversal"],
+    )
+    parts = [*rows.column_names[: len(keys)], "direction", "is_reversal"]
+    sums = rows.group_by(parts).aggregate([("amount", "sum"), ("amount", "count")])
+    flows: dict[tuple[Any, ...], Flow] = defaultdict(Flow)
+    for row in sums.to_pylist():
+        flow, minor = flows[tuple(row[name] for name in parts[:-2])], int(row["amount_sum"])
+        flow.count += row["amount_count"]
+        flow.out_minor += minor if row["direction"] else 0
+        flow.in_minor += 0 if row["direction"] else minor
+        if row["is_reversal"]:
+            flow.reversed_out_minor += minor if row["direction"] else 0
+            flow.reversed_in_minor += 0 if row["direction"] else minor
+    return dict(flows)
 
 
 @dataclass(slots=True)

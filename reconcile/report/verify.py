@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from reconcile.canonical import canonical_json, digest_of
 from reconcile.matching.keys import bare_break_key, break_key, group_subject
 from reconcile.model import BreakKind, InputError, MatchGroup, Proposal, Side
-from reconcile.report.canonical import canonical_json, digest_of
 from reconcile.report.carry import Carry, carry_of
 from reconcile.report.document import proposal_json
 from reconcile.report.groups import groups_root

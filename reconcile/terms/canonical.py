@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import rfc8785
-
+from reconcile.canonical import canonical_json
 from reconcile.model import day_iso
 from reconcile.terms.calendar import Calendar
 from reconcile.terms.rules import FeeSchedule, KeyPair, MatchPass, SubsetRule, Terms
@@ -98,7 +97,7 @@ def _fee_json(fee: FeeSchedule) -> dict[str, Any]:
 
 def canonical_terms(terms: Terms) -> bytes:
     """Return the RFC 8785 bytes that are sealed and hashed."""
-    return rfc8785.dumps(terms_json(terms))
+    return canonical_json(terms_json(terms))
 
 
 def terms_hash(terms: Terms) -> bytes:

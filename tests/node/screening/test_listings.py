@@ -17,8 +17,8 @@ from node.screening.listings import (
     pack_listing,
     unpack_listing,
 )
+from reconcile.canonical import canonical_json
 from reconcile.model import ProtocolError
-from reconcile.report.canonical import canonical_json
 
 SALT = digest("salt")
 GOLDEN_PAYLOAD = "288e2051df838e7d3088ba88348d1cba1f95d92ccfa159fb5aa78e72babcf9ef"

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_books import EXAMPLES, FIRST_DAY, SHORT, books, rules
 from matching_oracle import Oracle
 
 from reconcile.breaks import classify
-from reconcile.matching import Matched, RunInput, match
+from reconcile.entries import EntryTable
+from reconcile.matching import Matched, RunInput, core, match, opening, store
 from reconcile.model import AgreementKind, Break, Entry, EntryStatus, SideBook, window_of
 from reconcile.terms import KeyPair, MatchPass, Terms
 
@@ -22,7 +25,7 @@ MANY = settings(
 RICH = 10**9
 MIRRORED = {"MISSING_AT_OWNER": "MISSING_AT_SERVICER", "MISSING_AT_SERVICER": "MISSING_AT_OWNER"}
 
-Book = tuple[Entry, ...]
+Book = Sequence[Entry]
 
 
 def run_of(servicer: Book, owner: Book, passes: tuple[MatchPass, ...], **more: object) -> RunInput:
@@ -115,6 +118,20 @@ def test_order_of_lines_and_threads_change_nothing(
     shuffled = [rng.sample(book, len(book)) for book in (servicer, owner)]
     second = outcome(run_of(tuple(shuffled[0]), tuple(shuffled[1]), passes, threads=2))
     assert first == second
+
+
+@MANY
+@given(books(), books(), rules())
+def test_whole_columns_settle_what_the_engine_would(
+    servicer: Book, owner: Book, passes: tuple[MatchPass, ...]
+) -> None:
+    """Many entries take another way to the same values; so do entries that come as columns."""
+    first = outcome(run_of(servicer, owner, passes))
+    columns = [EntryTable.from_arrow(EntryTable.of(book).to_arrow()) for book in (servicer, owner)]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (core, opening, store):
+            patch.setattr(module, "FEW_ROWS", 0)
+        assert outcome(run_of(columns[0], columns[1], passes)) == first
 
 
 def mirrored(passes: tuple[MatchPass, ...]) -> tuple[MatchPass, ...]:
