@@ -9,6 +9,7 @@ import typer
 from node.cli import (
     agreements,
     breaks,
+    chains,
     decisions,
     devnets,
     homes,
@@ -48,6 +49,7 @@ for module in (
     outbox,
     results,
     breaks,
+    chains,
     decisions,
     papers,
     devnets,

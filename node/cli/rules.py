@@ -32,7 +32,9 @@ SideFile = Annotated[Path | None, typer.Option(help="Replay on two files: this s
 Against = Annotated[
     Path | None, typer.Option(help="Files: the terms to compare with; the defaults otherwise.")
 ]
-Language = Annotated[str, typer.Option(help="The language of the words: en or zh.")]
+Language = Annotated[
+    str, typer.Option("--lang", "--language", help="The language of the words: en or zh.")
+]
 
 
 def terms_check(

@@ -18,7 +18,16 @@ from node.settings import Settings
 from node.web import export
 from node.web.api import health, problem, stream, v1
 from node.web.auth import Cookies, Limits
-from node.web.console import cases, days, decisions, door, house, imports, results
+from node.web.console import (
+    cases,
+    chains,
+    days,
+    decisions,
+    door,
+    house,
+    imports,
+    results,
+)
 from node.web.middleware import Guard
 from node.web.node_view import NodeView
 from node.web.pages import HERE, Desk
@@ -100,7 +109,20 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
     app.state.stopping = threading.Event()
     problem.install(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for part in (health, v1, stream, door, export, days, results, imports, decisions, cases, house):
+    for part in (
+        health,
+        v1,
+        stream,
+        door,
+        export,
+        days,
+        results,
+        imports,
+        decisions,
+        cases,
+        chains,
+        house,
+    ):
         app.include_router(part.router)
     app.add_middleware(
         Guard,

@@ -24,7 +24,7 @@ from node.web.i18n import LOCALES, Speaker, pick_locale
 from node.web.node_view import NodeView, now_ms_of
 from node.web.read.parties import AgreementView, Names, find_agreement, load_agreements, load_names
 from node.web.read.status import load_strip
-from reconcile.model import BreakKind, Side, window_day
+from reconcile.model import AgreementKind, BreakKind, Side, window_day
 
 HERE: Final = Path(__file__).parent
 LANGUAGE_COOKIE: Final = "kanhe_language"
@@ -53,6 +53,7 @@ def make_environment() -> Environment:
         words=words,
         charts=charts,
         detail=detail,
+        AgreementKind=AgreementKind,
         Side=Side,
         BreakKind=BreakKind,
         window_day=window_day,

@@ -44,6 +44,11 @@ STATES: Final[Mapping[str, State]] = {
     "DIFFERS": State(N_("results differ"), "bad", "cross"),
     "UNANSWERED": State(N_("unanswered, overdue"), "bad", "clock"),
     "ONE_SIDED": State(N_("one side signed, as agreed"), "good", "check"),
+    # vouchers from branch to branch
+    "ORIGINATED": State(N_("sent by the branch"), "warn", "clock"),
+    "AT_HEAD": State(N_("at head office"), "info", "half"),
+    "RECEIVED": State(N_("received"), "good", "check"),
+    "IRREGULAR": State(N_("irregular"), "bad", "bang"),
     # agreements
     "OFFERED": State(N_("offered"), "warn", "clock"),
     "ACTIVE": State(N_("active"), "good", "dot"),

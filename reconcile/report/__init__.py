@@ -2,6 +2,7 @@
 
 totals.py       turnover, balances and the proof amount
 settlement.py   the clearing table
+chains.py       vouchers from branch to branch, and what is in transit
 document.py     the digested JSON
 carry.py        what the next run starts from, as JSON and back
 groups.py       the groups beside the report and the root that pins them
@@ -23,6 +24,15 @@ from reconcile.report.adjustment import (
     open_subjects,
 )
 from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
+from reconcile.report.chains import (
+    BranchBook,
+    Chain,
+    ChainState,
+    TransitLine,
+    chains_of,
+    roll_up,
+    voucher_of,
+)
 from reconcile.report.compare import Comparison, Repaired, compare
 from reconcile.report.document import break_json, proposal_json
 from reconcile.report.groups import group_from_json, group_json, groups_root
@@ -41,18 +51,23 @@ __all__ = [
     "AdjustmentItem",
     "AdjustmentSection",
     "AdjustmentSheet",
+    "BranchBook",
     "Carry",
+    "Chain",
+    "ChainState",
     "Check",
     "Comparison",
     "MissingStatement",
     "Repaired",
     "Result",
     "SectionName",
+    "TransitLine",
     "adjustment_of_bundle",
     "adjustment_sheets",
     "break_json",
     "canonical_json",
     "carry_of",
+    "chains_of",
     "compare",
     "digest_of",
     "entry_from_json",
@@ -66,6 +81,8 @@ __all__ = [
     "proposal_json",
     "reconcile",
     "report_digest",
+    "roll_up",
     "section_digests",
     "verify_report",
+    "voucher_of",
 ]

@@ -8,7 +8,7 @@ in every line, or the open breaks explain the difference. The net of a settlemen
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ def clearing_lines(
     `fresh`: which entries count, by side. `open_refs`: refs in open breaks, by side.
     """
     flows: dict[Line, tuple[Flow, Flow]] = defaultdict(lambda: (Flow(), Flow()))
+    fees: dict[Line, list[int]] = defaultdict(lambda: [0, 0])
     unmatched: dict[Line, int] = defaultdict(int)
     for side in Side:
         places = places_where(fresh[side])
@@ -53,13 +54,23 @@ def clearing_lines(
         for key, flow in flows_by(keys, entries).items():
             both = flows[Line(*key)]
             flows[Line(*key)] = (flow, both[1]) if side is Side.SERVICER else (both[0], flow)
+        for key, fee_minor in _fees_by(keys, entries):
+            fees[Line(*key)][side] = fee_minor
         names = pa.array(sorted(open_refs[side]), pa.string())
         found = places_where(pc.is_in(entries.column("entry_ref"), value_set=names))
         signed = signed_column(entries).take(found).to_pylist()
         lines = zip(*(column.take(found).to_pylist() for column in keys), strict=True)
         for key, minor in zip(lines, signed, strict=True):
             unmatched[Line(*key)] += minor * (1 - 2 * side)
-    return [_line_json(line, flows[line], unmatched[line]) for line in sorted(flows)]
+    return [_line_json(line, flows[line], fees[line], unmatched[line]) for line in sorted(flows)]
+
+
+def _fees_by(keys: list[pa.Array], entries: EntryTable) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield what the entries of each combination of keys state as their fees."""
+    names = [*map(str, range(len(keys)))]
+    rows = pa.table([*keys, entries.column("fee_minor").cast(WIDE)], names=[*names, "fee"])
+    for row in rows.group_by(names).aggregate([("fee", "sum")]).to_pylist():
+        yield tuple(row[name] for name in names), int(row["fee_sum"] or 0)
 
 
 def _line_columns(matched: Matched, fresh: tuple[pa.Array, pa.Array], side: Side) -> list[pa.Array]:
@@ -80,7 +91,9 @@ def _line_columns(matched: Matched, fresh: tuple[pa.Array, pa.Array], side: Side
     ]
 
 
-def _line_json(line: Line, flows: tuple[Flow, Flow], unmatched: int) -> dict[str, Any]:
+def _line_json(
+    line: Line, flows: tuple[Flow, Flow], fees: Sequence[int], unmatched: int
+) -> dict[str, Any]:
     servicer, owner = flows
     agrees = (servicer.count, servicer.in_minor, servicer.out_minor) == (
         owner.count,
@@ -97,6 +110,9 @@ def _line_json(line: Line, flows: tuple[Flow, Flow], unmatched: int) -> dict[str
                 "count": str(flows[side].count),
                 "in_minor": str(flows[side].in_minor),
                 "out_minor": str(flows[side].out_minor),
+                "fee_minor": str(fees[side]),
+                # What the line contributes to the position that is settled.
+                "net_minor": str(flows[side].net_minor - fees[side]),
             }
             for side in Side
         },
@@ -124,17 +140,17 @@ def settlement_identities(fresh: Sequence[EntryTable]) -> tuple[Identity, ...]:
                 f"settlement {entry.group_ref}",
                 side,
                 entry.currency,
-                abs(parts[entry.group_ref]),
+                abs(parts[entry.group_ref, entry.currency]),
                 entry.amount_minor,
             )
             for entry in settled
-            if entry.group_ref in parts
+            if (entry.group_ref, entry.currency) in parts
         ]
     return tuple(lines)
 
 
-def _parts(entries: EntryTable, names: Sequence[str]) -> dict[str | None, int]:
-    """Return by group_ref what the entries that it names, settlements apart, add up to."""
+def _parts(entries: EntryTable, names: Sequence[str]) -> dict[tuple[str | None, str], int]:
+    """Return by group_ref and currency what the entries it names, settlements apart, add up to."""
     refs = entries.column("group_ref")
     kinds = pc.coalesce(entries.column("kind"), pa.scalar(""))
     part = pc.and_(
@@ -144,6 +160,7 @@ def _parts(entries: EntryTable, names: Sequence[str]) -> dict[str | None, int]:
     fees = pc.coalesce(entries.column("fee_minor"), pa.scalar(0, pa.int64()))
     wide = pa.decimal128(19, 0)
     net = pc.subtract(signed_column(entries).cast(wide), fees.cast(wide)).cast(WIDE)
-    sums = pa.table({"ref": refs.filter(part), "net": net.filter(part)})
-    rows = sums.group_by("ref").aggregate([("net", "sum")]).to_pylist()
-    return {row["ref"]: int(row["net_sum"]) for row in rows}
+    codes = entries.column("currency").filter(part)
+    sums = pa.table({"ref": refs.filter(part), "code": codes, "net": net.filter(part)})
+    rows = sums.group_by(["ref", "code"]).aggregate([("net", "sum")]).to_pylist()
+    return {(row["ref"], row["code"]): int(row["net_sum"]) for row in rows}

@@ -1,5 +1,6 @@
 """Matching as batches arrive, proving closed windows, attesting, and what became of it."""
 
+from node.services.reconciliation.chaining import Chains, state_of_word
 from node.services.reconciliation.replaying import ReplayedWindow
 from node.services.reconciliation.service import ReconciliationService
 from node.services.reconciliation.views import (
@@ -13,6 +14,7 @@ from node.services.reconciliation.views import (
 
 __all__ = [
     "Adjustment",
+    "Chains",
     "Latency",
     "ReconciliationService",
     "ReplayedWindow",
@@ -20,4 +22,5 @@ __all__ = [
     "StoredReport",
     "TodayTotals",
     "WindowStatus",
+    "state_of_word",
 ]

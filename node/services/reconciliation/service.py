@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from node.acts import record_act
 from node.agreements import all_facts, require_standing
 from node.services.reconciliation import attesting, states
 from node.services.reconciliation.adjusting import adjustment_of
+from node.services.reconciliation.chaining import Chains, head_office_of, load_chains
 from node.services.reconciliation.reacting import Reacting
 from node.services.reconciliation.replaying import ReplayedWindow, replay, replayed_windows
 from node.services.reconciliation.running import Reactions
@@ -26,7 +28,7 @@ from node.services.reconciliation.views import (
 from node.tables import (
     ReportRow,
 )
-from reconcile.report import group_from_json
+from reconcile.report import ChainState, group_from_json
 from reconcile.terms import Terms
 
 __all__ = ["Reactions", "ReconciliationService"]
@@ -133,6 +135,28 @@ class ReconciliationService(Reacting):
                 session, facts, first_day=first_day, last_day=last_day, limit=limit
             )
             return tuple(replay(session, facts, terms, windows))
+
+    def chains(
+        self,
+        *,
+        only: Collection[bytes] | None = None,
+        voucher_no: str | None = None,
+        state: ChainState | None = None,
+        open_only: bool = False,
+        limit: int = 200,
+    ) -> Chains:
+        """Return head office's vouchers from branch to branch; `only` these agreements."""
+        with self._reading() as session:
+            ours = head_office_of(all_facts(session, self._identity.member(session)))
+            agreements = [f.agreement for f in ours if only is None or f.agreement in only]
+            return load_chains(
+                session,
+                agreements,
+                voucher_no=voucher_no,
+                state=state,
+                open_only=open_only,
+                limit=limit,
+            )
 
     def latencies(self, agreement: bytes | None = None) -> Latency:
         """Return T+0 latencies."""

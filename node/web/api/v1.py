@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
 from node.crypto.bundle import file_bytes
-from node.web.api import decisions, papers
+from node.web.api import chains, decisions, papers
 from node.web.api import schemas as out
 from node.web.api.calls import Caller, caller
 from node.web.api.shapes import (
@@ -351,6 +351,7 @@ def propose(by: By, agreement: str, decision: out.DecisionIn, key: Key = None) -
 
 router.include_router(papers.router)
 router.include_router(decisions.router)
+router.include_router(chains.router)
 
 
 def _runs(session: Session, view: AgreementView, window: int | None, now_ms: int) -> list[int]:

@@ -65,6 +65,7 @@ def paths_of(town: Town) -> dict[str, str]:
         "import": f"{here}/import",
         "ledger": "/ledger",
         "members": "/members",
+        "chains": "/chains",
         "audit": "/audit",
         "me": "/me",
     }

@@ -176,8 +176,10 @@ def test_clearing_counts_by_date_session_and_type() -> None:
         )
     )
     (table,) = result.report["clearing"]
-    assert table["servicer"] == {"count": "2", "in_minor": "140", "out_minor": "0"}
-    assert table["owner"] == {"count": "1", "in_minor": "100", "out_minor": "0"}
+    fees = {"fee_minor": "0", "net_minor": "140"}
+    assert table["servicer"] == {"count": "2", "in_minor": "140", "out_minor": "0"} | fees
+    fees = {"fee_minor": "0", "net_minor": "100"}
+    assert table["owner"] == {"count": "1", "in_minor": "100", "out_minor": "0"} | fees
     assert (table["difference_minor"], table["breaks_minor"]) == ("40", "40")
     assert not table["agrees"]
 
@@ -199,3 +201,37 @@ def test_settlement_is_the_net_of_its_parts(paid: int, holds: bool) -> None:
         )
     )
     assert result.complete is holds
+
+
+def test_each_sessions_and_types_net_adds_up_to_the_settlement_entry() -> None:
+    """Net = IN - OUT - fees a line; over the lines of one position it is what is settled."""
+    place = {"group_ref": "NET-1", "settlement_date": DAY}
+    parts = [
+        line("s1", IN, 200, "A001", **place, session=0, business_type="PURCHASE", fee_minor=5),
+        line("s2", OUT, 60, "A002", **place, session=1, business_type="REFUND", fee_minor=1),
+        line("s3", IN, 10, "A003", **place, session=1, business_type="PURCHASE"),
+        # Another currency under the same number is another position.
+        line("s4", IN, 99, "A004", **place, session=1, currency="USD"),
+        line("s5", OUT, 144, "A005", **place, session=1, kind="SETTLEMENT"),
+    ]
+    mirrored = [msgspec.structs.replace(item, entry_ref="o" + item.entry_ref) for item in parts]
+    result = reconcile(
+        run_of(SideBook(tuple(parts)), SideBook(tuple(mirrored)), kind=AgreementKind.CLEARING)
+    )
+    assert result.complete
+    nets = {
+        (item["session"], item["business_type"], item["currency"]): item["servicer"]["net_minor"]
+        for item in result.report["clearing"]
+        if item["business_type"]
+    }
+    assert nets == {
+        ("0", "PURCHASE", "CNY"): "195",
+        ("1", "PURCHASE", "CNY"): "10",
+        ("1", "REFUND", "CNY"): "-61",
+    }
+    assert all(item["agrees"] for item in result.report["clearing"])
+    settled = [x for x in result.report["identities"] if x["name"] == "settlement NET-1"]
+    assert {(x["side"], x["expected_minor"], x["holds"]) for x in settled} == {
+        ("servicer", "144", True),
+        ("owner", "144", True),
+    }
