@@ -21,6 +21,7 @@ from reconcile.model import (
     Where,
     day_iso,
 )
+from reconcile.statements import Settled, StatementStream
 
 MAX_ACCOUNTS_NAMED: Final = 8
 MIRROR_FACTOR: Final = 4
@@ -51,7 +52,9 @@ class Book:
         )
 
 
-def book_of(file: StatementFile, name: str, *, account: str | None = None) -> Book:
+def book_of(
+    file: StatementFile | StatementStream, name: str, *, account: str | None = None
+) -> Book:
     """Join the statements of one account; several accounts in a file need `account`.
 
     Raises `InputError` ACCOUNT_UNKNOWN, ACCOUNT_AMBIGUOUS or STATEMENT_EMPTY.
@@ -61,10 +64,16 @@ def book_of(file: StatementFile, name: str, *, account: str | None = None) -> Bo
     provable = all(item.provable for item in chosen)
     if not provable:
         opening, closing = _unproven(opening), _unproven(closing)
+    entries: list[Entry] = []
+    lines: list[int] = []
+    for item in chosen:
+        for entry, line in item.rows():
+            entries.append(entry)
+            lines.append(line)
     return Book(
         account=chosen[0].account,
-        entries=tuple(entry for item in chosen for entry in item.entries),
-        lines=tuple(line for item in chosen for line in item.lines),
+        entries=tuple(entries),
+        lines=tuple(lines),
         opening=opening,
         closing=closing,
         gaps=gaps,
@@ -80,13 +89,15 @@ def _unproven(balances: Mapping[str, Balance]) -> dict[str, Balance]:
     return {code: replace(item, basis=BalanceBasis.DERIVED) for code, item in balances.items()}
 
 
-def _of_account(file: StatementFile, name: str, account: str | None) -> tuple[Statement, ...]:
+def _of_account(
+    file: StatementFile | StatementStream, name: str, account: str | None
+) -> Sequence[Statement | Settled]:
     if not file.statements:
         raise InputError("STATEMENT_EMPTY", "the file holds no statement", where=Where(file=name))
     accounts = sorted({item.account for item in file.statements})
     listed = ", ".join(accounts[:MAX_ACCOUNTS_NAMED])
     if account is not None:
-        found = tuple(item for item in file.statements if item.account == account)
+        found = [item for item in file.statements if item.account == account]
         if not found:
             raise InputError(
                 "ACCOUNT_UNKNOWN",
@@ -106,7 +117,7 @@ def _of_account(file: StatementFile, name: str, account: str | None) -> tuple[St
 
 
 def chain_balances(
-    statements: Sequence[Statement],
+    statements: Sequence[Statement | Settled],
 ) -> tuple[dict[str, Balance], dict[str, Balance], tuple[str, ...]]:
     """Return per currency the first opening, the last closing, and every gap between, in words."""
     opening: dict[str, Balance] = {}
@@ -127,11 +138,10 @@ def chain_balances(
     return opening, closing, tuple(gaps)
 
 
-def _statement_order(item: Statement) -> tuple[int, int]:
+def _statement_order(item: Statement | Settled) -> tuple[int, int]:
     """Order by day; within one the file's own order stands (sorting is stable)."""
     dated = item.opening_balance or item.closing_balance
-    first = min((entry.booking_date for entry in item.entries), default=0)
-    day = dated.date if dated is not None else first
+    day = dated.date if dated is not None else item.first_day or 0
     closed = item.closing_balance.date if item.closing_balance is not None else day
     return (day, closed)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,14 +25,15 @@ from node.cli.output import (
     require_file,
     say,
     table,
+    write_pieces,
 )
 
 if TYPE_CHECKING:
     from node.books import Book
     from reconcile.matching.run_input import RunInput
-    from reconcile.model import StatementFile
     from reconcile.report import Result
     from reconcile.statements import Profile as Layout
+    from reconcile.statements import StatementStream
     from reconcile.terms import Terms
 
 SHOWN_ROWS: Final = 40
@@ -71,27 +73,31 @@ def statement(
     json_to: JsonTo = None,
 ) -> int:
     """Read a statement file: its entries, balances and contradictions."""
-    from reconcile.statements import statement_json
+    from reconcile.statements import statement_pieces
 
     with progress(f"reading {file.name}") as advance:
-        read = _read(file, profile, perspective, currency, lenient, accept_map)
-        advance(sum(len(item.entries) for item in read.statements))
-    emit(statement_json(read), json_to, lambda: _show_statement(read))
+        opened = _open(file, profile, perspective, currency, lenient, accept_map)
+        advance(sum(item.count for item in opened.statements))
+    with opened as read:
+        if json_to is None:
+            _show_statement(read)
+        else:
+            write_pieces(statement_pieces(read), json_to)
     return EXIT_DONE
 
 
-def _read(
+def _open(
     file: Path,
     profile: str | None,
     perspective: str | None,
     currency: str | None,
     lenient: bool,
     accept_map: bool,
-) -> StatementFile:
-    from reconcile.statements import read_statement
+) -> StatementStream:
+    from reconcile.statements import open_statement
 
     name, own = profile_choice(profile)
-    return read_statement(
+    return open_statement(
         require_file(file),
         profile=name,
         perspective=perspective_word(perspective),
@@ -123,7 +129,7 @@ def perspective_word(word: str | None) -> str | None:
     return word
 
 
-def _show_statement(read: StatementFile) -> None:
+def _show_statement(read: StatementStream) -> None:
     from node.cli.words import money
     from reconcile.model import day_iso
 
@@ -138,14 +144,14 @@ def _show_statement(read: StatementFile) -> None:
                 entry.counterparty_name or "",
                 line,
             )
-            for entry, line in zip(item.entries[:SHOWN_ROWS], item.lines, strict=False)
+            for entry, line in islice(item.rows(), SHOWN_ROWS)
         ]
         table(
             f"{item.account or 'account'}  {item.statement_ref}  {item.currency}",
             ("booked", ">amount", "status", "entry_ref", "counterparty", ">line"),
             rows,
         )
-        hidden = len(item.entries) - len(rows)
+        hidden = item.count - len(rows)
         if hidden > 0:
             say(f"… and {hidden:,} more entries")
         for word, balance in (("opening", item.opening_balance), ("closing", item.closing_balance)):
@@ -217,8 +223,9 @@ def read_books(
     with progress("reading") as advance:
         for side, path, profile, perspective, account in sides:
             with naming_side(side):
-                read = _read(path, profile, perspective, currency, lenient, accept_map)
-            book = book_of(read, str(path), account=account)
+                opened = _open(path, profile, perspective, currency, lenient, accept_map)
+            with opened as read:
+                book = book_of(read, str(path), account=account)
             refuse_repeated(book.entries, book.lines, str(path))
             books.append(book)
             advance(len(book.entries))

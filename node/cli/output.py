@@ -56,6 +56,17 @@ def write_json(value: object, json_to: str) -> None:
         Path(json_to).write_text(text, encoding="utf-8")
 
 
+def write_pieces(pieces: Iterable[str], json_to: str) -> None:
+    """Write JSON text that comes in pieces, so that it never stands in memory as a whole."""
+    if json_to == STDOUT:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece.encode())
+        sys.stdout.buffer.flush()
+        return
+    with Path(json_to).open("w", encoding="utf-8") as out:
+        out.writelines(pieces)
+
+
 def _plain(value: object) -> object:
     """Turn the bytes, paths and enums of a value into JSON."""
     if isinstance(value, bytes):

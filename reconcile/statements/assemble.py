@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import (
+    Balance,
     Contradiction,
     Entry,
     InputError,
@@ -17,15 +21,17 @@ from reconcile.model import (
 from reconcile.statements import checks
 from reconcile.statements.drafts import (
     MAX_CONTRADICTIONS,
-    MAX_ENTRIES,
     MAX_STATEMENTS,
+    MAX_STREAM_ENTRIES,
     Draft,
     FileDraft,
     Findings,
     StatementDraft,
     refuse,
 )
-from reconcile.statements.refs import RefMaker, list_overlaps
+from reconcile.statements.refs import RefMaker, doubled_refs, list_overlaps, repeated
+from reconcile.statements.repeats import replace_ref, resolve
+from reconcile.statements.survey import Survey
 from reconcile.statements.texts import clean_draft, tidy
 
 _LENIENT_HELP = (
@@ -38,38 +44,186 @@ _HELP = {
 }
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What an (entry_ref, version) already stands for in this file."""
+Row = tuple[Entry, int, bool]
+"""An entry, its line, and whether its ref is a hash whose occurrence was counted."""
 
-    entry: Entry
-    line: int
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A statement that was checked; its rows are built, and come as often as asked.
+
+    `renamed` and `dropped` count rows over the whole file, `start` is this statement's first.
+    """
+
+    statement: StatementDraft
+    contradictions: tuple[Contradiction, ...]
+    named: Rows
+    start: int
+    renamed: dict[int, str]
+    dropped: frozenset[int]
+
+    def rows(self) -> Iterator[tuple[Entry, int]]:
+        """Return each entry with its line."""
+        if not self.renamed and not self.dropped:
+            for entry, line, _ in self.named:
+                yield entry, line
+            return
+        for index, (entry, line, _) in enumerate(self.named, start=self.start):
+            if index not in self.dropped:
+                ref = self.renamed.get(index)
+                yield entry if ref is None else replace_ref(entry, ref), line
+
+    @property
+    def count(self) -> int:
+        """Return how many rows there are."""
+        own = range(self.start, self.start + len(self.named))
+        return len(own) - sum(index in own for index in self.dropped)
+
+    @property
+    def account(self) -> str:
+        """Return the account, empty where the source names none."""
+        return tidy(self.statement.account) or ""
+
+    @property
+    def statement_ref(self) -> str:
+        """Return what the source calls the statement."""
+        return tidy(self.statement.statement_ref) or ""
+
+    @property
+    def currency(self) -> str:
+        """Return the statement's currency."""
+        return self.statement.currency or NO_CURRENCY
+
+    @property
+    def digits(self) -> int:
+        """Return the currency's minor digits."""
+        return digits_of(self.currency) or 0
+
+    @property
+    def opening_balance(self) -> Balance | None:
+        """Return the balance before the first entry."""
+        return self.statement.opening
+
+    @property
+    def closing_balance(self) -> Balance | None:
+        """Return the balance behind the last entry."""
+        return self.statement.closing
+
+    @property
+    def provable(self) -> bool:
+        """Say whether nothing in the file contradicts the statement."""
+        return not self.contradictions
+
+    @property
+    def first_day(self) -> int | None:
+        """Return the earliest booking date."""
+        return min((entry.booking_date for entry, _ in self.rows()), default=None)
+
+    def build(self) -> Statement:
+        """Return the statement with all its entries."""
+        pairs = list(self.rows())
+        return Statement(
+            account=self.account,
+            statement_ref=self.statement_ref,
+            currency=self.currency,
+            digits=self.digits,
+            opening_balance=self.opening_balance,
+            closing_balance=self.closing_balance,
+            entries=tuple([entry for entry, _ in pairs]),
+            lines=tuple([line for _, line in pairs]),
+            contradictions=self.contradictions,
+        )
+
+
+class Rows(Protocol):
+    """Where built rows are kept: a list, or a store that does not grow in memory."""
+
+    def append(self, row: Row, /) -> None:
+        """Add one."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """Return them in order, as often as asked."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
 
 
 def assemble(draft: FileDraft, *, currency: str | None, lenient: bool) -> StatementFile:
     """Check, name and build everything in a file; raise InputError if strict refuses it."""
+    parts = settle(draft, currency=currency, lenient=lenient)
+    built = tuple([one.build() for one in parts])
+    return StatementFile(draft.format, draft.profile, draft.sha256, built)
+
+
+def settle(
+    draft: FileDraft,
+    *,
+    currency: str | None,
+    lenient: bool,
+    surveys: Sequence[Survey] | None = None,
+    rows: Callable[[], Rows] = list,
+) -> tuple[Settled, ...]:
+    """Check and name everything in a file; raise InputError if strict refuses it.
+
+    `surveys`: of statements that were cleaned and surveyed as they came; `rows` makes the place
+    where a statement's rows are kept.
+    """
     _check_limits(draft)
-    for statement in draft.statements:
-        _settle_currency(statement, currency)
-        for entry in statement.entries:
-            clean_draft(entry, statement.findings)
-        checks.check_currency(statement)
-        checks.check_running(statement)
-        checks.check_totals(statement)
-    statements = checks.drop_repeated(draft.statements)
+    surveyed = surveys or [_survey(statement) for statement in draft.statements]
+    pairs = list(zip(draft.statements, surveyed, strict=True))
+    for statement, survey in pairs:
+        _settle_currency(statement, survey, currency)
+        checks.check_currency(statement, survey)
+        checks.check_running(statement, survey)
+        checks.check_totals(statement, survey)
+    pairs = checks.drop_repeated(pairs)
+    statements = [statement for statement, _ in pairs]
     checks.check_continuity(statements)
-    list_overlaps(statements)
-    maker = RefMaker(chain.from_iterable(s.entries for s in statements))
-    kept: dict[tuple[str, int], _Kept] = {}
-    built = [_build(statement, maker, kept) for statement in statements]
+    list_overlaps(pairs)
+    maker = RefMaker(doubled_refs((s.refs for _, s in pairs), (s.entries for s in statements)))
+    built, hashes = [], array("q")
+    for statement in statements:
+        kept = rows()
+        _name(statement, maker, kept, hashes)
+        built.append(kept)
+    renamed, dropped = resolve(statements, built, repeated([hashes]))
     contradictions = _all_contradictions(draft.findings, statements)
     if contradictions and not lenient:
         raise _refusal(draft, contradictions)
+    return _settled(draft, statements, built, renamed, dropped)
+
+
+def _survey(statement: StatementDraft) -> Survey:
+    for entry in statement.entries:
+        clean_draft(entry, statement.findings)
+    survey = Survey()
+    survey.add(statement.entries)
+    return survey
+
+
+def _name(statement: StatementDraft, maker: RefMaker, rows: Rows, hashes: array[int]) -> None:
+    """Build the entries, each with its ref as if nothing equal came before."""
+    account = tidy(statement.account) or ""
+    for draft in statement.entries:
+        ref, hashed = maker.ref_of(account, draft)
+        rows.append((_entry(ref, draft), draft.line, hashed))
+        hashes.append(hash((ref, draft.version)) if draft.version else hash(ref))
+
+
+def _settled(
+    draft: FileDraft,
+    statements: Sequence[StatementDraft],
+    built: Sequence[Rows],
+    renamed: dict[int, str],
+    dropped: frozenset[int],
+) -> tuple[Settled, ...]:
     by_file = tuple(draft.findings.items)
-    built = [
-        replace(one, contradictions=_ordered((*by_file, *one.contradictions))) for one in built
-    ]
-    return StatementFile(draft.format, draft.profile, draft.sha256, tuple(built))
+    start, parts = 0, []
+    for statement, rows in zip(statements, built, strict=True):
+        listed = _ordered((*by_file, *statement.findings.items))
+        parts.append(Settled(statement, listed, rows, start, renamed, dropped))
+        start += len(rows)
+    return tuple(parts)
 
 
 def _check_limits(draft: FileDraft) -> None:
@@ -81,19 +235,19 @@ def _check_limits(draft: FileDraft) -> None:
             help="the file holds a header only; ask the sender for the whole file",
         )
     entries = sum(len(statement.entries) for statement in draft.statements)
-    if entries > MAX_ENTRIES or len(draft.statements) > MAX_STATEMENTS:
+    if entries > MAX_STREAM_ENTRIES or len(draft.statements) > MAX_STATEMENTS:
         raise refuse(
             "FILE_TOO_LARGE",
             f"{entries} entries in {len(draft.statements)} statements",
             file=draft.name,
-            help=f"split it: at most {MAX_ENTRIES} entries, {MAX_STATEMENTS} statements",
+            help=f"split it: at most {MAX_STREAM_ENTRIES} entries, {MAX_STATEMENTS} statements",
         )
 
 
-def _settle_currency(statement: StatementDraft, wanted: str | None) -> None:
+def _settle_currency(statement: StatementDraft, survey: Survey, wanted: str | None) -> None:
     """Fix the statement's currency: its own word, its balances' or entries', or --currency."""
     if statement.currency is None:
-        statement.currency = next((d.currency for d in statement.entries), wanted)
+        statement.currency = survey.first_currency or wanted
     if statement.currency is None:
         statement.currency = NO_CURRENCY
         statement.findings.add(
@@ -112,36 +266,6 @@ def _settle_currency(statement: StatementDraft, wanted: str | None) -> None:
             expected=wanted,
             found=statement.currency,
         )
-
-
-def _build(
-    statement: StatementDraft,
-    maker: RefMaker,
-    kept: dict[tuple[str, int], _Kept],
-) -> Statement:
-    entries: list[Entry] = []
-    lines: list[int] = []
-    account = tidy(statement.account) or ""
-    for draft in statement.entries:
-        entry = _entry(maker.ref_of(account, draft), draft)
-        before = kept.setdefault((entry.entry_ref, entry.version), _Kept(entry, draft.line))
-        if before.entry is not entry:
-            _list_repeat(statement.findings, before, entry, draft.line)
-            continue
-        entries.append(entry)
-        lines.append(draft.line)
-    currency = statement.currency or NO_CURRENCY
-    return Statement(
-        account=account,
-        statement_ref=tidy(statement.statement_ref) or "",
-        currency=currency,
-        digits=digits_of(currency) or 0,
-        opening_balance=statement.opening,
-        closing_balance=statement.closing,
-        entries=tuple(entries),
-        lines=tuple(lines),
-        contradictions=tuple(statement.findings.items),
-    )
 
 
 def _entry(ref: str, draft: Draft) -> Entry:
@@ -167,20 +291,6 @@ def _entry(ref: str, draft: Draft) -> Entry:
         draft.group_ref,
         draft.reversal_of,
         draft.occurred_at,
-    )
-
-
-def _list_repeat(findings: Findings, before: _Kept, entry: Entry, line: int) -> None:
-    same = before.entry == entry
-    findings.add(
-        "DUPLICATE_ENTRY" if same else "DUPLICATE_REF",
-        "the entry stands in the file twice; it is counted once"
-        if same
-        else "one entry_ref and version with two different contents; the first is kept",
-        line=line,
-        field="entry_ref",
-        expected=f"as in line {before.line}, or another entry_ref",
-        found=entry.entry_ref,
     )
 
 

@@ -7,26 +7,19 @@ split into its details when they carry amounts that add up to it; otherwise it s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconcile.currency import digits_of
-from reconcile.model import Direction, EntryStatus
-from reconcile.statements.camt_details import add_party, add_references, remittance_of
-from reconcile.statements.camt_xml import (
-    Element,
-    amount_of,
-    child,
-    children,
-    line_of,
-    own_text,
-    parts_of,
-    text_of,
-)
-from reconcile.statements.dates import day_of, instant_of
+from reconcile.model import MOVING_STATUSES, Direction, EntryStatus
+from reconcile.statements.camt_plan import NOWHERE, ChargePlan, DetailPlan, EntryPlan, KindPlan
+from reconcile.statements.dates import day_of, instant_of, iso_day
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import AmountError, minor_units
 from reconcile.statements.texts import reference, tidy
+
+Texts = Sequence[str]
 
 DIRECTIONS: Final = {"CRDT": Direction.IN, "DBIT": Direction.OUT}
 
@@ -37,84 +30,184 @@ STATUSES: Final = {
     "FUTR": EntryStatus.PENDING,
     "INFO": EntryStatus.VOID,
 }
+_SERVICER_REF: Final = 5
+_PLAIN_FIGURES: Final = 15
+_LONGEST_DATE: Final = len("2026-11-22+08:00")
+_DATE: Final = len("2026-11-22")
 
 
-@dataclass(frozen=True, slots=True)
-class EntryTotal:
-    """What TxsSummry counts: one Ntry, before it was split."""
+class Detail(NamedTuple):
+    """One TxDtls: its plan, its texts and its line."""
 
-    direction: Direction
-    amount_minor: int
-    status: EntryStatus
+    plan: DetailPlan
+    texts: Texts
+    line: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What TxsSummry counts of one direction: entries (Ntry) before they were split."""
+
+    count: int = 0
+    total: int = 0
+    moving_count: int = 0
+    moving_total: int = 0
+
+    def add(self, minor: int, *, moving: bool) -> None:
+        """Count one entry."""
+        self.count += 1
+        self.total += minor
+        if moving:
+            self.moving_count += 1
+            self.moving_total += minor
 
 
 class EntryReader:
     """Reads entries into a statement draft."""
 
-    def __init__(self, statement: StatementDraft, prefix: str) -> None:
-        """Take the statement to fill and the namespace in braces."""
+    def __init__(self, statement: StatementDraft) -> None:
+        """Take the statement to fill."""
         self.statement = statement
         self.findings = statement.findings
-        self.prefix = prefix
-        self.entries: list[EntryTotal] = []
+        self.tallies = {Direction.IN: Tally(), Direction.OUT: Tally()}
         self.report_day: int | None = None
         self.first_currency: str | None = None
+        self._digits: dict[str, int] = {}
 
-    def take(self, entry: Element) -> None:
+    def take(
+        self,
+        plan: EntryPlan,
+        texts: Texts,
+        details: Sequence[Detail],
+        line: int,
+        batch_line: int | None = None,
+    ) -> None:
         """Read one Ntry into one draft, or one per detail."""
-        parts = parts_of(entry, self.prefix)
-        draft = self._entry(line_of(entry), parts)
+        draft = self._entry(plan, texts, line)
         if draft is None:
             return
-        self.entries.append(EntryTotal(draft.direction, draft.amount_minor, draft.status))
-        details = self._details(entry)
-        batch = child(parts.get("NtryDtls"), self.prefix, "Btch")
-        if batch is not None:
-            draft.group_ref = self._batch_ref(batch)
-            self._check_batch(batch, draft, len(details))
-        split = self._split(draft, details) if len(details) > 1 else None
-        if split is None:
-            if len(details) == 1:
-                self._describe(draft, details[0])
+        moving = draft.status in MOVING_STATUSES
+        self.tallies[draft.direction].add(draft.amount_minor, moving=moving)
+        if plan.group:
+            found = next((text for at in plan.group if (text := texts[at].strip())), None)
+            draft.group_ref = reference(found)
+        if plan.number != NOWHERE or plan.total != NOWHERE:
+            self._check_batch(plan, texts, draft, len(details), batch_line or line)
+        if len(details) > 1:
+            split = self._split(draft, details) or [draft]
+        else:
             split = [draft]
-        extra = text_of(entry, self.prefix, "AddtlNtryInf")
-        for part in split:
-            part.remittance = part.remittance or tidy(extra)
+            if details:
+                self._describe(draft, details[0])
+        if plan.extra != NOWHERE:
+            extra = tidy(texts[plan.extra].strip())
+            for part in split:
+                part.remittance = part.remittance or extra
         self.statement.entries.extend(split)
 
-    def _entry(self, line: int, parts: dict[str, Element]) -> Draft | None:
-        amount, currency = amount_of(parts.get("Amt"))
-        minor = self.minor(amount, currency, line)
+    def take_plain(
+        self, plan: EntryPlan, detail: DetailPlan | None, texts: Texts, line: int
+    ) -> None:
+        """Read one Ntry with at most one detail, whose texts are in one list.
+
+        The common case in one go: known words, exact decimals, a booking date. Whatever is not
+        that goes the long way, which says what is wrong with it.
+        """
+        currency = texts[plan.currency]
+        digits = self._digits.get(currency)
+        direction = DIRECTIONS.get(texts[plan.mark])
+        status = STATUSES.get(texts[plan.status])
+        whole, _, fraction = texts[plan.amount].partition(".")
+        day = iso_day(texts[plan.booking])
+        value = None if plan.value == NOWHERE else iso_day(texts[plan.value])
+        if (
+            direction is None
+            or status is None
+            or len(fraction) != digits
+            or len(whole) > _PLAIN_FIGURES
+            or not (whole.isdecimal() and whole.isascii())
+            or not (fraction.isdecimal() and fraction.isascii())
+            or day is None
+            or (value is None and plan.has_value)
+            or plan.unusual
+        ):
+            if digits is None and digits_of(currency) is not None:
+                self._digits[currency] = digits_of(currency) or 0
+            details = () if detail is None else (Detail(detail, texts, line),)
+            self.take(plan, texts, details, line)
+            return
+        minor = int(whole + fraction)
+        tally = self.tallies[direction]
+        tally.count += 1
+        tally.total += minor
+        if status is EntryStatus.BOOKED:
+            tally.moving_count += 1
+            tally.moving_total += minor
+        if self.first_currency is None:
+            self.first_currency = currency
+        ref = reference(texts[plan.servicer_ref])
+        draft = Draft(
+            line,
+            direction,
+            minor,
+            currency,
+            day,
+            value,
+            status,
+            False,
+            ((_SERVICER_REF, ref),) if ref else (),
+            None if plan.kind.empty else _kind(plan.kind, texts),
+        )
+        draft.source_ref = ref
+        if detail is not None:
+            self._describe(draft, Detail(detail, texts, line))
+        if plan.extra != NOWHERE and not draft.remittance:
+            draft.remittance = tidy(texts[plan.extra].strip())
+        self.statement.entries.append(draft)
+
+    def _entry(self, plan: EntryPlan, texts: Texts, line: int) -> Draft | None:
+        currency = texts[plan.currency].strip()
+        minor = self.minor(texts[plan.amount].strip(), currency, line)
         if self.first_currency is None and digits_of(currency) is not None:
             self.first_currency = currency
-        mark = own_text(parts.get("CdtDbtInd"))
+        mark = texts[plan.mark].strip()
         direction = DIRECTIONS.get(mark)
         if direction is None:
             self._invalid("CdtDbtInd", "CRDT or DBIT", mark, line)
-        status = self._status(parts.get("Sts"), line)
-        booking, occurred_at = self._date(parts.get("BookgDt"), "BookgDt", line)
-        value, _ = self._date(parts.get("ValDt"), "ValDt", line)
-        if booking is None and value is None:
-            # BookgDt is optional; without any date the entry belongs to the report's day.
-            booking = self.report_day
-            if booking is None:
-                self._invalid("BookgDt", "a date", "", line)
+        status = STATUSES.get(texts[plan.status].strip())
+        if status is None:
+            status = self._unknown_status(plan, texts, line)
+        booking = occurred_at = value = None
+        if plan.has_booking:
+            text = texts[plan.booking].strip()
+            booking = self._day(text, "BookgDt", line)
+            if booking is not None and len(text) > _LONGEST_DATE:
+                occurred_at = instant_of(text)
+        if plan.has_value:
+            value = self._day(texts[plan.value].strip(), "ValDt", line)
         day = value if booking is None else booking
+        if day is None:
+            # BookgDt is optional; without any date the entry belongs to the report's day.
+            day = self.report_day
+            if day is None:
+                self._invalid("BookgDt", "a date", "", line)
         if minor is None or direction is None or day is None:
             return None
-        servicer_ref = reference(own_text(parts.get("AcctSvcrRef")))
+        servicer_ref = reference(texts[plan.servicer_ref])
         return Draft(
             line,
             direction,
             minor,
             currency,
             day,
-            value_date=value,
-            status=status,
-            is_reversal=own_text(parts.get("RvslInd")) in {"true", "1"},
-            references=((5, servicer_ref),) if servicer_ref else (),
-            kind=self._kind(parts.get("BkTxCd")),
-            fee_minor=self._charges(parts.get("Chrgs"), currency),
+            value,
+            status,
+            texts[plan.reversal].strip() in {"true", "1"},
+            ((_SERVICER_REF, servicer_ref),) if servicer_ref else (),
+            None if plan.kind.empty else _kind(plan.kind, texts),
+            fee_minor=None
+            if plan.charges.empty
+            else self._fee(plan.charges, texts, currency, line),
             occurred_at=occurred_at,
             source_ref=servicer_ref,
         )
@@ -139,12 +232,7 @@ class EntryReader:
             return None
 
     def _invalid(
-        self,
-        field: str,
-        expected: str,
-        found: str,
-        line: int,
-        code: str = "FIELD_INVALID",
+        self, field: str, expected: str, found: str, line: int, code: str = "FIELD_INVALID"
     ) -> None:
         self.findings.add(
             code if found else "FIELD_MISSING",
@@ -155,78 +243,37 @@ class EntryReader:
             found=found,
         )
 
-    def _status(self, element: Element | None, line: int) -> EntryStatus:
-        # Up to version 07 Sts is the code itself, from 08 on a choice of Cd and Prtry.
-        word = own_text(element) or text_of(element, self.prefix, "Cd") or ""
-        status = STATUSES.get(word)
-        if status is None:
-            word = word or text_of(element, self.prefix, "Prtry") or ""
-            self._invalid("Sts", "BOOK, PDNG, FUTR or INFO", word, line, "STATUS_UNKNOWN")
-            return EntryStatus.PENDING
-        return status
+    def _unknown_status(self, plan: EntryPlan, texts: Texts, line: int) -> EntryStatus:
+        word = texts[plan.status].strip() or texts[plan.status_own].strip()
+        self._invalid("Sts", "BOOK, PDNG, FUTR or INFO", word, line, "STATUS_UNKNOWN")
+        return EntryStatus.PENDING
 
-    def _date(
-        self, element: Element | None, field: str, line: int
-    ) -> tuple[int | None, int | None]:
-        if element is None:
-            return None, None
-        text = text_of(element, self.prefix, "Dt") or text_of(element, self.prefix, "DtTm") or ""
-        day = day_of(text[:10])
+    def _day(self, text: str, field: str, line: int) -> int | None:
+        day = day_of(text[:_DATE])
         if day is None:
             self._invalid(field, "a calendar date", text, line, "DATE_INVALID")
-            return None, None
-        return day, instant_of(text) if len(text) > len("2026-11-22+08:00") else None
+        return day
 
-    def _kind(self, code: Element | None) -> str | None:
-        """Write BkTxCd as PMNT-RCDT-ESCT, else the bank's own code."""
-        if code is None:
-            return None
-        domain = child(code, self.prefix, "Domn")
-        family = child(domain, self.prefix, "Fmly")
-        words = (
-            text_of(domain, self.prefix, "Cd"),
-            text_of(family, self.prefix, "Cd"),
-            text_of(family, self.prefix, "SubFmlyCd"),
-        )
-        if any(words):
-            return "-".join(filter(None, words))
-        return text_of(code, self.prefix, "Prtry", "Cd")
-
-    def _charges(self, charges: Element | None, currency: str) -> int | None:
-        """Read Chrgs: the total, else the sum of its records (version 02: repeated Amt)."""
-        if charges is None:
-            return None
-        amounts = [child(charges, self.prefix, "TtlChrgsAndTaxAmt")]
-        if amounts[0] is None:
-            amounts = [
-                child(one, self.prefix, "Amt") for one in children(charges, self.prefix, "Rcrd")
-            ]
-            amounts = amounts or [child(charges, self.prefix, "Amt")]
+    def _fee(self, plan: ChargePlan, texts: Texts, currency: str, line: int) -> int | None:
+        """Read Chrgs: the total, else the sum of its records, less those credited."""
         fee: int | None = None
-        for element in amounts:
-            text, code = amount_of(element)
-            if text and code == currency:
-                minor = self.minor(text, code, line_of(charges))
-                fee = fee if minor is None else (fee or 0) + minor
+        chosen = (plan.total,) if plan.total[0] != NOWHERE else plan.records
+        for amount, code, mark in chosen:
+            text = texts[amount].strip()
+            if text and texts[code].strip() == currency:
+                minor = self.minor(text, currency, line)
+                if minor is not None:
+                    sign = -1 if texts[mark].strip() == "CRDT" else 1
+                    fee = (fee or 0) + sign * minor
         return fee
 
     # ------------------------------------------------------------------ details
-    def _details(self, entry: Element) -> list[Element]:
-        found: list[Element] = []
-        for holder in children(entry, self.prefix, "NtryDtls"):
-            found.extend(children(holder, self.prefix, "TxDtls"))
-        return found
-
-    def _batch_ref(self, batch: Element) -> str | None:
-        return reference(
-            text_of(batch, self.prefix, "PmtInfId") or text_of(batch, self.prefix, "MsgId"),
-        )
-
-    def _check_batch(self, batch: Element, draft: Draft, details: int) -> None:
+    def _check_batch(
+        self, plan: EntryPlan, texts: Texts, draft: Draft, details: int, line: int
+    ) -> None:
         """List a batch whose stated number or total is not what the entry shows."""
-        line = line_of(batch)
-        number = text_of(batch, self.prefix, "NbOfTxs")
-        if number is not None and details and number.lstrip("0") != str(details):
+        number = texts[plan.number].strip()
+        if number and details and number.lstrip("0") != str(details):
             self.findings.add(
                 "CONTROL_TOTALS",
                 "Btch/NbOfTxs is not the number of transaction details",
@@ -235,7 +282,7 @@ class EntryReader:
                 expected=number,
                 found=str(details),
             )
-        text, currency = amount_of(child(batch, self.prefix, "TtlAmt"))
+        text, currency = texts[plan.total].strip(), texts[plan.total_currency].strip()
         if text and currency == draft.currency:
             total = self.minor(text, currency, line)
             if total is not None and total != draft.amount_minor:
@@ -248,27 +295,27 @@ class EntryReader:
                     found=str(draft.amount_minor),
                 )
 
-    def _split(self, draft: Draft, details: list[Element]) -> list[Draft] | None:
+    def _split(self, draft: Draft, details: Sequence[Detail]) -> list[Draft] | None:
         """Return one draft per detail if their signed amounts add up to the entry."""
         parts: list[Draft] = []
         signed = 0
+        digits = digits_of(draft.currency) or 0
         group = draft.group_ref or (draft.references[0][1] if draft.references else None)
         for detail in details:
-            amount, currency = self._detail_amount(detail)
-            digits = digits_of(currency)
-            if currency != draft.currency or digits is None:
+            amount, currency = _amount(detail)
+            if currency != draft.currency:
                 return None
             try:
                 minor = minor_units(amount, digits)
             except AmountError:
                 return None
-            mark = text_of(detail, self.prefix, "CdtDbtInd")
-            direction = draft.direction if mark is None else DIRECTIONS.get(mark)
+            mark = detail.texts[detail.plan.mark].strip()
+            direction = DIRECTIONS.get(mark) if mark else draft.direction
             if direction is None:
                 return None
             signed += minor * direction.sign
             part = Draft(
-                line_of(detail),
+                detail.line,
                 direction,
                 minor,
                 currency,
@@ -288,33 +335,77 @@ class EntryReader:
             self._describe(part, detail)
         return parts
 
-    def _detail_amount(self, detail: Element) -> tuple[str, str]:
-        """Return TxDtls/Amt (from version 03) or AmtDtls/TxAmt/Amt (version 02)."""
-        text, currency = amount_of(child(detail, self.prefix, "Amt"))
-        if text:
-            return text, currency
-        holder = child(child(detail, self.prefix, "AmtDtls"), self.prefix, "TxAmt")
-        return amount_of(child(holder, self.prefix, "Amt"))
-
-    def _describe(self, draft: Draft, detail: Element) -> None:
+    def _describe(self, draft: Draft, detail: Detail) -> None:
         """Add what TxDtls says: references, party, remittance, charges, return."""
-        parts = parts_of(detail, self.prefix)
-        add_references(draft, parts.get("Refs"), self.prefix)
-        add_party(draft, parts.get("RltdPties"), self.prefix)
-        draft.remittance = remittance_of(parts.get("RmtInf"), self.prefix) or tidy(
-            own_text(parts.get("AddtlTxInf")),
-        )
-        draft.kind = self._kind(parts.get("BkTxCd")) or draft.kind
-        fee = self._charges(parts.get("Chrgs"), draft.currency)
-        draft.fee_minor = draft.fee_minor if fee is None else fee
-        if "RtrInf" in parts and draft.status is EntryStatus.BOOKED:
+        plan, texts = detail.plan, detail.texts
+        if plan.carriers:
+            _add_references(draft, plan, texts)
+        if plan.group != NOWHERE:
+            draft.group_ref = reference(texts[plan.group]) or draft.group_ref
+        if plan.has_parties:
+            _add_party(draft, plan, texts)
+        draft.remittance = _remittance(plan, texts)
+        if not plan.kind.empty:
+            draft.kind = _kind(plan.kind, texts) or draft.kind
+        if not plan.charges.empty:
+            fee = self._fee(plan.charges, texts, draft.currency, draft.line)
+            draft.fee_minor = draft.fee_minor if fee is None else fee
+        if plan.returned and draft.status is EntryStatus.BOOKED:
             draft.status = EntryStatus.RETURNED
-        dates = parts.get("RltdDts")
-        if dates is not None:
-            moment = text_of(dates, self.prefix, "AccptncDtTm") or text_of(
-                dates,
-                self.prefix,
-                "TxDtTm",
-            )
+        if plan.moments:
+            moment = next((text for at in plan.moments if (text := texts[at].strip())), "")
             instant = instant_of(moment) if moment else None
             draft.occurred_at = draft.occurred_at if instant is None else instant
+
+
+def _kind(plan: KindPlan, texts: Texts) -> str | None:
+    """Write BkTxCd as PMNT-RCDT-ESCT, else the bank's own code."""
+    words = [text for at in plan.domain if (text := texts[at].strip())]
+    return "-".join(words) if words else texts[plan.own].strip() or None
+
+
+def _amount(detail: Detail) -> tuple[str, str]:
+    for amount, currency in detail.plan.amounts:
+        text = detail.texts[amount].strip()
+        if text:
+            return text, detail.texts[currency].strip()
+    return "", ""
+
+
+def _add_references(draft: Draft, plan: DetailPlan, texts: Texts) -> None:
+    """Read TransactionReferences; the servicer's own is what the source calls the entry."""
+    found = dict(draft.references)
+    for carrier, at in plan.carriers:
+        text = reference(texts[at])
+        if text:
+            found[carrier] = text
+            if carrier == _SERVICER_REF:
+                draft.source_ref = text
+    draft.references = tuple(sorted(found.items())) if len(found) > 1 else tuple(found.items())
+
+
+def _add_party(draft: Draft, plan: DetailPlan, texts: Texts) -> None:
+    """Read the other party: who paid when money came in, who was paid when it left.
+
+    Of a reversal the parties are those of the original, so the roles are swapped.
+    """
+    payer = (draft.direction is Direction.IN) is not draft.is_reversal
+    party = plan.payer if payer else plan.payee
+    for at in party.names:
+        if text := tidy(texts[at]):
+            draft.counterparty_name = text
+            break
+    for at in party.accounts:
+        if text := tidy(texts[at]):
+            draft.counterparty_account = text
+            break
+
+
+def _remittance(plan: DetailPlan, texts: Texts) -> str | None:
+    """Read RmtInf: unstructured lines, then creditor references and additions; else AddtlTxInf."""
+    if len(plan.remittance) == 1:
+        found = tidy(texts[plan.remittance[0]])
+    else:
+        words = [word for at in plan.remittance if (word := texts[at].strip())]
+        found = tidy(" ".join(words)) if words else None
+    return found or tidy(texts[plan.extra])

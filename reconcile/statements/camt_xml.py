@@ -6,6 +6,8 @@ from typing import Final
 
 from lxml import etree
 
+from reconcile.statements.camt_plan import DETAIL
+
 Element = etree._Element  # noqa: SLF001 - lxml names its element type only so
 
 BIG_LINE: Final = 65_535
@@ -14,13 +16,6 @@ BIG_LINE: Final = 65_535
 def child(element: Element | None, prefix: str, word: str) -> Element | None:
     """Return the first child of that name."""
     return None if element is None else next(element.iterchildren(prefix + word), None)
-
-
-def children(element: Element | None, prefix: str, word: str) -> list[Element]:
-    """Return all children of that name."""
-    if element is None:
-        return []
-    return list(element.iterchildren(prefix + word))
 
 
 def text_of(element: Element | None, prefix: str, *path: str) -> str | None:
@@ -39,11 +34,6 @@ def amount_of(element: Element | None) -> tuple[str, str]:
     return (element.text or "").strip(), (element.get("Ccy") or "").strip()
 
 
-def own_text(element: Element | None) -> str:
-    """Return an element's trimmed text, empty if it is missing."""
-    return "" if element is None or element.text is None else element.text.strip()
-
-
 def line_of(element: Element) -> int:
     """Return the line of the document where an element begins."""
     line = int(str(element.sourceline or 1))
@@ -53,15 +43,38 @@ def line_of(element: Element) -> int:
     return line
 
 
-def parts_of(element: Element, prefix: str) -> dict[str, Element]:
-    """Return the first child of each name."""
-    parts: dict[str, Element] = {}
-    skip = len(prefix)
-    for one in element:
-        parts.setdefault(str(one.tag)[skip:], one)
-    return parts
-
-
 def doctype_of(root: Element) -> str:
     """Return the DOCTYPE declaration, empty if there is none."""
     return str(getattr(root.getroottree().docinfo, "doctype", "") or "")
+
+
+class Flat:
+    """An element's leaves as paths and texts; an attribute Ccy stands before its text."""
+
+    def __init__(self, element: Element, prefix: str) -> None:
+        """Walk the element; `prefix` is the namespace in braces."""
+        self.paths: list[str] = []
+        self.texts: list[str] = []
+        self.details: list[tuple[Flat, Element]] = []
+        self._skip = len(prefix)
+        self._prefix = prefix
+        for one in element:
+            self._walk(one, "")
+        self.texts.append("")
+
+    def _walk(self, element: Element, above: str) -> None:
+        tag = str(element.tag)
+        path = above + (tag[self._skip :] if tag.startswith(self._prefix) else tag)
+        if path == DETAIL:
+            self.details.append((Flat(element, self._prefix), element))
+            return
+        currency = element.get("Ccy")
+        if currency is not None:
+            self.paths.append(f"{path}@Ccy")
+            self.texts.append(currency)
+        if len(element) == 0:
+            self.paths.append(path)
+            self.texts.append(element.text or "")
+            return
+        for one in element:
+            self._walk(one, path + "/")

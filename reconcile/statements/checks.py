@@ -9,49 +9,44 @@ CURRENCY_MISMATCH, STATEMENT_REPEATED
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from reconcile.currency import NO_CURRENCY, digits_of
-from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis
+from reconcile.model import Balance, BalanceBasis
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import decimal_text
+from reconcile.statements.survey import Survey
 
 
-def moving_sum(entries: Sequence[Draft], currency: str | None) -> int:
-    """Return the signed sum of the balance-moving entries in one currency."""
-    return sum(
-        d.amount_minor * d.direction.sign
-        for d in entries
-        if d.status in MOVING_STATUSES and d.currency == currency
-    )
-
-
-def check_currency(statement: StatementDraft) -> None:
+def check_currency(statement: StatementDraft, survey: Survey) -> None:
     """List every entry that is not in the statement's currency."""
-    for draft in statement.entries:
-        if draft.currency != statement.currency:
+    for code, lines in survey.lines.items():
+        if code == statement.currency:
+            continue
+        for line in lines:
             statement.findings.add(
                 "CURRENCY_MISMATCH",
                 "an entry is not in its account's currency",
-                line=draft.line,
+                line=line,
                 field="currency",
                 expected=statement.currency,
-                found=draft.currency,
+                found=code,
             )
+        statement.findings.count += survey.counts[code] - len(lines)
 
 
-def check_totals(statement: StatementDraft) -> None:
+def check_totals(statement: StatementDraft, survey: Survey) -> None:
     """List a closing balance that opening and entries do not give; derive a missing one."""
     opening, closing = statement.opening, statement.closing
+    moved = survey.moved.get(statement.currency or "", 0)
     if opening is None or not statement.check_totals:
         if closing is not None and statement.check_totals:
-            signed = closing.signed_minor - moving_sum(statement.entries, statement.currency)
-            day = min((d.booking_date for d in statement.entries), default=closing.date)
+            signed = closing.signed_minor - moved
+            day = min(survey.days, default=closing.date)
             statement.opening = Balance.of_signed(signed, day, BalanceBasis.DERIVED)
         return
-    due = opening.signed_minor + moving_sum(statement.entries, statement.currency)
+    due = opening.signed_minor + moved
     if closing is None:
-        day = max((d.booking_date for d in statement.entries), default=opening.date)
+        day = max(survey.days, default=opening.date)
         statement.closing = Balance.of_signed(due, day, BalanceBasis.DERIVED)
     elif closing.signed_minor != due:
         statement.findings.add(
@@ -86,19 +81,20 @@ def check_continuity(statements: Sequence[StatementDraft]) -> None:
             )
 
 
-def drop_repeated(statements: list[StatementDraft]) -> list[StatementDraft]:
+def drop_repeated(
+    statements: Sequence[tuple[StatementDraft, Survey]],
+) -> list[tuple[StatementDraft, Survey]]:
     """Keep one of statements that are equal in all but their lines, and list the others."""
-    if len(statements) == 1:
-        return statements
-    kept: list[StatementDraft] = []
-    seen: dict[tuple[object, ...], StatementDraft] = {}
-    for statement in statements:
-        key = _identity(statement)
-        if key not in seen or not statement.entries:
-            seen.setdefault(key, statement)
-            kept.append(statement)
+    kept: list[tuple[StatementDraft, Survey]] = []
+    seen: dict[tuple[object, ...], list[StatementDraft]] = {}
+    for statement, survey in statements:
+        alike = seen.setdefault(_identity(statement, survey), [])
+        first = next((one for one in alike if _same_content(one, statement)), None)
+        if first is None or not len(statement.entries):
+            alike.append(statement)
+            kept.append((statement, survey))
             continue
-        seen[key].findings.add(
+        first.findings.add(
             "STATEMENT_REPEATED",
             "the same statement stands in the file twice; it is counted once",
             line=statement.line,
@@ -109,77 +105,63 @@ def drop_repeated(statements: list[StatementDraft]) -> list[StatementDraft]:
     return kept
 
 
-def _identity(statement: StatementDraft) -> tuple[object, ...]:
-    content = tuple(
-        (d.booking_date, d.value_date, d.direction, d.amount_minor, d.references, d.remittance)
-        for d in statement.entries
-    )
+def _identity(statement: StatementDraft, survey: Survey) -> tuple[object, ...]:
     return (
         statement.account,
         statement.statement_ref,
         statement.currency,
         statement.opening,
         statement.closing,
-        content,
+        survey.count,
+        tuple(survey.moved.items()),
     )
 
 
-def check_running(statement: StatementDraft) -> None:
+def _same_content(one: StatementDraft, other: StatementDraft) -> bool:
+    return all(
+        _content(mine) == _content(theirs)
+        for mine, theirs in zip(one.entries, other.entries, strict=True)
+    )
+
+
+def _content(d: Draft) -> tuple[object, ...]:
+    return (d.booking_date, d.value_date, d.direction, d.amount_minor, d.references, d.remittance)
+
+
+def check_running(statement: StatementDraft, survey: Survey) -> None:
     """Check running balances oldest first or newest first, whichever fits more lines.
 
     Where the source states no balances, the running ones give opening and closing.
     """
-    rows = [d for d in statement.entries if d.running_minor is not None]
-    if not rows or len(rows) != len(statement.entries):
+    seen = survey.running
+    if seen.first is None or seen.last is None or seen.rows != survey.count:
         return
-    oldest_first = _steps_that_fit(rows)
-    newest_first = _steps_that_fit(rows[::-1])
-    days_fall = rows[0].booking_date > rows[-1].booking_date
-    if newest_first > oldest_first or (newest_first == oldest_first and days_fall):
-        rows.reverse()
-    # Once a line misfits, the sum of all lines says nothing new.
-    statement.check_totals = _list_misfits(statement, rows) == 0 or statement.opening is not None
-    first, last = rows[0], rows[-1]
-    if statement.opening is None:
-        before = _running(first) - _moved(first)
-        day = first.booking_date
-        statement.opening = Balance.of_signed(before, day, BalanceBasis.RUNNING)
-    if statement.closing is None:
-        day = last.booking_date
-        statement.closing = Balance.of_signed(_running(last), day, BalanceBasis.RUNNING)
-
-
-def _list_misfits(statement: StatementDraft, rows: Sequence[Draft]) -> int:
-    before = statement.findings.count
-    balance = _running(rows[0])
-    for draft in rows[1:]:
-        balance += _moved(draft)
-        if balance != _running(draft):
-            statement.findings.add(
-                "RUNNING_BALANCE",
-                "the balance beside this line does not follow from the line before it",
-                line=draft.line,
-                field="balance",
-                expected=money(balance, statement.currency),
-                found=money(_running(draft), statement.currency),
-            )
-            balance = _running(draft)
-    return statement.findings.count - before
-
-
-def _steps_that_fit(rows: Sequence[Draft]) -> int:
-    return sum(
-        _running(before) + _moved(after) == _running(after) for before, after in pairwise(rows)
+    first, last = seen.first, seen.last
+    days_fall = first[2] > last[2]
+    newest = seen.newest_fits > seen.oldest_fits or (
+        seen.newest_fits == seen.oldest_fits and days_fall
     )
-
-
-def _moved(draft: Draft) -> int:
-    return draft.amount_minor * draft.direction.sign if draft.status in MOVING_STATUSES else 0
-
-
-def _running(draft: Draft) -> int:
-    assert draft.running_minor is not None
-    return draft.running_minor
+    if newest:
+        first, last = last, first
+    misfits = seen.newest if newest else seen.oldest
+    for one in misfits:
+        statement.findings.add(
+            "RUNNING_BALANCE",
+            "the balance beside this line does not follow from the line before it",
+            line=one.line,
+            field="balance",
+            expected=money(one.due, statement.currency),
+            found=money(one.found, statement.currency),
+        )
+    count = seen.newest_count if newest else seen.oldest_count
+    statement.findings.count += count - len(misfits)
+    # Once a line misfits, the sum of all lines says nothing new.
+    statement.check_totals = count == 0 or statement.opening is not None
+    if statement.opening is None:
+        before = first[0] - first[1]
+        statement.opening = Balance.of_signed(before, first[2], BalanceBasis.RUNNING)
+    if statement.closing is None:
+        statement.closing = Balance.of_signed(last[0], last[2], BalanceBasis.RUNNING)
 
 
 def money(signed_minor: int, currency: str | None) -> str:

@@ -6,8 +6,9 @@ standard and goes on where it can. `assemble` refuses (strict) or marks not prov
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -26,10 +27,12 @@ MAX_CONTRADICTIONS: Final = 100
 
 MAX_FILE_BYTES: Final = 512 * 1024 * 1024
 MAX_ENTRIES: Final = 5_000_000
+MAX_STREAM_BYTES: Final = 16 * 1024 * 1024 * 1024
+MAX_STREAM_ENTRIES: Final = 50_000_000
 MAX_STATEMENTS: Final = 100_000
 
 
-class Draft(msgspec.Struct, gc=False):
+class Draft(msgspec.Struct, gc=False, array_like=True):
     """An entry before it has its `entry_ref`; `line` from 1, `running_minor` signed.
 
     `source_ref`: what the source itself calls the entry. `named`: the source promises that
@@ -60,6 +63,22 @@ class Draft(msgspec.Struct, gc=False):
     source_ref: str | None = None
     named: bool = False
     running_minor: int | None = None
+
+
+class Drafts(Protocol):
+    """Where a statement's drafts are kept: a list, or a store that does not grow in memory."""
+
+    def append(self, draft: Draft, /) -> None:
+        """Add one."""
+
+    def extend(self, drafts: Iterable[Draft], /) -> None:
+        """Add several."""
+
+    def __iter__(self) -> Iterator[Draft]:
+        """Return them in order, as often as asked."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
 
 
 @dataclass(slots=True)
@@ -99,7 +118,7 @@ class StatementDraft:
     currency: str | None = None
     opening: Balance | None = None
     closing: Balance | None = None
-    entries: list[Draft] = field(default_factory=list)
+    entries: Drafts = field(default_factory=list[Draft])
     findings: Findings = field(default_factory=Findings)
     line: int = 1
     end_line: int | None = None
@@ -108,7 +127,10 @@ class StatementDraft:
 
 @dataclass(slots=True)
 class FileDraft:
-    """One file before assembly; `findings` concern the file as a whole."""
+    """One file before assembly; `findings` concern the file as a whole.
+
+    `drafts`: makes the place where a statement's entries are kept; a list without it.
+    """
 
     name: str
     format: str
@@ -116,6 +138,14 @@ class FileDraft:
     sha256: str = ""
     statements: list[StatementDraft] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
+    drafts: Callable[[Findings], Drafts] | None = None
+
+    def new_statement(self, *, line: int) -> StatementDraft:
+        """Return an empty statement whose entries are kept where this file's are."""
+        statement = StatementDraft(line=line)
+        if self.drafts is not None:
+            statement.entries = self.drafts(statement.findings)
+        return statement
 
 
 def stated(signed_minor: int, day: int) -> Balance:

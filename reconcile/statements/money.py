@@ -6,6 +6,9 @@ from typing import Final
 
 from reconcile.model import MAX_AMOUNT_MINOR
 
+EXACT_CHARACTERS: Final = 18
+"""So many figures never exceed what an amount may be."""
+
 MAX_AMOUNT_CHARACTERS: Final = 40
 """An amount longer than this is refused before it is read."""
 
@@ -25,6 +28,11 @@ def minor_units(text: str, digits: int) -> int:
     Zeros beyond the currency's digits are accepted, anything else there is AMOUNT_DIGITS.
     """
     whole, _, fraction = text.partition(".")
+    if len(fraction) == digits and len(text) <= EXACT_CHARACTERS:
+        # The common case: as many decimals as the currency has.
+        together = whole + fraction
+        if together.isdigit() and together.isascii() and whole:
+            return int(together)
     if not (whole.isascii() and whole.isdigit()) or len(text) > MAX_AMOUNT_CHARACTERS:
         if whole or not fraction:
             raise AmountError("AMOUNT_INVALID", f"{text[:60]!r} is not an amount")

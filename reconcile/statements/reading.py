@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from reconcile.currency import digits_of
 from reconcile.model import OutsideError, StatementFile, UsageError, Where
@@ -13,7 +15,13 @@ from reconcile.statements.bai2 import read_bai2
 from reconcile.statements.camt import read_camt
 from reconcile.statements.delimited import read_delimited
 from reconcile.statements.detect import HEAD_BYTES, Detected, identify
-from reconcile.statements.drafts import MAX_FILE_BYTES, FileDraft, Findings, refuse
+from reconcile.statements.drafts import (
+    MAX_FILE_BYTES,
+    MAX_STREAM_BYTES,
+    FileDraft,
+    Findings,
+    refuse,
+)
 from reconcile.statements.encoding import decode
 from reconcile.statements.generic import PERSPECTIVES, Wanted
 from reconcile.statements.mt940 import read_mt940
@@ -35,32 +43,9 @@ def read_statement(
     Raises InputError for a file that is unknown, too large or, in strict, contradicts itself;
     UsageError for unknown options; OutsideError FILE_UNREADABLE if it cannot be opened.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise refuse(
-                "FILE_TOO_LARGE",
-                f"the file is larger than {MAX_FILE_BYTES} bytes",
-                file=path.name,
-                help="split it by day",
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise OutsideError(
-            "FILE_UNREADABLE",
-            f"{path.name} cannot be read: {error.strerror or error}",
-            where=Where(path.name),
-            help="check the path and its permissions",
-        ) from None
-    return read_statement_bytes(
-        data,
-        path.name,
-        profile=profile,
-        perspective=perspective,
-        currency=currency,
-        lenient=lenient,
-        accept_map=accept_map,
-        own=own,
-    )
+    check_words(path.name, perspective, currency)
+    draft = read_draft(path, profile, perspective, currency, accept_map=accept_map, own=own)
+    return assemble(draft, currency=currency, lenient=lenient)
 
 
 def read_statement_bytes(
@@ -74,35 +59,116 @@ def read_statement_bytes(
     accept_map: bool = False,
     own: Sequence[Profile] = (),
 ) -> StatementFile:
-    """Read a statement file's bytes; `name` is only for messages."""
+    """Read a statement file's bytes; `name` is for messages, and for dates that a name tells."""
+    check_words(name, perspective, currency)
+    draft = draft_of(data, name, profile, perspective, currency, accept_map=accept_map, own=own)
+    return assemble(draft, currency=currency, lenient=lenient)
+
+
+def check_words(name: str, perspective: str | None, currency: str | None) -> None:
+    """Refuse an unknown perspective or currency before anything is read."""
     if perspective is not None and perspective not in PERSPECTIVES:
         raise UsageError(
             "PERSPECTIVE_UNKNOWN",
             f"{perspective!r} is no perspective",
+            where=Where(name),
             help="--perspective ledger or statement",
         )
     if currency is not None and digits_of(currency) is None:
         raise UsageError(
             "CURRENCY_UNKNOWN",
             f"{currency!r} is no ISO 4217 currency",
+            where=Where(name),
             help="three upper-case letters, e.g. --currency CNY",
         )
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file; OutsideError FILE_UNREADABLE, InputError FILE_TOO_LARGE."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise OutsideError(
+            "FILE_UNREADABLE",
+            f"{path.name} cannot be read: {error.strerror or error}",
+            where=Where(path.name),
+            help="check the path and its permissions",
+        ) from None
+    _check_size(path, MAX_STREAM_BYTES)
+    return file
+
+
+def _check_size(path: Path, most: int) -> None:
+    if path.stat().st_size > most:
+        raise refuse(
+            "FILE_TOO_LARGE",
+            f"the file is larger than {most} bytes",
+            file=path.name,
+            help="split it by day",
+        )
+
+
+def head_of(path: Path) -> bytes:
+    """Return the beginning of a file, by which it is identified."""
+    with open_file(path) as file:
+        return file.read(HEAD_BYTES)
+
+
+def read_draft(
+    path: Path,
+    profile: str | None,
+    perspective: str | None,
+    currency: str | None,
+    *,
+    accept_map: bool,
+    own: Sequence[Profile],
+) -> FileDraft:
+    """Read a file of a size that fits into memory."""
+    with open_file(path) as file:
+        _check_size(path, MAX_FILE_BYTES)
+        data = file.read()
+    return draft_of(data, path.name, profile, perspective, currency, accept_map=accept_map, own=own)
+
+
+def is_camt(head: bytes, name: str, profile: str | None, own: Sequence[Profile]) -> bool:
+    """Say whether a file is a camt message, which is streamed."""
+    if not _detect(head, name, profile, own).format.startswith("camt"):
+        return False
+    if profile is not None:
+        raise _needs_no_profile("camt", name)
+    return True
+
+
+def _needs_no_profile(format_name: str, name: str) -> UsageError:
+    return UsageError(
+        "PROFILE_NOT_FOR_FORMAT",
+        f"{format_name} needs no profile",
+        where=Where(name),
+        help="leave --profile away",
+    )
+
+
+def draft_of(
+    data: bytes,
+    name: str,
+    profile: str | None,
+    perspective: str | None,
+    currency: str | None,
+    *,
+    accept_map: bool,
+    own: Sequence[Profile],
+) -> FileDraft:
+    """Identify and parse; nothing is checked across the file yet."""
     detected = _detect(data[:HEAD_BYTES], name, profile, own)
     digest = sha256(data).hexdigest()
     if detected.format.startswith(("camt", "mt9", "bai")):
         if profile is not None:
-            raise UsageError(
-                "PROFILE_NOT_FOR_FORMAT",
-                f"{detected.format} needs no profile",
-                where=Where(name),
-                help="leave --profile away",
-            )
-        draft = _read_message(data, name, digest, detected.format)
-    else:
-        draft = FileDraft(name, detected.format, None, digest)
-        wanted = Wanted(perspective, currency)
-        read_delimited(data, draft, wanted, profile, accept_map=accept_map, own=own)
-    return assemble(draft, currency=currency, lenient=lenient)
+            raise _needs_no_profile(detected.format, name)
+        return _read_message(data, name, digest, detected.format)
+    draft = FileDraft(name, detected.format, None, digest)
+    wanted = Wanted(perspective, currency)
+    read_delimited(data, draft, wanted, profile, accept_map=accept_map, own=own)
+    return draft
 
 
 def _detect(head: bytes, name: str, profile: str | None, own: Sequence[Profile]) -> Detected:
@@ -114,7 +180,7 @@ def _detect(head: bytes, name: str, profile: str | None, own: Sequence[Profile])
 
 def _read_message(data: bytes, name: str, digest: str, format_name: str) -> FileDraft:
     if format_name.startswith("camt"):
-        return read_camt(data, name, digest)
+        return read_camt(io.BytesIO(data), FileDraft(name, "camt", None, digest))
     findings = Findings()
     # SWIFT's character set is ASCII; banks that leave it use their country's code page.
     text = decode(data, findings, single_byte=("cp1252", "cp852"))

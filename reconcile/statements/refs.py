@@ -8,6 +8,7 @@ File, line and import time never enter, so a longer file of the same day gives t
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -17,32 +18,66 @@ import msgspec
 
 from reconcile.model import MAX_REF_LENGTH, BalanceBasis, Contradiction, day_iso
 from reconcile.statements.drafts import Draft, StatementDraft
+from reconcile.statements.survey import Survey
 
 MIN_SOURCE_REF: Final = 6
 """Shorter ones ("1", "001") number the lines of a statement and come again every day."""
+
+COLUMN_FROM: Final = 200_000
+"""From so many references on, a column finds the repeated ones faster than a dictionary."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class RefMaker:
-    """Gives refs to all entries of a file; occurrences are counted across its statements."""
+    """Gives an entry its ref, as if no equal line came before it in the file."""
 
-    def __init__(self, drafts: Iterable[Draft]) -> None:
-        """Take every draft of the file, to know which source references are unique."""
-        self._uses = Counter(d.source_ref for d in drafts if d.source_ref and not d.named)
-        self._occurrences: Counter[str] = Counter()
+    def __init__(self, doubled: frozenset[str]) -> None:
+        """Take the source references that stand more than once in the file."""
+        self._doubled = doubled
 
-    def ref_of(self, account: str, draft: Draft) -> str:
-        """Return the `entry_ref`; call it once per entry, in file order."""
+    def ref_of(self, account: str, draft: Draft) -> tuple[str, bool]:
+        """Return the `entry_ref`, and whether it is a hash whose occurrence is still to count."""
         given = draft.source_ref
         if given is not None and (
             draft.named
-            or (self._uses[given] == 1 and MIN_SOURCE_REF <= len(given) <= MAX_REF_LENGTH)
+            or (MIN_SOURCE_REF <= len(given) <= MAX_REF_LENGTH and given not in self._doubled)
         ):
-            return given
-        digest = content_hash(account, draft)
-        self._occurrences[digest] += 1
-        return f"{digest}-{self._occurrences[digest]}"
+            return given, False
+        return f"{content_hash(account, draft)}-1", True
+
+
+def doubled_refs(hashes: Iterable[array[int]], drafts: Iterable[Iterable[Draft]]) -> frozenset[str]:
+    """Return the source references that more than one entry has.
+
+    `hashes` of all of them tell whether any may; only then the entries are looked at again.
+    """
+    again = repeated(hashes)
+    if not again:
+        return frozenset()
+    uses = Counter(
+        one.source_ref
+        for some in drafts
+        for one in some
+        if one.source_ref and not one.named and hash(one.source_ref) in again
+    )
+    return frozenset(ref for ref, count in uses.items() if count > 1 and ref is not None)
+
+
+def repeated(hashes: Iterable[array[int]]) -> frozenset[int]:
+    """Return the numbers that stand more than once, in eight bytes a number."""
+    whole = array("q")
+    for one in hashes:
+        whole.extend(one)
+    if len(whole) < COLUMN_FROM:
+        return frozenset(one for one, count in Counter(whole).items() if count > 1)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(whole)])
+    ordered = column.take(pc.array_sort_indices(column))
+    again = pc.equal(ordered.slice(1), ordered.slice(0, len(ordered) - 1))
+    return frozenset(ordered.slice(1).filter(again).to_pylist())
 
 
 def content_hash(account: str, draft: Draft) -> str:
@@ -65,26 +100,36 @@ def content_hash(account: str, draft: Draft) -> str:
     return sha256(_encode(content)).hexdigest()
 
 
-def list_overlaps(statements: Sequence[StatementDraft]) -> None:
+def list_overlaps(statements: Sequence[tuple[StatementDraft, Survey]]) -> None:
     """List days that two statements of one account share, where no balances chain them.
 
     Two pages of a day that follow each other by their balances may hold equal lines. Without
     stated balances an equal line may be the same one reported twice, as in an interim report
     beside the day's statement.
     """
-    seen: dict[tuple[str, str | None], dict[str, int]] = {}
-    for statement in statements if len(statements) > 1 else ():
-        known = seen.setdefault((statement.account, statement.currency), {})
-        digests = {
-            content_hash(statement.account, draft): draft
-            for draft in statement.entries
-            if draft.running_minor is None
-        }
-        twice = {
-            draft.booking_date: draft.line
-            for digest, draft in digests.items()
-            if digest in known and not _chained(statement)
-        }
+    accounts: dict[tuple[str, str | None], list[tuple[StatementDraft, Survey]]] = {}
+    for statement, survey in statements:
+        accounts.setdefault((statement.account, statement.currency), []).append((statement, survey))
+    for parts in accounts.values():
+        days = Counter(day for _, survey in parts for day in survey.days)
+        shared = frozenset(day for day, count in days.items() if count > 1)
+        if shared and not all(_chained(statement) for statement, _ in parts[1:]):
+            _list_shared(parts, shared)
+
+
+def _list_shared(parts: Sequence[tuple[StatementDraft, Survey]], shared: frozenset[int]) -> None:
+    known: set[bytes] = set()
+    for statement, survey in parts:
+        if not shared & survey.days:
+            continue
+        digests: dict[bytes, tuple[int, int]] = {}
+        for draft in statement.entries:
+            if draft.running_minor is None and draft.booking_date in shared:
+                digest = bytes.fromhex(content_hash(statement.account, draft))
+                digests[digest] = (draft.booking_date, draft.line)
+        twice: dict[int, int] = {}
+        if not _chained(statement):
+            twice = {day: line for digest, (day, line) in digests.items() if digest in known}
         for day, line in sorted(twice.items()):
             statement.findings.add(
                 "PART_DAY_OVERLAP",
@@ -93,7 +138,7 @@ def list_overlaps(statements: Sequence[StatementDraft]) -> None:
                 field="booking_date",
                 expected="each day once, or balances that follow each other",
             )
-        known |= {digest: draft.booking_date for digest, draft in digests.items()}
+        known |= digests.keys()
 
 
 def _chained(statement: StatementDraft) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import msgspec
 
 from reconcile.model import Balance, Carrier, Entry, Statement, StatementFile, day_iso
+from reconcile.statements.assemble import Settled
+from reconcile.statements.stream import StatementStream
 
 
 def statement_json(file: StatementFile) -> dict[str, object]:
@@ -17,7 +22,33 @@ def statement_json(file: StatementFile) -> dict[str, object]:
     }
 
 
+def statement_pieces(file: StatementStream) -> Iterator[str]:
+    """Yield the same object as JSON text, piece by piece: a file of any size can be written."""
+    head = {"format": file.format, "profile": file.profile, "file_sha256": file.file_sha256}
+    yield f'{_text(head)[:-1]}, "statements": ['
+    for number, statement in enumerate(file.statements):
+        whole = _head(statement)
+        yield f'{", " if number else ""}{_text(whole)[:-1]}, "entries": ['
+        for index, (entry, line) in enumerate(statement.rows()):
+            yield f"{', ' if index else ''}{_text(entry_json(entry, line))}"
+        found = [msgspec.to_builtins(one) for one in statement.contradictions]
+        yield f'], "contradictions": {_text(found)}}}'
+    yield "]}\n"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _statement(statement: Statement) -> dict[str, object]:
+    return {
+        **_head(statement),
+        "entries": [entry_json(entry, line) for entry, line in statement.rows()],
+        "contradictions": [msgspec.to_builtins(one) for one in statement.contradictions],
+    }
+
+
+def _head(statement: Statement | Settled) -> dict[str, object]:
     return {
         "account": statement.account,
         "statement_ref": statement.statement_ref,
@@ -26,11 +57,6 @@ def _statement(statement: Statement) -> dict[str, object]:
         "provable": statement.provable,
         "opening_balance": _balance(statement.opening_balance),
         "closing_balance": _balance(statement.closing_balance),
-        "entries": [
-            entry_json(entry, line)
-            for entry, line in zip(statement.entries, statement.lines, strict=True)
-        ],
-        "contradictions": [msgspec.to_builtins(one) for one in statement.contradictions],
     }
 
 

@@ -24,10 +24,12 @@ _REF_FIELDS: Final = (
 PLACEHOLDERS: Final = frozenset({"", "NOTPROVIDED", "NONREF", "/", "-", "N/A", "NA", "NULL"})
 """References that say "none"; they are never kept (matching.md, "Terms")."""
 
+_LONGEST_PLACEHOLDER: Final = max(len(word) for word in PLACEHOLDERS)
+
 
 def tidy(text: str | None) -> str | None:
     """Trim, turn line breaks into one space; None for nothing."""
-    if text is None:
+    if not text:
         return None
     if not text.isprintable():
         text = _BREAKS.sub(" ", text)
@@ -37,7 +39,9 @@ def tidy(text: str | None) -> str | None:
 def reference(text: str | None) -> str | None:
     """Return a reference as kept, or None if it is a placeholder."""
     text = tidy(text)
-    return None if text is None or text.upper() in PLACEHOLDERS else text
+    if text is None or len(text) > _LONGEST_PLACEHOLDER:
+        return text
+    return None if text.upper() in PLACEHOLDERS else text
 
 
 def clean_draft(draft: Draft, findings: Findings) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from node.agreements import require_active, require_side, require_standing
-from node.books import book_of
+from node.books import Book, book_of
 from node.services.posting import reading
 from node.services.posting.base import Base
 from node.services.posting.importing import Source, known_file, take_book
 from node.services.posting.views import ImportOptions, ImportResult, ImportView, Rejected
 from node.services.posting.watching import Watch
 from reconcile.model import Side, StatementFile
-from reconcile.statements import read_statement
+from reconcile.statements import open_statement
 
 
 class Files(Base):
@@ -38,7 +38,7 @@ class Files(Base):
         is full.
         """
         chosen = options or ImportOptions(**words)  # type: ignore[arg-type]
-        read = read_statement(
+        opened = open_statement(
             path,
             profile=chosen.profile,
             perspective=chosen.perspective,
@@ -47,11 +47,11 @@ class Files(Base):
             accept_map=chosen.accept_map,
             own=(*chosen.own, *self.own_profiles()),
         )
-        source = Source.of(read, path, lenient=chosen.lenient)
         named = chosen.perspective is not None
-        return self._take(
-            agreement, read, source, chosen.account, side, window, actor, perspective_named=named
-        )
+        with opened as read:
+            source = Source.of(read, path, lenient=chosen.lenient)
+            book = book_of(read, source.name, account=chosen.account)
+        return self._take(agreement, book, source, side, window, actor, perspective_named=named)
 
     def import_statement(
         self,
@@ -76,21 +76,20 @@ class Files(Base):
                 item for part in statement.statements for item in part.contradictions
             ),
         )
-        return self._take(agreement, statement, described, account, side, window, actor)
+        book = book_of(statement, described.name, account=account)
+        return self._take(agreement, book, described, side, window, actor)
 
     def _take(
         self,
         agreement: bytes,
-        read: StatementFile,
+        book: Book,
         source: Source,
-        account: str | None,
         side: Side | None,
         window: int | None,
         actor: str,
         *,
         perspective_named: bool = False,
     ) -> ImportResult:
-        book = book_of(read, source.name, account=account)
         with self._writing() as session:
             facts = self._facts(session, agreement)
             chosen = require_side(facts, side)

@@ -48,7 +48,7 @@ from reconcile.model import (
     day_iso,
     window_day,
 )
-from reconcile.statements.refs import part_day_overlaps
+from reconcile.statements import StatementStream, part_day_overlaps
 from reconcile.terms import Terms
 
 CONTENT_REF: Final = re.compile(r"[0-9a-f]{64}-[0-9]+")
@@ -71,7 +71,7 @@ class Source:
     contradictions: tuple[Contradiction, ...]
 
     @staticmethod
-    def of(file: StatementFile, path: Path, *, lenient: bool) -> Source:
+    def of(file: StatementFile | StatementStream, path: Path, *, lenient: bool) -> Source:
         """Describe a file that was read."""
         return Source(
             name=path.name,
