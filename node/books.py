@@ -21,7 +21,7 @@ from reconcile.model import (
     Where,
     day_iso,
 )
-from reconcile.statements import Settled, StatementStream
+from reconcile.statements import Settled, StatementStream, rows_of
 
 MAX_ACCOUNTS_NAMED: Final = 8
 MIRROR_FACTOR: Final = 4
@@ -67,7 +67,7 @@ def book_of(
     entries: list[Entry] = []
     lines: list[int] = []
     for item in chosen:
-        for entry, line in item.rows():
+        for entry, line in rows_of(item):
             entries.append(entry)
             lines.append(line)
     return Book(
@@ -141,7 +141,8 @@ def chain_balances(
 def _statement_order(item: Statement | Settled) -> tuple[int, int]:
     """Order by day; within one the file's own order stands (sorting is stable)."""
     dated = item.opening_balance or item.closing_balance
-    day = dated.date if dated is not None else item.first_day or 0
+    first = 0 if dated else min((entry.booking_date for entry, _ in rows_of(item)), default=0)
+    day = dated.date if dated is not None else first
     closed = item.closing_balance.date if item.closing_balance is not None else day
     return (day, closed)
 

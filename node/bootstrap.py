@@ -60,10 +60,7 @@ from node.services.proofs import ProofService
 from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
 from node.settings import Settings
-from node.tables import (
-    Batch,
-    StreamState,
-)
+from node.tables import Batch, StreamState
 from node.telemetry import logger
 from reconcile.model import KanheError, OutsideError
 from reconcile.report.memory import no_collection

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -261,20 +261,6 @@ class Statement:
     def provable(self) -> bool:
         """Say whether nothing in the file contradicts it."""
         return not self.contradictions
-
-    @property
-    def count(self) -> int:
-        """Return how many entries there are."""
-        return len(self.entries)
-
-    @property
-    def first_day(self) -> int | None:
-        """Return the earliest booking date."""
-        return min((entry.booking_date for entry in self.entries), default=None)
-
-    def rows(self) -> Iterator[tuple[Entry, int]]:
-        """Return each entry with its source line."""
-        return zip(self.entries, self.lines, strict=True)
 
 
 @dataclass(frozen=True, slots=True)

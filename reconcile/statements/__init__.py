@@ -11,7 +11,7 @@ contradiction. `lenient` reads what is there, lists them and marks the statement
 from __future__ import annotations
 
 from reconcile.currency import digits_of
-from reconcile.statements.assemble import Settled
+from reconcile.statements.assemble import Settled, rows_of
 from reconcile.statements.detect import Detected, identify
 from reconcile.statements.generic_text import write_generic
 from reconcile.statements.profile_check import load_profile
@@ -38,6 +38,7 @@ __all__ = [
     "profile_named",
     "read_statement",
     "read_statement_bytes",
+    "rows_of",
     "shipped_profiles",
     "statement_json",
     "statement_pieces",

@@ -114,11 +114,6 @@ class Settled:
         """Say whether nothing in the file contradicts the statement."""
         return not self.contradictions
 
-    @property
-    def first_day(self) -> int | None:
-        """Return the earliest booking date."""
-        return min((entry.booking_date for entry, _ in self.rows()), default=None)
-
     def build(self) -> Statement:
         """Return the statement with all its entries."""
         pairs = list(self.rows())
@@ -133,6 +128,13 @@ class Settled:
             lines=tuple([line for _, line in pairs]),
             contradictions=self.contradictions,
         )
+
+
+def rows_of(statement: Statement | Settled) -> Iterator[tuple[Entry, int]]:
+    """Return each entry of a statement, built or streamed, with its line."""
+    if isinstance(statement, Settled):
+        return statement.rows()
+    return zip(statement.entries, statement.lines, strict=True)
 
 
 class Rows(Protocol):

@@ -20,7 +20,7 @@ from lxml import etree
 
 from reconcile.model import InputError
 from reconcile.statements.camt_cutter import Cutter, Run
-from reconcile.statements.camt_entry import Detail
+from reconcile.statements.camt_details import Detail
 from reconcile.statements.camt_parts import Parts
 from reconcile.statements.camt_plan import detail_plan, entry_plan
 from reconcile.statements.camt_shapes import Shape, Shapes, is_plain

@@ -9,17 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconcile.currency import digits_of
 from reconcile.model import MOVING_STATUSES, Direction, EntryStatus
-from reconcile.statements.camt_plan import NOWHERE, ChargePlan, DetailPlan, EntryPlan, KindPlan
+from reconcile.statements.camt_details import (
+    SERVICER_REF,
+    Detail,
+    Texts,
+    add_party,
+    add_references,
+    amount_of,
+    kind_of,
+    remittance_of,
+)
+from reconcile.statements.camt_plan import NOWHERE, ChargePlan, DetailPlan, EntryPlan
 from reconcile.statements.dates import day_of, instant_of, iso_day
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import AmountError, minor_units
 from reconcile.statements.texts import reference, tidy
-
-Texts = Sequence[str]
 
 DIRECTIONS: Final = {"CRDT": Direction.IN, "DBIT": Direction.OUT}
 
@@ -30,18 +38,9 @@ STATUSES: Final = {
     "FUTR": EntryStatus.PENDING,
     "INFO": EntryStatus.VOID,
 }
-_SERVICER_REF: Final = 5
 _PLAIN_FIGURES: Final = 15
 _LONGEST_DATE: Final = len("2026-11-22+08:00")
 _DATE: Final = len("2026-11-22")
-
-
-class Detail(NamedTuple):
-    """One TxDtls: its plan, its texts and its line."""
-
-    plan: DetailPlan
-    texts: Texts
-    line: int
 
 
 @dataclass(slots=True)
@@ -155,8 +154,8 @@ class EntryReader:
             value,
             status,
             False,
-            ((_SERVICER_REF, ref),) if ref else (),
-            None if plan.kind.empty else _kind(plan.kind, texts),
+            ((SERVICER_REF, ref),) if ref else (),
+            None if plan.kind.empty else kind_of(plan.kind, texts),
         )
         draft.source_ref = ref
         if detail is not None:
@@ -203,8 +202,8 @@ class EntryReader:
             value,
             status,
             texts[plan.reversal].strip() in {"true", "1"},
-            ((_SERVICER_REF, servicer_ref),) if servicer_ref else (),
-            None if plan.kind.empty else _kind(plan.kind, texts),
+            ((SERVICER_REF, servicer_ref),) if servicer_ref else (),
+            None if plan.kind.empty else kind_of(plan.kind, texts),
             fee_minor=None
             if plan.charges.empty
             else self._fee(plan.charges, texts, currency, line),
@@ -302,7 +301,7 @@ class EntryReader:
         digits = digits_of(draft.currency) or 0
         group = draft.group_ref or (draft.references[0][1] if draft.references else None)
         for detail in details:
-            amount, currency = _amount(detail)
+            amount, currency = amount_of(detail)
             if currency != draft.currency:
                 return None
             try:
@@ -339,14 +338,14 @@ class EntryReader:
         """Add what TxDtls says: references, party, remittance, charges, return."""
         plan, texts = detail.plan, detail.texts
         if plan.carriers:
-            _add_references(draft, plan, texts)
+            add_references(draft, plan, texts)
         if plan.group != NOWHERE:
             draft.group_ref = reference(texts[plan.group]) or draft.group_ref
         if plan.has_parties:
-            _add_party(draft, plan, texts)
-        draft.remittance = _remittance(plan, texts)
+            add_party(draft, plan, texts)
+        draft.remittance = remittance_of(plan, texts)
         if not plan.kind.empty:
-            draft.kind = _kind(plan.kind, texts) or draft.kind
+            draft.kind = kind_of(plan.kind, texts) or draft.kind
         if not plan.charges.empty:
             fee = self._fee(plan.charges, texts, draft.currency, draft.line)
             draft.fee_minor = draft.fee_minor if fee is None else fee
@@ -356,56 +355,3 @@ class EntryReader:
             moment = next((text for at in plan.moments if (text := texts[at].strip())), "")
             instant = instant_of(moment) if moment else None
             draft.occurred_at = draft.occurred_at if instant is None else instant
-
-
-def _kind(plan: KindPlan, texts: Texts) -> str | None:
-    """Write BkTxCd as PMNT-RCDT-ESCT, else the bank's own code."""
-    words = [text for at in plan.domain if (text := texts[at].strip())]
-    return "-".join(words) if words else texts[plan.own].strip() or None
-
-
-def _amount(detail: Detail) -> tuple[str, str]:
-    for amount, currency in detail.plan.amounts:
-        text = detail.texts[amount].strip()
-        if text:
-            return text, detail.texts[currency].strip()
-    return "", ""
-
-
-def _add_references(draft: Draft, plan: DetailPlan, texts: Texts) -> None:
-    """Read TransactionReferences; the servicer's own is what the source calls the entry."""
-    found = dict(draft.references)
-    for carrier, at in plan.carriers:
-        text = reference(texts[at])
-        if text:
-            found[carrier] = text
-            if carrier == _SERVICER_REF:
-                draft.source_ref = text
-    draft.references = tuple(sorted(found.items())) if len(found) > 1 else tuple(found.items())
-
-
-def _add_party(draft: Draft, plan: DetailPlan, texts: Texts) -> None:
-    """Read the other party: who paid when money came in, who was paid when it left.
-
-    Of a reversal the parties are those of the original, so the roles are swapped.
-    """
-    payer = (draft.direction is Direction.IN) is not draft.is_reversal
-    party = plan.payer if payer else plan.payee
-    for at in party.names:
-        if text := tidy(texts[at]):
-            draft.counterparty_name = text
-            break
-    for at in party.accounts:
-        if text := tidy(texts[at]):
-            draft.counterparty_account = text
-            break
-
-
-def _remittance(plan: DetailPlan, texts: Texts) -> str | None:
-    """Read RmtInf: unstructured lines, then creditor references and additions; else AddtlTxInf."""
-    if len(plan.remittance) == 1:
-        found = tidy(texts[plan.remittance[0]])
-    else:
-        words = [word for at in plan.remittance if (word := texts[at].strip())]
-        found = tidy(" ".join(words)) if words else None
-    return found or tidy(texts[plan.extra])

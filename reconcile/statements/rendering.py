@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from reconcile.model import Balance, Carrier, Entry, Statement, StatementFile, day_iso
-from reconcile.statements.assemble import Settled
+from reconcile.statements.assemble import Settled, rows_of
 from reconcile.statements.stream import StatementStream
 
 
@@ -43,7 +43,7 @@ def _text(value: object) -> str:
 def _statement(statement: Statement) -> dict[str, object]:
     return {
         **_head(statement),
-        "entries": [entry_json(entry, line) for entry, line in statement.rows()],
+        "entries": [entry_json(entry, line) for entry, line in rows_of(statement)],
         "contradictions": [msgspec.to_builtins(one) for one in statement.contradictions],
     }
 
