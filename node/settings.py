@@ -75,6 +75,8 @@ class Settings:
     language: str = "zh"
     # TrueType font that PDFs embed; empty: the packaged Noto Sans SC, all characters of GBK.
     pdf_font: Path | None = None
+    # Accounts for suggested bookings (JSON, docs/bookings.md); empty: placeholders to fill in.
+    booking_accounts: Path | None = None
     # Least level that is logged: debug, info, warning, error.
     log_level: str = "info"
     # Log lines as JSON objects; off: for people.

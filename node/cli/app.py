@@ -8,6 +8,7 @@ import typer
 
 from node.cli import (
     agreements,
+    bookings,
     breaks,
     chains,
     decisions,
@@ -51,6 +52,7 @@ for module in (
     breaks,
     chains,
     decisions,
+    bookings,
     papers,
     devnets,
 ):

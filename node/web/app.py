@@ -45,7 +45,8 @@ class WebSettings:
     """What the desk is told; everything has a safe default for loopback.
 
     `secret` signs session cookies: None makes a new one, so log-ins end with the process.
-    `allowed_hosts` are the names the desk answers to; `*` for any. `pdf_font`: None the packaged.
+    `allowed_hosts` are the names the desk answers to; `*` for any.
+    `pdf_font`, `booking_accounts`: as in `Settings`.
     """
 
     secret: bytes | None = None
@@ -55,6 +56,7 @@ class WebSettings:
     allowed_hosts: tuple[str, ...] = LOOPBACK
     limits: Limits = field(default_factory=Limits)
     pdf_font: Path | None = None
+    booking_accounts: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> WebSettings:
@@ -71,6 +73,7 @@ class WebSettings:
                 idle_ms=settings.session_idle_min * MINUTE_MS,
             ),
             pdf_font=settings.pdf_font,
+            booking_accounts=settings.booking_accounts,
         )
 
 
@@ -104,6 +107,7 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
         uploads=uploads,
         limits=chosen.limits,
         pdf_font=chosen.pdf_font,
+        booking_accounts=chosen.booking_accounts,
     )
     app.state.watchers = {}
     app.state.stopping = threading.Event()

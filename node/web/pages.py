@@ -75,6 +75,7 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     templates: Environment = field(default_factory=make_environment)
     pdf_font: Path | None = None
+    booking_accounts: Path | None = None
 
     def node(self, slug: str) -> NodeView:
         """Return an institution's node; NotFound INSTITUTION_UNKNOWN."""

@@ -11,6 +11,7 @@ missing.py      which statement to ask for where an identity fails
 run.py          from two books to a result
 verify.py       re-deriving a report without node or network
 adjustment.py   余额调节表, the bank reconciliation statement of a report
+bookings.py     the vouchers that would settle what it leaves open
 """
 
 from reconcile.canonical import canonical_json, digest_of
@@ -23,6 +24,7 @@ from reconcile.report.adjustment import (
     adjustment_sheets,
     open_subjects,
 )
+from reconcile.report.bookings import SuggestedBooking, suggested_bookings
 from reconcile.report.carry import Carry, carry_of, entry_from_json, entry_json
 from reconcile.report.chains import (
     BranchBook,
@@ -61,6 +63,7 @@ __all__ = [
     "Repaired",
     "Result",
     "SectionName",
+    "SuggestedBooking",
     "TransitLine",
     "adjustment_of_bundle",
     "adjustment_sheets",
@@ -83,6 +86,7 @@ __all__ = [
     "report_digest",
     "roll_up",
     "section_digests",
+    "suggested_bookings",
     "verify_report",
     "voucher_of",
 ]

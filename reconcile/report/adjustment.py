@@ -19,12 +19,20 @@ from typing import Any, Final
 
 from reconcile.matching.decisions import DECISION_PASS, WRITE_OFF_PASS
 from reconcile.matching.keys import group_subject
-from reconcile.model import BreakKind, InputError, MatchGroup, Side, day_number
+from reconcile.model import (
+    MOVING_STATUSES,
+    BreakKind,
+    InputError,
+    MatchGroup,
+    Side,
+    day_number,
+)
 from reconcile.report.groups import group_from_json
 from reconcile.terms.calendar import Calendar
 
 # One-sided, yet not in transit: somebody booked what should not stand.
 ERROR_KINDS: Final = frozenset({BreakKind.DUPLICATE, BreakKind.REVERSAL_ORPHAN})
+MOVING_WORDS: Final = frozenset(status.name for status in MOVING_STATUSES)
 RESIDUAL: Final = "RESIDUAL"
 WRITTEN_OFF: Final = "WRITTEN_OFF"
 VOUCHER_FIRST: Final = ("voucher_no", "end_to_end_id", "servicer_ref", "order_no")
@@ -253,7 +261,7 @@ def _in_transit(
     }
     for ref in body[side.word]:
         entry = entries[side, ref]
-        if entry["currency"] != currency or entry["status"] not in _MOVING:
+        if entry["currency"] != currency or entry["status"] not in MOVING_WORDS:
             continue
         incoming = entry["direction"] == "IN"
         minor = int(entry["amount_minor"])
@@ -273,9 +281,6 @@ def _in_transit(
                 marks=tuple(body["marks"]),
             ),
         )
-
-
-_MOVING: Final = frozenset({"BOOKED", "RETURNED", "REVERSED"})
 
 
 def _difference(

@@ -16,8 +16,14 @@ from sqlalchemy.orm import Session, undefer
 from node.agreements import terms_at
 from node.services.reconciliation.views import Adjustment, StoredReport
 from node.tables import AgreedResult, AuditRow, Person, ReportRow
-from reconcile.model import KanheError
-from reconcile.report import adjustment_sheets, group_from_json, open_subjects
+from reconcile.model import KanheError, day_iso, window_day
+from reconcile.report import (
+    SuggestedBooking,
+    adjustment_sheets,
+    group_from_json,
+    open_subjects,
+    suggested_bookings,
+)
 from reconcile.report.adjustment import Past, origins_of
 from reconcile.terms.calendar import Calendar
 
@@ -41,6 +47,24 @@ def adjustment_of(session: Session, agreement: bytes, stored: StoredReport) -> A
         agreed=_agreed(session, agreement, stored),
         prepared_by=_actor(session, agreement, CLOSED, window=window),
         reviewed_by=_actor(session, agreement, ATTESTED, window=window, digest=stored.digest.hex()),
+    )
+
+
+def bookings_of(
+    session: Session, agreement: bytes, stored: StoredReport, booking_date: str | None
+) -> tuple[SuggestedBooking, ...]:
+    """Return the vouchers that would settle what a stored proof leaves open.
+
+    `booking_date` None: the next day on which both sides work. Raises what `terms_at` raises.
+    """
+    terms = terms_at(session, agreement, stored.window)
+    day = booking_date or day_iso(terms.common_calendar.add(window_day(stored.window), 1))
+    return suggested_bookings(
+        stored.report,
+        stored.groups,
+        terms=terms,
+        booking_date=day,
+        earlier=list(_earlier(session, agreement, stored)),
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import undefer
 from node.acts import record_act
 from node.agreements import all_facts, require_standing
 from node.services.reconciliation import attesting, states
-from node.services.reconciliation.adjusting import adjustment_of
+from node.services.reconciliation.adjusting import adjustment_of, bookings_of
 from node.services.reconciliation.chaining import Chains, head_office_of, load_chains
 from node.services.reconciliation.reacting import Reacting
 from node.services.reconciliation.replaying import ReplayedWindow, replay, replayed_windows
@@ -28,7 +28,7 @@ from node.services.reconciliation.views import (
 from node.tables import (
     ReportRow,
 )
-from reconcile.report import ChainState, group_from_json
+from reconcile.report import ChainState, SuggestedBooking, group_from_json
 from reconcile.terms import Terms
 
 __all__ = ["Reactions", "ReconciliationService"]
@@ -157,6 +157,18 @@ class ReconciliationService(Reacting):
                 open_only=open_only,
                 limit=limit,
             )
+
+    def bookings(
+        self, agreement: bytes, window: int, *, booking_date: str | None = None
+    ) -> tuple[StoredReport, tuple[SuggestedBooking, ...]]:
+        """Return a window's proof and the vouchers that would settle what it leaves open.
+
+        `booking_date` (ISO 8601): by default the next day on which both sides work. Raises
+        `UsageError` REPORT_NOT_COMPUTED.
+        """
+        stored = self.report(agreement, window)
+        with self._reading() as session:
+            return stored, bookings_of(session, agreement, stored, booking_date)
 
     def latencies(self, agreement: bytes | None = None) -> Latency:
         """Return T+0 latencies."""

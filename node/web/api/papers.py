@@ -1,4 +1,4 @@
-"""REST: the 余额调节表 of a window, as JSON or as a file."""
+"""REST: a window's 余额调节表 and suggested bookings, as JSON or as files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from node.web.adjustment import load_paper, write_paper
 from node.web.api.calls import Caller, caller
+from node.web.bookings import Voucher, bookings_csv, load_vouchers
 from node.web.i18n import Speaker, pick_locale
 from node.web.pages import Desk, reading
 
@@ -49,3 +50,42 @@ def adjustment_file(
     written = write_paper(paper, ending, font=desk.pdf_font)
     headers = {"content-disposition": f'attachment; filename="{written.name}"'}
     return Response(written.data, media_type=written.media_type, headers=headers)
+
+
+@router.get("/agreements/{agreement}/windows/{window}/bookings", tags=["windows"])
+def bookings(request: Request, by: By, agreement: str, window: int) -> JSONResponse:
+    """补记凭证: the vouchers, of both sides, that would settle what the window leaves open."""
+    found = _vouchers(request, by, agreement, window, every=True)
+    rows = [
+        {
+            **item.booking.to_json(),
+            "suggestion": item.number,
+            "debit_account": item.debit,
+            "credit_account": item.credit,
+        }
+        for item in found
+    ]
+    return JSONResponse({"bookings": rows})
+
+
+@router.get("/agreements/{agreement}/windows/{window}/bookings.csv", tags=["windows"])
+def bookings_file(request: Request, by: By, agreement: str, window: int) -> Response:
+    """补记凭证 of our side as CSV for the ERP."""
+    found = _vouchers(request, by, agreement, window, every=False)
+    return Response(bookings_csv(found), media_type="text/csv; charset=utf-8")
+
+
+def _vouchers(
+    request: Request, by: Caller, agreement: str, window: int, *, every: bool
+) -> tuple[Voucher, ...]:
+    desk: Desk = request.app.state.desk
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+    return load_vouchers(
+        by.node,
+        view,
+        window,
+        Speaker("zh"),
+        accounts=desk.booking_accounts,
+        side=None if every else view.ours,
+    )

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from node.crypto.bundle import file_bytes
 from node.web.adjustment import load_paper, write_paper
+from node.web.bookings import bookings_csv, load_vouchers
 from node.web.console.days import side_of
 from node.web.pages import Page
 from node.web.read.entries import load_entry
@@ -25,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 ALONE: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; font-src data:; frame-ancestors 'none'"
 )
+CSV_TYPE: Final = "text/csv; charset=utf-8"
 # A reference is the counterparty's text; a header takes neither its quotes nor its characters.
 ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -82,6 +84,39 @@ def adjustment(request: Request, slug: str, text: str, window: int, ending: str)
     if ending == "html":
         headers["content-security-policy"] = ALONE
     return Response(written.data, media_type=written.media_type, headers=headers)
+
+
+@router.get("/{slug}/agreements/{text}/windows/{window}/bookings")
+def bookings(request: Request, slug: str, text: str, window: int) -> Response:
+    """Show the vouchers that would settle what a window leaves open: ours, then theirs."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+    found = load_vouchers(
+        page.node, view, window, page.speaker, accounts=page.desk.booking_accounts
+    )
+    ours = [item for item in found if item.booking.side is view.ours]
+    theirs = [item for item in found if item.booking.side is not view.ours]
+    return page.render("bookings.html", view=view, window=window, ours=ours, theirs=theirs)
+
+
+@router.get("/{slug}/agreements/{text}/windows/{window}/bookings.csv")
+def bookings_file(request: Request, slug: str, text: str, window: int) -> Response:
+    """Return our suggested vouchers as CSV for the ERP."""
+    page = Page(request, slug)
+    with page.reading() as session:
+        view = page.agreement(session, text)
+    found = load_vouchers(
+        page.node,
+        view,
+        window,
+        page.speaker,
+        accounts=page.desk.booking_accounts,
+        side=view.ours,
+    )
+    name = f"kanhe-bookings-{view.short[:8]}-{window}.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(bookings_csv(found), media_type=CSV_TYPE, headers=headers)
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/bundle.json")
