@@ -7,18 +7,32 @@ same key with another body is refused.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 import rfc8785
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from node.tables import AuditRow, IdempotencyKey
 from reconcile.model import ZERO32, ProtocolError
 
 STATUS_DONE: Final = 200
+STATUS_RUNNING: Final = 102
+# A claim older than this is of a process that died.
+CLAIM_MS: Final = 600_000
+
+
+class Running(enum.Enum):
+    """Says that another call with the same key is at work."""
+
+    RUNNING = enum.auto()
+
+
+RUNNING: Final = Running.RUNNING
 
 
 def record_act(
@@ -77,34 +91,60 @@ def verify_chain(session: Session) -> list[str]:
     return wrong
 
 
-def once(session: Session, scope: str, key: str, body: bytes) -> bytes | None:
-    """Return the answer this key had before, or None for the first time.
+def claim(
+    session: Session, scope: str, key: str, body: bytes, *, now_ms: int
+) -> bytes | Running | None:
+    """Claim a key before its act; None: it is ours, bytes: the answer it had, `RUNNING`: wait.
 
+    A claim whose process died is taken over after `CLAIM_MS`: the acts underneath happen once too.
     Raises `ProtocolError` IDEMPOTENCY_CONFLICT when the key was used with another body.
     """
-    row = session.get(IdempotencyKey, (scope, key))
+    digest = hashlib.sha256(body).digest()
+    row = session.get(IdempotencyKey, (scope, key), with_for_update=True)
     if row is None:
-        return None
-    if row.body_sha256 != hashlib.sha256(body).digest():
+        return _claim_new(session, scope, key, digest, now_ms)
+    if row.body_sha256 != digest:
         raise ProtocolError(
             "IDEMPOTENCY_CONFLICT",
             f"the key {key!r} was used for another {scope}",
             help="send a new key with a new request",
         )
-    return row.answer
+    if row.status == STATUS_DONE:
+        return row.answer
+    if row.at_ms + CLAIM_MS > now_ms:
+        return RUNNING
+    row.at_ms = now_ms
+    return None
 
 
-def remember(
-    session: Session, scope: str, key: str, body: bytes, answer: bytes, *, now_ms: int
-) -> None:
-    """Keep a call's answer under its key, inside the caller's transaction."""
-    session.add(
-        IdempotencyKey(
-            scope=scope,
-            key=key,
-            body_sha256=hashlib.sha256(body).digest(),
-            status=STATUS_DONE,
-            answer=answer,
-            at_ms=now_ms,
-        )
+def _claim_new(
+    session: Session, scope: str, key: str, digest: bytes, now_ms: int
+) -> Running | None:
+    row = IdempotencyKey(
+        scope=scope,
+        key=key,
+        body_sha256=digest,
+        status=STATUS_RUNNING,
+        answer=b"",
+        at_ms=now_ms,
     )
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        # Another call claimed it between our look and our row (PostgreSQL).
+        return RUNNING
+    return None
+
+
+def remember(session: Session, scope: str, key: str, answer: bytes, *, now_ms: int) -> None:
+    """Keep a claimed call's answer, inside the caller's transaction."""
+    row = session.get_one(IdempotencyKey, (scope, key))
+    row.status, row.answer, row.at_ms = STATUS_DONE, answer, now_ms
+
+
+def give_up(session: Session, scope: str, key: str) -> None:
+    """Free a claimed key whose act was refused or failed."""
+    row = session.get(IdempotencyKey, (scope, key))
+    if row is not None and row.status == STATUS_RUNNING:
+        session.delete(row)

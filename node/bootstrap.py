@@ -47,6 +47,7 @@ from node.identity import (
     system_clock,
     tip_figures,
 )
+from node.measuring import Meter
 from node.outbox import Relay
 from node.outbox.intents import ADMIN_LANE
 from node.profiles import own_profiles
@@ -60,8 +61,8 @@ from node.services.proofs import ProofService
 from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
 from node.settings import Settings
-from node.tables import Batch, StreamState
-from node.telemetry import logger
+from node.tables import StreamState
+from node.telemetry import Metrics, logger
 from reconcile.model import KanheError, OutsideError
 from reconcile.report.memory import no_collection
 
@@ -180,6 +181,7 @@ class Node:
             keys, Place(contracts.chain_id, contracts.registry, contracts.ledger), clock
         )
         self.attempts = Attempts(database, clock)
+        self.meter = Meter(database)
         self.opening = Opening(self.identity)
         self.projections = Projections(
             contracts,
@@ -246,6 +248,11 @@ class Node:
 
     # ------------------------------------------------------------------------- facts
     @property
+    def metrics(self) -> Metrics:
+        """Return this node's Prometheus figures."""
+        return self.meter.metrics
+
+    @property
     def sessions(self) -> sessionmaker[Session]:
         """Return the factory of sessions that may write."""
         return self.database.writing
@@ -268,6 +275,7 @@ class Node:
             reactions = self._seal(look_around=looks)
             # What is sealed leaves before anything is matched: the others wait for it.
             sent = self.relay.step()
+            self.meter.turn(rewound=followed.rewound_to is not None, sent=sent)
             if looks:
                 reactions += self._match((followed.cursor, followed.final), reactions)
         moved = followed.logs or followed.rewound_to is not None or reactions
@@ -292,6 +300,8 @@ class Node:
 
     def _match(self, seen: tuple[int, int], reactions: int) -> int:
         matched = self.reconciliation.react()
+        if matched or not self._look_again_ms:
+            self.meter.matched()
         resting = self.reconciliation.resting
         self._seen = None if reactions + matched else seen
         self._look_again_ms = self.clock() + (LOOK_RESTING_MS if resting else LOOK_AGAIN_MS)
@@ -309,7 +319,7 @@ class Node:
                 for state in session.execute(
                     select(StreamState).where(StreamState.sealed_count > 0)
                 ).scalars()
-                if self._opens_now(session, state.agreement, state.side)
+                if self.opening.opens_now(session, state.agreement, state.side)
             ]
         opened = 0
         for agreement, side in found:
@@ -321,19 +331,6 @@ class Node:
         with translated(), self.database.writing.begin() as session:
             self.projections.reopen(session, agreement, side)
         return 1
-
-    def _opens_now(self, session: Session, agreement: bytes, side: int) -> bool:
-        batch = session.execute(
-            select(Batch.epoch, Batch.window)
-            .where(Batch.agreement == agreement, Batch.side == side, Batch.state == "SEALED")
-            .order_by(Batch.seq)
-            .limit(1)
-        ).first()
-        return (
-            batch is not None
-            and self.opening.rules(session, agreement, batch.window) is not None
-            and self.opening.epoch_key(session, agreement, side, batch.epoch) is not None
-        )
 
     def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
         """Take turns until `stop` is set; what fails is logged and tried again.
@@ -349,6 +346,7 @@ class Node:
             except WrongChain:
                 raise
             except KanheError as error:
+                self.meter.failed(error.code)
                 if error.code != failing:
                     _log.warning("waiting", code=error.code, says=error.message)
                 failing = error.code

@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 from node.crypto.eip712 import Domain
 from node.crypto.signer import Signer
 from node.keyring import KeyRing
-from node.tables import Block, Cursor, Incident, Intent, MemberKey, QueuedRecord
+from node.tables import (
+    Block,
+    Cursor,
+    Incident,
+    Intent,
+    MemberKey,
+    QueuedRecord,
+)
 from reconcile.commitment.heads import Stream
 from reconcile.model import ProtocolError, Side
 

@@ -63,7 +63,9 @@ class Settings:
     session_max_h: int = 12
     # Wrong passwords after which a login is locked.
     login_attempts: int = 5
-    # Minutes for which it is locked.
+    # Failed log-ins from one address after which it has to wait, each time twice as long.
+    login_source_attempts: int = 20
+    # Minutes for which a login is locked, and the longest that an address has to wait.
     login_lock_min: int = 15
     # Records that may wait in the queue before imports are answered with 429.
     queue_limit: int = 5_000_000
@@ -81,7 +83,7 @@ class Settings:
     log_level: str = "info"
     # Log lines as JSON objects; off: for people.
     log_json: bool = False
-    # Serve Prometheus metrics at /metrics.
+    # Serve Prometheus metrics at /metrics, to who sends an API token.
     metrics: bool = True
 
     @classmethod

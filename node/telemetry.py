@@ -92,8 +92,10 @@ class Metrics:
     lane_gap: Gauge = field(init=False)
     head_age_s: Gauge = field(init=False)
     follower_lag_blocks: Gauge = field(init=False)
-    batches: Counter = field(init=False)
-    entries: Counter = field(init=False)
+    held: Gauge = field(init=False)
+    queue_depth: Gauge = field(init=False)
+    batches: Gauge = field(init=False)
+    entries: Gauge = field(init=False)
     rewinds: Counter = field(init=False)
     incidents_open: Gauge = field(init=False)
     sends: Counter = field(init=False)
@@ -108,17 +110,19 @@ class Metrics:
             "outbox_depth": ("Intents that are not done", ()),
             "outbox_oldest_s": ("Age of the oldest intent that is not done", ()),
             "in_flight": ("Transactions sent and not final", ("lane",)),
-            "lane_gap": ("Own next nonce minus the chain's", ("lane",)),
+            "lane_gap": ("Own nonces that are in no block yet", ("lane",)),
+            "held": ("What waits for a person: calls, records, keys", ("what",)),
+            "queue_depth": ("Records that wait to be sealed", ()),
+            "batches": ("Batches on the ledger, by what they turned out to be", ("state",)),
+            "entries": ("Entries on the ledger that count", ()),
             "head_age_s": ("Age of the newest block", ()),
             "follower_lag_blocks": ("Head minus cursor", ()),
             "incidents_open": ("Incidents nobody closed", ()),
             "breaks_open": ("Open breaks", ("kind", "age")),
         }
         counters = {
-            "batches": ("Batches read", ("state",)),
-            "entries": ("Entries read", ()),
             "rewinds": ("Reorganisations followed", ()),
-            "sends": ("Transactions sent, re-sends included", ("outcome",)),
+            "sends": ("Transactions sent, again ones included: taken or refused", ("outcome",)),
             "chain_errors": ("Errors of the chain or its endpoint", ("code",)),
         }
         histograms = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,10 +116,10 @@ def run(
 
 
 def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: int | None) -> None:
-    from node.web.app import create_app
+    from node.web.app import WebSettings, create_app
     from node.web.server import serve
 
-    settings = node.settings
+    settings = replace(node.settings, host=host or node.settings.host)
     failed: list[BaseException] = []
 
     def turns() -> None:
@@ -132,8 +133,8 @@ def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: in
     worker.start()
     try:
         serve(
-            create_app({"desk": node}),
-            host=host or settings.host,
+            create_app({"desk": node}, WebSettings.of(settings)),
+            host=settings.host,
             port=settings.port if port is None else port,
             on_ready=lambda address: note(f"desk: {address}"),
             stop_event=stop,

@@ -59,7 +59,11 @@ _log = logger("relay")
 
 @dataclass(frozen=True, slots=True)
 class RelayStep:
-    """What one step did; `held` says in words why nothing is signed."""
+    """What one step did; `held` says in words why nothing is signed.
+
+    `confirm_ms`: of each transaction that became final, how long ago it was signed. `refused`: what
+    the endpoint did not take.
+    """
 
     signed: int
     sent: int
@@ -67,6 +71,8 @@ class RelayStep:
     waiting: int
     in_flight: int
     held: str | None
+    refused: int = 0
+    confirm_ms: tuple[int, ...] = ()
 
 
 def _now_ms() -> int:
@@ -114,7 +120,8 @@ class Relay:
     def step(self) -> RelayStep:
         """Do one round; raises `ChainError`s of the endpoint, the caller tries again later."""
         held = self._held()
-        confirmed = signed = sent = 0
+        signed = sent = refused = 0
+        confirmed: list[int] = []
         if held is None:
             if not self._stood:
                 self._revive()
@@ -128,8 +135,8 @@ class Relay:
             if waiting and held is None:
                 signed = self._sign()
         if held is None and self._some(Transaction.state.in_(UNMINED)):
-            sent = self._send()
-        return self._summary(signed, sent, confirmed, held)
+            sent, refused = self._send()
+        return self._summary(signed, sent, refused, confirmed, held)
 
     def _some(self, where: ColumnElement[bool]) -> bool:
         with translated(), self._reading() as session:
@@ -173,13 +180,13 @@ class Relay:
         self._boundary("relay.settled")
 
     # ------------------------------------------------------------------------- looking up
-    def _track(self) -> int:
+    def _track(self) -> list[int]:
         with translated(), self._reading() as session:
             pending = open_transactions(session)
             cursor = session.get_one(Cursor, 1)
             now_at = (cursor.block_hash, cursor.final_block)
             if not pending or now_at == self._tracked_at:
-                return 0
+                return []
             seen = seen_in_rows(session, pending)
         final = max(cursor.final_block, 0)
         rest = [item for item in pending if item.tx_hash not in seen]
@@ -253,7 +260,7 @@ class Relay:
         return SigningPlace(self._contracts, self._profile, self._signer_of, self._gas_cap)
 
     # ------------------------------------------------------------------------- sending
-    def _send(self) -> int:
+    def _send(self) -> tuple[int, int]:
         now_ms = self._now_ms()
         with translated(), self._reading() as session:
             due = session.scalars(
@@ -276,17 +283,18 @@ class Relay:
         self._first_sent = firsts
         if stuck:
             self._fill(stuck[0], now_ms)
-        sent = 0
+        sent = asked = 0
         for part in parts:
             answers = self._client.send([raw for _, _, raw in part])
             self._boundary("relay.sent")
             with translated(), self._sessions.begin() as session:
                 for (tx_hash, _, _), answer in zip(part, answers, strict=True):
+                    asked += 1
                     sent += self._note_sent(session, tx_hash, answer, now_ms)
             self._boundary("relay.noted")
             if any(isinstance(answer, ChainBusy) for answer in answers):
                 break
-        return sent
+        return sent, asked - sent
 
     def _due(self, item: Transaction, now_ms: int) -> bool:
         if item.state == "SIGNED":
@@ -339,7 +347,9 @@ class Relay:
         self._boundary("relay.filled")
 
     # ------------------------------------------------------------------------- figures
-    def _summary(self, signed: int, sent: int, confirmed: int, held: str | None) -> RelayStep:
+    def _summary(
+        self, signed: int, sent: int, refused: int, confirmed: list[int], held: str | None
+    ) -> RelayStep:
         with translated(), self._reading() as session:
             waiting = session.scalar(
                 select(func.count()).select_from(Intent).where(Intent.state.in_((WAITING, SIGNED)))
@@ -347,7 +357,16 @@ class Relay:
             in_flight = session.scalar(
                 select(func.count()).select_from(Transaction).where(Transaction.state.in_(UNFINAL))
             )
-        return RelayStep(signed, sent, confirmed, waiting or 0, in_flight or 0, held)
+        return RelayStep(
+            signed=signed,
+            sent=sent,
+            confirmed=len(confirmed),
+            waiting=waiting or 0,
+            in_flight=in_flight or 0,
+            held=held,
+            refused=refused,
+            confirm_ms=tuple(confirmed),
+        )
 
 
 def _parts(items: list[tuple[bytes, bytes, bytes]]) -> list[list[tuple[bytes, bytes, bytes]]]:

@@ -104,24 +104,25 @@ def record(
     final_nonces: dict[bytes, int],
     profile: EngineProfile,
     now_ms: int,
-) -> int:
-    """Write down what was seen; return how many transactions became final."""
+) -> list[int]:
+    """Write down what was seen; return of each transaction that became final, since when (ms)."""
     cursor = session.get_one(Cursor, 1)
-    finished = 0
+    finished: list[int] = []
     for transaction in open_transactions(session):
         fact = seen.get(transaction.tx_hash)
         if fact is None:
             continue
         receipt = fact.receipt
         if receipt is None:
-            finished += _not_mined(session, transaction, final_nonces, now_ms)
+            if _not_mined(session, transaction, final_nonces, now_ms):
+                finished.append(now_ms - transaction.signed_at_ms)
             continue
         transaction.block_number = receipt.block_number
         transaction.block_hash = receipt.block_hash
         if receipt.block_number > cursor.final_block:
             transaction.state = MINED
             continue
-        finished += 1
+        finished.append(now_ms - transaction.signed_at_ms)
         note_final(lane_of(session, transaction.address, profile), profile)
         if receipt.succeeded:
             transaction.state = FINAL
@@ -142,18 +143,18 @@ def intents_of(session: Session, transaction: Transaction) -> list[Intent]:
 
 def _not_mined(
     session: Session, transaction: Transaction, final_nonces: dict[bytes, int], now_ms: int
-) -> int:
-    """Handle a transaction in no block: it waits, vanished, or lost its nonce to another."""
+) -> bool:
+    """Handle a transaction in no block: it waits, vanished, or (True) lost its nonce for good."""
     transaction.block_number = transaction.block_hash = None
     if transaction.state == MINED:
         # Its block is gone: due at once.
         transaction.state, transaction.sent_at_ms = SENT, 0
     if final_nonces.get(transaction.address, 0) <= transaction.nonce:
-        return 0
+        return False
     transaction.state = REPLACED
     for intent in intents_of(session, transaction):
         intent.state, intent.wake_at_ms = WAITING, now_ms
-    return 1
+    return True
 
 
 def _succeeded(session: Session, transaction: Transaction, now_ms: int) -> None:

@@ -28,9 +28,11 @@ from node.web.console import (
     imports,
     results,
 )
+from node.web.doorkeeper import Doorkeeper
 from node.web.middleware import Guard
 from node.web.node_view import NodeView
 from node.web.pages import HERE, Desk
+from node.web.sources import Sources
 from reconcile.model import UsageError
 
 SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -55,6 +57,7 @@ class WebSettings:
     uploads: Path | None = None
     allowed_hosts: tuple[str, ...] = LOOPBACK
     limits: Limits = field(default_factory=Limits)
+    metrics: bool = True
     pdf_font: Path | None = None
     booking_accounts: Path | None = None
 
@@ -66,8 +69,10 @@ class WebSettings:
             secure_cookies=tls,
             max_body_bytes=max(settings.max_upload_bytes, settings.max_body_bytes),
             allowed_hosts=tuple(dict.fromkeys((*LOOPBACK, settings.host))),
+            metrics=settings.metrics,
             limits=Limits(
                 max_failed=settings.login_attempts,
+                max_failed_source=settings.login_source_attempts,
                 lock_ms=settings.login_lock_min * MINUTE_MS,
                 session_ms=settings.session_max_h * 60 * MINUTE_MS,
                 idle_ms=settings.session_idle_min * MINUTE_MS,
@@ -106,6 +111,8 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
         secure_cookies=chosen.secure_cookies,
         uploads=uploads,
         limits=chosen.limits,
+        metrics=chosen.metrics,
+        sources=Sources(chosen.limits.max_failed_source, chosen.limits.lock_ms),
         pdf_font=chosen.pdf_font,
         booking_accounts=chosen.booking_accounts,
     )
@@ -128,6 +135,7 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
         house,
     ):
         app.include_router(part.router)
+    app.add_middleware(Doorkeeper)
     app.add_middleware(
         Guard,
         max_body_bytes=chosen.max_body_bytes,

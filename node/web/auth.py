@@ -40,6 +40,7 @@ class Limits:
     """Limits of log-ins and sessions, from the settings."""
 
     max_failed: int = 5
+    max_failed_source: int = 20
     lock_ms: int = 15 * 60 * 1_000
     session_ms: int = 12 * 3_600 * 1_000
     idle_ms: int = IDLE_DEFAULT_MS

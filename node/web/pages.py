@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from node.errors import NotFound
 from node.web import charts, detail, words
 from node.web.access import LoginError, Who
-from node.web.auth import Cookies, Limits, check_csrf, who_of_session
+from node.web.auth import Cookies, Limits, check_csrf, who_of_session, who_of_token
 from node.web.i18n import LOCALES, Speaker, pick_locale
 from node.web.node_view import NodeView, now_ms_of
 from node.web.read.parties import AgreementView, Names, find_agreement, load_agreements, load_names
 from node.web.read.status import load_strip
+from node.web.sources import Sources
 from reconcile.model import AgreementKind, BreakKind, Side, window_day
 
 HERE: Final = Path(__file__).parent
@@ -73,6 +74,8 @@ class Desk:
     secure_cookies: bool
     uploads: Path
     limits: Limits = field(default_factory=Limits)
+    sources: Sources = field(default_factory=Sources)
+    metrics: bool = True
     templates: Environment = field(default_factory=make_environment)
     pdf_font: Path | None = None
     booking_accounts: Path | None = None
@@ -87,6 +90,21 @@ class Desk:
 def session_cookie(slug: str) -> str:
     """Return the name of an institution's session cookie."""
     return f"kanhe_session_{slug}"
+
+
+def person_of(request: Request, desk: Desk, slug: str, now_ms: int) -> Who | None:
+    """Return who sends a request, by API token or session; None for nobody.
+
+    Raises LoginError TOKEN_WRONG.
+    """
+    node = desk.node(slug)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return who_of_token(node.sessions, token.strip(), now_ms)
+    session = desk.cookies.open(request.cookies.get(session_cookie(slug)), slug)
+    if not session:
+        return None
+    return who_of_session(node.sessions, session, now_ms, desk.limits)
 
 
 def reading(node: NodeView) -> sessionmaker[Session]:

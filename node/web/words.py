@@ -375,4 +375,6 @@ AT_THE_DOOR: Final = (
     N_("a sentence is easiest to remember"),
     N_("try again"),
     N_("this form is too old"),
+    N_("too many log-ins have failed from where you are"),
+    N_("wait a while, then try again"),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import terms_at
 from node.identity import Identity
 from node.services.network.sealing_keys import unwrap
-from node.tables import Agreement, EpochKey
+from node.tables import Agreement, Batch, EpochKey
 from reconcile.commitment.validity import BatchRules
 from reconcile.model import ProtocolError, Side
 
@@ -35,6 +36,20 @@ class Opening:
     def opens_epoch(self, session: Session, agreement: bytes, side: int, epoch: int) -> bool:
         """Say whether this node can open a side's epoch."""
         return self.epoch_key(session, agreement, side, epoch) is not None
+
+    def opens_now(self, session: Session, agreement: bytes, side: int) -> bool:
+        """Say whether a side's first batch that was sealed to this node opens by now."""
+        batch = session.execute(
+            select(Batch.epoch, Batch.window)
+            .where(Batch.agreement == agreement, Batch.side == side, Batch.state == "SEALED")
+            .order_by(Batch.seq)
+            .limit(1)
+        ).first()
+        return (
+            batch is not None
+            and self.rules(session, agreement, batch.window) is not None
+            and self.epoch_key(session, agreement, side, batch.epoch) is not None
+        )
 
     def rules(self, session: Session, agreement: bytes, window: int) -> BatchRules | None:
         """Return what the terms in force say about a batch, None while they are not open here."""

@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import Header, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
-from node.acts import once, remember
-from node.web.access import LoginError, Who
-from node.web.auth import check_csrf, who_of_session, who_of_token
+from node.acts import RUNNING, claim, give_up, remember
+from node.errors import Conflict
+from node.web.access import LoginError
+from node.web.auth import check_csrf
 from node.web.node_view import NodeView, now_ms_of
-from node.web.pages import Desk, session_cookie
+from node.web.pages import Desk, person_of
 from node.web.read.parties import AgreementView, find_agreement
 from reconcile.model import UsageError
 
 MAX_KEY: Final = 200
+# A second equal call waits so long for the first one's answer.
+WAIT_S: Final = 20.0
+POLL_S: Final = 0.05
+NS_PER_MS: Final = 1_000_000
 
 
 class Caller:
     """The institution and person behind an API call."""
 
-    def __init__(self, request: Request, slug: str, authorization: str | None) -> None:
+    def __init__(self, request: Request, slug: str) -> None:
         """Find the person by token or session; LoginError TOKEN_NEEDED or TOKEN_WRONG."""
         desk: Desk = request.app.state.desk
         self.slug = slug
         self.node: NodeView = desk.node(slug)
         self.now_ms = now_ms_of(self.node)
-        self.who = self._person(request, desk, authorization)
+        who = person_of(request, desk, slug, self.now_ms)
+        if who is None:
+            raise LoginError(
+                "TOKEN_NEEDED",
+                "this call needs an API token",
+                help="make one on your own page of the desk; send it as Authorization: Bearer",
+            )
+        self.who = who
         if request.method not in {"GET", "HEAD"} and self.who.csrf:
             check_csrf(self.who, request.headers.get("x-csrf-token"))
-
-    def _person(self, request: Request, desk: Desk, authorization: str | None) -> Who:
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() == "bearer" and token:
-            return who_of_token(self.node.sessions, token.strip(), self.now_ms)
-        session = desk.cookies.open(request.cookies.get(session_cookie(self.slug)), self.slug)
-        if session:
-            who = who_of_session(self.node.sessions, session, self.now_ms, desk.limits)
-            if who is not None:
-                return who
-        raise LoginError(
-            "TOKEN_NEEDED",
-            "this call needs an API token",
-            help="make one on your own page of the desk; send it as Authorization: Bearer",
-        )
 
     def view(self, session: Session, text: str, act: str = "view") -> AgreementView:
         """Return an agreement on which the person may do the act."""
@@ -62,29 +60,51 @@ class Caller:
         body: bytes,
         act: Callable[[], dict[str, Any]],
     ) -> JSONResponse:
-        """Do a write once per key: the same key and body give the same answer."""
+        """Do a write once per key: the same key and body give the same answer.
+
+        Of two equal calls at once the second waits for the first one's answer. Raises `Conflict`
+        IDEMPOTENCY_RUNNING when that takes too long.
+        """
         if key is None:
             return JSONResponse(act(), 202)
         if not 0 < len(key) <= MAX_KEY:
             raise UsageError("IDEMPOTENCY_KEY", f"an idempotency key has 1 to {MAX_KEY} characters")
         name = f"api/{self.who.login}/{scope}"
-        with self.node.sessions() as session:
-            before = once(session, name, key, body)
+        before = self._claimed(name, key, body)
         if before is not None:
             return JSONResponse(msgspec.json.decode(before), 202)
-        answer = act()
+        try:
+            answer = act()
+        except BaseException:
+            # What failed may be asked again under the same key.
+            with self.node.sessions.begin() as session:
+                give_up(session, name, key)
+            raise
         with self.node.sessions.begin() as session:
-            # Two calls at once: the services underneath are idempotent, the first answer stays.
-            if once(session, name, key, body) is None:
-                encoded = msgspec.json.encode(answer)
-                remember(session, name, key, body, encoded, now_ms=self.now_ms)
+            remember(session, name, key, msgspec.json.encode(answer), now_ms=self.now_ms)
         return JSONResponse(answer, 202)
+
+    def _claimed(self, name: str, key: str, body: bytes) -> bytes | None:
+        """Claim a key for this call, or return the answer that the call before it got."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            now_ms = time.time_ns() // NS_PER_MS
+            with self.node.sessions.begin() as session:
+                found = claim(session, name, key, body, now_ms=now_ms)
+            if found is not RUNNING:
+                return found
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    "IDEMPOTENCY_RUNNING",
+                    f"the call with the key {key!r} is still at work",
+                    help="ask again with the same key",
+                )
+            time.sleep(POLL_S)
 
 
 def caller(
     request: Request,
     slug: Annotated[str, Path(description="The institution.")],
-    authorization: Annotated[str | None, Header()] = None,
 ) -> Caller:
     """Return who calls."""
-    return Caller(request, slug, authorization)
+    return Caller(request, slug)

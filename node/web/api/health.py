@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics, for machines that watch; no institution's figures in clear."""
+"""/healthz, /readyz and /metrics, for machines that watch; figures need a token."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
+from node.errors import NotFound
+from node.web.access import LoginError
 from node.web.node_view import now_ms_of
-from node.web.pages import Desk, reading
+from node.web.pages import Desk, person_of, reading
+from node.web.read.figures import refresh
 from node.web.read.status import load_strip
 from reconcile.model import KanheError
 
@@ -47,15 +50,43 @@ def readyz(request: Request) -> JSONResponse:
 
 @router.get("/metrics")
 def metrics(request: Request) -> PlainTextResponse:
-    """Return every institution's Prometheus figures, each under its own label."""
+    """Return the Prometheus figures of every institution at which the caller's token holds.
+
+    They tell how much is open and how fast it moves, so they are not for everybody: the scraper
+    sends an API token (`Authorization: Bearer`). Raises `LoginError` TOKEN_NEEDED, `NotFound`.
+    """
     desk: Desk = request.app.state.desk
+    if not desk.metrics:
+        raise NotFound("PAGE_UNKNOWN", "GET /metrics: nothing here")
     parts: list[str] = []
+    seen = False
     for slug, node in desk.nodes.items():
+        if not _may_watch(request, desk, slug):
+            continue
+        seen = True
         figures = getattr(node, "metrics", None)
         if figures is not None:
+            with reading(node)() as session:
+                refresh(figures, session, now_ms_of(node))
             text = generate_latest(figures.registry).decode()
             parts.append(_labelled(text, slug, headers=not parts))
+    if not seen:
+        raise LoginError(
+            "TOKEN_NEEDED",
+            "the figures need an API token",
+            help="let the scraper send Authorization: Bearer kanhe_…",
+        )
     return PlainTextResponse("".join(parts), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _may_watch(request: Request, desk: Desk, slug: str) -> bool:
+    """Say whether the token, or a browser's session, holds at this institution."""
+    try:
+        who = person_of(request, desk, slug, now_ms_of(desk.node(slug)))
+    except LoginError:
+        # A token of another institution that is hosted here.
+        return False
+    return who is not None and who.may("view")
 
 
 def _labelled(text: str, slug: str, *, headers: bool) -> str:

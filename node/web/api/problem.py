@@ -52,7 +52,7 @@ def answer(request: Request, error: KanheError) -> Response:
     """Return a problem to a program, a page to a person."""
     path = request.url.path
     parts = path.strip("/").split("/")
-    if len(parts) > 1 and parts[1] in {"api", "live"}:
+    if path == "/metrics" or (len(parts) > 1 and parts[1] in {"api", "live"}):
         return problem(error)
     desk: Desk = request.app.state.desk
     slug = parts[0]

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from node.errors import BackPressure
 from node.web import auth
 from node.web.access import AccessError
 from node.web.node_view import now_ms_of
@@ -53,7 +54,9 @@ def log_in(
     node = desk.node(slug)
     target = _inside(slug, next)
     now_ms = now_ms_of(node)
+    source = request.client.host if request.client else ""
     try:
+        desk.sources.require(source, now_ms)
         _check_door(request, door)
         person_id = auth.log_in(
             node.sessions,
@@ -63,7 +66,14 @@ def log_in(
             desk.limits,
         )
     except AccessError as error:
+        if error.code != "CSRF":
+            desk.sources.failed(source, now_ms)
         return _door_page(request, slug, "login.html", error=error, next=target)
+    except BackPressure as error:
+        answer = _door_page(request, slug, "login.html", error=error, next=target)
+        answer.headers["retry-after"] = str(error.retry_after_s)
+        return answer
+    desk.sources.passed(source)
     return _let_in(request, slug, person_id, target)
 
 

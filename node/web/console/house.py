@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -22,6 +23,7 @@ from node.web.read.members import load_audit, load_members
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 TOKEN_LIMIT = 50
+ADDRESS = re.compile("[0-9a-f]{40}")
 
 
 @router.get("/{slug}/ledger")
@@ -77,21 +79,22 @@ def close_incident(
 def release_records(
     request: Request,
     slug: str,
-    agreement: Text,
-    side: Text,
-    reason: Text,
+    agreement: Text = "",
+    side: Text = "",
+    reason: Text = "",
     batch: Text = "",
     csrf: Text = "",
 ) -> Response:
     """Post held records again; the reason stands in the audit log."""
     page = Page(request, slug)
+    auth.check_csrf(page.who, csrf)
     with page.reading() as session:
         view = page.agreement(session, agreement)
     page.act(csrf, "operate", view.agreement)
     page.node.posting.release_records(
         view.agreement,
         side=side_of(side),
-        seq=int(batch) if batch else None,
+        seq=int(batch) if batch.isdecimal() else None,
         reason=reason,
         actor=page.who.login,
         person_id=page.who.person_id,
@@ -117,6 +120,8 @@ def adopt(request: Request, slug: str, address: str, reason: Text, csrf: Text = 
     """Take over what another copy of this node sent; the key sends again."""
     page = Page(request, slug)
     page.act(csrf, "operate")
+    if not ADDRESS.fullmatch(address):
+        raise NotFound("KEY_UNKNOWN", "no key has this address")
     page.node.posting.confirm_adoption(
         bytes.fromhex(address),
         reason=reason,

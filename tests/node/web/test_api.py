@@ -177,8 +177,10 @@ def test_the_stream_says_when_something_moved(
         assert any(line.startswith("event: moved") for line in lines)
 
 
-def test_health_and_metrics_answer_without_a_log_in(reader: Reader) -> None:
-    """Machines that watch need no person; figures carry the institution's label."""
+def test_health_answers_without_a_log_in_and_figures_do_not(reader: Reader) -> None:
+    """Machines that watch need no person; what tells how much is open needs a token."""
     assert good(httpx.get(f"{reader.base}/healthz")) == {"ok": True}
     assert httpx.get(f"{reader.base}/readyz").status_code in {200, 503}
-    assert httpx.get(f"{reader.base}/metrics").status_code == 200
+    for headers in ({}, {"authorization": "Bearer kanhe_00"}):
+        refused = httpx.get(f"{reader.base}/metrics", headers=headers)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")

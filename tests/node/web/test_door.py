@@ -145,7 +145,7 @@ def test_every_page_that_writes_asks_for_the_csrf_token(reader: Reader) -> None:
     assert len(routes) >= 12
     for route in routes:
         path = re.sub(r"\{slug\}", "firm", route)
-        path = re.sub(r"\{(window|draft_id|incident_id|token_id)\}", "1", path)
+        path = re.sub(r"\{(window|draft_id|incident_id|intent_id|token_id)\}", "1", path)
         path = re.sub(r"\{[^}]+\}", "0" * 16, path)
         form = {"reason": "because", "verdict": "confirm", "label": "x", "staged": "x", "text": "x"}
         answer = reader.client.post(path, data=form, files={"file": ("a.csv", b"x")})
