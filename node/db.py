@@ -1,8 +1,9 @@
 """The database of a node: SQLite in WAL mode, or PostgreSQL; the same tables and migrations.
 
-`Database.writing` opens sessions whose transactions may write: on SQLite they begin IMMEDIATE,
-so that two writers wait for each other instead of failing half-way. `Database.reading` opens
-sessions that see one snapshot and never wait for a writer.
+`Database.writing` opens sessions whose transactions may write: on SQLite they begin IMMEDIATE, on
+PostgreSQL under one lock, so that two writers wait for each other instead of failing half-way or
+losing an update. `Database.reading` opens sessions that see one snapshot and never wait for a
+writer.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from node.errors import DatabaseError
 
 BUSY_TIMEOUT_S: Final = 30.0
 CACHE_KIB: Final = 65_536
+# Names the writers' lock in PostgreSQL; it holds within one database.
+WRITER_LOCK: Final = int.from_bytes(b"kanhe", "big")
 MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 _READ_ONLY: Final = "kanhe_reading"
 
@@ -83,6 +86,8 @@ def open_database(url: str) -> Database:
         if sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
+        else:
+            event.listen(engine, "begin", _begin_postgresql)
         with engine.connect():
             pass
     writing = sessionmaker(engine, expire_on_commit=False)
@@ -149,6 +154,20 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+def _begin_postgresql(connection: Connection) -> None:
+    """Begin as SQLite does: one writer at a time, readers on a snapshot of their own.
+
+    Services read and then write what follows from it (the audit log's last hash, the next nonce).
+    Two of them at once would both read the old row; a lock of the whole transaction costs less than
+    trying again everywhere, and a node has one relay and a few people.
+    """
+    if connection.get_execution_options().get(_READ_ONLY, False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(BUSY_TIMEOUT_S)}s'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
 def migration_config(connection: Connection) -> Config:
     """Return Alembic's configuration bound to a connection."""
     config = Config()
@@ -180,6 +199,7 @@ _DRIVER_TEXTS: Final = (
     ("no space", "DATABASE_FULL", "free disk space; nothing was half kept"),
     # A quota or a file size limit: SQLite says "full" for ENOSPC alone.
     ("disk i/o", "DATABASE_FULL", "is it full, over a quota or failing? nothing was half kept"),
+    ("lock timeout", "DATABASE_LOCKED", "another program holds the database; is one hanging?"),
     ("locked", "DATABASE_LOCKED", "another program holds the database; is a second node running?"),
     ("readonly", "DATABASE_READ_ONLY", "the file or its folder cannot be written"),
     ("unable to open", "DATABASE_UNREACHABLE", "does the folder exist, and may this user write?"),

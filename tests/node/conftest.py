@@ -15,12 +15,13 @@ from ledger_world import World, copy_databases, found_world, restore_databases
 
 from devnet.local import EmbeddedChain
 from node.db import Database, open_database
+from tests.databases import address_of
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """A migrated SQLite database in a file."""
-    opened = open_database(f"sqlite:///{tmp_path / 'kanhe.db'}")
+    """A migrated database: a SQLite file, or on the server that the environment names."""
+    opened = open_database(address_of(tmp_path / "kanhe.db"))
     opened.upgrade()
     yield opened
     opened.close()

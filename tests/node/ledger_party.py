@@ -38,6 +38,7 @@ from reconcile.commitment.heads import BatchPlace, Stream, head0, next_head
 from reconcile.commitment.records import decode_record, encode_record
 from reconcile.commitment.validity import BatchRules
 from reconcile.model import ZERO32, Entry, Side
+from tests import databases
 
 CONFIRMATIONS = 4
 PAUSE_MS = 2_500
@@ -85,8 +86,8 @@ class Party:
 
     def open(self) -> None:
         """Open the database and both doors, as a process start does."""
-        fresh = not self.file.exists()
-        self.database = open_database(f"sqlite:///{self.file}")
+        fresh = not databases.exists(self.file)
+        self.database = open_database(databases.address_of(self.file))
         if fresh:
             self.database.upgrade()
         read = BatchOpener(

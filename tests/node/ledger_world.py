@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from node.tables import (
     SealingKey as SealingKeyRow,
 )
 from reconcile.model import ZERO32, Direction, Entry, Side, window_of
+from tests import databases
 
 
 class Killed(Exception):  # noqa: N818 - what happens, not an error of ours
@@ -234,7 +234,7 @@ def copy_databases(world: World, target: Path) -> None:
     target.mkdir(exist_ok=True)
     for party in world.parties:
         party.close()
-        shutil.copy(party.file, target / party.file.name)
+        databases.copy(party.file, target / party.file.name)
         party.open()
 
 
@@ -242,9 +242,7 @@ def restore_databases(world: World, source: Path) -> None:
     """Put copied databases back, as from a backup."""
     for party in world.parties:
         party.close()
-        for leftover in party.folder.glob(f"{party.file.name}-*"):
-            leftover.unlink()
-        shutil.copy(source / party.file.name, party.file)
+        databases.copy(source / party.file.name, party.file)
         party.open()
 
 

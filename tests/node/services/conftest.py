@@ -14,6 +14,7 @@ from devnet.deploy import deploy
 from devnet.local import EmbeddedChain
 from node.bootstrap import ChainTarget, Node, init_home, open_node, write_target
 from node.chain.deploy import Founder
+from node.settings import Settings
 from reconcile.model import (
     AgreementKind,
     Balance,
@@ -25,6 +26,7 @@ from reconcile.model import (
     window_of,
 )
 from reconcile.terms import Terms, default_terms
+from tests.databases import address_of
 
 PHRASE = "a phrase for tests"
 WEAK_SCRYPT = 1_024
@@ -162,7 +164,7 @@ def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
     target = deploy(chain, founders)
     for home in homes:
         write_target(home, target)
-    nodes = [open_node(home, passphrase=PHRASE) for home in homes]
+    nodes = [open_node(home, passphrase=PHRASE, settings=_settings(home)) for home in homes]
     pair = Pair(chain, target, nodes[0], nodes[1], folder)
     for node in nodes:
         for role in ("POSTER", "APPROVER"):
@@ -174,6 +176,10 @@ def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
         chain.mine(5)
     pair.settle()
     return pair
+
+
+def _settings(home: Path) -> Settings:
+    return Settings(home=home, database_url=address_of(home / "kanhe.db"))
 
 
 @pytest.fixture(scope="module")
