@@ -294,6 +294,9 @@ class Node:
         return seen != self._seen or self.clock() >= self._look_again_ms
 
     def _seal(self, *, look_around: bool) -> int:
+        if not self.relay.stood:
+            # The first turn after a start: the relay marks what stands before anything is sealed.
+            return self._reopen() + self.network.react()
         if not look_around:
             return self.posting.seal_due()
         return self._reopen() + self.network.react() + self.posting.react()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -149,6 +150,35 @@ class KeyRing:
         )
         session.flush()
         return len(new)
+
+    def take_back(
+        self, session: Session, items: Sequence[Mapping[str, Any]], *, now_ms: int
+    ) -> int:
+        """Keep secrets of a backup that are not here; return how many.
+
+        Raises `ProtocolError` VAULT_NOT_OPENED for those of another node, KEY_EXISTS.
+        """
+        taken = 0
+        for item in items:
+            purpose, agreement = str(item["purpose"]), bytes.fromhex(item["agreement"])
+            side, generation = int(item["side"]), int(item["generation"])
+            sealed = bytes.fromhex(item["sealed"])
+            secret = self._vault.open(sealed, _label(purpose, agreement, side, generation))
+            if self.find(session, purpose, agreement, side, generation) is None:
+                taken += 1
+            row = self.keep(
+                session,
+                purpose=purpose,
+                agreement=agreement,
+                side=side,
+                generation=generation,
+                public=bytes.fromhex(item["public"]),
+                secret=secret,
+                now_ms=now_ms,
+            )
+            row.backed_up_at_ms = row.backed_up_at_ms or now_ms
+        session.flush()
+        return taken
 
 
 def _label(purpose: str, agreement: bytes, side: int, generation: int) -> bytes:

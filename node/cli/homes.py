@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
     app.command("doctor")(doctor)
     app.command("backup")(backup)
+    app.command("restore")(restore)
 
 
 def init(
@@ -150,20 +151,56 @@ def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: in
 
 
 def backup(
-    out: Annotated[Path, typer.Argument(help="Where to copy the key store to.")],
+    out: Annotated[Path, typer.Argument(help="Where to copy the home to.")],
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
-    """Copy every key file and every epoch and sealing key, and record the backup."""
-    from node.crypto.keystore import Keystore
-    from node.identity import system_clock
+    """Copy keys, settings and (on SQLite) the database, and record the backup."""
+    from node.backups import back_up
 
     with node_of(home, keys=True) as node:
-        record = Keystore(node.home / "keystore").back_up(out / "keystore", system_clock())
-        with node.database.writing.begin() as session:
-            kept = node.keys.ring.back_up(session, out, now_ms=system_clock(), everything=True)
-    answer = {"out": str(out), "key_files": str(len(record.files)), "keys": str(kept)}
-    emit(answer, json_to, lambda: say(f"{len(record.files)} key files, {kept} keys in {out}"))
+        made = back_up(node.home, node.database, node.keys, out)
+    answer = {
+        "out": str(out),
+        "key_files": str(made.key_files),
+        "keys": str(made.keys),
+        "database": made.database,
+    }
+    emit(answer, json_to, lambda: say(f"{made.key_files} key files, {made.keys} keys in {out}"))
+    if not made.database:
+        note("the database is a server's: back it up there too (pg_dump)")
+    return EXIT_DONE
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="The folder that `kanhe backup` wrote.")],
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--keys", help="A folder with later key files, e.g. the lost home's backup."),
+    ] = None,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Make a home from a backup; what the lost one sent since then is listed and taken over."""
+    from node.backups import restore as restore_home
+
+    settings = read_settings(home)
+    made = restore_home(
+        source,
+        settings.home,
+        passphrase_of(settings),
+        more_keys=keys or (),
+        database_url=settings.database_url,
+    )
+    answer = {
+        "home": str(settings.home),
+        "key_files": str(made.key_files),
+        "keys": str(made.keys),
+        "database": made.database,
+    }
+    emit(answer, json_to, lambda: say(f"{made.key_files} key files restored to {settings.home}"))
+    note("make sure that the lost copy never runs again, then start this one: `kanhe run`")
+    note("what the lost copy sent since the backup: `kanhe outbox list`, then `outbox adopt`")
     return EXIT_DONE
 
 

@@ -9,8 +9,17 @@ adoption.py   own transactions that this database did not know
 relay.py      one step of all that, in order
 """
 
-from node.outbox.adoption import GENERATION, confirm_adoption
+from node.outbox.adoption import GENERATION, catches_up, confirm_adoption, note_restored
 from node.outbox.intents import append_intent, release
 from node.outbox.relay import Relay, RelayStep
 
-__all__ = ["GENERATION", "Relay", "RelayStep", "append_intent", "confirm_adoption", "release"]
+__all__ = [
+    "GENERATION",
+    "Relay",
+    "RelayStep",
+    "append_intent",
+    "catches_up",
+    "confirm_adoption",
+    "note_restored",
+    "release",
+]

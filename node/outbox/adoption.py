@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from node.chain.client import ChainClient, SeenTransaction
 from node.chain.codec import LEDGER, Contracts, decode_call
 from node.errors import ChainError, Conflict
 from node.outbox.lanes import OPEN, STOPPED
+from node.outbox.settling import mark_standing
 from node.tables import (
     Adoption,
     Attestation,
@@ -38,6 +39,9 @@ TO_CONFIRM: Final = "ADOPTION_TO_CONFIRM"
 USED_ELSEWHERE: Final = "KEY_USED_ELSEWHERE"
 # The fact under which this copy's generation stands; every batch header says it.
 GENERATION: Final = "generation"
+# The fact that this database may be older than what its keys have sent: nothing is sealed until
+# all of that is final, read, and every record that stands is marked posted.
+RESTORED: Final = "restored"
 # (session, agreement, side, epoch) → whether this node can open that epoch key.
 OpensEpoch = Callable[[Session, bytes, int, int], bool]
 
@@ -85,6 +89,7 @@ def take_up(
         row.found_at_ms = row.found_at_ms or now_ms
         session.add(row)
     lane.state, lane.checked_at_ms = STOPPED, now_ms
+    note_restored(session)
     if FOREIGN in verdicts:
         lane.reason = USED_ELSEWHERE
         _declare_used_elsewhere(session, lane, unknown, now_ms)
@@ -213,8 +218,35 @@ def confirm_adoption(
     lane.state, lane.reason = OPEN, None
     lane.generation += 1
     _raise_generation(session, [row.tx_hash for row in rows])
+    note_restored(session)
     session.flush()
     return lane.generation
+
+
+def note_restored(session: Session) -> None:
+    """Let nothing be sealed until `stand_again` has caught up with the ledger."""
+    if session.get(NodeFact, RESTORED) is None:
+        session.add(NodeFact(name=RESTORED, value="1"))
+
+
+def catches_up(session: Session) -> bool:
+    """Say whether sealing waits: a record that the other copy posted would be posted twice."""
+    return session.get(NodeFact, RESTORED) is not None
+
+
+def stand_again(session: Session) -> bool:
+    """Mark what stands and let sealing go on, once every key sends and its calls are final."""
+    fact = session.get(NodeFact, RESTORED)
+    cursor = session.get(Cursor, 1)
+    if fact is None or cursor is None:
+        return False
+    stopped = session.scalar(select(exists().where(NonceLane.state == STOPPED)))
+    newest = session.scalar(select(func.max(Adoption.block_number)))
+    if stopped or (newest or 0) > cursor.final_block:
+        return False
+    mark_standing(session, cursor.final_block)
+    session.delete(fact)
+    return True
 
 
 def _raise_generation(session: Session, adopted: Sequence[bytes]) -> None:

@@ -33,7 +33,14 @@ from node.outbox.intents import READY, SIGNED, WAITING, refuse
 from node.outbox.lanes import OPEN, UNFINAL, UNMINED, lane_of, note_busy
 from node.outbox.reviving import revive
 from node.outbox.settling import mark_standing, settle
-from node.outbox.signing import FILLER, SignerOf, SigningPlace, sign_filler, sign_waiting
+from node.outbox.signing import (
+    FILLER,
+    SignerOf,
+    SigningPlace,
+    request_parts,
+    sign_filler,
+    sign_waiting,
+)
 from node.outbox.tracking import (
     intents_of,
     look_up,
@@ -41,12 +48,19 @@ from node.outbox.tracking import (
     record,
     seen_in_rows,
 )
-from node.tables import Cursor, Incident, Intent, NonceLane, SealedPayload, Transaction
+from node.tables import (
+    Cursor,
+    Incident,
+    Intent,
+    NodeFact,
+    NonceLane,
+    SealedPayload,
+    Transaction,
+)
 from node.telemetry import logger
 
 # No transaction may ask for more than this part of a block.
 GAS_SHARE: Final = 2
-SEND_BYTES: Final = 2_000_000
 RESEND_BLOCKS: Final = 8
 MIN_RESEND_MS: Final = 2_000
 # So many blocks without it after its first send, and a transaction's nonce is filled. Counted in
@@ -132,6 +146,8 @@ class Relay:
             if waiting or self._now_ms() - self._checked_at_ms >= CHECK_LANES_MS:
                 self._check_lanes()
                 held = self._held()
+            if self._some(NodeFact.name == adoption.RESTORED):
+                self._stand_again()
             if waiting and held is None:
                 signed = self._sign()
         if held is None and self._some(Transaction.state.in_(UNMINED)):
@@ -216,6 +232,16 @@ class Relay:
             if counted > next_nonce and not stopped:
                 self._take_up(address, next_nonce, counted)
 
+    @property
+    def stood(self) -> bool:
+        """Say whether everything of ours that stands has been marked; nothing is sealed before."""
+        return self._stood
+
+    def _stand_again(self) -> None:
+        with translated(), self._sessions.begin() as session:
+            adoption.stand_again(session)
+        self._boundary("relay.stood_again")
+
     def _take_up(self, address: bytes, next_nonce: int, counted: int) -> None:
         with translated(), self._reading() as session:
             cursor = session.get_one(Cursor, 1)
@@ -279,7 +305,7 @@ class Relay:
             firsts = {item.tx_hash: self._first_sent.get(item.tx_hash, head) for item in due}
             stuck = [item for item in due if head - firsts[item.tx_hash] >= STUCK_BLOCKS]
             due = [item for item in due if self._due(item, now_ms)]
-            parts = _parts([(item.tx_hash, item.address, item.raw) for item in due])
+            parts = request_parts([(item.tx_hash, item.address, item.raw) for item in due])
         self._first_sent = firsts
         if stuck:
             self._fill(stuck[0], now_ms)
@@ -367,16 +393,3 @@ class Relay:
             refused=refused,
             confirm_ms=tuple(confirmed),
         )
-
-
-def _parts(items: list[tuple[bytes, bytes, bytes]]) -> list[list[tuple[bytes, bytes, bytes]]]:
-    """Cut into requests of bounded size, in order."""
-    parts: list[list[tuple[bytes, bytes, bytes]]] = []
-    size = SEND_BYTES
-    for item in items:
-        if size + len(item[2]) > SEND_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(item)
-        size += len(item[2])
-    return parts

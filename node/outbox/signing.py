@@ -38,6 +38,8 @@ LOOK_AHEAD: Final = 512
 MANY_MAX: Final = 16
 # One transaction's payload bytes: geth takes no larger transaction than 128 KiB.
 MANY_BYTES: Final = 100_000
+# One request's bytes to an endpoint.
+SEND_BYTES: Final = 2_000_000
 SignerOf = Callable[[str], Signer | None]
 
 
@@ -234,3 +236,18 @@ def waiting_payloads(session: Session) -> int:
     """Return how many sealed payloads are not posted yet, for back-pressure."""
     found = select(func.count()).select_from(SealedPayload).where(SealedPayload.state == "READY")
     return session.scalar(found) or 0
+
+
+def request_parts(
+    items: list[tuple[bytes, bytes, bytes]],
+) -> list[list[tuple[bytes, bytes, bytes]]]:
+    """Cut into requests of bounded size, in order."""
+    parts: list[list[tuple[bytes, bytes, bytes]]] = []
+    size = SEND_BYTES
+    for item in items:
+        if size + len(item[2]) > SEND_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += len(item[2])
+    return parts

@@ -20,7 +20,7 @@ from node.agreements import (
     terms_at,
 )
 from node.identity import chain_time_s
-from node.outbox import GENERATION
+from node.outbox import GENERATION, catches_up
 from node.services.posting import closing as wishes
 from node.services.posting.balances import derived_opening, waiting_balances
 from node.services.posting.queue import QUEUED, closed_or_closing, move_late
@@ -127,7 +127,7 @@ class Streams(Records):
         found = waiting(session, facts.agreement, side)
         if not is_due(found, terms, now_ms=now_ms, flush=flush, other=other):
             return False
-        if self._in_flight(session) >= self._outbox_limit:
+        if self._in_flight(session) >= self._outbox_limit or catches_up(session):
             return False
         epoch = usable_epoch(
             session,

@@ -26,7 +26,7 @@ from reconcile.model import (
     window_of,
 )
 from reconcile.terms import Terms, default_terms
-from tests.databases import address_of
+from tests.databases import SERVER, address_of
 
 PHRASE = "a phrase for tests"
 WEAK_SCRYPT = 1_024
@@ -150,7 +150,7 @@ def csv_of(path: Path, rows: list[str], *, opening: str = "", closing: str = "")
     return path
 
 
-def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
+def make_pair(folder: Path, chain: EmbeddedChain, server: str = SERVER) -> Pair:
     """Found a network of two members on a chain and wait until every key counts."""
     homes = [folder / "servicer", folder / "owner"]
     infos = [
@@ -164,7 +164,7 @@ def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
     target = deploy(chain, founders)
     for home in homes:
         write_target(home, target)
-    nodes = [open_node(home, passphrase=PHRASE, settings=_settings(home)) for home in homes]
+    nodes = [open_node(home, passphrase=PHRASE, settings=_settings(home, server)) for home in homes]
     pair = Pair(chain, target, nodes[0], nodes[1], folder)
     for node in nodes:
         for role in ("POSTER", "APPROVER"):
@@ -178,8 +178,9 @@ def make_pair(folder: Path, chain: EmbeddedChain) -> Pair:
     return pair
 
 
-def _settings(home: Path) -> Settings:
-    return Settings(home=home, database_url=address_of(home / "kanhe.db"))
+def _settings(home: Path, server: str) -> Settings:
+    # A home's own file needs no address, and moves with it.
+    return Settings(home=home, database_url=address_of(home / "kanhe.db", server) if server else "")
 
 
 @pytest.fixture(scope="module")

@@ -237,10 +237,14 @@ def test_a_release_needs_a_reason_and_something_held(pair: Pair, agreement: byte
 
 
 def test_the_commands_show_and_release(
-    pair: Pair, agreement: bytes, capsysbinary: pytest.CaptureFixture[bytes]
+    pair: Pair,
+    agreement: bytes,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`outbox list`, `incident list`, `doctor` show what is held; `outbox release` lets it go."""
     home = str(pair.servicer.home)
+    monkeypatch.setenv("KANHE_DATABASE_URL", pair.servicer.settings.database_url)
 
     def run(*words: str) -> tuple[int, dict[str, object]]:
         code = main([*words, "--home", home, "--json"])
