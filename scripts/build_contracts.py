@@ -24,7 +24,7 @@ CONTRACTS: Final = ROOT / "contracts"
 OUTPUT: Final = ROOT / "node" / "chain" / "abi"
 SHIM: Final = CONTRACTS / "solc"
 #: The contracts whose ABI the node uses.
-BUILT: Final = ("Registry", "Ledger")
+BUILT: Final = ("Registry", "Ledger", "Blacklist", "Lookups", "Points")
 #: EIP-170: a larger contract cannot be deployed.
 MAX_RUNTIME_BYTES: Final = 24_576
 

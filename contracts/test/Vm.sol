@@ -12,6 +12,7 @@ interface Vm {
     function roll(uint256 blockNumber) external;
     function warp(uint256 time_s) external;
     function chainId(uint256 id) external;
+    function setBlockhash(uint256 blockNumber, bytes32 hash) external;
     function assume(bool condition) external pure;
     function expectRevert(bytes calldata data) external;
     function expectPartialRevert(bytes4 selector) external;

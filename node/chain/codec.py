@@ -23,6 +23,11 @@ from node.errors.contract import CONTRACT_ERRORS
 
 REGISTRY: Final = "Registry"
 LEDGER: Final = "Ledger"
+BLACKLIST: Final = "Blacklist"
+LOOKUPS: Final = "Lookups"
+POINTS: Final = "Points"
+#: The contracts whose errors a revert may carry.
+ALL_CONTRACTS: Final = (LEDGER, REGISTRY, BLACKLIST, LOOKUPS, POINTS)
 ABI_FOLDER: Final = Path(__file__).resolve().parent / "abi"
 WORD: Final = 32
 _SAFE_INT: Final = 2**53
@@ -276,7 +281,7 @@ def _plain(parameter: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401 - A
 def revert_error(data: bytes) -> ChainError:
     """Return the exception for a revert's data; Registry errors come through Ledger unchanged."""
     selector = data[:_SELECTOR]
-    for name in (LEDGER, REGISTRY):
+    for name in ALL_CONTRACTS:
         shape = contract_abi(name).errors.get(selector)
         if shape is not None:
             kind = CONTRACT_ERRORS.get(shape.name, ContractError)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from node.errors import ContractError, Turn
+from node.errors.blacklist import BLACKLIST_ARGUMENTS, BLACKLIST_DONE, BLACKLIST_MOVED
 
 # Solidity error → its arguments, in order.
 _ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -117,9 +118,10 @@ _MOVED: Final = frozenset(
 
 
 def _turn(name: str) -> Turn:
-    if name in _DONE:
+    if name in _DONE | BLACKLIST_DONE:
         return Turn.ALREADY_DONE
-    return Turn.SEQUENCE_MOVED if name in _MOVED else Turn.REJECTED_FOR_GOOD
+    moved = name in _MOVED | BLACKLIST_MOVED
+    return Turn.SEQUENCE_MOVED if moved else Turn.REJECTED_FOR_GOOD
 
 
 def _make(name: str, names: tuple[str, ...]) -> type[ContractError]:
@@ -128,5 +130,5 @@ def _make(name: str, names: tuple[str, ...]) -> type[ContractError]:
 
 
 CONTRACT_ERRORS: Final[dict[str, type[ContractError]]] = {
-    name: _make(name, names) for name, names in _ARGUMENTS.items()
+    name: _make(name, names) for name, names in (_ARGUMENTS | BLACKLIST_ARGUMENTS).items()
 }

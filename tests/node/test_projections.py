@@ -11,6 +11,7 @@ from ledger_world import World, entries
 from sqlalchemy import select
 
 from node.chain.codec import (
+    ALL_CONTRACTS,
     BATCH_POSTED_TOPIC,
     LEDGER,
     REGISTRY,
@@ -51,7 +52,7 @@ def test_every_error_of_the_contracts_has_an_exception_of_its_name() -> None:
     """Names and arguments of the exceptions are those of the ABI."""
     declared = {
         shape.name: tuple(parameter["name"] for parameter in shape.parameters)
-        for name in (REGISTRY, LEDGER)
+        for name in ALL_CONTRACTS
         for shape in contract_abi(name).errors.values()
     }
     assert {name: error.names for name, error in CONTRACT_ERRORS.items()} == declared

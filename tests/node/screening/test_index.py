@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from listed_people import digest, make_listing, make_record, person_of, tag_of
+from stdnum.cn import ric
 
 from node.screening.derivation import Tag
 from node.screening.index import (
@@ -165,3 +167,25 @@ def test_records_in_another_form_are_refused(code_of: Callable[..., str]) -> Non
         assert code_of(read_bucket, bad, 3) == "BUCKET_MALFORMED"
     assert code_of(read_bucket, encoded, 1 << 20) == "BUCKET_MALFORMED"
     assert code_of(make_buckets, [pairs[0], pairs[0]]) == "INDEX_LEAF_TWICE"
+
+
+def test_enumerating_identifiers_against_a_replica_matches_nothing() -> None:
+    """No plain or salt-free hash of any identifier of a county's years stands in a replica."""
+    buckets, header, _ = made(500)
+    replica = b"".join(bucket.encode(header.largest) for bucket in buckets)
+    windows = {replica[at : at + 8] for at in range(len(replica) - 8)} - {bytes(8)}
+    people = (
+        f"990000{year}{day:04d}{serial:03d}"
+        for year in range(1978, 1983)
+        for day in (101,)
+        for serial in range(1_000)
+    )
+    hashes = (hashlib.md5, hashlib.sha1, hashlib.sha256, hashlib.sha512)
+    for body in people:
+        value = body + ric.calc_check_digit(body + "0")
+        for text in (value, f"CN-RID|{value}"):
+            for name in hashes:
+                assert name(text.encode()).digest()[:8] not in windows
+    guess = Tag(hashlib.sha512(LISTED[0].prf_input).digest(), 1)
+    assert guess.leaf(make_listing(0).entry_id)[:8] not in windows
+    assert tag_of(LISTED[0]).leaf(make_listing(0).entry_id)[:8] in windows

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IBlacklist} from "../interfaces/IBlacklist.sol";
+import {EntryId, EntryState, Phase, Stage, Verdict} from "../interfaces/IBlacklistFacts.sol";
+import {BlacklistBase} from "./BlacklistBase.sol";
+import {Panels} from "./Panels.sol";
+
+/// @title Disputes
+/// @notice Opening, answering, contesting and settling; the panel is in Panels.
+abstract contract Disputes is Panels {
+    uint64 public lastDispute;
+
+    mapping(uint32 member => mapping(uint32 target => uint256)) private _openDisputes;
+
+    /// @inheritdoc IBlacklist
+    function openDispute(EntryId entry, bool byPerson, bytes32 grounds)
+        external
+        returns (uint64 dispute)
+    {
+        uint32 member = _poster();
+        Entry storage stored = _known(entry);
+        if (stored.dispute != 0) revert DisputeOpen(entry, stored.dispute);
+        EntryState state = stateOf(entry);
+        bool disputable = state == EntryState.LISTED || state == EntryState.UNTAGGED;
+        if (!disputable) revert EntryStateNotAllowed(entry, state);
+        uint32 target = stored.uploader;
+        if (target == member) revert OwnEntry(member);
+        if (_openDisputes[member][target] >= MAX_DISPUTES) {
+            revert TooManyDisputes(member, target, MAX_DISPUTES);
+        }
+
+        if (!byPerson) points.stake(member, DISPUTE_STAKE, false);
+        _openDisputes[member][target] += 1;
+        dispute = ++lastDispute;
+        stored.dispute = dispute;
+        Dispute storage d = _disputes[dispute];
+        d.entry = entry;
+        d.by = member;
+        d.target = target;
+        d.byPerson = byPerson;
+        d.openedAt_s = uint64(block.timestamp);
+        emit DisputeOpened(dispute, entry, member, byPerson, grounds);
+    }
+
+    /// @inheritdoc IBlacklist
+    function extendAnswer(uint64 dispute) external {
+        Dispute storage d = _asTarget(dispute);
+        _requirePhase(dispute, Phase.OPEN);
+        if (d.extended || _slackDays(d) == 0) revert NoExtension(dispute);
+        d.extended = true;
+        emit DisputeExtended(dispute);
+    }
+
+    /// @inheritdoc IBlacklist
+    function answer(uint64 dispute, Verdict verdict, bytes32 answerHash) external {
+        Dispute storage d = _asTarget(dispute);
+        _requirePhase(dispute, Phase.OPEN);
+        bool allowed =
+            verdict == Verdict.UPHELD || verdict == Verdict.CORRECTED || verdict == Verdict.REMOVED;
+        if (!allowed) revert VerdictNotAllowed(verdict);
+        d.answer = verdict;
+        d.answeredAt_s = uint64(block.timestamp);
+        emit DisputeAnswered(dispute, verdict, answerHash);
+    }
+
+    /// @inheritdoc IBlacklist
+    function contest(uint64 dispute) external {
+        uint32 member = _poster();
+        Dispute storage d = _disputes[dispute];
+        _requirePhase(dispute, Phase.ANSWERED);
+        if (d.by != member) revert NotParty(dispute, member);
+        d.contestedAt_s = uint64(block.timestamp);
+        d.drawAfter = uint64(block.number);
+        emit DisputeContested(dispute, d.drawAfter);
+    }
+
+    /// @inheritdoc IBlacklist
+    function settle(uint64 dispute) external {
+        _poster();
+        Dispute storage d = _disputes[dispute];
+        Phase phase = phaseOf(dispute);
+        Verdict outcome;
+        if (phase == Phase.UNANSWERED) outcome = Verdict.TIMED_OUT;
+        else if (phase == Phase.ACCEPTED) outcome = d.answer;
+        else if (phase == Phase.DECIDED) outcome = _panelVerdict(dispute);
+        else revert PhaseNotAllowed(dispute, phase);
+        _settle(dispute, d, outcome);
+    }
+
+    /// @inheritdoc IBlacklist
+    function decide(uint64 dispute, Verdict verdict) external {
+        uint32 member = _poster();
+        if (member != regulator) revert NotRegulator(member);
+        _requirePhase(dispute, Phase.REGULATOR);
+        _requireVote(verdict);
+        _settle(dispute, _disputes[dispute], verdict);
+    }
+
+    // ------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc IBlacklist
+    function disputeOf(uint64 dispute) external view returns (Dispute memory) {
+        return _disputes[dispute];
+    }
+
+    /// @inheritdoc IBlacklist
+    function phaseOf(uint64 dispute) public view override returns (Phase) {
+        Dispute storage d = _disputes[dispute];
+        if (d.openedAt_s == 0) return Phase.NONE;
+        if (d.outcome != Verdict.NONE) return Phase.SETTLED;
+        Profile storage p = _profiles[_entries[d.entry].profile];
+        if (d.answeredAt_s == 0) {
+            uint256 days_ = uint256(p.answerDays) + (d.extended ? _slackDays(d) : 0);
+            return _passed(d.openedAt_s, days_) ? Phase.UNANSWERED : Phase.OPEN;
+        }
+        if (d.contestedAt_s == 0) {
+            return _passed(d.answeredAt_s, p.contestDays) ? Phase.ACCEPTED : Phase.ANSWERED;
+        }
+        return _panelPhase(dispute, d, p);
+    }
+
+    // ---------------------------------------------------------------------------------- internal
+
+    function _asTarget(uint64 dispute) private view returns (Dispute storage d) {
+        uint32 member = _poster();
+        d = _disputes[dispute];
+        if (d.openedAt_s == 0) revert DisputeUnknown(dispute);
+        if (d.target != member) revert NotParty(dispute, member);
+    }
+
+    function _requirePhase(uint64 dispute, Phase needed) private view {
+        Phase phase = phaseOf(dispute);
+        if (phase == Phase.NONE) revert DisputeUnknown(dispute);
+        if (phase != needed) revert PhaseNotAllowed(dispute, phase);
+    }
+
+    /// @dev What a profile's days leave beyond answer, contest and two rounds; the constructor
+    /// checked that it is not negative.
+    function _slackDays(Dispute storage d) private view returns (uint256) {
+        Profile storage p = _profiles[_entries[d.entry].profile];
+        uint256 rounds = 2 * (uint256(p.commitDays) + p.revealDays);
+        uint256 allowed = uint256(p.disputeDays) + p.extensionDays;
+        return allowed - p.answerDays - p.contestDays - rounds;
+    }
+
+    function _settle(uint64 dispute, Dispute storage d, Verdict outcome) private {
+        d.outcome = outcome;
+        _openDisputes[d.by][d.target] -= 1;
+        Entry storage stored = _entries[d.entry];
+        stored.dispute = 0;
+        emit DisputeSettled(dispute, d.entry, outcome);
+        _fineSilent(dispute, d);
+        if (outcome == Verdict.UPHELD) _upheld(d);
+        else _overturned(d, stored, outcome);
+    }
+
+    /// @dev Only a panel's word counts: an answer that a friend does not contest proves nothing.
+    function _upheld(Dispute storage d) private {
+        if (d.contestedAt_s != 0) points.countEntry(d.target, true);
+        if (!d.byPerson) points.slash(d.by, DISPUTE_STAKE, "dispute lost");
+    }
+
+    /// @dev An uploader that concedes at once loses the stake alone, which is what makes conceding
+    /// worthwhile.
+    function _overturned(Dispute storage d, Entry storage stored, Verdict outcome) private {
+        points.countEntry(d.target, false);
+        if (!d.byPerson) points.release(d.by, DISPUTE_STAKE);
+        if (stored.stakeHeld) {
+            stored.stakeHeld = false;
+            points.slash(d.target, LISTING_STAKE, "entry overturned");
+        } else {
+            points.fine(d.target, LISTING_STAKE, "entry overturned");
+        }
+        if (d.contestedAt_s != 0 || outcome == Verdict.TIMED_OUT) {
+            uint128 penalty = uint128(points.penaltyOf(d.target, LISTING_STAKE));
+            points.fine(d.target, penalty, "entry overturned");
+        }
+        if (outcome == Verdict.TIMED_OUT) {
+            _stageTo(d.entry, Stage.SUSPENDED);
+            return;
+        }
+        _untag(d.entry);
+        _stageTo(d.entry, outcome == Verdict.CORRECTED ? Stage.CORRECTED : Stage.REMOVED);
+    }
+
+    function _passed(uint256 since_s, uint256 days_) internal view override returns (bool) {
+        return block.timestamp > since_s + days_ * 1 days;
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IBlacklist} from "../interfaces/IBlacklist.sol";
+import {EntryId} from "../interfaces/IBlacklistFacts.sol";
+import {SignatureLib} from "../libraries/SignatureLib.sol";
+import {BlacklistBase} from "./BlacklistBase.sol";
+import {Listings} from "./Listings.sol";
+
+/// @title IndexRoots
+/// @notice Which entries have a leaf in which key epoch, how many there are at a cut, and the roots
+/// over them.
+/// @dev An entry's flag of an epoch flips; the counter and the entry's expiry day move only then,
+/// and days that are over are counted out once.
+abstract contract IndexRoots is Listings {
+    bytes32 private constant ROOT_TYPE = keccak256(
+        "IndexRoot(uint32 version,uint32 keyEpoch,uint64 cutBlock,uint64 leafCount,bytes32 root,"
+        "uint8 revision)"
+    );
+
+    /// @dev Entries with a leaf, and the last day whose expiring entries are counted out.
+    struct Counter {
+        uint64 count;
+        uint32 expiredThrough;
+    }
+
+    uint32 public lastVersion;
+
+    mapping(uint32 keyEpoch => Counter) private _counters;
+    mapping(uint32 keyEpoch => mapping(uint32 day => uint64)) private _expiring;
+    mapping(uint32 keyEpoch => mapping(EntryId => bool)) private _tagged;
+    mapping(uint32 version => Cut) private _cuts;
+    mapping(uint32 version => Root) private _roots;
+    mapping(uint32 version => mapping(uint32 member => bool)) private _challenged;
+
+    /// @inheritdoc IBlacklist
+    function settleExpiry(uint32 keyEpoch) public {
+        Counter storage counter = _counters[keyEpoch];
+        uint32 through = counter.expiredThrough;
+        uint32 yesterday = _today() - 1;
+        if (through == 0) {
+            counter.expiredThrough = yesterday;
+            return;
+        }
+        uint64 expired;
+        for (uint256 i = 0; i < MAX_EXPIRY_DAYS && through < yesterday; i++) {
+            through++;
+            expired += _expiring[keyEpoch][through];
+        }
+        if (through == counter.expiredThrough) return;
+        counter.expiredThrough = through;
+        counter.count -= expired;
+        emit EntriesExpired(keyEpoch, through, counter.count);
+    }
+
+    /// @inheritdoc IBlacklist
+    function cut(uint32 keyEpoch) external returns (uint32 version) {
+        uint32 member = _poster();
+        lookups.requireUsable(keyEpoch);
+        lookups.requireMember(keyEpoch, member);
+        _settleAll(keyEpoch);
+        version = ++lastVersion;
+        uint64 count = _counters[keyEpoch].count;
+        _cuts[version] = Cut(keyEpoch, uint64(block.number), count);
+        emit IndexCut(version, keyEpoch, count);
+    }
+
+    /// @inheritdoc IBlacklist
+    function publishRoot(
+        uint32 version,
+        uint64 leafCount,
+        bytes32 root,
+        bytes[] calldata signatures
+    ) external {
+        _poster();
+        Cut storage cut_ = _cuts[version];
+        if (cut_.blockNumber == 0) revert VersionUnknown(version);
+        Root storage stored = _roots[version];
+        if (stored.root != 0 && !stored.challenged) revert RootStands(version, stored.root);
+        if (leafCount != cut_.leafCount) revert LeafCountMismatch(cut_.leafCount, leafCount);
+        if (root == 0) revert RootMissing();
+        uint8 revision = stored.revision + 1;
+        bytes32 structHash = keccak256(
+            abi.encode(
+                ROOT_TYPE, version, cut_.keyEpoch, cut_.blockNumber, leafCount, root, revision
+            )
+        );
+        lookups.requireSigned(cut_.keyEpoch, SignatureLib.digestOf(structHash), signatures);
+        _roots[version] = Root(root, uint64(block.timestamp), revision, false);
+        emit RootPublished(version, root, leafCount, revision, signatures);
+    }
+
+    /// @inheritdoc IBlacklist
+    function challengeRoot(uint32 version, EntryId entry) external {
+        (, uint32 member) = _own(entry);
+        Root storage stored = _roots[version];
+        if (stored.root == 0) revert RootNotPublished(version);
+        if (!isTagged(entry, _cuts[version].keyEpoch)) {
+            revert EntryStateNotAllowed(entry, stateOf(entry));
+        }
+        uint256 end_s = stored.publishedAt_s + ROOT_CHALLENGE_S;
+        if (block.timestamp > end_s || stored.revision >= MAX_REVISIONS) {
+            revert ChallengeOver(version, end_s);
+        }
+        if (_challenged[version][member]) revert ChallengedAlready(version, member);
+        _challenged[version][member] = true;
+        stored.challenged = true;
+        emit RootChallenged(version, member, entry);
+    }
+
+    // ------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc IBlacklist
+    function isTagged(EntryId entry, uint32 keyEpoch) public view override returns (bool) {
+        return _tagged[keyEpoch][entry];
+    }
+
+    /// @inheritdoc IBlacklist
+    function indexedCount(uint32 keyEpoch) external view returns (uint64) {
+        return _counters[keyEpoch].count;
+    }
+
+    /// @inheritdoc IBlacklist
+    function cutOf(uint32 version) external view returns (Cut memory) {
+        return _cuts[version];
+    }
+
+    /// @inheritdoc IBlacklist
+    function rootOf(uint32 version) external view returns (Root memory) {
+        return _roots[version];
+    }
+
+    /// @inheritdoc IBlacklist
+    function isLive(uint32 version) external view returns (bool) {
+        Root storage stored = _roots[version];
+        bool stands = stored.root != 0 && !stored.challenged;
+        return stands && block.timestamp > stored.publishedAt_s + ROOT_CHALLENGE_S;
+    }
+
+    /// @inheritdoc IBlacklist
+    function domainSeparator() external view returns (bytes32) {
+        return SignatureLib.domainSeparator();
+    }
+
+    // ---------------------------------------------------------------------------------- internal
+
+    function _tag(EntryId entry, Entry storage stored, uint32 keyEpoch) internal override {
+        lookups.requireUsable(keyEpoch);
+        _settleAll(keyEpoch);
+        _tagged[keyEpoch][entry] = true;
+        _counters[keyEpoch].count += 1;
+        _expiring[keyEpoch][stored.expiresDay] += 1;
+        emit EntryTagged(entry, keyEpoch);
+    }
+
+    function _untag(EntryId entry) internal override {
+        uint32 last = lookups.lastKeyEpoch();
+        uint32 from = last == 0 ? 0 : last - 1;
+        for (uint32 keyEpoch = from; keyEpoch <= last; keyEpoch++) {
+            _untagIn(entry, keyEpoch);
+        }
+    }
+
+    /// @dev An entry whose day is counted out already has left the counter with it.
+    function _untagIn(EntryId entry, uint32 keyEpoch) private {
+        if (!_tagged[keyEpoch][entry]) return;
+        _settleAll(keyEpoch);
+        _tagged[keyEpoch][entry] = false;
+        uint32 day = _entries[entry].expiresDay;
+        if (day > _counters[keyEpoch].expiredThrough) {
+            _counters[keyEpoch].count -= 1;
+            _expiring[keyEpoch][day] -= 1;
+        }
+        emit EntryUntagged(entry, keyEpoch);
+    }
+
+    /// @dev After a silence of more than `MAX_EXPIRY_DAYS` days, `settleExpiry` is called first.
+    function _settleAll(uint32 keyEpoch) private {
+        settleExpiry(keyEpoch);
+        uint32 through = _counters[keyEpoch].expiredThrough;
+        if (through < _today() - 1) revert NotYet(uint256(through) * 1 days);
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {
+    EntryId,
+    EntryState,
+    IBlacklistFacts,
+    Phase,
+    Verdict
+} from "../src/interfaces/IBlacklistFacts.sol";
+import {IPoints, TicketKind} from "../src/interfaces/IPoints.sol";
+import {BlacklistTestBase} from "./BlacklistBase.sol";
+import {Vm} from "./Vm.sol";
+
+/// @notice Drives listings, disputes, tickets and settlements by random calls, right and wrong.
+contract BlacklistHandler is BlacklistTestBase {
+    uint256 public entries;
+    uint256 public disputes;
+    uint256 public succeeded;
+    uint256 public cutsChecked;
+    uint256 public falseCuts;
+    mapping(uint64 dispute => Verdict) public outcomes;
+
+    function start() external {
+        setUp();
+    }
+
+    function entryAt(uint256 n) external pure returns (EntryId) {
+        return _entry(n);
+    }
+
+    // -------------------------------------------------------------------------------------- calls
+
+    function list(uint8 who, uint16 days_) external {
+        uint32 expires = _now() + 1 + days_ % 400;
+        uint32 today = _now();
+        uint32 member = _member(who);
+        _post(member);
+        try blacklist.list(
+            _entry(entries + 1), COMMITMENT, CHINA, today - 10, today, expires, NONE_
+        ) {
+            entries++;
+        } catch {}
+    }
+
+    function tag(uint8 which, bool wrong) external {
+        EntryId entry = _any(which);
+        uint32 uploader = blacklist.entryOf(entry).uploader;
+        uint32 current = lookups.currentKeyEpoch();
+        _post(wrong ? _member(which) : uploader == 0 ? READER : uploader);
+        try blacklist.tag(entry, current) {
+            succeeded++;
+        } catch {}
+    }
+
+    function endEntry(uint8 which, uint8 how) external {
+        EntryId entry = _any(which);
+        uint32 uploader = blacklist.entryOf(entry).uploader;
+        _post(uploader == 0 ? READER : uploader);
+        if (how % 4 == 0) {
+            try blacklist.withdraw(entry) {} catch {}
+        } else if (how % 4 == 1) {
+            try blacklist.vest(entry) {} catch {}
+        } else if (how % 4 == 2) {
+            try blacklist.lapse(entry) {} catch {}
+        } else {
+            try blacklist.certifyDeletion(entry, ROOT) {} catch {}
+        }
+    }
+
+    function dispute(uint8 who, uint8 which, bool byPerson) external {
+        _post(_member(who));
+        try blacklist.openDispute(_any(which), byPerson, 0) {
+            disputes++;
+        } catch {}
+    }
+
+    function moveDispute(uint8 which, uint8 how, uint8 vote) external {
+        if (disputes == 0) return;
+        uint64 id = 1 + uint64(which % disputes);
+        IBlacklistFacts.Dispute memory d = blacklist.disputeOf(id);
+        Verdict verdict = Verdict(1 + vote % 4);
+        if (how % 6 == 0) {
+            _post(d.target);
+            try blacklist.answer(id, verdict, 0) {} catch {}
+        } else if (how % 6 == 1) {
+            _post(d.by);
+            try blacklist.contest(id) {} catch {}
+            vm.roll(vm.getBlockNumber() + 3);
+            _post(d.by);
+            try blacklist.draw(id) {} catch {}
+        } else if (how % 6 == 2) {
+            _ballots(id, d, verdict);
+        } else if (how % 6 == 3) {
+            _post(REGULATOR);
+            try blacklist.decide(id, verdict) {
+                outcomes[id] = verdict;
+            } catch {}
+        } else {
+            _post(READER);
+            try blacklist.settle(id) {
+                outcomes[id] = blacklist.disputeOf(id).outcome;
+            } catch {}
+        }
+    }
+
+    function _ballots(uint64 id, IBlacklistFacts.Dispute memory d, Verdict verdict) private {
+        for (uint256 i = 0; i < d.panel.length; i++) {
+            bytes32 commitment = keccak256(
+                abi.encode(block.chainid, blacklist, id, d.panel[i], verdict, bytes32("salt"))
+            );
+            _post(d.panel[i]);
+            try blacklist.commitBallot(id, commitment) {} catch {}
+            _post(d.panel[i]);
+            try blacklist.revealBallot(id, verdict, bytes32("salt")) {} catch {}
+        }
+    }
+
+    function buy(uint8 who, uint8 kind, uint8 count) external {
+        _post(_member(who));
+        try points.buyTickets(TicketKind(kind % 3), count) {} catch {}
+    }
+
+    function settlePeriod(uint8 who, uint8 target, uint32 hits, uint64 burned) external {
+        uint32 period = points.currentPeriod();
+        if (period == 0) return;
+        IPoints.Row[] memory rows = new IPoints.Row[](1);
+        rows[0] = IPoints.Row(_member(target), 1 + hits % 1000, burned % 20e6);
+        uint32 reader = _member(who);
+        bytes[] memory signatures =
+            _signedBy(1, 2, _settlementDigest(period - 1, reader, ROOT, rows));
+        _post(READER);
+        try points.settle(period - 1, reader, ROOT, rows, signatures) {} catch {}
+    }
+
+    function claim(uint8 who) external {
+        _post(_member(who));
+        try points.claimAllowance() {} catch {}
+    }
+
+    /// @dev A cut's count is that of the entries that are tagged and not expired.
+    function cut() external {
+        uint32 current = lookups.currentKeyEpoch();
+        uint256 expected;
+        for (uint256 n = 1; n <= entries; n++) {
+            bool live = blacklist.entryOf(_entry(n)).expiresDay >= _now();
+            if (live && blacklist.isTagged(_entry(n), current)) expected++;
+        }
+        _post(1);
+        try blacklist.cut(current) returns (uint32 version) {
+            cutsChecked++;
+            if (blacklist.cutOf(version).leafCount != expected) falseCuts++;
+        } catch {
+            blacklist.settleExpiry(current);
+        }
+    }
+
+    function passTime(uint32 seconds_) external {
+        vm.warp(vm.getBlockTimestamp() + _bound(seconds_, 1, 6 days));
+        vm.roll(vm.getBlockNumber() + 1);
+    }
+
+    // ------------------------------------------------------------------------------------ helpers
+
+    function sum() external view returns (uint256 balances, uint256 net, bool staked) {
+        staked = true;
+        for (uint32 member = 1; member <= MEMBERS; member++) {
+            IPoints.Account memory own = points.accountOf(member);
+            balances += own.balance;
+            if (own.staked > own.balance) staked = false;
+        }
+        net = points.totalMinted() - points.totalBurned();
+    }
+
+    function stakesHeld() external view returns (uint256 held, uint256 bound) {
+        for (uint256 n = 1; n <= entries; n++) {
+            if (blacklist.entryOf(_entry(n)).stakeHeld) held += 5e6;
+        }
+        for (uint64 id = 1; id <= disputes; id++) {
+            IBlacklistFacts.Dispute memory d = blacklist.disputeOf(id);
+            if (!d.byPerson && d.outcome == Verdict.NONE) held += 5e6;
+        }
+        for (uint32 member = 1; member <= MEMBERS; member++) {
+            bound += points.accountOf(member).staked;
+        }
+    }
+
+    function outcomeOf(uint64 id) external view returns (Verdict) {
+        return blacklist.disputeOf(id).outcome;
+    }
+
+    function _any(uint8 which) private view returns (EntryId) {
+        return _entry(1 + (entries == 0 ? 0 : which % entries));
+    }
+
+    function _member(uint8 seed) private pure returns (uint32) {
+        return 1 + seed % 4;
+    }
+}
+
+/// @notice What no sequence of calls can change.
+contract BlacklistInvariantsTest {
+    Vm private constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+
+    BlacklistHandler private handler;
+
+    error Broken(string what);
+
+    function setUp() public {
+        handler = BlacklistHandler(vm.deployCode("BlacklistInvariants.t.sol:BlacklistHandler"));
+        handler.start();
+    }
+
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(handler);
+    }
+
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        bytes4[] memory selectors = new bytes4[](10);
+        selectors[0] = BlacklistHandler.list.selector;
+        selectors[1] = BlacklistHandler.tag.selector;
+        selectors[2] = BlacklistHandler.endEntry.selector;
+        selectors[3] = BlacklistHandler.dispute.selector;
+        selectors[4] = BlacklistHandler.moveDispute.selector;
+        selectors[5] = BlacklistHandler.buy.selector;
+        selectors[6] = BlacklistHandler.settlePeriod.selector;
+        selectors[7] = BlacklistHandler.claim.selector;
+        selectors[8] = BlacklistHandler.cut.selector;
+        selectors[9] = BlacklistHandler.passTime.selector;
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(handler), selectors);
+    }
+
+    function _require(bool condition, string memory what) private pure {
+        if (!condition) revert Broken(what);
+    }
+
+    /// The sum of balances is what was minted less what was burned; no balance is below its stake,
+    /// and so none is negative.
+    function invariant_pointsAreConserved() public view {
+        (uint256 balances, uint256 net, bool staked) = handler.sum();
+        _require(balances == net, "balances are not minted less burned");
+        _require(staked, "a stake above its balance");
+    }
+
+    /// What is staked is what entries and open disputes hold, no more and no less.
+    function invariant_stakesAreHeldByEntriesAndDisputes() public view {
+        (uint256 held, uint256 bound) = handler.stakesHeld();
+        _require(held == bound, "a stake without a holder, or the reverse");
+    }
+
+    /// Every cut counts exactly the entries that are tagged and not expired.
+    function invariant_cutsCountTheIndexedEntries() public view {
+        _require(handler.falseCuts() == 0, "a cut with another count");
+    }
+
+    /// A settled dispute never changes.
+    function invariant_settledDisputesStay() public view {
+        for (uint64 id = 1; id <= handler.disputes(); id++) {
+            Verdict first = handler.outcomes(id);
+            _require(first == handler.outcomeOf(id), "a settled dispute changed");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {EntryId, EntryState, IBlacklistFacts} from "../src/interfaces/IBlacklistFacts.sol";
+import {ILookups} from "../src/interfaces/ILookups.sol";
+import {BlacklistTestBase} from "./BlacklistBase.sol";
+
+contract IndexRootsTest is BlacklistTestBase {
+    bytes32 private constant OTHER_KEY = keccak256("other key");
+
+    function test_cut_refusesOthersThanTheCommitteeOfAUsableEpoch() public {
+        _refuse(abi.encodeWithSelector(ILookups.NotCommitteeMember.selector, uint32(4)));
+        _post(4);
+        blacklist.cut(1);
+        _refuse(abi.encodeWithSelector(ILookups.KeyEpochNotUsable.selector, uint32(1), uint32(2)));
+        _post(1);
+        blacklist.cut(2);
+    }
+
+    function test_publishRoot_needsTheContractsOwnCount(uint64 given) public {
+        vm.assume(given != 2);
+        _tagged(1);
+        _tagged(2);
+        uint32 version = _cut();
+        _refuse(
+            abi.encodeWithSelector(IBlacklistFacts.LeafCountMismatch.selector, uint64(2), given)
+        );
+        this.publish(version, given, 1);
+        _publish(version, 2, 1);
+        _eq(blacklist.rootOf(version).root, ROOT);
+    }
+
+    function test_publishRoot_countsAtTheCut() public {
+        _tagged(1);
+        uint32 version = _cut();
+        _tagged(2);
+        _publish(version, 1, 1);
+        uint32 next = _cut();
+        _refuse(
+            abi.encodeWithSelector(IBlacklistFacts.LeafCountMismatch.selector, uint64(2), uint64(1))
+        );
+        this.publish(next, 1, 1);
+        _publish(next, 2, 1);
+    }
+
+    function test_publishRoot_refusesUnknownVersionsEmptyRootsAndForeignSignatures() public {
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.VersionUnknown.selector, uint32(1)));
+        this.publish(1, 0, 1);
+        uint32 version = _cut();
+        _post(READER);
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.RootMissing.selector));
+        blacklist.publishRoot(version, 0, 0, new bytes[](0));
+        bytes[] memory signatures = _signedBy(1, 4, _rootDigest(version, 0, ROOT, 1));
+        _post(READER);
+        _refuse(abi.encodeWithSelector(ILookups.NotCommitteeMember.selector, uint32(4)));
+        blacklist.publishRoot(version, 0, ROOT, signatures);
+        // A signature for another revision recovers to a stranger.
+        signatures = _signedBy(1, 2, _rootDigest(version, 0, ROOT, 2));
+        _post(READER);
+        vm.expectPartialRevert(bytes4(keccak256("KeyUnknown(address)")));
+        blacklist.publishRoot(version, 0, ROOT, signatures);
+        _publish(version, 0, 1);
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.RootStands.selector, version, ROOT));
+        this.publish(version, 0, 2);
+    }
+
+    function test_challenge_stopsARootUntilItsNextRevision() public {
+        EntryId entry = _tagged(1);
+        uint32 version = _cut();
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.RootNotPublished.selector, version));
+        _post(UPLOADER);
+        blacklist.challengeRoot(version, entry);
+        _publish(version, 1, 1);
+        _true(!blacklist.isLive(version));
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotUploader.selector, entry, READER));
+        _post(READER);
+        blacklist.challengeRoot(version, entry);
+        _post(UPLOADER);
+        blacklist.challengeRoot(version, entry);
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        _true(!blacklist.isLive(version));
+        _publish(version, 1, 2);
+        _refuse(
+            abi.encodeWithSelector(IBlacklistFacts.ChallengedAlready.selector, version, UPLOADER)
+        );
+        _post(UPLOADER);
+        blacklist.challengeRoot(version, entry);
+        vm.warp(vm.getBlockTimestamp() + 1 hours);
+        _true(!blacklist.isLive(version));
+        vm.warp(vm.getBlockTimestamp() + 1);
+        _true(blacklist.isLive(version));
+        _refuse(
+            abi.encodeWithSelector(
+                IBlacklistFacts.ChallengeOver.selector, version, vm.getBlockTimestamp() - 1
+            )
+        );
+        _post(UPLOADER);
+        blacklist.challengeRoot(version, entry);
+    }
+
+    function test_challenge_needsALeafOfThatEpoch() public {
+        _tagged(1);
+        uint32 version = _cut();
+        _publish(version, 1, 1);
+        EntryId entry = _list(2);
+        _refuse(
+            abi.encodeWithSelector(
+                IBlacklistFacts.EntryStateNotAllowed.selector, entry, EntryState.TICKETED
+            )
+        );
+        _post(UPLOADER);
+        blacklist.challengeRoot(version, entry);
+    }
+
+    function test_epochs_countApart() public {
+        EntryId one = _tagged(1);
+        EntryId two = _tagged(2);
+        uint64 at = uint64(vm.getBlockNumber()) + 5;
+        for (uint32 member = 1; member <= 7; member++) {
+            _approveEpoch(member, 2, OTHER_KEY, at);
+        }
+        // Re-tagged ahead of the switch, while lookups stay on the old key.
+        _tag(UPLOADER, one, 2);
+        _state(one, EntryState.LISTED);
+        _eq(blacklist.indexedCount(1), 2);
+        _eq(blacklist.indexedCount(2), 1);
+        vm.roll(at);
+        _state(one, EntryState.LISTED);
+        _state(two, EntryState.UNTAGGED);
+        EntryId late = _list(3);
+        _refuse(abi.encodeWithSelector(ILookups.KeyEpochNotUsable.selector, uint32(2), uint32(1)));
+        _tag(UPLOADER, late, 1);
+        _tag(UPLOADER, two, 2);
+        _state(two, EntryState.LISTED);
+        _post(UPLOADER);
+        blacklist.withdraw(one);
+        _eq(blacklist.indexedCount(1), 1);
+        _eq(blacklist.indexedCount(2), 1);
+    }
+
+    function testFuzz_counter_isWhatAModelCounts(uint256 seed) public {
+        uint256 live;
+        for (uint256 n = 1; n <= 4; n++) {
+            uint32 expires = _now() + 1 + uint32(uint256(keccak256(abi.encode(seed, n))) % 5);
+            _tag(UPLOADER, _listAs(UPLOADER, n, expires), 1);
+        }
+        _pass(seed % 6);
+        for (uint256 n = 1; n <= 4; n++) {
+            if (blacklist.entryOf(_entry(n)).expiresDay >= _now()) live++;
+        }
+        if (seed % 2 == 0) {
+            bool counted = blacklist.entryOf(_entry(1)).expiresDay >= _now();
+            _post(UPLOADER);
+            blacklist.withdraw(_entry(1));
+            if (counted) live--;
+        }
+        uint32 version = _cut();
+        _eq(blacklist.cutOf(version).leafCount, live);
+    }
+
+    function test_settleExpiry_isBoundedAndComplete() public {
+        _tagged(1);
+        _pass(1500);
+        _post(1);
+        vm.expectPartialRevert(IBlacklistFacts.NotYet.selector);
+        blacklist.cut(1);
+        for (uint256 i = 0; i < 4; i++) {
+            blacklist.settleExpiry(1);
+        }
+        uint32 version = _cut();
+        _eq(blacklist.cutOf(version).leafCount, 0);
+    }
+}
