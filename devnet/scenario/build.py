@@ -11,7 +11,7 @@ from typing import Any, Final
 from devnet.scenario.cases import cases_of
 from devnet.scenario.forge import Forge
 from devnet.scenario.names import BRANCHES, BUSINESS_TYPES, FIRMS, REMITTANCES
-from devnet.scenario.open_cases import ROUNDING_MINOR
+from devnet.scenario.rules import Flavour, scenario_calendar, scenario_terms
 from devnet.scenario.shapes import Case, OpenCase, Place, Refs, refs_of
 from reconcile.model import (
     MOVING_STATUSES,
@@ -29,8 +29,7 @@ from reconcile.model import (
     day_number,
 )
 from reconcile.report.memory import no_collection
-from reconcile.terms import Terms, parse_terms, terms_json
-from reconcile.terms.default import default_terms
+from reconcile.terms import Terms
 
 DEFAULT_DAY: Final = day_number(dt.date(2026, 11, 20))
 # One special case in so many payments, once every kind of case occurs.
@@ -113,18 +112,6 @@ class Scenario:
         return self.days[0].labels
 
 
-def scenario_terms(kind: AgreementKind) -> Terms:
-    """Return the terms of a scenario: the defaults, a rounding, and for branches the voucher."""
-    codes = ["CNY", "USD"] if kind is AgreementKind.BANK_ENTERPRISE else ["CNY"]
-    body = terms_json(default_terms(codes))
-    body["rounding_minor"] = str(ROUNDING_MINOR + 1)
-    if kind is AgreementKind.HEAD_BRANCH:
-        voucher = dict(body["passes"][0], name="voucher")
-        key = dict(voucher["keys"][0], servicer="voucher_no", owner="voucher_no", min_length="6")
-        body["passes"] = [dict(voucher, keys=[key]), *body["passes"]]
-    return parse_terms(body)
-
-
 def make_scenario(
     seed: int,
     entries: int,
@@ -134,18 +121,31 @@ def make_scenario(
     days: int = 1,
     sessions: int = 1,
     opening_items: bool = False,
+    flavour: Flavour = Flavour.PLAIN,
 ) -> Scenario:
     """Return about `entries` entries a side and day; the same arguments give the same bytes.
 
     `days` > 1 lets later days resolve earlier breaks. `opening_items` puts items in transit into
-    window 0, which the first day resolves. `sessions` numbers clearing sessions from 0.
+    window 0, which the first day resolves. `sessions` numbers clearing sessions from 0. `flavour`
+    HARD adds adversarial cases and holidays, OPTED holds those alone, under terms that find them;
+    both are of BANK_ENTERPRISE.
     """
+    calendar = scenario_calendar(flavour, day)
+    forge = Forge(seed, kind, sessions, calendar, opted=flavour is Flavour.OPTED)
+    terms = scenario_terms(kind, flavour, calendar)
     with no_collection():
-        return _make(Forge(seed, kind, sessions), seed, entries, day, days, opening_items)
+        return _make(forge, terms, seed, entries, day, days, opening_items, flavour)
 
 
 def _make(
-    forge: Forge, seed: int, entries: int, day: int, days: int, opening_items: bool
+    forge: Forge,
+    terms: Terms,
+    seed: int,
+    entries: int,
+    day: int,
+    days: int,
+    opening_items: bool,
+    flavour: Flavour,
 ) -> Scenario:
     first = forge.calendar.next_business_day(day)
     dates = [forge.calendar.add(first, count) for count in range(days)]
@@ -155,16 +155,16 @@ def _make(
     bulk = []
     for run, date in enumerate(dates):
         place = Place(run, date, days)
-        made = _special(forge, place, entries)
+        made = _special(forge, place, entries, flavour)
         cases += made
         used = sum(1 for _, case in made for r, s, _ in case.entries if (r, s) == (run, 0))
         bulk.append(_bulk(forge, date, max(entries - used, 0)))
-    return _assemble(seed, entries, forge, dates, cases, bulk)
+    return _assemble(seed, entries, forge, terms, dates, cases, bulk)
 
 
-def _special(forge: Forge, place: Place, entries: int) -> list[tuple[str, Case]]:
+def _special(forge: Forge, place: Place, entries: int, flavour: Flavour) -> list[tuple[str, Case]]:
     """Make every case equally often; a small scenario takes as many as fit, the commonest first."""
-    makers = cases_of(forge.kind)
+    makers = cases_of(forge.kind, flavour)
     rounds = entries * CASES_PER_MILLE // 1_000 // len(makers)
     if rounds == 0:
         fitting = min(len(makers), max(1, entries // SMALL_PART))
@@ -240,11 +240,11 @@ def _assemble(
     seed: int,
     entries: int,
     forge: Forge,
+    terms: Terms,
     dates: list[int],
     cases: list[tuple[str, Case]],
     bulk: list[tuple[list[Entry], list[Entry]]],
 ) -> Scenario:
-    terms = scenario_terms(forge.kind)
     special: dict[tuple[int, Side], list[Entry]] = {}
     for _, case in cases:
         for run, side, entry in case.entries:

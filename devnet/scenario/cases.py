@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from devnet.scenario import group_cases, open_cases
+from devnet.scenario.hard_cases import HARD_CASES
+from devnet.scenario.rules import Flavour
 from devnet.scenario.shapes import Make
 from reconcile.model import AgreementKind
 
@@ -41,8 +43,14 @@ CASES: Final[tuple[Make, ...]] = (
 )
 
 
-def cases_of(kind: AgreementKind) -> tuple[Make, ...]:
-    """Return the cases that the default terms of a relation can find."""
+def cases_of(kind: AgreementKind, flavour: Flavour = Flavour.PLAIN) -> tuple[Make, ...]:
+    """Return the cases of a flavour that the terms of a relation can find.
+
+    Adversarial ones come first, so that a small scenario holds them.
+    """
+    if flavour is not Flavour.PLAIN:
+        assert kind is AgreementKind.BANK_ENTERPRISE, "the adversarial cases are a bank's"
+        return HARD_CASES if flavour is Flavour.OPTED else (*HARD_CASES, *cases_of(kind))
     if kind is AgreementKind.BANK_ENTERPRISE:
         return (*CASES, open_cases.currency, group_cases.by_voucher)
     return CASES

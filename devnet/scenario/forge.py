@@ -44,13 +44,22 @@ class Mould:
 class Forge:
     """Draws everything from one seed; the same seed gives the same draws on every machine."""
 
-    def __init__(self, seed: int, kind: AgreementKind, sessions: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        kind: AgreementKind,
+        sessions: int,
+        calendar: Calendar | None = None,
+        *,
+        opted: bool = False,
+    ) -> None:
         """Start from a seed of any size."""
         # Integers seed the Mersenne Twister alike in every version of Python; so do its bits.
         self.bits = random.Random(seed * len(AgreementKind) + kind).getrandbits  # noqa: S311
         self.kind = kind
         self.sessions = sessions
-        self.calendar = Calendar()
+        self.calendar = calendar or Calendar()
+        self.opted = opted
         self.serials = [0, 0]
         self.keys = 0
         self.amounts = 0

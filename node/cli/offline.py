@@ -280,12 +280,23 @@ def scenario(
     out: Annotated[Path, typer.Option(help="The folder to write into; it is made.")],
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 1,
     entries: Annotated[int, typer.Option(min=1, help="About how many entries a side.")] = 100,
+    flavour: Annotated[
+        str,
+        typer.Option(
+            help="plain; hard: adversarial cases and holidays too; opted: those alone, "
+            "under terms that find them."
+        ),
+    ] = "plain",
     json_to: JsonTo = None,
 ) -> int:
     """Write two books of one business day with labelled breaks, their terms and labels."""
-    from devnet.scenario import make_scenario, write_scenario
+    from devnet.scenario import Flavour, make_scenario, write_scenario
+    from reconcile.model import UsageError
 
-    made = make_scenario(seed, entries)
+    if flavour not in set(Flavour):
+        known = ", ".join(Flavour)
+        raise UsageError("FLAVOUR_UNKNOWN", f"{flavour!r} is not among {known}")
+    made = make_scenario(seed, entries, flavour=Flavour(flavour))
     write_scenario(made, out)
     written = sorted(str(path) for path in out.iterdir() if path.is_file())
     answer: dict[str, Any] = {"seed": seed, "entries": entries, "out": str(out), "files": written}

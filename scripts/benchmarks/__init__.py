@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from scripts.bench import Measurement
+from scripts.benchmarks.accuracy import bench_accuracy
 from scripts.benchmarks.codec import bench_codec
 from scripts.benchmarks.day import bench_day
 from scripts.benchmarks.matching import bench_matching
@@ -13,6 +14,7 @@ from scripts.benchmarks.oprf import bench_oprf
 from scripts.benchmarks.parse import bench_parse
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
+    "accuracy": bench_accuracy,
     "parse": bench_parse,
     "codec": bench_codec,
     "match": bench_matching,

@@ -241,3 +241,17 @@ def test_terms_check_wants_both_files(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (code, found["error"]["code"]) == (2, "TERMS_REPLAY")
     code, found = answer_of(capsys, "terms", "check", terms, "--language", "fr")
     assert (code, found["error"]["code"]) == (2, "LANGUAGE_UNKNOWN")
+
+
+def test_a_scenario_has_flavours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Adversarial books are written with labels and terms; another flavour is refused."""
+    words = ["scenario", "--entries", "80", "--out", str(tmp_path), "--flavour"]
+    code, _ = answer_of(capsys, *words, "opted")
+    assert code == 0
+    labels = json.loads((tmp_path / "labels.json").read_text())
+    assert {"truncated", "embedded", "split_payout", "sums"} <= labels["mix"].keys()
+    terms = json.loads((tmp_path / "terms.json").read_text())
+    assert "cut" in {rule["name"] for rule in terms["passes"]}
+    assert terms["calendar"]["owner"]["holidays"]
+    code, found = answer_of(capsys, *words, "sweet")
+    assert (code, found["error"]["code"]) == (2, "FLAVOUR_UNKNOWN")
