@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from reconcile.commitment.bulk import all_good
 from reconcile.commitment.header import (
     MAX_PLAINTEXT_BYTES,
     MAX_RECORDS,
@@ -15,7 +16,7 @@ from reconcile.commitment.header import (
     header_problem,
     join_items,
 )
-from reconcile.commitment.records import MAX_RECORD_BYTES, decode_record, record_problem
+from reconcile.commitment.records import MAX_RECORD_BYTES, decode_record
 from reconcile.model import Decision, Entry, ProtocolError, Record, SectionDigest, Where
 
 _split: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
@@ -91,7 +92,7 @@ def _records_at_once(items: Sequence[bytes], plaintext: bytes) -> tuple[Record, 
         not canonical
         or len(records) != len(items) - 1
         or max(map(len, items)) > MAX_RECORD_BYTES
-        or any(record_problem(record) for record in records)
+        or not all_good(records)
     ):
         return None
     return records

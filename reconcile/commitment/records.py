@@ -44,9 +44,9 @@ MAX_DECISION_REFS: Final = 1_024
 MAX_SECTIONS: Final = 64
 VERDICTS: Final = frozenset({"confirm", "reject", "unmatch", "write_off"})
 
-_CARRIERS: Final = frozenset(int(carrier) for carrier in Carrier)
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+CARRIERS: Final = frozenset(int(carrier) for carrier in Carrier)
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Record).decode
 
@@ -137,7 +137,7 @@ def _entry_numbers(entry: Entry) -> Problem | None:
         return Problem("version", "is out of range")
     if not 0 <= entry.amount_minor <= MAX_AMOUNT_MINOR:
         return Problem("amount_minor", "is negative or above 2^63 - 1")
-    if not _CURRENCY.fullmatch(entry.currency):
+    if not CURRENCY.fullmatch(entry.currency):
         return Problem("currency", "is not three capital letters (ISO 4217)")
     if not 0 <= entry.booking_date <= MAX_DAY:
         return Problem("booking_date", "is no day between 1970-01-01 and 9999-12-31")
@@ -161,7 +161,7 @@ def _entry_references(entry: Entry) -> Problem | None:
     for carrier, text in entry.references:
         if carrier <= last:
             return Problem("references", "are not in ascending order of carrier, one text each")
-        if carrier not in _CARRIERS:
+        if carrier not in CARRIERS:
             return Problem("references", f"name the unknown carrier {carrier}")
         problem = _text_problem("references", text, MAX_REF_LENGTH)
         if problem is not None:
@@ -170,7 +170,7 @@ def _entry_references(entry: Entry) -> Problem | None:
     return None
 
 
-_ENTRY_TEXTS: Final = (
+ENTRY_TEXTS: Final = (
     ("business_type", MAX_REF_LENGTH),
     ("kind", MAX_REF_LENGTH),
     ("counterparty_name", MAX_TEXT_LENGTH),
@@ -185,7 +185,7 @@ def _entry_texts(entry: Entry) -> Problem | None:
     problem = _text_problem("entry_ref", entry.entry_ref, MAX_REF_LENGTH)
     if problem is not None:
         return problem
-    for name, limit in _ENTRY_TEXTS:
+    for name, limit in ENTRY_TEXTS:
         text = getattr(entry, name)
         if text is not None:
             problem = _text_problem(name, text, limit)
@@ -258,7 +258,10 @@ def _text_problem(field: str, text: str, limit: int) -> Problem | None:
         return Problem(field, "is empty; leave it out instead")
     if len(text) > limit:
         return Problem(field, f"has {len(text)} characters, at most {limit} are allowed")
-    if _CONTROL.search(text):
+    if text.isprintable():
+        # Neither a control character nor a surrogate is.
+        return None
+    if CONTROL.search(text):
         return Problem(field, "holds a control character")
     try:
         text.encode()

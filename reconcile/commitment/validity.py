@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from reconcile.commitment.header import BatchHeader, PlainBatch, totals_of
 from reconcile.commitment.heads import BatchPlace
 from reconcile.commitment.records import RECORD_FORMATS
-from reconcile.model import Direction, Entry, EntryStatus, Side
+from reconcile.model import Direction, Entry, EntryStatus, Record, Side
 
 
 class Reason(enum.StrEnum):
@@ -186,7 +186,11 @@ def _sums_verdict(batch: PlainBatch, header: BatchHeader, rules: BatchRules) -> 
 # ------------------------------------------------------------------ the records
 def _records_verdict(batch: PlainBatch, earlier: Earlier) -> Validity:
     """Walk the entries in order; a version that this batch brings stands for the next one."""
-    standing = dict(earlier.versions({entry.entry_ref for entry in batch.entries}))
+    refs = {entry.entry_ref for entry in batch.entries}
+    standing = dict(earlier.versions(refs))
+    if not standing and len(refs) == len(batch.records) and _all_first(batch.records):
+        # What is new, and is its entry's first version, has nothing to be held against.
+        return Validity(None)
     repeats: list[int] = []
     amendments: list[int] = []
     for index, record in enumerate(batch.records, start=1):
@@ -205,6 +209,10 @@ def _records_verdict(batch: PlainBatch, earlier: Earlier) -> Validity:
             amendments.append(index)
         standing[record.entry_ref] = (*versions, known)
     return Validity(None, repeats=tuple(repeats), amendments=tuple(amendments))
+
+
+def _all_first(records: Sequence[Record]) -> bool:
+    return all(isinstance(record, Entry) and not record.version for record in records)
 
 
 def _identity_verdict(

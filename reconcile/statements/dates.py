@@ -20,6 +20,10 @@ _DAY_FIRST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)"
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?", re.ASCII)
 _OFFSET: Final = re.compile(r"(Z|[+-]\d{2}:?\d{2})\Z")
 _MAX_CHARACTERS: Final = 40
+_ISO_DAY: Final = len("2026-11-20")
+_UTC_LENGTHS: Final = frozenset({len("2026-11-20T06:45:17Z"), len("2026-11-20T06:45:17.937Z")})
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _CENTURY_PIVOT: Final = 70
 _LAST_MONTH: Final = 12
 
@@ -47,7 +51,7 @@ def day_of(text: str, *, month_first: bool = False) -> int | None:
 @lru_cache(maxsize=65_536)
 def iso_day(text: str) -> int | None:
     """Read exactly YYYY-MM-DD, the common case, without trying anything else."""
-    if len(text) != len("2026-11-20") or text[4] != "-" or text[7] != "-":
+    if len(text) != _ISO_DAY or text[4] != "-" or text[7] != "-":
         return None
     return day_of(text)
 
@@ -86,6 +90,10 @@ def instant_of(text: str, *, offset_min: int | None = None) -> int | None:
     Without an offset in the text, `offset_min` is used; without either there is no instant.
     """
     text = text.strip()
+    if len(text) in _UTC_LENGTHS and text[-1] == "Z":
+        instant = _utc_instant(text)
+        if instant is not None:
+            return instant
     day = day_of(text)
     found = _CLOCK.search(text, 8) if day is not None and len(text) <= _MAX_CHARACTERS else None
     if day is None or found is None:
@@ -102,6 +110,19 @@ def instant_of(text: str, *, offset_min: int | None = None) -> int | None:
     whole = ((day * 24 + hours) * 60 + minutes - offset_min) * 60 + seconds
     instant = whole * 1000 + millis
     return instant if instant >= 0 else None
+
+
+def _utc_instant(text: str) -> int | None:
+    """Read the commonest form several times as fast, None where it is any other."""
+    if text[4] + text[7] + text[13] + text[16] != "--::" or text[10] not in "T ":
+        return None
+    if text[19] not in ".,Z":
+        return None
+    try:
+        since = dt.datetime.fromisoformat(text) - _EPOCH
+    except ValueError:
+        return None
+    return since // _MILLISECOND if since >= dt.timedelta() else None
 
 
 def _offset_minutes(text: str) -> int:

@@ -25,6 +25,8 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Bytes that begin no character beyond ASCII in UTF-8.
+_NO_LEAD: Final = bytes(range(0xC0))
 
 
 def encoding_of(data: bytes) -> tuple[str, int]:
@@ -62,6 +64,15 @@ def _decodes(data: bytes, name: str) -> bool:
 
 def _utf8_score(data: bytes) -> tuple[int, int]:
     """Count the characters beyond ASCII that UTF-8 reads, and the bytes it cannot read."""
+    try:
+        # The common case at the codec's own speed; a sample may end inside a character.
+        codecs.utf_8_decode(data, "strict", len(data) != _SAMPLE_BYTES)
+    except UnicodeDecodeError:
+        return _utf8_count(data)
+    return len(data.translate(None, _NO_LEAD)), 0
+
+
+def _utf8_count(data: bytes) -> tuple[int, int]:
     text = data.decode("utf-8", "surrogateescape")
     invalid = sum("\ud800" <= one <= "\udfff" for one in text)
     valid = sum(one > "\x7f" for one in text) - invalid

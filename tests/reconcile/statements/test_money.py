@@ -94,3 +94,17 @@ def test_an_instant_needs_an_offset() -> None:
     assert instant_of("2026-11-20 08:00:00") is None
     assert instant_of("2026-11-20 08:00:00", offset_min=480) == 20_777 * 86_400_000
     assert instant_of("2026-11-20T25:61:00Z") is None
+
+
+@given(
+    st.sampled_from(["2026-11-20T06:45:17.937", "2026-02-30T00:00:00", "1969-12-31T23:59:59"]),
+    st.lists(st.tuples(st.integers(0, 22), st.sampled_from("0123456789-:T. +")), max_size=3),
+)
+def test_a_zulu_time_is_the_offset_of_nought(moment: str, changes: list[tuple[int, str]]) -> None:
+    """The commonest form, read by a way of its own, gives what the general way gives."""
+    characters = list(moment)
+    for index, character in changes:
+        if index < len(characters):
+            characters[index] = character
+    text = "".join(characters)
+    assert instant_of(f"{text}Z") == instant_of(f"{text}+00:00")
