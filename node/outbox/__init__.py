@@ -1,6 +1,7 @@
 """The door out: intents are written with their business rows; the relay alone sends.
 
 intents.py    append an intent inside the caller's SQL transaction
+glance.py     what waits, in one look
 lanes.py      nonce lanes: one per key, checked against the chain, in-flight limits
 signing.py    from an intent to signed bytes, persisted before anything is sent
 tracking.py   what became of transactions: mined, final, reverted, vanished, replaced

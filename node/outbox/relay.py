@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from node.chain.client import ChainClient
@@ -29,8 +29,9 @@ from node.crypto.signer import Signer
 from node.db import readers_of, translated
 from node.errors import AlreadyDone, ChainBusy, ChainError, RejectedForGood, SequenceMoved
 from node.outbox import adoption
-from node.outbox.intents import READY, SIGNED, WAITING, refuse
-from node.outbox.lanes import OPEN, UNFINAL, UNMINED, lane_of, note_busy
+from node.outbox.glance import Glance, glance
+from node.outbox.intents import refuse
+from node.outbox.lanes import OPEN, UNMINED, lane_of, note_busy
 from node.outbox.reviving import revive
 from node.outbox.settling import mark_standing, settle
 from node.outbox.signing import (
@@ -48,15 +49,7 @@ from node.outbox.tracking import (
     record,
     seen_in_rows,
 )
-from node.tables import (
-    Cursor,
-    Incident,
-    Intent,
-    NodeFact,
-    NonceLane,
-    SealedPayload,
-    Transaction,
-)
+from node.tables import Cursor, NonceLane, Transaction
 from node.telemetry import logger
 
 # No transaction may ask for more than this part of a block.
@@ -129,55 +122,58 @@ class Relay:
         self._checked_at_ms = 0
         self._first_sent: dict[bytes, int] = {}
         self._tracked_at: tuple[bytes, int] | None = None
+        self._settled_at: tuple[object, int | None] | None = None
         self._resend_ms = max(MIN_RESEND_MS, int(profile.block_time_s * 1000 * RESEND_BLOCKS))
 
     def step(self) -> RelayStep:
         """Do one round; raises `ChainError`s of the endpoint, the caller tries again later."""
-        held = self._held()
+        seen = self._look()
         signed = sent = refused = 0
         confirmed: list[int] = []
-        if held is None:
-            if not self._stood:
-                self._revive()
-            if not self._stood or self._some(SealedPayload.state == READY):
-                self._settle()
-            confirmed = self._track()
-            waiting = self._some(Intent.state == WAITING)
-            if waiting or self._now_ms() - self._checked_at_ms >= CHECK_LANES_MS:
+        if seen.held is None:
+            moved, confirmed = self._bring_in_line(seen)
+            seen = self._look() if moved else seen
+            if seen.waiting or self._now_ms() - self._checked_at_ms >= CHECK_LANES_MS:
                 self._check_lanes()
-                held = self._held()
-            if self._some(NodeFact.name == adoption.RESTORED):
+                seen = self._look()
+            if seen.restored:
                 self._stand_again()
-            if waiting and held is None:
+            if seen.waiting and seen.held is None:
                 signed = self._sign()
-        if held is None and self._some(Transaction.state.in_(UNMINED)):
+        if seen.held is None and (signed or seen.unmined):
             sent, refused = self._send()
-        return self._summary(signed, sent, refused, confirmed, held)
+        if signed or sent:
+            seen = self._look()
+        return RelayStep(
+            signed=signed,
+            sent=sent,
+            confirmed=len(confirmed),
+            waiting=seen.waiting + seen.signed,
+            in_flight=seen.in_flight,
+            held=seen.held,
+            refused=refused,
+            confirm_ms=tuple(confirmed),
+        )
 
-    def _some(self, where: ColumnElement[bool]) -> bool:
+    def _look(self) -> Glance:
         with translated(), self._reading() as session:
-            return session.scalar(select(exists().where(where))) is True
-
-    # ------------------------------------------------------------------------- the gate
-    def _held(self) -> str | None:
-        """Return why nothing may be signed now, None where it may."""
-        with translated(), self._reading() as session:
-            cursor = session.get(Cursor, 1)
-            stopped = session.scalars(
-                select(Incident.says)
-                .where(Incident.stops_signing.is_(True), Incident.closed_at_ms.is_(None))
-                .limit(1)
-            ).first()
-        if stopped is not None:
-            # Once it is closed, everything is looked at again.
+            seen = glance(session, self._profile)
+        if seen.stopped:
+            # Once the incident is closed, everything is looked at again.
             self._stood = False
-            return f"an incident stops signing: {stopped}"
-        if cursor is None:
-            return "the follower has not begun"
-        target = self._profile.final_block(cursor.head_block)
-        if cursor.block_number < target:
-            return f"the follower stands at block {cursor.block_number}, {target} is final"
-        return None
+        return seen
+
+    def _bring_in_line(self, seen: Glance) -> tuple[bool, list[int]]:
+        """Settle and track; say whether rows moved, and in how many ms each became final."""
+        moved = not self._stood
+        if not self._stood:
+            self._revive()
+        settled_at = (seen.at, seen.newest_ready)
+        if not self._stood or (seen.newest_ready and settled_at != self._settled_at):
+            moved = self._settle() > 0 or moved
+            self._settled_at = settled_at
+        confirmed = self._track()
+        return moved or bool(confirmed), confirmed
 
     def _revive(self) -> None:
         """Send again what a change below final took off the chain; at a start and after one."""
@@ -187,13 +183,14 @@ class Relay:
                 self._tracked_at = None
         self._boundary("relay.revived")
 
-    def _settle(self) -> None:
+    def _settle(self) -> int:
         with translated(), self._sessions.begin() as session:
             moved = settle(session, self._now_ms())
             if moved or not self._stood:
                 mark_standing(session, session.get_one(Cursor, 1).final_block)
         self._stood = True
         self._boundary("relay.settled")
+        return moved
 
     # ------------------------------------------------------------------------- looking up
     def _track(self) -> list[int]:
@@ -371,25 +368,3 @@ class Relay:
             item = session.get_one(Transaction, stuck.tx_hash)
             sign_filler(session, self._place(), item, self._signers[item.address], now_ms)
         self._boundary("relay.filled")
-
-    # ------------------------------------------------------------------------- figures
-    def _summary(
-        self, signed: int, sent: int, refused: int, confirmed: list[int], held: str | None
-    ) -> RelayStep:
-        with translated(), self._reading() as session:
-            waiting = session.scalar(
-                select(func.count()).select_from(Intent).where(Intent.state.in_((WAITING, SIGNED)))
-            )
-            in_flight = session.scalar(
-                select(func.count()).select_from(Transaction).where(Transaction.state.in_(UNFINAL))
-            )
-        return RelayStep(
-            signed=signed,
-            sent=sent,
-            confirmed=len(confirmed),
-            waiting=waiting or 0,
-            in_flight=in_flight or 0,
-            held=held,
-            refused=refused,
-            confirm_ms=tuple(confirmed),
-        )

@@ -14,7 +14,7 @@ from sqlalchemy import and_, exists, select, update
 from sqlalchemy.orm import Session
 
 from node.outbox.intents import DONE, READY, SIGNED
-from node.outbox.settling import POSTED, SEALED_RECORD
+from node.outbox.settling import HELD_RECORD, POSTED, SEALED_RECORD
 from node.tables import Batch, Intent, QueuedRecord, SealedPayload, Transaction
 
 _FINISHED: Final = ("FINAL", "REVERTED")
@@ -64,6 +64,7 @@ def _unpost(session: Session) -> None:
             .where(
                 QueuedRecord.agreement == payload.agreement,
                 QueuedRecord.side == payload.side,
+                QueuedRecord.state.in_((POSTED, HELD_RECORD)),
                 QueuedRecord.seq == payload.seq,
             )
             .values(state=SEALED_RECORD)

@@ -59,7 +59,10 @@ def _posted(session: Session, payload: SealedPayload, batch: Batch, now_ms: int)
     if batch.state != VALID:
         verdict = {"state": HELD_RECORD, "held_reason": batch.reason}
     session.execute(
-        update(QueuedRecord).where(*_of(payload), QueuedRecord.state != POSTED).values(**verdict)
+        update(QueuedRecord)
+        .where(*_of(payload), QueuedRecord.state.in_((SEALED_RECORD, HELD_RECORD)))
+        .values(**verdict)
+        .execution_options(synchronize_session=False)
     )
     for intent in _post_intents(session, payload.agreement, payload.side, payload.seq):
         intent.state, intent.tx_hash = DONE, batch.tx_hash
