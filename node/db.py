@@ -22,18 +22,25 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Dialect,
     Engine,
     Table,
+    Text,
+    cast,
     create_engine,
     event,
+    func,
+    literal,
+    select,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from node.errors import DatabaseError
 
@@ -120,6 +127,22 @@ def bulk_insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
     if order is None:
         parameters = [dict(zip(names, values, strict=True)) for values in parameters]
     connection.exec_driver_sql(str(compiled), parameters)
+
+
+def among(
+    session: Session, column: InstrumentedAttribute[Any], texts: Sequence[str]
+) -> ColumnElement[bool]:
+    """Say that a text column is one of many texts, sent as a single JSON parameter.
+
+    A parameter each would be rendered anew with every statement, at a cost per text that is higher
+    than the look-up's.
+    """
+    listed = msgspec.json.encode(texts).decode()
+    if session.get_bind().dialect.name == "sqlite":
+        values = func.json_each(listed)
+    else:
+        values = func.json_array_elements_text(cast(literal(listed, Text), JSON))
+    return column.in_(select(values.table_valued("value").c.value))
 
 
 def _processor(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:

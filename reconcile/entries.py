@@ -126,6 +126,13 @@ class EntryTable(Sequence[Entry], ABC):
             return self
         return _Joined(self, EntryTable.of(more)) if len(self) else EntryTable.of(more)
 
+    def grown(self, more: Sequence[Entry]) -> EntryTable:
+        """Return this table with a few entries behind it, columns that were read as well.
+
+        Only a table of Python entries keeps its columns; of another one they are read again.
+        """
+        return self.followed_by(more)
+
     def places_of(self, refs: Iterable[str]) -> dict[str, int]:
         """Return where those of a few refs stand that the table holds; one look for all of them."""
         column = self.column("entry_ref")
@@ -187,6 +194,14 @@ class _Listed(EntryTable):
         if name == "currency" and values and values.count(values[0]) == len(values):
             return pa.repeat(pa.scalar(values[0], kind), len(values))
         return pa.array(values, kind)
+
+    def grown(self, more: Sequence[Entry]) -> EntryTable:
+        if not more:
+            return self
+        added, both = _Listed(more), _Listed([*self._entries, *more])
+        for name, column in self._columns.items():
+            both._columns[name] = pa.concat_arrays([column, added.column(name)])
+        return both
 
     def at(self, places: Sequence[int]) -> list[Entry]:
         return list(map(self._entries.__getitem__, places))

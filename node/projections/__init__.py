@@ -9,7 +9,6 @@ is an incident, since either the endpoint lies or the code at the address is ano
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -196,8 +195,23 @@ class Projections:
         }
         touched = {(batch.agreement, batch.side) for batch in gone}
         touched |= {(closing.agreement, closing.side) for closing in closings}
-        amended = self._amended_above(session, block)
-        for table in (*data.RECORD_TABLES, Batch, Closing, Attestation, AgreedResult):
+        firsts: dict[data.Key, int] = {}
+        for batch in gone:
+            key = (batch.agreement, batch.side)
+            firsts[key] = min(batch.seq, firsts.get(key, batch.seq))
+        amended = self._amended_above(session, block, firsts)
+        for (agreement, side), first in firsts.items():
+            for model in data.RECORD_TABLES:
+                columns = model.__table__.c
+                session.execute(
+                    delete(model).where(
+                        columns.agreement == agreement,
+                        columns.side == side,
+                        columns.seq >= first,
+                        columns.block_number > block,
+                    )
+                )
+        for table in (Batch, Closing, Attestation, AgreedResult):
             columns = table.__table__.c
             session.execute(delete(table).where(columns.block_number > block))
         lost = control.rewind(session, block)
@@ -206,23 +220,31 @@ class Projections:
             for fact in lost[:EVIDENCE_ROWS]
         ]
         session.expire_all()
+        data.note_rebuild(session)
         for (agreement, side), refs in amended.items():
             data.mark_latest(session, agreement, side, refs)
         for agreement, side in touched:
             data.rebuild_stream(session, self._contracts, agreement, side)
         return evidence
 
-    def _amended_above(self, session: Session, block: int) -> dict[data.Key, set[str]]:
+    def _amended_above(
+        self, session: Session, block: int, firsts: Mapping[data.Key, int]
+    ) -> dict[data.Key, set[str]]:
         """Return the refs whose later versions are about to go."""
-        found = session.execute(
-            select(PostedEntry.agreement, PostedEntry.side, PostedEntry.entry_ref).where(
-                PostedEntry.block_number > block, PostedEntry.version > 0
+        return {
+            (agreement, side): set(
+                session.scalars(
+                    select(PostedEntry.entry_ref).where(
+                        PostedEntry.agreement == agreement,
+                        PostedEntry.side == side,
+                        PostedEntry.seq >= first,
+                        PostedEntry.block_number > block,
+                        PostedEntry.version > 0,
+                    )
+                )
             )
-        )
-        amended: defaultdict[data.Key, set[str]] = defaultdict(set)
-        for agreement, side, ref in found:
-            amended[agreement, side].add(ref)
-        return amended
+            for (agreement, side), first in firsts.items()
+        }
 
     # ------------------------------------------------------------------------- again
     def reopen(self, session: Session, agreement: bytes, side: int) -> int:
@@ -238,6 +260,7 @@ class Projections:
         )
         if first is None:
             return 0
+        data.note_rebuild(session)
         for model in data.RECORD_TABLES:
             columns = model.__table__.c
             session.execute(
@@ -268,6 +291,7 @@ class Projections:
         for table in reversed(derived_tables()):
             session.execute(delete(table))
         session.expire_all()
+        data.note_rebuild(session)
 
 
 def _posted(row: Batch) -> BatchPosted:

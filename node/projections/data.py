@@ -17,8 +17,10 @@ from node.chain.codec import BatchPosted, Contracts, RawLog
 from node.db import bulk_insert
 from node.projections.reading import INVALID, SEALED, VALID, BatchReader, Reading, header_json
 from node.tables import (
+    REBUILDS,
     Batch,
     Closing,
+    NodeFact,
     PostedDecision,
     PostedEntry,
     PostedSectionDigest,
@@ -28,7 +30,6 @@ from node.tables import (
 from reconcile.commitment.heads import head0, next_head
 from reconcile.model import (
     MOVING_STATUSES,
-    Carrier,
     Decision,
     Direction,
     Entry,
@@ -209,14 +210,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "amount_minor": entry.amount_minor,
         "currency": entry.currency,
         "booking_date": entry.booking_date,
-        "value_date": entry.value_date,
         "status": int(entry.status),
-        "occurred_at_ms": entry.occurred_at,
-        "end_to_end_id": entry.reference(Carrier.END_TO_END_ID),
-        "counterparty_name": entry.counterparty_name,
-        "counterparty_account": entry.counterparty_account,
-        "remittance": entry.remittance,
-        "group_ref": entry.group_ref,
     }
 
 
@@ -338,6 +332,15 @@ def _recount(session: Session, agreement: bytes, side: int) -> None:
     for window, (seq, sums) in windows.items():
         place = Batch(agreement=agreement, side=side, seq=seq, window=window)
         _add_totals(session, place, sums)
+
+
+def note_rebuild(session: Session) -> None:
+    """Count that derived rows were taken back, in the transaction that does so."""
+    fact = session.get(NodeFact, REBUILDS)
+    if fact is None:
+        session.add(NodeFact(name=REBUILDS, value="1"))
+    else:
+        fact.value = str(int(fact.value) + 1)
 
 
 def mark_latest(session: Session, agreement: bytes, side: int, refs: Iterable[str]) -> None:

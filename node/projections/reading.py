@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from node.chain.codec import BatchPosted, Contracts
 from node.crypto.judging import judge_payload
+from node.db import among
 from node.tables import Batch, PostedEntry
 from reconcile.commitment.header import BatchHeader
 from reconcile.commitment.heads import BatchPlace, Stream
@@ -23,8 +24,6 @@ from reconcile.model import Direction, EntryStatus, Record, Side
 SEALED: Final = "SEALED"
 VALID: Final = "VALID"
 INVALID: Final = "INVALID"
-# PostgreSQL and SQLite both take thousands of parameters; a plan for a thousand stays quick.
-REFS_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +113,7 @@ class EarlierRows:
     def versions(self, entry_refs: Collection[str]) -> Mapping[str, tuple[Known, ...]]:
         """Return the standing versions of each ref, ascending."""
         found: defaultdict[str, list[Known]] = defaultdict(list)
-        refs = sorted(entry_refs)
-        for start in range(0, len(refs), REFS_AT_ONCE):
+        if entry_refs:
             rows = self.session.execute(
                 select(
                     PostedEntry.entry_ref,
@@ -130,7 +128,7 @@ class EarlierRows:
                 .where(
                     PostedEntry.agreement == self.agreement,
                     PostedEntry.side == self.side,
-                    PostedEntry.entry_ref.in_(refs[start : start + REFS_AT_ONCE]),
+                    among(self.session, PostedEntry.entry_ref, sorted(entry_refs)),
                     PostedEntry.repeat.is_(False),
                 )
                 .order_by(PostedEntry.version)

@@ -10,7 +10,6 @@ from node.tables.books import (
     ImportedFile,
     LocalKey,
     PartyName,
-    SourceLine,
     StatedBalance,
     TermsDocument,
 )
@@ -47,6 +46,7 @@ from node.tables.outgoing import (
     Transaction,
 )
 from node.tables.people import (
+    REBUILDS,
     ApiToken,
     AuditRow,
     Draft,
@@ -64,12 +64,13 @@ from node.tables.results import (
     MatchRun,
     ReportRow,
     RunBreak,
-    RunGroup,
-    RunMembership,
+    RunGroupBlock,
     RunProposal,
+    RunRefBlock,
 )
 
 __all__ = [
+    "REBUILDS",
     "Adoption",
     "AgreedResult",
     "Agreement",
@@ -108,14 +109,13 @@ __all__ = [
     "QueuedRecord",
     "ReportRow",
     "RunBreak",
-    "RunGroup",
-    "RunMembership",
+    "RunGroupBlock",
     "RunProposal",
+    "RunRefBlock",
     "SealedPayload",
     "SealingKey",
     "SetupLink",
     "SideLane",
-    "SourceLine",
     "StatedBalance",
     "StreamState",
     "TermsDocument",

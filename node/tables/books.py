@@ -34,21 +34,6 @@ class ImportedFile(Base):
     imported_at_ms: Mapped[Big]
 
 
-class SourceLine(Base):
-    """Where an own entry came from: file and line; they stay in the node."""
-
-    __tablename__ = "source_lines"
-    __table_args__ = (Index(None, "agreement", "side", "entry_ref", "version"),)
-
-    id: Mapped[RowId]
-    agreement: Mapped[Bytes32]
-    side: Mapped[int]
-    entry_ref: Mapped[Name]
-    version: Mapped[int]
-    file_id: Mapped[Ref] = mapped_column(ForeignKey("imported_files.id"))
-    line: Mapped[int]
-
-
 class StatedBalance(Base):
     """An own statement's balance of a window, to be sealed into the next batch header.
 

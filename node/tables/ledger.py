@@ -32,7 +32,12 @@ class Batch(OnChain, Base):
     """
 
     __tablename__ = "batches"
-    __table_args__ = (Index(None, "agreement", "side", "window"), Index(None, "state"), DERIVED)
+    __table_args__ = (
+        Index(None, "agreement", "side", "window"),
+        # Few states, many batches: only in this order is a page of one state a short read.
+        Index(None, "state", "block_number", "log_index"),
+        DERIVED,
+    )
 
     agreement: Mapped[Bytes32] = mapped_column(primary_key=True)
     side: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -56,20 +61,23 @@ class Batch(OnChain, Base):
     generation: Mapped[Big | None]
 
 
-class PostedEntry(OnChain, Base):
+class PostedEntry(Base):
     """One entry of a VALID batch: every version is kept, the highest counts.
 
     `leaf` is its index in the batch's tree (0 is the header). `record` is the canonical bytes,
-    the truth; the other columns are copies to search by. `repeat` marks a byte-equal repeat,
-    which counts once. `latest` is true on the version that counts.
+    the truth; the other columns are copies to search by, and no more than is searched by: each
+    costs every entry. `repeat` marks a byte-equal repeat, which counts once. `latest` is true on
+    the version that counts. A rewind deletes them by their batches, so `block_number` needs no
+    index.
     """
 
     __tablename__ = "entries"
     __table_args__ = (
         Index(None, "agreement", "side", "entry_ref", "version"),
         Index(None, "agreement", "side", "window"),
-        Index(None, "agreement", "booking_date", "side", "entry_ref"),
-        Index(None, "agreement", "amount_minor"),
+        Index(None, "agreement", "side", "booking_date"),
+        # Equal amounts are few: narrowed to the agreement after the look-up.
+        Index(None, "amount_minor"),
         DERIVED,
     )
 
@@ -87,14 +95,9 @@ class PostedEntry(OnChain, Base):
     amount_minor: Mapped[Big]
     currency: Mapped[Word]
     booking_date: Mapped[int]
-    value_date: Mapped[int | None]
     status: Mapped[int]
-    occurred_at_ms: Mapped[Big | None]
-    end_to_end_id: Mapped[LongText | None]
-    counterparty_name: Mapped[LongText | None]
-    counterparty_account: Mapped[LongText | None]
-    remittance: Mapped[LongText | None]
-    group_ref: Mapped[LongText | None]
+    block_number: Mapped[Big]
+    log_index: Mapped[int]
 
 
 class PostedDecision(OnChain, Base):

@@ -27,13 +27,14 @@ class QueuedRecord(Base):
     One (agreement, side, entry_ref, version) exists once. POSTED: seen in a VALID final batch.
     HELD: its batch was judged INVALID (`seq` names it), or would have been and was not sent (`seq`
     is null); `held_reason` is the verdict, kept once a person released it. It counts as not posted.
+    `line` is where in the file `file_id` it came from; both stay in the node.
     """
 
     __tablename__ = "queued_records"
     __table_args__ = (
         UniqueConstraint("agreement", "side", "entry_ref", "version"),
-        Index(None, "agreement", "side", "state", "id"),
-        Index(None, "agreement", "side", "seq"),
+        # One index for all: what waits (no seq) in its order, and what a payload carries.
+        Index(None, "agreement", "side", "state", "seq", "id"),
     )
 
     id: Mapped[RowId]
@@ -44,8 +45,8 @@ class QueuedRecord(Base):
     entry_ref: Mapped[Name | None]
     version: Mapped[int | None]
     record: Mapped[Blob]
-    record_sha256: Mapped[Bytes32]
     file_id: Mapped[Ref | None] = mapped_column(ForeignKey("imported_files.id"))
+    line: Mapped[int | None]
     state: Mapped[Word]
     seq: Mapped[Big | None]
     held_reason: Mapped[LongText | None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +19,8 @@ from node.tables.base import (
     RowId,
     Word,
 )
+
+REBUILDS: Final = "rebuilds"
 
 
 class Person(Base):
@@ -183,7 +187,11 @@ class Incident(Base):
 
 
 class NodeFact(Base):
-    """Small facts of this node by name, e.g. `member`, `generation`, `wake`; value is JSON."""
+    """Small facts of this node by name, e.g. `member`, `generation`, `wake`; value is JSON.
+
+    `rebuilds` counts how often derived rows were taken back (a fork, a key that came later, a
+    replay), so that whatever was read of them before is read again.
+    """
 
     __tablename__ = "node_facts"
 

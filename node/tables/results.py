@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.tables.base import Base, Big, Blob, Bytes32, Json, LongText, Name, Ref, RowId, Sum, Word
+from node.tables.base import Base, Big, Blob, Bytes32, Json, LongText, Name, Ref, RowId, Word
 
 
 class MatchRun(Base):
@@ -52,20 +52,20 @@ class MatchRun(Base):
     run_at_ms: Mapped[Big]
 
 
-class RunGroup(Base):
-    """A confirmed group of a run, in canonical order `number`; refs are lists."""
+class RunGroupBlock(Base):
+    """Confirmed groups of a run, in canonical order from `first_number` on, so many in one row.
 
-    __tablename__ = "run_groups"
-    __table_args__ = (UniqueConstraint("run_id", "number"),)
+    `body` is MessagePack, [[pass_name, [servicer ref], [owner ref], currency, residual]]:
+    `node.runs` writes and reads it.
+    """
 
-    id: Mapped[RowId]
-    run_id: Mapped[Ref] = mapped_column(ForeignKey("match_runs.id", ondelete="CASCADE"))
-    number: Mapped[int]
-    pass_name: Mapped[Name]
-    servicer: Mapped[Json]
-    owner: Mapped[Json]
-    currency: Mapped[Word]
-    residual_minor: Mapped[Sum]
+    __tablename__ = "run_group_blocks"
+
+    run_id: Mapped[Ref] = mapped_column(
+        ForeignKey("match_runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    first_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    body: Mapped[Blob]
 
 
 class RunProposal(Base):
@@ -114,18 +114,22 @@ class RunBreak(Base):
     merged_keys: Mapped[Json]
 
 
-class RunMembership(Base):
-    """Where an entry went in a run: exactly one of group number and break number."""
+class RunRefBlock(Base):
+    """Where entries went in a run, by reference: so many in one row, sorted as UTF-8 bytes.
 
-    __tablename__ = "run_memberships"
+    `first_ref` is the first reference's bytes, which every database orders alike. `body` is
+    MessagePack, [[ref, group number or nil, break number or nil]]: `node.runs` writes and
+    reads it.
+    """
+
+    __tablename__ = "run_ref_blocks"
 
     run_id: Mapped[Ref] = mapped_column(
         ForeignKey("match_runs.id", ondelete="CASCADE"), primary_key=True
     )
     side: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    entry_ref: Mapped[Name] = mapped_column(primary_key=True)
-    group_number: Mapped[int | None]
-    break_number: Mapped[int | None]
+    first_ref: Mapped[Blob] = mapped_column(primary_key=True)
+    body: Mapped[Blob]
 
 
 class ReportRow(Base):

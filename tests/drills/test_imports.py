@@ -10,7 +10,7 @@ from drill_town import Town, posted_refs, wanted_refs
 from sqlalchemy import func, select
 
 from node.bootstrap import Node
-from node.tables import AuditRow, ImportedFile, QueuedRecord, SourceLine, StatedBalance
+from node.tables import AuditRow, ImportedFile, QueuedRecord, StatedBalance
 from reconcile.model import InputError, Side
 
 Change = Callable[[list[str]], bytes]
@@ -74,7 +74,7 @@ REFUSED: dict[str, tuple[str, Change]] = {
 
 def kept(node: Node) -> list[int]:
     """Return how many rows an import could have left behind."""
-    tables = (ImportedFile, QueuedRecord, SourceLine, StatedBalance, AuditRow)
+    tables = (ImportedFile, QueuedRecord, StatedBalance, AuditRow)
     with node.database.reading() as session:
         return [session.scalar(select(func.count()).select_from(item)) or 0 for item in tables]
 

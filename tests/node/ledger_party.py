@@ -173,7 +173,6 @@ class Party:
                         entry_ref=entry.entry_ref,
                         version=entry.version,
                         record=record,
-                        record_sha256=keccak(record),
                         state="QUEUED",
                         queued_at_ms=0,
                     )

@@ -113,7 +113,6 @@ def test_constraints_hold(postgresql: Database) -> None:
                     entry_ref="e1",
                     version=0,
                     record=b"x",
-                    record_sha256=bytes(32),
                     state="QUEUED",
                     queued_at_ms=1,
                 )

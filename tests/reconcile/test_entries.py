@@ -123,3 +123,19 @@ def test_other_integers_and_missing_options_read_as_columns() -> None:
     assert EntryTable.from_arrow(table)[0].direction is Direction.OUT
     assert EntryTable.from_arrow(table).column("remittance").null_count == 1
     assert set(SCHEMA.names) >= {item.word for item in Carrier}
+
+
+@given(books, books, st.booleans())
+def test_a_grown_table_has_the_columns_of_the_whole(
+    first: tuple[Entry, ...], second: tuple[Entry, ...], stored: bool
+) -> None:
+    """Columns read before entries came behind equal those of all entries at once."""
+    table = EntryTable.of(list(first))
+    if stored:
+        table = EntryTable.from_arrow(table.to_arrow())
+    table.to_arrow()
+    grown = table.grown(list(second))
+    whole = EntryTable.of([*first, *second])
+    assert grown == whole
+    assert grown.to_arrow().equals(whole.to_arrow())
+    assert len(table) == len(first)

@@ -39,7 +39,12 @@ def _part_1(tables: sa.MetaData) -> None:
         "repeat_count:int decision_count:int complete_until_ms:big? generation:big? "
         "block_number:big log_index:int",
         key="agreement side seq",
-        index=("agreement side window", "block_number", "state", "tx_hash"),
+        index=(
+            "agreement side window",
+            "block_number",
+            "state block_number log_index",
+            "tx_hash",
+        ),
     )
     table(
         tables,
@@ -66,16 +71,13 @@ def _part_2(tables: sa.MetaData) -> None:
         "entries",
         "agreement:bytes32 side:int seq:big leaf:int window:big entry_ref:name version:int "
         "record:blob repeat:bool latest:bool direction:int amount_minor:big currency:word "
-        "booking_date:int value_date:int? status:int occurred_at_ms:big? "
-        "end_to_end_id:text? counterparty_name:text? counterparty_account:text? "
-        "remittance:text? group_ref:text? block_number:big log_index:int",
+        "booking_date:int status:int block_number:big log_index:int",
         key="agreement side seq leaf",
         index=(
-            "agreement amount_minor",
-            "agreement booking_date side entry_ref",
+            "agreement side booking_date",
             "agreement side entry_ref version",
             "agreement side window",
-            "block_number",
+            "amount_minor",
         ),
     )
     table(

@@ -49,14 +49,6 @@ def _part_1(tables: sa.MetaData) -> None:
     )
     table(
         tables,
-        "source_lines",
-        "id:id agreement:bytes32 side:int entry_ref:name version:int "
-        "file_id:ref>imported_files.id line:int",
-        key="id",
-        index=("agreement side entry_ref version",),
-    )
-    table(
-        tables,
         "stated_balances",
         "id:id agreement:bytes32 side:int window:big currency:word which:word "
         "signed_minor:big date:int basis:word file_id:ref?>imported_files.id seq:big?",

@@ -49,11 +49,11 @@ def _part_1(tables: sa.MetaData) -> None:
         tables,
         "queued_records",
         "id:id agreement:bytes32 side:int window:big record_type:word entry_ref:name? "
-        "version:int? record:blob record_sha256:bytes32 file_id:ref?>imported_files.id "
+        "version:int? record:blob file_id:ref?>imported_files.id line:int? "
         "state:word seq:big? queued_at_ms:big",
         key="id",
         unique=("agreement side entry_ref version",),
-        index=("agreement side seq", "agreement side state id"),
+        index=("agreement side state seq id",),
     )
     table(
         tables,

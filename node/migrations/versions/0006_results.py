@@ -66,17 +66,15 @@ def _part_1(tables: sa.MetaData) -> None:
 def _part_2(tables: sa.MetaData) -> None:
     table(
         tables,
-        "run_groups",
-        "id:id run_id:ref>>match_runs.id number:int pass_name:name servicer:json owner:json "
-        "currency:word residual_minor:word",
-        key="id",
-        unique=("run_id number",),
+        "run_group_blocks",
+        "run_id:ref>>match_runs.id first_number:int body:blob",
+        key="run_id first_number",
     )
     table(
         tables,
-        "run_memberships",
-        "run_id:ref>>match_runs.id side:int entry_ref:name group_number:int? break_number:int?",
-        key="run_id side entry_ref",
+        "run_ref_blocks",
+        "run_id:ref>>match_runs.id side:int first_ref:blob body:blob",
+        key="run_id side first_ref",
     )
     table(
         tables,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import String, cast, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import terms_at
+from node.runs import groups_from
 from node.services.breaks.decisions import Decisions
 from node.services.breaks.explaining import (
     bare_sentence,
@@ -19,14 +21,7 @@ from node.services.breaks.explaining import (
 )
 from node.services.breaks.runs import break_of, run_of
 from node.services.breaks.views import BreakDetail, BreakRow, GroupRow, ProposalRow
-from node.tables import (
-    MatchRun,
-    PostedEntry,
-    ReportRow,
-    RunBreak,
-    RunGroup,
-    RunProposal,
-)
+from node.tables import MatchRun, PostedEntry, ReportRow, RunBreak, RunProposal
 from reconcile.commitment.records import decode_record
 from reconcile.model import Entry, Side
 
@@ -98,27 +93,19 @@ class BreakService(Decisions):
             run = run_of(session, agreement, window)
             if run is None:
                 return ()
-            query = select(RunGroup).where(RunGroup.run_id == run.id, RunGroup.number > after)
-            if search:
-                text = search.replace("%", r"\%").replace("_", r"\_")
-                query = query.where(
-                    or_(
-                        cast(RunGroup.servicer, String).like(f"%{text}%", escape="\\"),
-                        cast(RunGroup.owner, String).like(f"%{text}%", escape="\\"),
-                    )
-                )
-            rows = session.execute(query.order_by(RunGroup.number).limit(limit)).scalars()
-            return tuple(
+            found = (
                 GroupRow(
-                    number=item.number,
+                    number=number,
                     pass_name=item.pass_name,
-                    servicer=tuple(item.servicer),
-                    owner=tuple(item.owner),
+                    servicer=item.servicer,
+                    owner=item.owner,
                     currency=item.currency,
-                    residual_minor=int(item.residual_minor),
+                    residual_minor=item.residual_minor,
                 )
-                for item in rows
+                for number, item in groups_from(session, run.id, after + 1)
+                if not search or any(search in ref for ref in (*item.servicer, *item.owner))
             )
+            return tuple(islice(found, limit))
 
     def _entries(
         self, session: Session, agreement: bytes, side: Side, refs: Sequence[str]

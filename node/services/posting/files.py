@@ -14,12 +14,15 @@ from node.services.posting.importing import Source, known_file, take_book
 from node.services.posting.views import ImportOptions, ImportResult, ImportView, Rejected
 from node.services.posting.watching import Watch
 from reconcile.model import Side, StatementFile
+from reconcile.report.memory import no_collection
 from reconcile.statements import open_statement
 
 
 class Files(Base):
     """Imports, and the folder that is watched."""
 
+    # Many values and no cycles, whoever calls: a collector's passes cost more than the reading.
+    @no_collection()
     def import_file(
         self,
         agreement: bytes,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import func, select
@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 
 from node.agreements import Facts, terms_at
 from node.books import Book, refuse_repeated
-from node.bulk import insert_rows
 from node.services.posting.balances import keep_balances, stated_by_window
 from node.services.posting.judging import HELD
 from node.services.posting.mirrors import refuse_mirrored_import
@@ -35,7 +34,6 @@ from node.tables import (
     PartyName,
     PostedEntry,
     QueuedRecord,
-    SourceLine,
     StatedBalance,
 )
 from reconcile.model import (
@@ -133,8 +131,8 @@ def take_book(
     warnings = _gaps(session, facts.agreement, side, book)
     if late:
         warnings.append(f"{late} entries are late: their window is closed, the next takes them")
-    file_id = _keep_file(session, facts.agreement, side, book, source, fresh, now_ms)
-    enqueue(session, facts.agreement, side, fresh, file_id=file_id, now_ms=now_ms)
+    file_id = _keep_file(session, facts.agreement, side, book, source, now_ms)
+    enqueue(session, facts.agreement, side, fresh, file_id=file_id, lines=book.lines, now_ms=now_ms)
     keep_balances(session, facts.agreement, side, stated_by_window(book, windows), file_id=file_id)
     return ImportResult(
         file=source.name,
@@ -352,7 +350,6 @@ def _keep_file(
     side: Side,
     book: Book,
     source: Source,
-    fresh: Sequence[Fresh],
     now_ms: int,
 ) -> int:
     row = ImportedFile(
@@ -372,17 +369,4 @@ def _keep_file(
     )
     session.add(row)
     session.flush()
-    lines: list[dict[str, Any]] = [
-        {
-            "agreement": agreement,
-            "side": int(side),
-            "entry_ref": item.entry.entry_ref,
-            "version": item.entry.version,
-            "file_id": row.id,
-            "line": book.lines[item.index],
-        }
-        for item in fresh
-        if item.index < len(book.lines)
-    ]
-    insert_rows(session, SourceLine, lines)
     return int(row.id)

@@ -14,7 +14,8 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from node.projections.reading import REFS_AT_ONCE, EarlierRows
+from node.db import among
+from node.projections.reading import EarlierRows
 from node.tables import Incident, QueuedRecord
 from reconcile.commitment.header import PlainBatch
 from reconcile.commitment.heads import BatchPlace
@@ -23,6 +24,8 @@ from reconcile.commitment.validity import BatchRules, Known, Reason, Validity, j
 from reconcile.model import Entry
 
 HELD: Final = "HELD"
+# So many parameters a statement takes on every database.
+IDS_AT_ONCE: Final = 1_000
 SEALED: Final = "SEALED"
 REFUSED: Final = "OWN_RECORDS_REFUSED"
 # (session, agreement, window) → what the terms in force say, None where they are not open here.
@@ -53,13 +56,12 @@ class OwnEarlier:
             entry_refs = self.only & set(entry_refs)
         rows = EarlierRows(self.session, self.agreement, self.side).versions(entry_refs)
         found = {ref: {item.version: item for item in known} for ref, known in rows.items()}
-        refs = sorted(entry_refs)
-        for start in range(0, len(refs), REFS_AT_ONCE):
+        if entry_refs:
             sealed = self.session.execute(
                 select(QueuedRecord.record, QueuedRecord.window).where(
                     QueuedRecord.agreement == self.agreement,
                     QueuedRecord.side == self.side,
-                    QueuedRecord.entry_ref.in_(refs[start : start + REFS_AT_ONCE]),
+                    among(self.session, QueuedRecord.entry_ref, sorted(entry_refs)),
                     QueuedRecord.state == SEALED,
                 )
             )
@@ -114,10 +116,10 @@ def hold(
     else:
         chosen = _of_wrong_currency(plain, row_ids, verdict, rules) or list(row_ids)
     says = f"{verdict.reason}: {verdict.says}"
-    for start in range(0, len(chosen), REFS_AT_ONCE):
+    for start in range(0, len(chosen), IDS_AT_ONCE):
         session.execute(
             update(QueuedRecord)
-            .where(QueuedRecord.id.in_(chosen[start : start + REFS_AT_ONCE]))
+            .where(QueuedRecord.id.in_(chosen[start : start + IDS_AT_ONCE]))
             .values(state=HELD, seq=None, held_reason=says)
         )
     _report(session, plain, verdict, says, chosen, now_ms)

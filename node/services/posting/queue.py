@@ -7,20 +7,20 @@ stands with equal content queues nothing, one with other content is refused (led
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from node.agreements import last_closing
 from node.bulk import insert_rows
+from node.db import among
 from node.services.posting.closing import wished
-from node.services.posting.judging import HELD
+from node.services.posting.judging import HELD, IDS_AT_ONCE
 from node.services.posting.watermark import move_until, waiting_until
 from node.tables import Intent, PostedEntry, QueuedRecord, StatedBalance
+from reconcile.commitment.bulk import encode_records
 from reconcile.commitment.records import decode_record, encode_record
 from reconcile.commitment.validity import TRANSITIONS
 from reconcile.model import (
@@ -42,27 +42,24 @@ POSTED: Final = "POSTED"
 ENTRY: Final = "ENTRY"
 DECISION: Final = "DECISION"
 SECTION_DIGEST: Final = "SECTION_DIGEST"
-REFS_AT_ONCE: Final = 1_000
 FROZEN_FIELDS: Final = ("amount_minor", "direction", "currency")
 _OPEN_STATUSES: Final = frozenset({EntryStatus.PENDING, EntryStatus.TIMED_OUT})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One queued or standing version of an entry: its bytes and window."""
 
     record: bytes
     window: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """An entry to queue: its bytes, its window, its index in what was given."""
+class Fresh(NamedTuple):
+    """An entry to queue: its bytes, its window, its place in what was given."""
 
     entry: Entry
     record: bytes
     window: int
-    index: int
+    at: int
 
 
 def standing(
@@ -70,40 +67,30 @@ def standing(
 ) -> dict[str, dict[int, Place]]:
     """Return every version that stands or waits, by ref; what is held does neither."""
     found: dict[str, dict[int, Place]] = {}
-    for some in _chunks(sorted(set(refs))):
-        posted = session.execute(
-            select(
-                PostedEntry.entry_ref, PostedEntry.version, PostedEntry.record, PostedEntry.window
-            ).where(
-                PostedEntry.agreement == agreement,
-                PostedEntry.side == side,
-                PostedEntry.entry_ref.in_(some),
-            )
-        )
-        waiting = session.execute(
-            select(
-                QueuedRecord.entry_ref,
-                QueuedRecord.version,
-                QueuedRecord.record,
-                QueuedRecord.window,
-            ).where(
-                QueuedRecord.agreement == agreement,
-                QueuedRecord.side == side,
-                QueuedRecord.entry_ref.in_(some),
-                QueuedRecord.state != HELD,
-            )
-        )
-        for rows in (posted, waiting):
-            for ref, version, record, window in rows:
-                assert ref is not None, "entries have a ref"
-                assert version is not None, "entries have a version"
-                found.setdefault(ref, {}).setdefault(version, Place(record, window))
+    wanted = sorted(set(refs))
+    if not wanted:
+        return found
+    posted = select(
+        PostedEntry.entry_ref, PostedEntry.version, PostedEntry.record, PostedEntry.window
+    ).where(
+        PostedEntry.agreement == agreement,
+        PostedEntry.side == int(side),
+        among(session, PostedEntry.entry_ref, wanted),
+    )
+    waiting = select(
+        QueuedRecord.entry_ref, QueuedRecord.version, QueuedRecord.record, QueuedRecord.window
+    ).where(
+        QueuedRecord.agreement == agreement,
+        QueuedRecord.side == int(side),
+        among(session, QueuedRecord.entry_ref, wanted),
+        QueuedRecord.state != HELD,
+    )
+    for query in (posted, waiting):
+        for ref, version, record, window in session.execute(query):
+            assert ref is not None, "entries have a ref"
+            assert version is not None, "entries have a version"
+            found.setdefault(ref, {}).setdefault(version, Place(record, window))
     return found
-
-
-def _chunks(refs: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(refs), REFS_AT_ONCE):
-        yield refs[start : start + REFS_AT_ONCE]
 
 
 def sort_out(
@@ -118,24 +105,26 @@ def sort_out(
 
     Raises `InputError` ENTRY_CONFLICT, ENTRY_VERSION_GAP or ENTRY_AMENDMENT.
     """
+
+    def where(index: int) -> Where:
+        return Where(file, lines[index] if index < len(lines) else None, "entry_ref")
+
     fresh: list[Fresh] = []
     already = 0
     seen: dict[str, dict[int, Place]] = {}
-    for index, entry in enumerate(entries):
-        where = Where(file, lines[index] if index < len(lines) else None, "entry_ref")
-        record = encode_record(entry)
+    for index, (entry, record) in enumerate(zip(entries, encode_records(entries), strict=True)):
         versions = seen.get(entry.entry_ref)
         if versions is None:
             versions = seen[entry.entry_ref] = dict(stands.get(entry.entry_ref, {}))
         known = versions.get(entry.version)
         if known is not None:
             if known.record != record:
-                raise _conflict(entry, where, max(versions))
+                raise _conflict(entry, where(index), max(versions))
             already += 1
             continue
         window = windows[index]
         if entry.version or versions:
-            window = _amendment_window(entry, versions, window, where)
+            window = _amendment_window(entry, versions, window, where(index))
         versions[entry.version] = Place(record, window)
         fresh.append(Fresh(entry, record, window, index))
     return fresh, already
@@ -192,9 +181,14 @@ def enqueue(
     *,
     file_id: int | None,
     now_ms: int,
+    lines: Sequence[int] = (),
 ) -> None:
-    """Put entries into the queue, in the order given; held ones of the same version give way."""
+    """Put entries into the queue, in the order given; held ones of the same version give way.
+
+    `lines` by place in what was given, where a file has them.
+    """
     _give_way(session, agreement, side, fresh)
+    known = len(lines)
     rows: list[dict[str, Any]] = [
         {
             "agreement": agreement,
@@ -204,8 +198,8 @@ def enqueue(
             "entry_ref": item.entry.entry_ref,
             "version": item.entry.version,
             "record": item.record,
-            "record_sha256": hashlib.sha256(item.record).digest(),
             "file_id": file_id,
+            "line": lines[item.at] if item.at < known else None,
             "state": QUEUED,
             "seq": None,
             "queued_at_ms": now_ms,
@@ -229,9 +223,9 @@ def _give_way(session: Session, agreement: bytes, side: Side, fresh: Sequence[Fr
         return
     coming = {(item.entry.entry_ref, item.entry.version) for item in fresh}
     gone = [row_id for row_id, ref, version in held if (ref, version) in coming]
-    for some in range(0, len(gone), REFS_AT_ONCE):
+    for some in range(0, len(gone), IDS_AT_ONCE):
         session.execute(
-            delete(QueuedRecord).where(QueuedRecord.id.in_(gone[some : some + REFS_AT_ONCE]))
+            delete(QueuedRecord).where(QueuedRecord.id.in_(gone[some : some + IDS_AT_ONCE]))
         )
 
 
@@ -246,14 +240,14 @@ def enqueue_other(
 ) -> bool:
     """Queue a decision or section digest; False when the same bytes are queued or posted."""
     data = encode_record(record)
-    digest = hashlib.sha256(data).digest()
     kind = DECISION if isinstance(record, Decision) else SECTION_DIGEST
     found = session.scalars(
         select(QueuedRecord).where(
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == side,
             QueuedRecord.record_type == kind,
-            QueuedRecord.record_sha256 == digest,
+            QueuedRecord.entry_ref.is_(None),
+            QueuedRecord.record == data,
         )
     ).first()
     if found is not None:
@@ -268,7 +262,6 @@ def enqueue_other(
             window=window,
             record_type=kind,
             record=data,
-            record_sha256=digest,
             state=QUEUED,
             queued_at_ms=now_ms,
         )

@@ -7,18 +7,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.agreements import final_block
+from node.runs import last_went
 from node.services.posting.queue import QUEUED
 from node.services.posting.views import EntryView, ImportView, QueueDepth
 from node.tables import (
     Batch,
     ImportedFile,
-    MatchRun,
     PostedEntry,
     QueuedRecord,
     RunBreak,
-    RunMembership,
     SealedPayload,
-    SourceLine,
 )
 from reconcile.commitment.records import decode_record
 from reconcile.model import Contradiction, Entry, Side, UsageError
@@ -173,17 +171,14 @@ def _source(
     session: Session, agreement: bytes, side: int, entry_ref: str, version: int
 ) -> tuple[str | None, int | None]:
     found = session.execute(
-        select(ImportedFile.name, SourceLine.line)
-        .join(ImportedFile, ImportedFile.id == SourceLine.file_id)
+        select(ImportedFile.name, QueuedRecord.line)
+        .join(ImportedFile, ImportedFile.id == QueuedRecord.file_id)
         .where(
-            SourceLine.agreement == agreement,
-            SourceLine.side == side,
-            SourceLine.entry_ref == entry_ref,
-            SourceLine.version == version,
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == side,
+            QueuedRecord.entry_ref == entry_ref,
+            QueuedRecord.version == version,
         )
-        # The newest: what was held may have come again from another file.
-        .order_by(SourceLine.id.desc())
-        .limit(1)
     ).first()
     return (None, None) if found is None else (found[0], found[1])
 
@@ -192,24 +187,13 @@ def _membership(
     session: Session, agreement: bytes, side: int, entry_ref: str
 ) -> tuple[int | None, bytes | None]:
     """Return the group number and break key of the latest run that knows the entry."""
-    found = session.execute(
-        select(RunMembership.group_number, RunMembership.break_number, MatchRun.id)
-        .join(MatchRun, MatchRun.id == RunMembership.run_id)
-        .where(
-            MatchRun.agreement == agreement,
-            RunMembership.side == side,
-            RunMembership.entry_ref == entry_ref,
-        )
-        .order_by(MatchRun.window.desc(), MatchRun.run_at_ms.desc())
-        .limit(1)
-    ).first()
+    found = last_went(session, agreement, Side(side), entry_ref)
     if found is None:
         return None, None
-    if found.break_number is None:
-        return found.group_number, None
+    run, went = found
+    if went.broken is None:
+        return went.group, None
     key = session.execute(
-        select(RunBreak.break_key).where(
-            RunBreak.run_id == found.id, RunBreak.number == found.break_number
-        )
+        select(RunBreak.break_key).where(RunBreak.run_id == run.id, RunBreak.number == went.broken)
     ).scalar_one_or_none()
-    return found.group_number, key
+    return went.group, key

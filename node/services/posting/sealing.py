@@ -34,9 +34,9 @@ from node.tables import (
     StatedBalance,
     StreamState,
 )
+from reconcile.commitment.bulk import decode_records
 from reconcile.commitment.header import BatchHeader, PlainBatch, build_batch
 from reconcile.commitment.heads import BatchPlace, Stream, next_head
-from reconcile.commitment.records import decode_record
 from reconcile.commitment.validity import Validity
 from reconcile.model import Balance, Record, Side
 from reconcile.terms import Terms
@@ -144,7 +144,7 @@ def seal_next(
     tip = tip_of(session, stream)
     balances = waiting_balances(session, facts.agreement, side, window)
     mark = waiting_until(session, facts.agreement, side)
-    records = [decode_record(row.record) for row in rows]
+    records = decode_records([row.record for row in rows])
     raw = {id(record): row.record for record, row in zip(records, rows, strict=True)}
     queued = waiting(session, facts.agreement, side).records
     # Fewer than asked for are all that wait in the window.
@@ -236,6 +236,7 @@ def _next_rows(session: Session, agreement: bytes, side: Side) -> list[_Waiting]
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == int(side),
             QueuedRecord.state == QUEUED,
+            QueuedRecord.seq.is_(None),
         )
         .order_by(QueuedRecord.id)
         .limit(1)
@@ -254,6 +255,7 @@ def _next_rows(session: Session, agreement: bytes, side: Side) -> list[_Waiting]
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == int(side),
             QueuedRecord.state == QUEUED,
+            QueuedRecord.seq.is_(None),
             QueuedRecord.window == first,
         )
         .order_by(QueuedRecord.id)
@@ -302,6 +304,7 @@ def _mark(
                 QueuedRecord.agreement == header.agreement,
                 QueuedRecord.side == int(header.side),
                 QueuedRecord.state == QUEUED,
+                QueuedRecord.seq.is_(None),
                 QueuedRecord.window == header.window,
                 QueuedRecord.id <= taken[-1].row_id,
             )
@@ -329,6 +332,7 @@ def waiting(session: Session, agreement: bytes, side: Side) -> Waiting:
         QueuedRecord.agreement == agreement,
         QueuedRecord.side == int(side),
         QueuedRecord.state == QUEUED,
+        QueuedRecord.seq.is_(None),
     )
     oldest = session.execute(
         select(QueuedRecord.queued_at_ms).where(*queued).order_by(QueuedRecord.id).limit(1)
@@ -351,6 +355,7 @@ def _waiting_in(session: Session, agreement: bytes, side: Side, window: int) -> 
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == int(side),
             QueuedRecord.state == QUEUED,
+            QueuedRecord.seq.is_(None),
             QueuedRecord.window == window,
         )
     ).scalar_one()

@@ -44,6 +44,7 @@ from reconcile.model import (
     day_iso,
     window_day,
 )
+from reconcile.report.memory import no_collection
 
 OPENING_WINDOW: Final = 0
 BATCHES_A_TURN: Final = 64
@@ -162,6 +163,7 @@ class Streams(Records):
         fact = session.get(NodeFact, GENERATION)
         return 0 if fact is None else int(fact.value)
 
+    @no_collection()
     def close_window(
         self, agreement: bytes, window: int, *, side: Side | None = None, actor: str = "node"
     ) -> int | None:
@@ -233,6 +235,7 @@ class Streams(Records):
                 QueuedRecord.agreement == facts.agreement,
                 QueuedRecord.side == int(side),
                 QueuedRecord.state == QUEUED,
+                QueuedRecord.seq.is_(None),
                 QueuedRecord.window <= window,
             )
             .limit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,21 +15,17 @@ from node.services.reconciliation.streams import Stream
 from node.tables import (
     Closing,
     PostedDecision,
-    PostedEntry,
 )
 from reconcile.model import (
     Balance,
     BalanceBasis,
     Decision,
     Direction,
-    Entry,
     Side,
     SideBook,
     window_day,
 )
-from reconcile.terms import Terms
 
-_entry: Final = msgspec.msgpack.Decoder(Entry).decode
 _decision: Final = msgspec.msgpack.Decoder(Decision).decode
 
 
@@ -37,24 +33,22 @@ def side_book(
     session: Session,
     facts: Facts,
     stream: Stream,
-    terms: Terms,
     before: Agreed | None,
     *,
     provisional: bool,
 ) -> SideBook:
     """Return what one side brings to a run."""
-    entries, late = _entries(session, facts.agreement, stream, terms)
-    opening, closing, gaps = _balances(stream, entries)
+    opening, closing, gaps = _balances(stream)
     previous = _previous_closing(stream.side, before)
     return SideBook(
-        entries=tuple(entry for entry, _ in entries),
+        entries=stream.seen.entries,
         # Where no opening is stated, the side goes on from its last agreed closing.
         opening={**previous, **opening},
         closing=closing,
         previous_closing=previous,
         carried=() if before is None else before.carry.carried[stream.side],
         decisions=_decisions(session, facts.agreement, stream),
-        late_refs=late,
+        late_refs=stream.seen.late,
         watermark_ms=max((until for _, until in stream.watermarks), default=None),
         closed_through=_closed_through(session, facts, stream, provisional=provisional),
         head=stream.head,
@@ -70,61 +64,6 @@ def _previous_closing(side: Side, before: Agreed | None) -> dict[str, Balance]:
         currency: Balance.of_signed(minor, day, BalanceBasis(basis))
         for currency, (minor, basis) in before.carry.closing[side].items()
     }
-
-
-def _entries(
-    session: Session, agreement: bytes, stream: Stream, terms: Terms
-) -> tuple[list[tuple[Entry, int]], frozenset[str]]:
-    """Return every version with its window, in stream order, and the late refs.
-
-    Late: first posted behind the window it falls under, or behind a watermark that covers it.
-    """
-    query = (
-        select(PostedEntry.seq, PostedEntry.window, PostedEntry.record)
-        .where(
-            PostedEntry.agreement == agreement,
-            PostedEntry.side == int(stream.side),
-            PostedEntry.window <= stream.window,
-        )
-        .order_by(PostedEntry.seq, PostedEntry.leaf)
-    )
-    if stream.after is not None:
-        query = query.where(PostedEntry.window > stream.after)
-    found: list[tuple[Entry, int]] = []
-    late: set[str] = set()
-    natural = _Natural(terms)
-    marks = iter([*stream.watermarks, (2**63, 0)])
-    upcoming, mark = next(marks), -1
-    for seq, window, record in session.execute(query):
-        while upcoming[0] < seq:
-            mark = max(mark, upcoming[1])
-            upcoming = next(marks)
-        entry = _entry(record)
-        found.append((entry, window))
-        if entry.version:
-            continue
-        overdue = entry.occurred_at is not None and entry.occurred_at <= mark
-        if overdue or (window and natural.of(entry) < window):
-            late.add(entry.entry_ref)
-    return found, frozenset(late)
-
-
-class _Natural:
-    """The windows entries fall under; those without a moment depend on three fields alone."""
-
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
-        self._known: dict[tuple[int, int | None, int | None], int] = {}
-
-    def of(self, entry: Entry) -> int:
-        """Return the window an entry falls under."""
-        if entry.occurred_at is not None:
-            return self._terms.window_for(entry)
-        key = (entry.booking_date, entry.settlement_date, entry.session)
-        window = self._known.get(key)
-        if window is None:
-            window = self._known[key] = self._terms.window_for(entry)
-        return window
 
 
 def _closed_through(
@@ -165,9 +104,7 @@ def _verdict(item: Decision) -> tuple[object, ...]:
     return (item.subject, item.previous, item.verdict, item.servicer, item.owner)
 
 
-def _balances(
-    stream: Stream, entries: Sequence[tuple[Entry, int]]
-) -> tuple[dict[str, Balance], dict[str, Balance], tuple[str, ...]]:
+def _balances(stream: Stream) -> tuple[dict[str, Balance], dict[str, Balance], tuple[str, ...]]:
     """Return opening and closing of the run per currency, and the gaps between its windows.
 
     A window's opening is the first stated, its closing the last stated in seq order. A closing
@@ -180,15 +117,11 @@ def _balances(
             openings.setdefault(item["currency"], {}).setdefault(window, _balance(item))
         for item in header["closing"]:
             closings.setdefault(item["currency"], {})[window] = _balance(item)
-    moved: dict[str, set[int]] = {}
-    for entry, window in entries:
-        if entry.moving:
-            moved.setdefault(entry.currency, set()).add(window)
     opening: dict[str, Balance] = {}
     closing: dict[str, Balance] = {}
     gaps: list[str] = []
     for currency in sorted({*openings, *closings}):
-        active = moved.get(currency, set())
+        active = stream.seen.moved.get(currency, frozenset())
         first = min(openings.get(currency, {}), default=None)
         last = max(closings.get(currency, {}), default=None)
         if first is not None and not any(window < first for window in active):

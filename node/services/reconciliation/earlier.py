@@ -9,12 +9,12 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.runs import groups_numbered, where_went
+from node.services.reconciliation.memory import SideSeen
 from node.tables import (
     AgreedResult,
     MatchRun,
     PostedEntry,
-    RunGroup,
-    RunMembership,
 )
 from reconcile.matching.run_input import AgreedGroup
 from reconcile.model import (
@@ -34,6 +34,7 @@ def earlier_groups(
     agreement: bytes,
     after: int | None,
     books: Sequence[SideBook],
+    seen: Sequence[SideSeen],
     *,
     window: int,
 ) -> tuple[tuple[AgreedGroup, ...], tuple[frozenset[str], frozenset[str]]]:
@@ -44,24 +45,17 @@ def earlier_groups(
     """
     if after is None:
         return (), (frozenset(), frozenset())
-    named: tuple[set[str], set[str]] = (set(), set())
-    amended: tuple[set[str], set[str]] = (set(), set())
-    for side in Side:
-        for entry in books[side].entries:
-            amended[side].add(entry.entry_ref)
-            if entry.reversal_of is not None:
-                named[side].add(entry.reversal_of)
+    named: tuple[set[str], set[str]] = (set(seen[0].reversed), set(seen[1].reversed))
     for book in books:
         for decision in book.decisions:
             named[Side.SERVICER].update(decision.servicer)
             named[Side.OWNER].update(decision.owner)
-    groups: dict[tuple[int, int], RunGroup] = {}
+    groups: dict[tuple[int, int], MatchGroup] = {}
     settled: list[frozenset[str]] = []
     for side in Side:
-        rows = _grouped(session, agreement, after, side, named[side] | amended[side])
-        settled.append(frozenset(ref for ref, _ in rows if ref in amended[side]))
-        for _, group in rows:
-            groups[group.run_id, group.number] = group
+        rows = _grouped(session, agreement, after, side, named[side] | seen[side].again)
+        settled.append(frozenset(rows) & seen[side].again)
+        groups |= dict(rows.values())
     agreed = [
         _agreed_group(session, agreement, group, window) for _, group in sorted(groups.items())
     ]
@@ -70,22 +64,31 @@ def earlier_groups(
 
 def _grouped(
     session: Session, agreement: bytes, after: int, side: Side, refs: set[str]
-) -> list[tuple[str, RunGroup]]:
-    """Return which of these refs a group of an agreed report holds.
+) -> dict[str, tuple[tuple[int, int], MatchGroup]]:
+    """Return which of these refs a group of an agreed report holds, with (run, number) of it.
 
     The newest agreed report that knows a ref decides: an unmatch may have freed it again.
     """
-    newest: dict[str, tuple[int, int, int | None]] = {}
-    wanted = sorted(refs)
-    for start in range(0, len(wanted), REFS_AT_ONCE):
-        rows = session.execute(
-            select(
-                RunMembership.entry_ref,
-                MatchRun.window,
-                RunMembership.run_id,
-                RunMembership.group_number,
-            )
-            .join(MatchRun, MatchRun.id == RunMembership.run_id)
+    found: dict[str, tuple[tuple[int, int], MatchGroup]] = {}
+    rest = set(refs)
+    for run_id in _agreed_runs(session, agreement, after) if rest else ():
+        went = where_went(session, run_id, side, rest)
+        numbers = {item.group for item in went.values() if item.group is not None}
+        groups = dict(groups_numbered(session, run_id, numbers))
+        for ref, item in went.items():
+            if item.group is not None:
+                found[ref] = ((run_id, item.group), groups[item.group])
+        rest -= went.keys()
+        if not rest:
+            break
+    return found
+
+
+def _agreed_runs(session: Session, agreement: bytes, after: int) -> list[int]:
+    """Return the runs of agreed reports up to a window, newest first."""
+    return list(
+        session.scalars(
+            select(MatchRun.id)
             .join(
                 AgreedResult,
                 (AgreedResult.agreement == MatchRun.agreement)
@@ -93,35 +96,16 @@ def _grouped(
                 & (AgreedResult.digest == MatchRun.digest),
             )
             .where(
-                MatchRun.agreement == agreement,
-                MatchRun.kind == PROOF,
-                MatchRun.window <= after,
-                RunMembership.side == int(side),
-                RunMembership.entry_ref.in_(wanted[start : start + REFS_AT_ONCE]),
+                MatchRun.agreement == agreement, MatchRun.kind == PROOF, MatchRun.window <= after
             )
+            .order_by(MatchRun.window.desc())
         )
-        for ref, window, run_id, number in rows:
-            if ref not in newest or newest[ref][0] < window:
-                newest[ref] = (window, run_id, number)
-    found: list[tuple[str, RunGroup]] = []
-    for ref, (_, run_id, number) in sorted(newest.items()):
-        if number is None:
-            continue
-        group = session.execute(
-            select(RunGroup).where(RunGroup.run_id == run_id, RunGroup.number == number)
-        ).scalar_one()
-        found.append((ref, group))
-    return found
-
-
-def _agreed_group(session: Session, agreement: bytes, row: RunGroup, window: int) -> AgreedGroup:
-    group = MatchGroup(
-        row.pass_name,
-        tuple(row.servicer),
-        tuple(row.owner),
-        row.currency,
-        int(row.residual_minor),
     )
+
+
+def _agreed_group(
+    session: Session, agreement: bytes, group: MatchGroup, window: int
+) -> AgreedGroup:
     sides = [
         _latest(session, agreement, side, refs, window)
         for side, refs in ((Side.SERVICER, group.servicer), (Side.OWNER, group.owner))

@@ -16,6 +16,7 @@ from node.agreements import IN_FORCE, Facts, terms_at, terms_hash_at
 from node.services.reconciliation.agreed import agreed_before
 from node.services.reconciliation.books import side_book
 from node.services.reconciliation.earlier import earlier_groups
+from node.services.reconciliation.memory import Memory
 from node.services.reconciliation.streams import require_opened, stream_of
 from node.tables import (
     AgreementTerms,
@@ -41,7 +42,13 @@ class Prepared:
 
 
 def prepare(
-    session: Session, facts: Facts, window: int, *, provisional: bool, threads: int | None = None
+    session: Session,
+    facts: Facts,
+    window: int,
+    *,
+    memory: Memory,
+    provisional: bool,
+    threads: int | None = None,
 ) -> Prepared:
     """Build the input of the run of `window`.
 
@@ -52,16 +59,20 @@ def prepare(
     terms = terms_at(session, facts.agreement, window)
     after = None if before is None else before.window
     streams = tuple(
-        stream_of(session, facts, side, after, window, provisional=provisional) for side in Side
+        stream_of(
+            session, facts, side, after, window, terms, memory=memory, provisional=provisional
+        )
+        for side in Side
     )
     if not provisional:
         require_opened(streams)
     books = tuple(
-        side_book(session, facts, stream, terms, before, provisional=provisional)
-        for stream in streams
+        side_book(session, facts, stream, before, provisional=provisional) for stream in streams
     )
     carry = None if before is None else before.carry
-    agreed_groups, settled = earlier_groups(session, facts.agreement, after, books, window=window)
+    agreed_groups, settled = earlier_groups(
+        session, facts.agreement, after, books, [stream.seen for stream in streams], window=window
+    )
     run = RunInput(
         agreement=facts.agreement,
         kind=facts.kind,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from node.agreements import Facts
 from node.services.reconciliation.inputs import prepare
+from node.services.reconciliation.memory import Memory
 from node.tables import MatchRun
 from reconcile.model import UsageError, day_iso, window_day
 from reconcile.report import Comparison, compare, reconcile
@@ -76,7 +77,7 @@ def replay(
 ) -> Iterator[ReplayedWindow]:
     """Reconcile each window as it was and under `terms`."""
     for window in windows:
-        run = prepare(session, facts, window, provisional=False).run
+        run = prepare(session, facts, window, memory=Memory(), provisional=False).run
         before = reconcile(run)
         after = reconcile(dataclasses.replace(run, terms=terms))
         yield ReplayedWindow(window, compare(before, after))

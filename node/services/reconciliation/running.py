@@ -18,6 +18,7 @@ from node.db import Database, translated
 from node.identity import Identity
 from node.services.reconciliation.agreed import last_agreed
 from node.services.reconciliation.inputs import Prepared, prepare
+from node.services.reconciliation.memory import Memory
 from node.services.reconciliation.storing import (
     PROOF,
     PROVISIONAL,
@@ -102,6 +103,10 @@ class Runs:
         self._rest_until_ms: dict[bytes, int] = {}
         self._resting = False
         self._newest: dict[bytes, _Newest] = {}
+        self._memory = Memory()
+        # How many entries had been posted when the last run was due, so that many new ones show.
+        self._matched: dict[bytes, int] = {}
+        self._waits_since_ms: dict[bytes, int] = {}
         self._tips_at: dict[bytes, tuple[tuple[int, ...], int]] = {}
         self._recompute_at_ms: dict[bytes, int] = {}
 
@@ -130,7 +135,14 @@ class Runs:
                     help="import a file first",
                 )
             closed = self._both_closed(session, agreement, window)
-            prepared = prepare(session, facts, window, provisional=True, threads=self._threads)
+            prepared = prepare(
+                session,
+                facts,
+                window,
+                memory=self._memory,
+                provisional=True,
+                threads=self._threads,
+            )
         self._newest.pop(agreement, None)
         with no_collection():
             result = self._run(prepared)
@@ -180,7 +192,14 @@ class Runs:
     def _prove_one(self, agreement: bytes, window: int) -> RunView:
         with self._reading() as session:
             facts = self._facts(session, agreement)
-            prepared = prepare(session, facts, window, provisional=False, threads=self._threads)
+            prepared = prepare(
+                session,
+                facts,
+                window,
+                memory=self._memory,
+                provisional=False,
+                threads=self._threads,
+            )
             self._require_final(session, agreement, window)
         known = self._newest.pop(agreement, None)
         if known is None or known.prepared != prepared:

@@ -1,4 +1,4 @@
-"""A run becomes rows: counts kept, groups and breaks paged, reports with what they pin.
+"""A run becomes rows: counts kept, breaks paged, groups in blocks, reports with what they pin.
 
 A window has at most one PROVISIONAL and one PROOF run; a new one replaces the old in one SQL
 transaction. Only the newest provisional run of an agreement is kept.
@@ -15,16 +15,17 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from node.bulk import insert_rows
+from node.runs import group_blocks, ref_blocks
 from node.services.reconciliation.inputs import Prepared
 from node.tables import (
     MatchRun,
     ReportRow,
     RunBreak,
-    RunGroup,
-    RunMembership,
+    RunGroupBlock,
     RunProposal,
+    RunRefBlock,
 )
-from reconcile.model import MAX_AMOUNT_MINOR, Break, MatchGroup, Side
+from reconcile.model import MAX_AMOUNT_MINOR, Break, Side
 from reconcile.report import Result, canonical_json, group_json, proposal_json
 
 PROVISIONAL: Final = "PROVISIONAL"
@@ -54,8 +55,8 @@ def store_run(
     row = _run_row(prepared, result, kind=kind, latency_ms=latency_ms, now_ms=now_ms)
     session.add(row)
     session.flush()
-    members = _members(result.groups, result.breaks)
-    insert_rows(session, RunGroup, (_group_row(row.id, n, g) for n, g in enumerate(result.groups)))
+    insert_rows(session, RunGroupBlock, group_blocks(row.id, result.groups))
+    insert_rows(session, RunRefBlock, ref_blocks(row.id, result.groups, result.breaks))
     insert_rows(session, RunBreak, (_break_row(row.id, n, b) for n, b in enumerate(result.breaks)))
     insert_rows(
         session,
@@ -72,20 +73,6 @@ def store_run(
                 "reason": item.reason,
             }
             for item in result.proposals
-        ),
-    )
-    insert_rows(
-        session,
-        RunMembership,
-        (
-            {
-                "run_id": row.id,
-                "side": side,
-                "entry_ref": ref,
-                "group_number": group,
-                "break_number": broken,
-            }
-            for (side, ref), (group, broken) in members.items()
         ),
     )
     return row
@@ -116,7 +103,7 @@ def promote_run(
 
 def _drop_runs(session: Session, ids: Iterable[int]) -> None:
     for run_id in list(ids):
-        for table in (RunGroup, RunBreak, RunProposal, RunMembership):
+        for table in (RunGroupBlock, RunRefBlock, RunBreak, RunProposal):
             session.execute(delete(table).where(table.run_id == run_id))
         session.execute(delete(MatchRun).where(MatchRun.id == run_id))
 
@@ -167,33 +154,6 @@ def _weakest(totals: Iterable[Mapping[str, Any]]) -> str | None:
         for name in ("opening_basis", "closing_basis")
     }
     return next((basis for basis in BASES if basis in bases), None)
-
-
-def _members(
-    groups: Iterable[MatchGroup], breaks: Iterable[Break]
-) -> dict[tuple[int, str], tuple[int | None, int | None]]:
-    members: dict[tuple[int, str], tuple[int | None, int | None]] = {}
-    for number, item in enumerate(breaks):
-        for side, refs in ((0, item.servicer), (1, item.owner)):
-            for ref in refs:
-                members[side, ref] = (None, number)
-    for number, group in enumerate(groups):
-        for side, refs in ((0, group.servicer), (1, group.owner)):
-            for ref in refs:
-                members[side, ref] = (number, None)
-    return members
-
-
-def _group_row(run_id: int, number: int, group: MatchGroup) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "number": number,
-        "pass_name": group.pass_name,
-        "servicer": list(group.servicer),
-        "owner": list(group.owner),
-        "currency": group.currency,
-        "residual_minor": str(group.residual_minor),
-    }
 
 
 def _break_row(run_id: int, number: int, item: Break) -> dict[str, Any]:

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import Facts
+from node.services.reconciliation.memory import VALID, Memory, SideSeen
 from node.tables import (
-    Batch,
     Closing,
     StreamState,
 )
@@ -21,15 +20,15 @@ from reconcile.model import (
     ProtocolError,
     Side,
 )
+from reconcile.terms import Terms
 
-VALID: Final = "VALID"
 INVALID: Final = "INVALID"
 SEALED: Final = "SEALED"
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One side's batches of a run: `headers` are of the valid ones, in seq order."""
+    """One side's batches of a run: `headers` are of the valid ones that state a balance."""
 
     side: Side
     after: int | None
@@ -40,6 +39,7 @@ class Stream:
     invalid: tuple[InvalidBatch, ...]
     sealed: tuple[int, ...]
     watermarks: tuple[tuple[int, int], ...]
+    seen: SideSeen
 
 
 def stream_of(
@@ -48,7 +48,9 @@ def stream_of(
     side: Side,
     after: int | None,
     window: int,
+    terms: Terms,
     *,
+    memory: Memory,
     provisional: bool,
 ) -> Stream:
     """Return one side's batches of windows behind `after` up to `window`.
@@ -56,39 +58,33 @@ def stream_of(
     Raises `ProtocolError` WINDOW_NOT_CLOSED for a proof.
     """
     head, last_seq = _tip(session, facts, side, window, provisional=provisional)
-    rows = session.execute(
-        select(
-            Batch.seq,
-            Batch.window,
-            Batch.state,
-            Batch.reason,
-            Batch.complete_until_ms,
-            Batch.header,
-        )
-        .where(
-            Batch.agreement == facts.agreement,
-            Batch.side == int(side),
-            Batch.window <= window,
-        )
-        .order_by(Batch.seq)
-    ).all()
-    within = [row for row in rows if after is None or row.window > after]
+    seen = memory.read(session, facts.agreement, side, after, window, terms)
+    within = [item for item in seen.batches if after is None or item.window > after]
+    before = () if seen.until_before_ms is None else ((0, seen.until_before_ms),)
     return Stream(
         side=side,
         after=after,
         window=window,
         head=head,
         last_seq=last_seq,
-        headers=tuple((row.seq, row.window, row.header) for row in within if row.state == VALID),
+        headers=tuple(
+            (item.seq, item.window, item.header)
+            for item in within
+            if item.state == VALID and item.header is not None
+        ),
         invalid=tuple(
-            InvalidBatch(side, row.seq, row.reason or "") for row in within if row.state == INVALID
+            InvalidBatch(side, item.seq, item.reason or "")
+            for item in within
+            if item.state == INVALID
         ),
-        sealed=tuple(row.seq for row in within if row.state == SEALED),
-        watermarks=tuple(
-            (row.seq, row.complete_until_ms)
-            for row in rows
-            if row.state == VALID and row.complete_until_ms is not None
+        sealed=tuple(item.seq for item in within if item.state == SEALED),
+        watermarks=before
+        + tuple(
+            (item.seq, item.until_ms)
+            for item in seen.batches
+            if item.state == VALID and item.until_ms is not None
         ),
+        seen=seen,
     )
 
 

@@ -10,14 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
+from node.runs import groups_numbered
 from node.services.breaks import DecisionView, Outcome, digest_of
-from node.tables import MatchRun, RunGroup
+from node.tables import MatchRun
 from node.web.adjustment import XLSX_TYPE
 from node.web.pages import Page
 from node.web.read.parties import AgreementView
 from node.web.workbook import load_lines, take_workbook, write_workbook
 from node.web.workbook.read import MAX_BYTES
-from reconcile.model import KanheError
+from reconcile.model import KanheError, MatchGroup
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
@@ -130,29 +131,25 @@ def unmatch(
         verdict="unmatch",
         reason=reason,
         actor=page.who.login,
-        servicer=tuple(group.servicer),
-        owner=tuple(group.owner),
+        servicer=group.servicer,
+        owner=group.owner,
         window=window,
     )
     said = page.translate("Proposed; a second person checks it.")
     return page.go(f"/agreements/{view.short}/decisions", said=said)
 
 
-def _group(session: Session, view: AgreementView, window: int, number: int) -> RunGroup:
-    rows = session.execute(
-        select(RunGroup, MatchRun.kind)
-        .join(MatchRun, MatchRun.id == RunGroup.run_id)
-        .where(
-            MatchRun.agreement == view.agreement,
-            MatchRun.window == window,
-            RunGroup.number == number,
+def _group(session: Session, view: AgreementView, window: int, number: int) -> MatchGroup:
+    runs = session.execute(
+        select(MatchRun.id, MatchRun.kind).where(
+            MatchRun.agreement == view.agreement, MatchRun.window == window
         )
     ).all()
-    proofs = [group for group, kind in rows if kind == PROOF]
-    found = proofs or [group for group, _ in rows]
-    if not found:
-        raise NotFound("GROUP_UNKNOWN", f"window {window} has no group {number}")
-    return found[0]
+    # A proof decides where there is one.
+    for run_id, _ in sorted(runs, key=lambda row: row.kind != PROOF):
+        for _, group in groups_numbered(session, run_id, [number]):
+            return group
+    raise NotFound("GROUP_UNKNOWN", f"window {window} has no group {number}")
 
 
 def _open(request: Request, slug: str, text: str) -> tuple[Page, AgreementView]:

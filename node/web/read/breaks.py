@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
-from node.tables import MatchRun, PostedEntry, RunBreak, RunGroup, RunMembership, RunProposal
+from node.runs import groups_from, groups_numbered, went_beginning, where_went
+from node.tables import MatchRun, PostedEntry, RunBreak, RunProposal
 from node.web.read.cursor import decode_cursor, encode_cursor
 from node.web.read.entries import IN_LIMIT, entries_by_ref
 from reconcile.model import BreakKind, Entry, Side
@@ -19,6 +21,8 @@ PAGE: Final = 50
 SORTS: Final = ("order", "amount", "age")
 MIN_KEY_HEX: Final = 8
 SEARCH_LIMIT: Final = 200
+# Entries of one amount that are looked at: a round amount may stand in every window there was.
+SEARCH_REFS: Final = 5_000
 Query = Select[RunBreak, MatchRun]
 
 
@@ -249,67 +253,63 @@ def list_groups(
 ) -> GroupPage:
     """Return a page of a run's groups; `search` is the beginning of a ref, or an amount."""
     start = decode_cursor(after, (int,))
-    query = select(RunGroup).where(RunGroup.run_id == run_id)
-    if start is not None:
-        query = query.where(RunGroup.number > int(start[0]))
+    first = 0 if start is None else int(start[0]) + 1
     if search.strip():
         numbers = _search(session, agreement, run_id, search.strip())
-        query = query.where(RunGroup.number.in_(numbers))
-    rows = session.scalars(query.order_by(RunGroup.number).limit(limit + 1)).all()
+        found = groups_numbered(session, run_id, (item for item in numbers if item >= first))
+    else:
+        found = list(islice(groups_from(session, run_id, first), limit + 1))
     shown = tuple(
         GroupView(
-            row.number,
-            row.pass_name,
-            tuple(row.servicer),
-            tuple(row.owner),
-            row.currency,
-            int(row.residual_minor),
+            number,
+            group.pass_name,
+            group.servicer,
+            group.owner,
+            group.currency,
+            group.residual_minor,
         )
-        for row in rows[:limit]
+        for number, group in found[:limit]
     )
     entries = (
         entries_by_ref(session, agreement, Side.SERVICER, [r for g in shown for r in g.servicer]),
         entries_by_ref(session, agreement, Side.OWNER, [r for g in shown for r in g.owner]),
     )
-    more = encode_cursor(rows[limit - 1].number) if len(rows) > limit else None
+    more = encode_cursor(shown[-1].number) if len(found) > limit else None
     return GroupPage(shown, entries, more)
 
 
 def _search(session: Session, agreement: bytes, run_id: int, text: str) -> list[int]:
     """Return the numbers of groups that hold a ref beginning with `text` or this amount."""
-    numbers = set(
-        session.scalars(
-            select(RunMembership.group_number)
-            .where(
-                RunMembership.run_id == run_id,
-                RunMembership.side.in_((0, 1)),
-                RunMembership.entry_ref >= text,
-                RunMembership.entry_ref < text + "\U0010ffff",
-                RunMembership.group_number.is_not(None),
-            )
-            .limit(SEARCH_LIMIT),
-        ),
-    )
+    numbers = {
+        item.group
+        for side in Side
+        for item in went_beginning(session, run_id, side, text, limit=SEARCH_LIMIT)
+    }
     digits = text.replace(",", "").replace("\u00a0", "")
     whole, _, part = digits.partition(".")
     if whole.isdecimal() and (not part or part.isdecimal()):
         # The amount is typed in major units; how many digits is the currency's affair.
         minors = {int(whole + part)} if part else {int(whole) * 10**d for d in (0, 2, 3)}
-        numbers |= set(
-            session.scalars(
-                select(RunMembership.group_number)
-                .join(
-                    PostedEntry,
-                    (PostedEntry.side == RunMembership.side)
-                    & (PostedEntry.entry_ref == RunMembership.entry_ref),
-                )
-                .where(
-                    PostedEntry.agreement == agreement,
-                    PostedEntry.amount_minor.in_([m for m in minors if m < 2**63]),
-                    RunMembership.run_id == run_id,
-                    RunMembership.group_number.is_not(None),
-                )
-                .limit(SEARCH_LIMIT),
-            ),
-        )
+        numbers |= _of_amount(session, agreement, run_id, [m for m in minors if m < 2**63])
     return sorted(number for number in numbers if number is not None)
+
+
+def _of_amount(
+    session: Session, agreement: bytes, run_id: int, minors: Sequence[int]
+) -> set[int | None]:
+    """Return the numbers of groups that hold an entry of one of these amounts, newest first."""
+    numbers: set[int | None] = set()
+    for side in Side:
+        refs = session.scalars(
+            select(PostedEntry.entry_ref)
+            .where(
+                PostedEntry.agreement == agreement,
+                PostedEntry.side == int(side),
+                PostedEntry.amount_minor.in_(minors),
+            )
+            .order_by(PostedEntry.seq.desc())
+            .limit(SEARCH_REFS),
+        )
+        went = where_went(session, run_id, side, refs)
+        numbers |= {item.group for item in list(went.values())[:SEARCH_LIMIT]}
+    return numbers

@@ -11,17 +11,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
+from node.runs import last_went
 from node.tables import (
     AgreedResult,
     Batch,
     EpochKey,
     ImportedFile,
-    MatchRun,
     PostedEntry,
     QueuedRecord,
     RunBreak,
-    RunMembership,
-    SourceLine,
 )
 from node.web.read.cursor import decode_cursor, encode_cursor
 from reconcile.model import Entry, Side
@@ -185,48 +183,41 @@ def _posting(session: Session, row: PostedEntry) -> Posting | None:
 
 def _origin(session: Session, agreement: bytes, side: Side, ref: str) -> Origin | None:
     row = session.execute(
-        select(SourceLine, ImportedFile)
-        .join(ImportedFile, ImportedFile.id == SourceLine.file_id)
+        select(QueuedRecord.line, ImportedFile)
+        .join(ImportedFile, ImportedFile.id == QueuedRecord.file_id)
         .where(
-            SourceLine.agreement == agreement,
-            SourceLine.side == side,
-            SourceLine.entry_ref == ref,
+            QueuedRecord.agreement == agreement,
+            QueuedRecord.side == side,
+            QueuedRecord.entry_ref == ref,
+            QueuedRecord.line.is_not(None),
         )
-        .order_by(SourceLine.version.desc(), SourceLine.id)
+        .order_by(QueuedRecord.version.desc())
         .limit(1),
     ).first()
     if row is None:
         return None
     line, file = row
-    return Origin(file.name, file.file_sha256, file.format, line.line, file.imported_at_ms)
+    # Asked for above: an entry that came from a program has no line.
+    assert line is not None, "the query leaves lines out that are null"
+    return Origin(file.name, file.file_sha256, file.format, line, file.imported_at_ms)
 
 
 def _destination(session: Session, agreement: bytes, side: Side, ref: str) -> Destination | None:
-    row = session.execute(
-        select(RunMembership, MatchRun, RunBreak)
-        .join(MatchRun, MatchRun.id == RunMembership.run_id)
-        .outerjoin(
-            RunBreak,
-            (RunBreak.run_id == RunMembership.run_id)
-            & (RunBreak.number == RunMembership.break_number),
-        )
-        .where(
-            MatchRun.agreement == agreement,
-            RunMembership.side == side,
-            RunMembership.entry_ref == ref,
-        )
-        .order_by(MatchRun.window.desc(), MatchRun.kind.desc())
-        .limit(1),
-    ).first()
-    if row is None:
+    found = last_went(session, agreement, side, ref)
+    if found is None:
         return None
-    member, run, found = row
+    run, went = found
+    broken = None
+    if went.broken is not None:
+        broken = session.scalar(
+            select(RunBreak).where(RunBreak.run_id == run.id, RunBreak.number == went.broken)
+        )
     return Destination(
         run.window,
         run.kind == "PROOF",
-        member.group_number,
-        found.break_key if found else None,
-        found.kind if found else None,
+        went.group,
+        broken.break_key if broken else None,
+        broken.kind if broken else None,
     )
 
 

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.runs import groups_from, where_went
 from node.services.posting.sealing import RECORDS_AT_ONCE, Waiting, is_due
-from node.tables import MatchRun, RunGroup, RunMembership
+from node.tables import MatchRun
+from reconcile.model import Side
 from reconcile.terms import default_terms
 from tests.node.services.conftest import WINDOW, Pair, entry
 
@@ -35,17 +37,11 @@ def test_a_batch_waits_only_behind_another(
     assert is_due(found, TERMS, now_ms=NOW_MS, flush=False, other=False) is due
 
 
-def _rows_of(session: Session, run_id: int) -> tuple[list[tuple[object, ...]], ...]:
-    groups = select(RunGroup.number, RunGroup.pass_name, RunGroup.servicer, RunGroup.owner)
-    members = select(
-        RunMembership.side,
-        RunMembership.entry_ref,
-        RunMembership.group_number,
-        RunMembership.break_number,
-    )
+def _rows_of(session: Session, run_id: int) -> tuple[object, ...]:
+    refs = ("s1", "s2", "o1")
     return (
-        [tuple(row) for row in session.execute(groups.where(RunGroup.run_id == run_id))],
-        [tuple(row) for row in session.execute(members.where(RunMembership.run_id == run_id))],
+        list(groups_from(session, run_id)),
+        [where_went(session, run_id, side, refs) for side in Side],
     )
 
 

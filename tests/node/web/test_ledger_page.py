@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 
@@ -38,7 +37,6 @@ def held(town: Town, replica: Replica) -> Replica:
                 entry_ref="HELD-REF-1",
                 version=0,
                 record=record,
-                record_sha256=hashlib.sha256(record).digest(),
                 state="HELD",
                 seq=None,
                 held_reason="CURRENCY_NOT_AGREED: EUR is no currency of the terms",
