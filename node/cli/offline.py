@@ -306,19 +306,37 @@ def scenario(
 
 # -------------------------------------------------------------------------- verify
 def verify(
-    file: Annotated[Path, typer.Argument(help="A report, report bundle or record proof.")],
+    file: Annotated[
+        Path, typer.Argument(help="A report, report bundle, record proof or blacklist receipt.")
+    ],
+    authority: Annotated[
+        list[Path] | None,
+        typer.Option(help="A certificate (PEM) whose holders' consents count, for receipts."),
+    ] = None,
+    test_identifiers: Annotated[
+        bool, typer.Option(help="Take people who cannot exist (region 99), for receipts.")
+    ] = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Check a report bundle or a record proof without node or network."""
+    """Check a report bundle, a record proof or a receipt without node or network."""
     from node.crypto.bundle import MAX_FILE_BYTES
     from node.crypto.verifying import verify_bytes
+    from node.screening.envelope import is_envelope
+    from node.screening.explaining import explain_receipt, read_authorities
     from reconcile.commitment.fields import malformed
 
     size = require_file(file).stat().st_size
     if size > MAX_FILE_BYTES:
         # Refused before it is read: a stranger's file must not fill the memory.
         raise malformed("file", f"has {size} bytes, over {MAX_FILE_BYTES}")
-    found = verify_bytes(file.read_bytes())
+    data = file.read_bytes()
+    if is_envelope(data):
+        pems = [require_file(path).read_bytes() for path in authority or []]
+        found = explain_receipt(
+            data, authorities=read_authorities(pems), allow_test=test_identifiers
+        )
+    else:
+        found = verify_bytes(data)
     emit(found.to_json(), json_to, lambda: _show_verification(found.to_json()))
     return EXIT_DONE if found.ok else EXIT_NO
 

@@ -8,7 +8,9 @@ envelope.py     typed, signed envelopes (DSSE)
 records.py      a listing sealed into a record of fixed size
 index.py        padded buckets, their tree, inclusion and absence
 consents.py     who may look up what, and for how long
-receipts.py     what a lookup leaves behind, verified offline
+receipts.py     what a lookup leaves behind
+verifying.py    a receipt verified offline, by repeating the lookup
+explaining.py   what `kanhe verify` says of a receipt, in words
 points.py       accuracy, settlement and penalties in integers
 
 Nothing here touches a database, a chain, a network or a clock: whoever calls gives the day and the

@@ -23,7 +23,8 @@ LISTING_TYPE: Final = "application/vnd.kanhe.listing.v1"
 KYC_TYPE: Final = "application/vnd.kanhe.kyc.v1"
 RECEIPT_TYPE: Final = "application/vnd.kanhe.receipt.v1"
 DELETION_TYPE: Final = "application/vnd.kanhe.deletion.v1"
-MAX_ENVELOPE_BYTES: Final = 1 << 20
+#: A receipt with the largest bucket, in hexadecimal and base64, fits.
+MAX_ENVELOPE_BYTES: Final = 1 << 24
 MAX_SIGNATURES: Final = 64
 
 
@@ -77,6 +78,11 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     payload: str
     payloadType: str  # noqa: N815 - DSSE's own name
     signatures: list[_Signature]
+
+
+def is_envelope(data: bytes) -> bool:
+    """Say whether a file begins as every envelope in its one form does."""
+    return data.startswith(b'{"payload":"')
 
 
 def envelope_digest(type: str, payload: bytes) -> bytes:  # noqa: A002 - the field's name
