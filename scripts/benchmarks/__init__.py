@@ -8,6 +8,7 @@ from collections.abc import Callable
 from scripts.bench import Measurement
 from scripts.benchmarks.accuracy import bench_accuracy
 from scripts.benchmarks.codec import bench_codec
+from scripts.benchmarks.counterparty import bench_counterparty
 from scripts.benchmarks.day import bench_day
 from scripts.benchmarks.matching import bench_matching
 from scripts.benchmarks.oprf import bench_oprf
@@ -19,5 +20,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
     "codec": bench_codec,
     "match": bench_matching,
     "day": bench_day,
+    "counterparty": bench_counterparty,
     "oprf": bench_oprf,
 }
