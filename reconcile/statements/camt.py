@@ -103,7 +103,6 @@ class _Reader:
         self.shapes = Shapes()
         self.entry_line: int | None = None
         self.entry_read = False
-        self.head_open = False
         self.certain = True
         self.first_error: tuple[str, int] | None = None
         self.parser = etree.XMLPullParser(
@@ -140,6 +139,8 @@ class _Reader:
 
     def _run(self, run: Run, codec: str) -> int:
         """Read entries one after the other; return how many characters they were."""
+        # What stands before is whole; its lines are told before the run's are skipped.
+        self._take_head(None)
         text, at = run.text, 0
         plain = is_plain(text)
         entities = "&" in text
@@ -175,11 +176,8 @@ class _Reader:
         return self.entry_read
 
     def _take_shaped(self, shape: Shape, texts: Sequence[str]) -> None:
-        """Read an entry by its shape; what stands before it in the statement comes first."""
+        """Read an entry by its shape."""
         assert self.parts is not None
-        if self.head_open:
-            self._take_head(None)
-            self.head_open = False
         line = self.lines.fed + self.lines.skipped + 1
         if blanks := texts[0]:
             line += blanks.count("\n")
@@ -188,7 +186,6 @@ class _Reader:
         self._count_entry(line)
 
     def _feed(self, data: bytes) -> None:
-        self.head_open = True
         self.lines.note()
         try:
             self.parser.feed(data)
