@@ -19,6 +19,7 @@ from node.web import export
 from node.web.api import health, problem, stream, v1
 from node.web.auth import Cookies, Limits
 from node.web.console import (
+    ageing,
     cases,
     chains,
     days,
@@ -129,6 +130,7 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
         days,
         results,
         imports,
+        ageing,
         decisions,
         cases,
         chains,

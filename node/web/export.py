@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from node.web.console.days import kind_of
 from node.web.i18n import digits_of
 from node.web.pages import Page
+from node.web.read.ageing import Bucket, bucket_of_words
 from node.web.read.breaks import BreakPage, latest_runs, list_breaks
 from node.web.read.members import load_audit
 from node.web.read.parties import AgreementView
@@ -117,13 +118,15 @@ def _all_breaks(
     page: Page,
     session: Session,
     run_ids: list[int],
-    kind: BreakKind | None,
+    wanted: tuple[BreakKind | None, Bucket | None],
     sort: str,
     views: dict[bytes, AgreementView],
 ) -> Iterator[list[Cell]]:
     after: str | None = None
     for _ in range(MAX_ROWS // STEP):
-        found = list_breaks(session, run_ids, kind=kind, sort=sort, after=after, limit=STEP)
+        found = list_breaks(
+            session, run_ids, kind=wanted[0], age=wanted[1], sort=sort, after=after, limit=STEP
+        )
         yield from _break_rows(page, found, views)
         after = found.more
         if after is None:
@@ -137,6 +140,7 @@ def export_breaks(
     ending: str,
     agreement: str = "",
     kind: str = "",
+    age: str = "",
     sort: str = "order",
     window: Annotated[int | None, Query()] = None,
 ) -> Response:
@@ -151,7 +155,7 @@ def export_breaks(
             runs = [row.figures.run_id] if row.figures else []
         else:
             runs = list(latest_runs(session, wanted).values())
-        rows = list(_all_breaks(page, session, runs, chosen, sort, views))
+        rows = list(_all_breaks(page, session, runs, (chosen, bucket_of_words(age)), sort, views))
     answer = xlsx_answer if ending == "xlsx" else csv_answer
     return answer(_break_head(page), rows, "breaks")
 

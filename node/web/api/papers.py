@@ -1,4 +1,4 @@
-"""REST: a window's 余额调节表 and suggested bookings, as JSON or as files."""
+"""REST: 余额调节表, suggested bookings and ageing, as JSON or as files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from node.web.api.calls import Caller, caller
 from node.web.bookings import Voucher, bookings_csv, load_vouchers
 from node.web.i18n import Speaker, pick_locale
 from node.web.pages import Desk, reading
+from node.web.read.ageing import BUCKETS, load_ageing
+from node.web.read.breaks import latest_runs
 
 router = APIRouter()
 By = Annotated[Caller, Depends(caller)]
@@ -89,3 +91,32 @@ def _vouchers(
         accounts=desk.booking_accounts,
         side=None if every else view.ours,
     )
+
+
+@router.get("/agreements/{agreement}/ageing", tags=["breaks"])
+def ageing(by: By, agreement: str, sort: str = "kind") -> JSONResponse:
+    """Open breaks by kind and age in business days; `sums` are absolute amounts."""
+    with reading(by.node)() as session:
+        view = by.view(session, agreement)
+        rows = load_ageing(session, latest_runs(session, [view.agreement]), sort=sort)
+    body = [
+        {
+            "kind": row.kind.value,
+            "window": str(row.window),
+            "count": str(row.total.count),
+            "oldest_days": str(row.oldest_days),
+            "ages": [
+                {
+                    "days": bucket.word,
+                    "count": str(cell.count),
+                    "sums": [
+                        {"currency": code, "minor": str(minor)}
+                        for code, minor in sorted(cell.sums.items())
+                    ],
+                }
+                for bucket, cell in zip(BUCKETS, row.cells, strict=True)
+            ],
+        }
+        for row in rows
+    ]
+    return JSONResponse({"ageing": body})

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from node.tables import ChainEvent, EpochKey
 from node.web.detail import LedgerLines, ledger_lines, passes_words, terms_words
 from node.web.pages import Page
+from node.web.read.ageing import BUCKETS, bucket_of_words
 from node.web.read.breaks import (
     SORTS,
     BreakPage,
@@ -180,6 +181,7 @@ def breaks(
     slug: str,
     agreement: str = "",
     kind: str = "",
+    age: str = "",
     sort: str = "order",
     after: str | None = None,
 ) -> Response:
@@ -191,14 +193,20 @@ def breaks(
         views = {view.agreement: view for view in page.agreements(session)}
         wanted = [key for key, view in views.items() if agreement in {"", view.short}]
         runs = latest_runs(session, wanted)
-        found = list_breaks(session, list(runs.values()), kind=chosen, sort=order, after=after)
-        filters = {"agreement": agreement, "kind": kind, "sort": order if order != "order" else ""}
+        span = bucket_of_words(age)
+        found = list_breaks(
+            session, list(runs.values()), kind=chosen, age=span, sort=order, after=after
+        )
+        shown = order if order != "order" else ""
+        filters = {"agreement": agreement, "kind": kind, "age": age, "sort": shown}
         return page.render(
             "breaks.html",
             breaks=found,
             views=views,
             chosen=agreement,
             kind=chosen,
+            age=age,
+            buckets=BUCKETS,
             sort=order,
             query="&".join(f"{name}={value}" for name, value in filters.items() if value),
         )

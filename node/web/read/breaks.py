@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from node.errors import NotFound
 from node.runs import groups_from, groups_numbered, went_beginning, where_went
 from node.tables import MatchRun, PostedEntry, RunBreak, RunProposal
+from node.web.read.ageing import Bucket
 from node.web.read.cursor import decode_cursor, encode_cursor
 from node.web.read.entries import IN_LIMIT, entries_by_ref
 from reconcile.model import BreakKind, Entry, Side
@@ -111,6 +112,7 @@ def list_breaks(
     run_ids: Sequence[int],
     *,
     kind: BreakKind | None = None,
+    age: Bucket | None = None,
     sort: str = "order",
     after: str | None = None,
     limit: int = PAGE,
@@ -120,6 +122,10 @@ def list_breaks(
     query = query.where(RunBreak.run_id.in_(run_ids))
     if kind is not None:
         query = query.where(RunBreak.kind == kind.value)
+    if age is not None:
+        query = query.where(RunBreak.age_days >= age.first)
+        if age.last is not None:
+            query = query.where(RunBreak.age_days <= age.last)
     query = _ordered(query, sort, after).limit(limit + 1)
     rows = session.execute(query).all()
     shown = tuple(_view(found, run) for found, run in rows[:limit])

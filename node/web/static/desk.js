@@ -39,6 +39,15 @@
     else if (event.key === "g") window.location.assign(body.dataset.base + "/");
   });
 
+  // --- a table wider than the screen can be scrolled by keyboard
+  const reach = () => document.querySelectorAll(".scroll").forEach((box) => {
+    if (box.scrollWidth > box.clientWidth && !box.querySelector("a, button, input, select, summary")) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  });
+  reach();
+  window.addEventListener("resize", reach);
+  body.addEventListener("htmx:afterSettle", reach);
+
   // --- choices that act at once; the button beside them is for those without JavaScript
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();

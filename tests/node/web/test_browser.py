@@ -16,6 +16,7 @@ from desk_town import EVERY_ROLE, Town, invite, served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -134,6 +135,8 @@ def test_the_desk_fits_a_phone_and_a_screen_in_both_languages(
     short = town.agreement.hex()[:16]
     here = f"/firm/agreements/{short}"
     paths = ["/firm/", "/firm/breaks", here, f"{here}/windows/{town.agreed}", f"{here}/import"]
+    paths += ["/firm/ageing", f"{here}/decisions", f"{here}/windows/{town.agreed}/bookings"]
+    paths += [f"{here}/windows/{town.agreed}/adjustment.html"]
     paths += ["/firm/ledger", "/firm/members", "/firm/audit", "/firm/me"]
     seed = browser.new_context()
     enter(seed, address, town, "sizes")
@@ -155,6 +158,51 @@ def test_the_desk_fits_a_phone_and_a_screen_in_both_languages(
             assert excess <= 0, f"{path} at {width} in {language}: {excess} px too wide"
         assert problems == []
         context.close()
+
+
+def axe_source() -> str:
+    """Return axe-core as the set-up installs it."""
+    path = ROOT / "contracts" / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        missing("axe-core is not installed: scripts/setup.sh")
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("language", "theme", "width"), [("zh", "light", 1280), ("en", "dark", 390)]
+)
+def test_nothing_serious_stands_in_the_way_of_anybody(
+    browser: Browser, address: str, town: Town, language: str, theme: str, width: int
+) -> None:
+    """axe-core finds no serious or critical fault: labels, contrast, keyboard, structure."""
+    source = axe_source()
+    here = f"/agreements/{town.agreement.hex()[:16]}"
+    window = f"{here}/windows/{town.agreed}"
+    broken = town.firm.breaks.breaks(town.agreement, kind="AMOUNT")[0].key.hex()[:16]
+    paths = ["/", "/breaks", "/ageing", here, window, f"{here}/breaks/{broken}", f"{here}/import"]
+    paths += [f"{here}/decisions", f"{window}/bookings", f"{window}/adjustment.html"]
+    paths += [f"{window}/report.html", "/ledger", "/members", "/audit", "/me"]
+    seed = browser.new_context()
+    enter(seed, address, town, f"axe-{language}")
+    context = browser.new_context(
+        storage_state=seed.storage_state(),
+        viewport={"width": width, "height": 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+    )
+    seed.close()
+    page = context.new_page()
+    faults = []
+    for path in paths:
+        page.goto(f"{address}/firm{path}?lang={language}")
+        page.evaluate(source)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        faults += [
+            f"{path}: {item['id']} {item['nodes'][0]['html'][:120]}"
+            for item in found["violations"]
+            if item["impact"] in {"serious", "critical"}
+        ]
+    context.close()
+    assert not faults, "\n".join(faults)
 
 
 def test_what_moves_comes_by_itself(browser: Browser, address: str, town: Town) -> None:
