@@ -138,7 +138,8 @@ class ChainClient:
             )
         except httpx.HTTPError as error:
             raise ChainUnreachable(
-                f"{_host(url)}: {type(error).__name__}", help="is the chain's endpoint up?"
+                f"the chain's endpoint {_host(url)} does not answer ({type(error).__name__})",
+                help="is it up, and is its address right? see node.toml, or KANHE_CHAIN_URLS",
             ) from error
         if response.status_code == _TOO_MANY:
             raise ChainBusy(f"{_host(url)} answers 429")

@@ -68,6 +68,9 @@ class ConfigError(UsageError):
 class WrongChain(ProtocolError):
     """Raised when the endpoint serves another chain, or other code stands at our addresses."""
 
+    # Not a proof that fails: the world outside is not the one this node belongs to.
+    exit_code = 3
+
 
 class BackPressure(OutsideError):
     """Raised instead of growing without bound; `retry_after_s` goes into Retry-After."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -12,7 +13,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from reconcile.model import OutsideError
+from reconcile.model import OutsideError, UsageError
 
 DEFAULT_PORT: Final = 8420
 GRACE_S: Final = 3
@@ -42,7 +43,8 @@ def serve(
 ) -> None:
     """Serve until `stop_event` is set (or a signal arrives, in the main thread).
 
-    `on_ready` gets the base address, e.g. http://127.0.0.1:8420. Raises OutsideError PORT_IN_USE.
+    `on_ready` gets the base address, e.g. http://127.0.0.1:8420. Raises OutsideError PORT_IN_USE,
+    PORT_NOT_ALLOWED or ADDRESS_NOT_OURS, UsageError PORT_WRONG.
     """
     listener = _listen(host, port)
     config = uvicorn.Config(
@@ -87,11 +89,27 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
+    except OverflowError:
+        listener.close()
+        raise UsageError(
+            "PORT_WRONG", f"{port} is no port", help="ports are 1 to 65535; 0 takes any free one"
+        ) from None
     except OSError as error:
         listener.close()
-        raise OutsideError(
-            "PORT_IN_USE",
-            f"{host}:{port} cannot be listened on: {error.strerror}",
-            help="choose another port, or 0 for any free one",
-        ) from error
+        raise _refused(host, port, error) from error
     return listener
+
+
+def _refused(host: str, port: int, error: OSError) -> OutsideError:
+    """Say why an address cannot be listened on, and what to do about that very reason."""
+    says = f"{host}:{port} cannot be listened on: {error.strerror}"
+    if error.errno == errno.EADDRINUSE:
+        help_ = (
+            "another program, or this desk already, listens there: name another port with --port"
+        )
+        return OutsideError("PORT_IN_USE", says, help=help_)
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        help_ = "ports below 1024 are the system's: name a higher one with --port"
+        return OutsideError("PORT_NOT_ALLOWED", says, help=help_)
+    help_ = "name an address of this machine with --host (127.0.0.1 for itself alone)"
+    return OutsideError("ADDRESS_NOT_OURS", says, help=help_)

@@ -166,8 +166,8 @@ def test_a_wrong_chain_is_refused(
     home = tmp_path / "stranger"
     init_home(home, name="stranger", passphrase=PHRASE, scrypt_n=WEAK_SCRYPT)
     cases = {
-        "WRONG_CHAIN": (replace(homes.target, chain_id=4_242), 1),
-        "CONTRACT_UNKNOWN": (replace(homes.target, ledger="0x" + "11" * 20), 1),
+        "WRONG_CHAIN": (replace(homes.target, chain_id=4_242), 3),
+        "CONTRACT_UNKNOWN": (replace(homes.target, ledger="0x" + "11" * 20), 3),
         "CHAIN_UNREACHABLE": (replace(homes.target, url="http://127.0.0.1:9"), 3),
     }
     for code, (target, exit_code) in cases.items():

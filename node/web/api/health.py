@@ -39,7 +39,8 @@ def readyz(request: Request) -> JSONResponse:
         reasons = {
             "good": "",
             "none": "the ledger has not been read yet",
-            "stale": "the follower has not written for a while",
+            "stale": "the ledger was not read for a while: the chain's endpoint does not answer, "
+            "or the node has stopped",
             "stalled": "the chain makes no blocks",
         }
         reason = "signing has stopped" if strip.signing_stopped else reasons[strip.health]

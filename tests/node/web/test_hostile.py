@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from decimal import Decimal
 
 import httpx
@@ -13,10 +14,13 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from node.web.access import AccessError, Who
+from node.web.app import create_app
 from node.web.auth import check_csrf
 from node.web.console.imports import MAX_NAME, MAX_SUFFIX, STAGED, upload_name
 from node.web.export import xlsx_answer
+from node.web.server import serve
 from node.web.sheets import safe_cell
+from reconcile.model import KanheError
 
 HERE, ELSEWHERE = bytes([1]) * 32, bytes([2]) * 32
 MAX_FILE_NAME_BYTES = 255
@@ -103,3 +107,31 @@ def test_a_workbook_keeps_every_digit_and_every_row() -> None:
     assert first == ["=1+1", "92233720368547758.07"]
     assert second[1] == 1.5
     assert str(second[0]).startswith("rrr")
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "code"),
+    [
+        ("127.0.0.1", 70_000, "PORT_WRONG"),
+        ("192.0.2.1", 0, "ADDRESS_NOT_OURS"),
+    ],
+)
+def test_an_address_that_cannot_be_served_is_said_by_its_reason(
+    host: str, port: int, code: str
+) -> None:
+    """No port, not our address, no address at all: each has its own code and way out."""
+    with pytest.raises(KanheError) as caught:
+        serve(create_app({}), host=host, port=port)
+    assert caught.value.code == code
+    assert caught.value.help
+
+
+def test_a_port_in_use_names_the_option_that_helps() -> None:
+    """The refusal says that another has the port, and --port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(KanheError) as caught:
+            serve(create_app({}), port=taken.getsockname()[1])
+    assert caught.value.code == "PORT_IN_USE"
+    assert "--port" in caught.value.help
