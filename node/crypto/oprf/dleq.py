@@ -90,14 +90,18 @@ def prove(
 def verify(
     context: bytes,
     public: Element,
-    evaluated: Sequence[Element],
+    evaluated: Sequence[bytes],
     blinded: Sequence[Element],
     proof: Proof,
 ) -> bool:
-    """Say whether the proof holds for these very elements (VerifyProof)."""
+    """Say whether the proof holds for these very elements (VerifyProof).
+
+    `evaluated` comes from outside: what is no element, or the identity, is refused with its error.
+    """
     require_batch(len(blinded))
     if len(evaluated) != len(blinded):
         return False
+    group.require_words(evaluated, "evaluated")
     middle, last = _composite(context, public, evaluated, blinded, both=True)
     c, s = proof.challenge, proof.response
     t2 = group.plus(group.scale_base(s), group.scale(c, public))
@@ -108,7 +112,7 @@ def verify(
 def _composite(
     context: bytes,
     public: Element,
-    evaluated: Sequence[Element],
+    evaluated: Sequence[bytes],
     blinded: Sequence[Element],
     *,
     both: bool = False,
@@ -125,7 +129,15 @@ def _composite(
         for index, (c, d) in enumerate(zip(evaluated, blinded, strict=True))
     ]
     middle = group.weighted_sum(weights, blinded)
-    return middle, group.weighted_sum(weights, evaluated) if both else group.IDENTITY
+    return middle, _received_sum(weights, evaluated) if both else group.IDENTITY
+
+
+def _received_sum(weights: Sequence[Scalar], given: Sequence[bytes]) -> Element:
+    total = group.IDENTITY
+    for index, (weight, item) in enumerate(zip(weights, given, strict=True)):
+        term = group.scale_received(weight, item, f"evaluated[{index}]")
+        total = term if total == group.IDENTITY else group.plus(total, term)
+    return total
 
 
 @functools.lru_cache(maxsize=256)

@@ -140,6 +140,27 @@ def scale(value: Scalar, point: Element) -> Element:
         return IDENTITY
 
 
+def scale_received(value: Scalar, data: bytes, field: str = "element") -> Element:
+    """Return value · data for bytes that came from outside, with `element`'s errors.
+
+    libsodium decodes before it multiplies and refuses what is no element, so the check costs
+    nothing where it passes: the scalar never meets a bad one.
+    """
+    require_words((data,), field)
+    try:
+        return Element(rbcl.crypto_scalarmult_ristretto255(value, data))
+    except RuntimeError:
+        element(data, field)
+        return IDENTITY
+
+
+def require_words(given: Sequence[bytes], field: str) -> None:
+    """Refuse anything but 32 bytes that are not the identity, without decoding them."""
+    for data in given:
+        if not isinstance(data, bytes) or len(data) != ELEMENT_BYTES or data == IDENTITY:
+            element(data, field)
+
+
 def scale_base(value: Scalar) -> Element:
     """Return value · G; the identity where the scalar is zero."""
     return Element(rbcl.crypto_scalarmult_ristretto255_base_allow_scalar_zero(value))

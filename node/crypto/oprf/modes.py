@@ -113,14 +113,16 @@ def evaluate_verifiably(
 ) -> tuple[list[Element], Proof]:
     """Return the evaluations in mode VOPRF and one proof for all of them."""
     dleq.require_batch(len(blinded))
-    points = read_elements(blinded, "blinded")
-    evaluated = [group.scale(pair.secret, point) for point in points]
+    evaluated = [
+        group.scale_received(pair.secret, item, f"blinded[{index}]")
+        for index, item in enumerate(blinded)
+    ]
     proof = dleq.prove(
         Mode.VOPRF.context,
         pair.secret,
         pair.public,
         evaluated,
-        points,
+        [Element(item) for item in blinded],
         nonce=nonce,
         randomness=randomness,
     )

@@ -190,11 +190,13 @@ def _verified(
         raise ShareWrong(answer.node, "the proof is missing")
     asked = [blinded[position] for position in answer.accepted]
     try:
-        found = modes.read_elements(answer.evaluated, "evaluated")
+        holds = dleq.verify(Mode.VOPRF.context, public, answer.evaluated, asked, answer.proof)
     except ProtocolError as error:
         raise ShareWrong(answer.node, f"{error.code}: {error.message}") from error
-    if not dleq.verify(Mode.VOPRF.context, public, found, asked, answer.proof):
+    if not holds:
         raise ShareWrong(answer.node, "the proof does not show that its share was used")
+    # `verify` decoded each of them.
+    found = [Element(item) for item in answer.evaluated]
     return dict(zip(answer.accepted, found, strict=True))
 
 

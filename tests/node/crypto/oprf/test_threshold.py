@@ -155,6 +155,9 @@ def test_false_positions_are_wrong_answers() -> None:
         Answer(1, (0, 1), z, None),
         Answer(1, (0, 1), (z[0], group.IDENTITY), proof),
         Answer(1, (0, 1), (z[0], b"short"), proof),
+        Answer(1, (0, 1), (z[0], b"\xff" * 32), proof),
+        Answer(1, (0, 1), (b"\x01" + bytes(31), z[1]), proof),
+        Answer(1, (0, 1), (z[0], z[1].hex()), proof),  # type: ignore[arg-type]
         Answer(9, (0, 1), z, proof),
     ]:
         with pytest.raises(ShareWrong):
