@@ -243,11 +243,30 @@ def _mirror_option(servicer_perspective: str | None, owner_perspective: str | No
 def _terms(path: Path | None, books: list[Book]) -> Terms:
     from reconcile.terms import default_terms, parse_terms
 
-    if path is not None:
-        return parse_terms(path.read_bytes())
-    currencies = {entry.currency for book in books for entry in book.entries}
-    currencies |= {code for book in books for code in (*book.opening, *book.closing)}
-    return default_terms(sorted(currencies))
+    if path is None:
+        return default_terms(sorted(currencies_of(books)))
+    rules = parse_terms(require_file(path).read_bytes())
+    require_digits(rules, books)
+    return rules
+
+
+def currencies_of(books: Sequence[Book]) -> set[str]:
+    """Return every currency that entries or balances are in."""
+    found = {entry.currency for book in books for entry in book.entries}
+    return found | {code for book in books for code in (*book.opening, *book.closing)}
+
+
+def require_digits(rules: Terms, books: Sequence[Book]) -> None:
+    """Refuse money whose digits the terms do not state; `InputError` TERMS_CURRENCY_DIGITS."""
+    from reconcile.model import InputError, Where
+
+    for code in sorted(currencies_of(books) - rules.currencies.keys()):
+        raise InputError(
+            "TERMS_CURRENCY_DIGITS",
+            f"the books hold {code}, the terms state no digits for it",
+            where=Where(field=f"currencies.{code}"),
+            help=f'add "{code}" to the terms\' currencies, or leave its entries out',
+        )
 
 
 def run_input(servicer: Book, owner: Book, terms: Terms) -> RunInput:

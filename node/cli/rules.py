@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from node.cli.offline import AcceptMap, Currency, Lenient, Profile, read_books, run_input
+from node.cli.offline import (
+    AcceptMap,
+    Currency,
+    Lenient,
+    Profile,
+    read_books,
+    require_digits,
+    run_input,
+)
 from node.cli.output import EXIT_DONE, JsonTo, emit, progress, require_file, say, table
 from node.cli.session import Home, day_of_words, node_of
 from node.cli.words import digits_of, money, refs
@@ -149,6 +157,8 @@ def _files(
         if against is None
         else parse_terms(require_file(against).read_bytes())
     )
+    for terms in (rules, before):
+        require_digits(terms, books)
     run = run_input(books[0], books[1], before)
     with progress("matching twice"):
         return compare(reconcile(run), reconcile(dataclasses.replace(run, terms=rules)))

@@ -277,10 +277,10 @@ def _fee(reader: Reader) -> FeeSchedule | None:
         cap_minor=fee.integer("cap_minor", 0, MAX_MINOR) if fee.has("cap_minor") else None,
         rounding=fee.word("rounding", ROUNDINGS, "half_up"),
     )
-    if schedule.rate_ppm == 0 and schedule.fixed_minor == 0:
+    if (schedule.rate_ppm == 0 and schedule.fixed_minor == 0) or schedule.cap_minor == 0:
         raise refuse(
             "TERMS_CONTRADICTION",
-            "a fee without rate and fixed part is none",
+            "a fee without rate and fixed part, or capped at 0, is none",
             fee.path,
             "write null",
         )

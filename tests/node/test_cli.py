@@ -255,3 +255,41 @@ def test_a_scenario_has_flavours(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert terms["calendar"]["owner"]["holidays"]
     code, found = answer_of(capsys, *words, "sweet")
     assert (code, found["error"]["code"]) == (2, "FLAVOUR_UNKNOWN")
+
+
+def test_money_whose_digits_the_terms_do_not_state_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An amount in minor units means nothing without its digits: match and terms check say so."""
+    main(["scenario", "--entries", "200", "--out", str(tmp_path), "--json", str(tmp_path / "x")])
+    body = json.loads((tmp_path / "terms.json").read_text())
+    del body["currencies"]["USD"]
+    (tmp_path / "cny.json").write_text(json.dumps(body))
+    files = ["--servicer", str(tmp_path / "servicer.csv"), "--owner", str(tmp_path / "owner.csv")]
+    terms = str(tmp_path / "cny.json")
+    for words in (["match", *files, "--terms", terms], ["terms", "check", terms, *files]):
+        code, found = answer_of(capsys, *words)
+        assert (code, found["error"]["code"]) == (2, "TERMS_CURRENCY_DIGITS")
+        assert found["error"]["where"]["field"] == "currencies.USD"
+        assert "USD" in found["error"]["help"]
+
+
+def test_a_book_whose_lines_are_out_of_order_gives_the_same_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The order of rows decides nothing: the reversed files have the same digest."""
+    main(["scenario", "--entries", "60", "--out", str(tmp_path), "--json", str(tmp_path / "x")])
+    digests = []
+    for turn in (1, -1):
+        for side in ("servicer", "owner"):
+            lines = (tmp_path / f"{side}.csv").read_text().splitlines()
+            head = next(n for n, line in enumerate(lines) if line.startswith("entry_ref"))
+            rows = lines[head + 1 :][::turn]
+            text = "\n".join([*lines[: head + 1], *rows]) + "\n"
+            (tmp_path / f"{side}{turn}.csv").write_text(text)
+        files = [str(tmp_path / f"{side}{turn}.csv") for side in ("servicer", "owner")]
+        words = ["match", "--servicer", files[0], "--owner", files[1]]
+        code, found = answer_of(capsys, *words, "--terms", str(tmp_path / "terms.json"))
+        assert code == 0
+        digests.append(found["report_digest"])
+    assert digests[0] == digests[1]

@@ -113,6 +113,10 @@ def twice(**changes: object) -> dict[str, Any]:
 
 
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    (
+        body(passes=[{**body()["passes"][0], "fee": {"fixed_minor": "9", "cap_minor": "0"}}]),
+        "passes[0].fee",
+    ),
     (twice(), "passes[1]"),
     (twice(confirm="never"), "passes[1]"),
     (
