@@ -84,11 +84,11 @@ def try_file(
 
     Where none fits, the TOML of one is proposed: save it, name it, and try again with --profile.
     """
-    from reconcile.statements import try_profile
+    from reconcile.statements import read_whole, try_profile
 
     name, own = profile_choice(profile)
     found = try_profile(
-        require_file(file).read_bytes(),
+        read_whole(require_file(file)),
         file.name,
         profile=name,
         own=own,

@@ -17,7 +17,7 @@ from reconcile.statements.generic_text import write_generic
 from reconcile.statements.profile_check import load_profile
 from reconcile.statements.profiles import Profile, profile_named
 from reconcile.statements.profiles import profiles as shipped_profiles
-from reconcile.statements.reading import read_statement, read_statement_bytes
+from reconcile.statements.reading import read_statement, read_statement_bytes, read_whole
 from reconcile.statements.refs import part_day_overlaps
 from reconcile.statements.rendering import entry_json, statement_json, statement_pieces
 from reconcile.statements.stream import StatementStream, open_statement
@@ -38,6 +38,7 @@ __all__ = [
     "profile_named",
     "read_statement",
     "read_statement_bytes",
+    "read_whole",
     "rows_of",
     "shipped_profiles",
     "statement_json",

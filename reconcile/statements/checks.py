@@ -2,19 +2,20 @@
 
 TOTALS           opening balance + moving entries = closing balance
 CONTINUITY       a statement opens with the closing balance of the one before it
+LINE_ORDER       lines whose balances follow each other, but in another order
 RUNNING_BALANCE  each line's balance = the balance before it + the line
 CURRENCY_MISMATCH, STATEMENT_REPEATED
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reconcile.currency import NO_CURRENCY, digits_of
-from reconcile.model import Balance, BalanceBasis
+from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import decimal_text
-from reconcile.statements.survey import Survey
+from reconcile.statements.survey import Misfit, Survey
 
 
 def check_currency(statement: StatementDraft, survey: Survey) -> None:
@@ -144,6 +145,9 @@ def check_running(statement: StatementDraft, survey: Survey) -> None:
     if newest:
         first, last = last, first
     misfits = seen.newest if newest else seen.oldest
+    if misfits and _follow_in_another_order(statement.entries):
+        _list_disorder(statement, misfits[0])
+        misfits = []
     for one in misfits:
         statement.findings.add(
             "RUNNING_BALANCE",
@@ -154,7 +158,8 @@ def check_running(statement: StatementDraft, survey: Survey) -> None:
             found=money(one.found, statement.currency),
         )
     count = seen.newest_count if newest else seen.oldest_count
-    statement.findings.count += count - len(misfits)
+    if misfits:
+        statement.findings.count += count - len(misfits)
     # Once a line misfits, the sum of all lines says nothing new.
     statement.check_totals = count == 0 or statement.opening is not None
     if statement.opening is None:
@@ -162,6 +167,44 @@ def check_running(statement: StatementDraft, survey: Survey) -> None:
         statement.opening = Balance.of_signed(before, first[2], BalanceBasis.RUNNING)
     if statement.closing is None:
         statement.closing = Balance.of_signed(last[0], last[2], BalanceBasis.RUNNING)
+
+
+def _list_disorder(statement: StatementDraft, first: Misfit) -> None:
+    statement.findings.add(
+        "LINE_ORDER",
+        "the lines are out of order: in another order each balance follows from the one before",
+        line=first.line,
+        field="balance",
+        expected=money(first.due, statement.currency),
+        found=money(first.found, statement.currency),
+    )
+
+
+def _follow_in_another_order(entries: Iterable[Draft]) -> bool:
+    """Say whether some order of the lines lets every balance follow from the one before.
+
+    A line leads from the balance before it to its own. All lines in one chain are a path that
+    takes every edge of that graph once: it exists when the edges are connected, and at most one
+    balance is left once more often than it is reached.
+    """
+    surplus: dict[int, int] = {}
+    parent: dict[int, int] = {}
+
+    def root(node: int) -> int:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for draft in entries:
+        after = draft.running_minor or 0
+        moves = draft.status in MOVING_STATUSES
+        before = after - draft.amount_minor * draft.direction.sign * moves
+        surplus[before] = surplus.get(before, 0) + 1
+        surplus[after] = surplus.get(after, 0) - 1
+        parent[root(before)] = root(after)
+    odd = [count for count in surplus.values() if count]
+    return len({root(node) for node in surplus}) == 1 and sorted(odd) in ([], [-1, 1])
 
 
 def money(signed_minor: int, currency: str | None) -> str:

@@ -36,6 +36,8 @@ _RARE: Final = (
     "version", "session", "settlement_date", "is_reversal", "fee", "balance", "occurred_at",
 )  # fmt: skip
 
+# What a rare column holds in most rows, and what says nothing.
+_USUAL: Final = {"version": "0", "is_reversal": "false"}
 _DIRECTIONS: Final = {"IN": Direction.IN, "OUT": Direction.OUT}
 _STATUSES: Final = {"": EntryStatus.BOOKED, **{one.name: one for one in EntryStatus}}
 _TRUTH: Final = {"": False, "false": False, "0": False, "no": False} | dict.fromkeys(
@@ -81,13 +83,16 @@ def read_generic(table: Table, wanted: Wanted, draft: FileDraft) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where each field stands in a row; -1 for columns the table does not have."""
+    """Where each field stands in a row; -1 for columns the table does not have.
+
+    `rare`: columns that few rows fill, each with the word that it usually holds.
+    """
 
     at: dict[str, int]
     width: int
     references: tuple[tuple[int, int], ...]
     texts: tuple[tuple[str, int], ...]
-    rare: bool
+    rare: tuple[tuple[int, str], ...]
     debit_in: bool
 
     @staticmethod
@@ -145,7 +150,7 @@ class Plan:
             width=len(names),
             references=references,
             texts=tuple((name, at[name]) for name in _TEXTS if at[name] >= 0),
-            rare=any(at[name] >= 0 for name in _RARE),
+            rare=tuple((at[name], _USUAL.get(name, "")) for name in _RARE if at[name] >= 0),
             debit_in=wanted.perspective == "ledger",
         )
 
@@ -284,18 +289,20 @@ class _Rows:
             if draft.value_date is None:
                 draft.value_date = cells.day("value_date")
         for name, index in plan.texts:
-            if text := row[index].strip():
+            if row[index] and (text := row[index].strip()):
                 setattr(draft, name, text)
         if plan.references:
             draft.references = tuple(
                 [
                     (carrier, text)
                     for carrier, index in plan.references
-                    if (text := row[index].strip())
+                    if row[index] and (text := row[index].strip())
                 ],
             )
-        if plan.rare:
-            self._describe_rare(draft, cells, digits)
+        for index, usual in plan.rare:
+            if row[index] != usual and row[index]:
+                self._describe_rare(draft, cells, digits)
+                break
 
     def _describe_rare(self, draft: Draft, cells: Cells, digits: int) -> None:
         draft.settlement_date = cells.day("settlement_date")

@@ -124,10 +124,15 @@ def read_draft(
     own: Sequence[Profile],
 ) -> FileDraft:
     """Read a file of a size that fits into memory."""
+    data = read_whole(path)
+    return draft_of(data, path.name, profile, perspective, currency, accept_map=accept_map, own=own)
+
+
+def read_whole(path: Path) -> bytes:
+    """Return a file's bytes; InputError FILE_TOO_LARGE above what is read in memory."""
     with open_file(path) as file:
         _check_size(path, MAX_FILE_BYTES)
-        data = file.read()
-    return draft_of(data, path.name, profile, perspective, currency, accept_map=accept_map, own=own)
+        return file.read()
 
 
 def is_camt(head: bytes, name: str, profile: str | None, own: Sequence[Profile]) -> bool:
