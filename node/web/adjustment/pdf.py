@@ -14,6 +14,7 @@ from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
@@ -32,6 +33,7 @@ from node.web.words import BASES
 MARGIN: Final = 14 * mm
 WIDTHS: Final = tuple(width * mm for width in (36, 27, 15, 35, 41, 28))
 AMOUNT: Final = len(WIDTHS) - 1
+PADDING: Final = 3
 LINE: Final = colors.HexColor("#b9c0c7")
 GROUND: Final = colors.HexColor("#f0f2f4")
 SOFT: Final = colors.HexColor("#444444")
@@ -52,7 +54,7 @@ class Styles:
         self.text = ParagraphStyle("text", fontSize=8.5, leading=11, **base)
         # A reference has no blanks to break at: between any two characters is right for it.
         self.code = ParagraphStyle(
-            "code", fontName=font.fontName, wordWrap="CJK", fontSize=8, leading=10
+            "code", fontName=font.fontName, wordWrap="CJK", fontSize=8.5, leading=11
         )
         self.strong = ParagraphStyle("strong", fontSize=9, leading=12, spaceBefore=3, **base)
         self.soft = ParagraphStyle("soft", fontSize=7.5, leading=10, textColor=SOFT, **base)
@@ -60,9 +62,17 @@ class Styles:
             "figure", fontName=font.fontName, fontSize=8.5, leading=11, alignment=TA_RIGHT
         )
 
+        self.columns = (self.text, self.text, self.text, self.code, self.code, self.figure)
+
     def say(self, text: str, style: ParagraphStyle) -> Paragraph:
         """Return a text as a paragraph; markup in it is text."""
         return Paragraph(escape(shown(text, self.font)), style)
+
+    def cell(self, text: str, style: ParagraphStyle, width: float) -> Any:  # noqa: ANN401
+        """Return a text that fits its column as it is, else as a paragraph: that costs far more."""
+        known = shown(text, self.font)
+        fits = stringWidth(known, self.font.fontName, style.fontSize) <= width - 2 * PADDING
+        return known if fits else Paragraph(escape(known), style)
 
 
 def adjustment_pdf(paper: Paper, font: Path | None = None) -> bytes:
@@ -144,8 +154,11 @@ def _sheet(paper: Paper, sheet: Currency, styles: Styles) -> Table:
         ("BACKGROUND", (0, 0), (-1, 0), GROUND),
         ("TOPPADDING", (0, 0), (-1, -1), 2),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
-        ("LEFTPADDING", (0, 0), (-1, -1), 3),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+        ("LEFTPADDING", (0, 0), (-1, -1), PADDING),
+        ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
+        ("FONTSIZE", (0, 0), (-1, -1), styles.text.fontSize),
+        ("LEADING", (0, 0), (-1, -1), styles.text.leading),
+        ("ALIGN", (AMOUNT, 0), (AMOUNT, -1), "RIGHT"),
     ]
     for block in sheet.blocks:
         _block(paper, sheet, block, styles, rows, rules)
@@ -181,13 +194,11 @@ def _block(
 def _items(paper: Paper, sheet: Currency, part: Part, styles: Styles) -> Iterator[Cells]:
     speaker = paper.speaker
     for row in part.rows:
+        amount = speaker.amount(row.minor, sheet.currency, plus=True)
+        texts = (row.what, row.day, row.age, row.voucher, row.remark, amount)
         yield [
-            styles.say(row.what, styles.text),
-            styles.say(row.day, styles.text),
-            styles.say(row.age, styles.text),
-            styles.say(row.voucher, styles.code),
-            styles.say(row.remark, styles.code),
-            styles.say(speaker.amount(row.minor, sheet.currency, plus=True), styles.figure),
+            styles.cell(text, style, width)
+            for text, style, width in zip(texts, styles.columns, WIDTHS, strict=True)
         ]
     if part.left:
         more = speaker.gettext("and %(number)s more, together") % {
