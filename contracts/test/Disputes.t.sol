@@ -382,4 +382,26 @@ contract DisputesTest is BlacklistTestBase {
         vm.warp(vm.getBlockTimestamp() + 4 days + 1);
         _phase(dispute, Phase.REGULATOR);
     }
+
+    function test_decide_isNotTheRegulatorsInItsOwnCase() public {
+        uint64 own = _dispute(REGULATOR, entry, false);
+        _answer(own, Verdict.UPHELD);
+        _post(REGULATOR);
+        blacklist.contest(own);
+        vm.warp(vm.getBlockTimestamp() + 4 days + 1);
+        _phase(own, Phase.REGULATOR);
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotRegulator.selector, REGULATOR));
+        _post(REGULATOR);
+        blacklist.decide(own, Verdict.REMOVED);
+        _pass(30);
+        _claim(UPLOADER);
+        uint64 persons = _dispute(REGULATOR, _tagged(2), true);
+        _answer(persons, Verdict.UPHELD);
+        _post(REGULATOR);
+        blacklist.contest(persons);
+        vm.warp(vm.getBlockTimestamp() + 4 days + 1);
+        _post(REGULATOR);
+        blacklist.decide(persons, Verdict.REMOVED);
+        _state(_entry(2), EntryState.REMOVED);
+    }
 }

@@ -91,10 +91,13 @@ abstract contract Disputes is Panels {
     /// @inheritdoc IBlacklist
     function decide(uint64 dispute, Verdict verdict) external {
         uint32 member = _poster();
-        if (member != regulator) revert NotRegulator(member);
+        Dispute storage d = _disputes[dispute];
+        // It may have raised the dispute for the person, but does not judge a case of its own.
+        bool party = d.target == member || (d.by == member && !d.byPerson);
+        if (member != regulator || party) revert NotRegulator(member);
         _requirePhase(dispute, Phase.REGULATOR);
         _requireVote(verdict);
-        _settle(dispute, _disputes[dispute], verdict);
+        _settle(dispute, d, verdict);
     }
 
     // ------------------------------------------------------------------------------------- views

@@ -200,7 +200,7 @@ interface IBlacklistFacts {
     error NotParty(uint64 dispute, uint32 member);
     /// @notice The member has no seat in this round.
     error NotPanelist(uint64 dispute, uint32 member);
-    /// @notice Only the regulator decides here.
+    /// @notice Only the regulator decides here, and not in a case of its own.
     error NotRegulator(uint32 member);
     /// @notice The profile leaves none, or it was taken.
     error NoExtension(uint64 dispute);
