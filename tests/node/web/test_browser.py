@@ -181,7 +181,7 @@ def test_nothing_serious_stands_in_the_way_of_anybody(
     broken = town.firm.breaks.breaks(town.agreement, kind="AMOUNT")[0].key.hex()[:16]
     paths = ["/", "/breaks", "/ageing", here, window, f"{here}/breaks/{broken}", f"{here}/import"]
     paths += [f"{here}/decisions", f"{window}/bookings", f"{window}/adjustment.html"]
-    paths += [f"{window}/report.html", "/ledger", "/members", "/audit", "/me"]
+    paths += [f"{window}/report.html", "/ledger", "/members", "/chains", "/audit", "/me"]
     seed = browser.new_context()
     enter(seed, address, town, f"axe-{language}")
     context = browser.new_context(
