@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconcile.currency import digits_of
-from reconcile.model import MAX_AMOUNT_MINOR, Carrier, Direction, EntryStatus
+from reconcile.model import MAX_AMOUNT_MINOR, Carrier, Direction, EntryStatus, day_iso
 from reconcile.statements.bai2_records import Record, after_funds, records
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
@@ -162,7 +162,7 @@ class _Reader:
         if self.group is not None:
             self.group.parts += 1
         currency = record.field(1).upper() or self.currency
-        day = "" if self.day is None else str(self.day)
+        day = "" if self.day is None else day_iso(self.day)
         self.statement = StatementDraft(
             account=record.field(0),
             statement_ref="-".join(filter(None, (self.file_id, day))),

@@ -24,6 +24,7 @@ def test_accounts_become_statements_with_their_ledger_balances(read: Read, day: 
     first, second = file.statements
     assert (first.account, first.currency, second.account) == ("9900001234", "USD", "9900005678")
     assert second.currency == "USD"
+    assert first.statement_ref == "77-2026-11-19"
     for one, opening, closing in ((first, 100_000, 155_500), (second, -2_500, -2_500)):
         assert one.opening_balance is not None
         assert one.closing_balance is not None
