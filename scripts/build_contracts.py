@@ -4,12 +4,16 @@ The output is committed, so that running a node needs no compiler, and it is a f
 sources and the compiler settings alone: no metadata, no paths, sorted keys. ``--check`` writes
 nothing and exits 1 when a committed file differs from what the sources give.
 
+Compiling takes most of a minute, so a check that held is remembered in ``.tools`` under a digest of
+all that it read; a fresh clone always compiles.
+
 Needs the npm packages of ``contracts/`` (``npm ci --ignore-scripts`` there).
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,6 +27,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CONTRACTS: Final = ROOT / "contracts"
 OUTPUT: Final = ROOT / "node" / "chain" / "abi"
 SHIM: Final = CONTRACTS / "solc"
+STAMP: Final = ROOT / ".tools" / "abi.stamp"
 #: The contracts whose ABI the node uses.
 BUILT: Final = ("Registry", "Ledger", "Blacklist", "Lookups", "Points")
 #: EIP-170: a larger contract cannot be deployed.
@@ -114,11 +119,29 @@ def stale(texts: dict[str, str], output: Path) -> list[str]:
     ]
 
 
+def read_digest() -> str:
+    """Return the digest of all that a check reads: sources, settings, compiler, output, itself."""
+    paths = [
+        *sorted((CONTRACTS / "src").rglob("*.sol")),
+        *(CONTRACTS / name for name in ("foundry.toml", "package-lock.json", "solc")),
+        *sorted(OUTPUT.glob("*.json")),
+        Path(__file__),
+    ]
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Build, or check; return the exit code."""
     parser = argparse.ArgumentParser(description="Compile the contracts to node/chain/abi.")
     parser.add_argument("--check", action="store_true", help="exit 1 when a file is stale")
     options = parser.parse_args(arguments)
+    if options.check and STAMP.is_file() and STAMP.read_text() == read_digest():
+        return 0
     try:
         texts = build(CONTRACTS)
     except (
@@ -133,6 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.check:
         for name in changed:
             sys.stderr.write(f"node/chain/abi/{name} is stale: run scripts/build_contracts.py\n")
+        if not changed:
+            STAMP.write_text(read_digest())
         return 1 if changed else 0
     OUTPUT.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
