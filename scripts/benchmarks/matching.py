@@ -1,121 +1,135 @@
-"""Full classification of two books beside DuckDB's bare full outer join of the same tables.
+"""Full classification of two books beside what others do with the same rows.
 
-The join is the least that any comparison must do: it pairs equal references and amounts once,
-knows no duplicates, near misses, breaks or report. Ours does all of that.
+Both books stand in memory as the product holds them: one Arrow column a field and side, as they
+come from storage. Ours reads every pass, near misses, breaks, identities and totals, and writes the
+groups as Parquet; the digest is timed apart. The bare join is the least that any comparison must
+do: it pairs equal references and amounts, and knows no duplicates, near misses, breaks or report.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-from dataclasses import replace
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
-import duckdb
-import msgspec
-import pyarrow as pa
+from scripts.bench import Measurement
+from scripts.benchmarks.books import write_books
 
-from reconcile.matching import RunInput
-from reconcile.model import (
-    ZERO32,
-    AgreementKind,
-    Balance,
-    BalanceBasis,
-    Carrier,
-    Entry,
-    SideBook,
-)
-from reconcile.report import reconcile
-from reconcile.terms import default_terms
-from scripts.bench import Measurement, compare
-from scripts.benchmarks.entries import make_entries
-
-BREAK_EVERY = 500
-JOIN = """
-CREATE OR REPLACE TABLE joined AS
-SELECT s.entry_ref AS servicer_ref, o.entry_ref AS owner_ref, s.amount AS a, o.amount AS b
-FROM servicer s FULL OUTER JOIN owner o ON s.e2e = o.e2e AND s.amount = o.amount
-"""
+PROGRAM = Path(__file__).with_name("contestants.py")
+OURS = "kanhe"
+JOIN = "DuckDB, bare full outer join"
+OBJECTS = "kanhe from Python entries"
+PEERS = (JOIN, OBJECTS, "pandas merge", "dict loop", "fastrecon, keyed", "datacompy")
+# A peer that joins by reference and amount sees an amount that differs on both sides alone.
+BY_AMOUNT = frozenset({JOIN, "pandas merge", "dict loop"})
+MIN_RUNS = 3
+MILLION = 1_000_000
+ANSWER_TIMEOUT_S = 300
 
 
-def two_books(rows: int) -> tuple[list[Entry], list[Entry]]:
-    """Return mirrored books: one entry in 500 is missing, one has another amount."""
-    servicer = make_entries(rows)
-    draw = random.Random(2)  # noqa: S311 - repeatable, not secret
-    owner = []
-    for number, entry in enumerate(servicer):
-        if number % BREAK_EVERY == 0:
-            continue
-        amount = entry.amount_minor + (number % BREAK_EVERY == 1)
-        owner.append(
-            msgspec.structs.replace(
-                entry,
-                entry_ref=f"BOOK{number:012d}",
-                amount_minor=amount,
-                references=((Carrier.END_TO_END_ID, entry.references[0][1]),),
-            )
+class Contestant:
+    """A process that holds both books and compares them when it is asked."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Start it; it is ready when it has read the files."""
+        self.name = name
+        self.found: list[dict[str, Any]] = []
+        self._process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), name, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-    draw.shuffle(owner)
-    return servicer, owner
+        self._answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(ANSWER_TIMEOUT_S)
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended before it answered")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def run(self) -> None:
+        """Compare once."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self.found.append(self._answer())
+
+    @property
+    def seconds(self) -> list[float]:
+        """Return how long each run took, the first left out: it warms up."""
+        return [item["seconds"] for item in self.found[1:]]
 
 
-def side_book(entries: list[Entry]) -> SideBook:
-    """Return a book whose stated closing follows from its entries."""
-    day = entries[0].booking_date
-    total = sum(item.signed_minor for item in entries)
-    return SideBook(
-        tuple(entries),
-        opening={"CNY": Balance.of_signed(0, day, BalanceBasis.STATED)},
-        closing={"CNY": Balance.of_signed(total, day, BalanceBasis.STATED)},
-        closed_through=day,
-    )
+def _beside(folder: Path, rows: int, peer: str, runs: int) -> Measurement:
+    """Run ours and a peer's in turn, each in its process."""
+    with Contestant(OURS, folder) as ours, Contestant(peer, folder) as theirs:
+        for _ in range(max(runs, MIN_RUNS) + 1):
+            ours.run()
+            theirs.run()
+    size = f"{rows // MILLION}m" if rows >= MILLION else f"{rows // 1_000}k"
+    done = Measurement(f"match_{size}", rows, ours.seconds, peer, theirs.seconds)
+    done.peak_mb = ours.found[-1]["peak_mb"]
+    done.extra = {
+        "counts": ours.found[-1]["counts"],
+        f"counts of {peer}": theirs.found[-1]["counts"],
+        "peer's MB": theirs.found[-1]["peak_mb"],
+    }
+    if peer == JOIN:
+        for name in ("digest_s", "parquet_s"):
+            done.extra[name] = round(statistics.median(item[name] for item in ours.found[1:]), 3)
+        done.extra["complete"] = ours.found[-1]["complete"]
+    done.extra["counts agree"] = _agree(ours.found[-1]["counts"], theirs.found[-1]["counts"], peer)
+    return done
 
 
-def _plain_table(entries: list[Entry]) -> pa.Table:
-    return pa.table(
-        {
-            "entry_ref": [item.entry_ref for item in entries],
-            "e2e": [item.reference(Carrier.END_TO_END_ID) for item in entries],
-            "amount": [item.signed_minor for item in entries],
-        }
-    )
+def _agree(ours: dict[str, int], theirs: dict[str, int], peer: str) -> str:
+    """Say whether a peer found the same, and where the difference comes from."""
+    expected = dict(ours)
+    if peer in BY_AMOUNT:
+        differ = expected.pop("differ")
+        expected["servicer_only"] += differ
+        expected["owner_only"] += differ
+    same = all(expected[name] == count for name, count in theirs.items())
+    if not same:
+        return f"no: {theirs} beside {expected}"
+    return "yes, a differing amount being alone on both sides" if peer in BY_AMOUNT else "yes"
 
 
 def bench_matching(options: argparse.Namespace) -> list[Measurement]:
-    """Measure a whole run over two books: passes, near misses, breaks, identities, digest."""
-    servicer, owner = two_books(options.match_rows)
-    run = RunInput(
-        agreement=ZERO32,
-        kind=AgreementKind.BANK_ENTERPRISE,
-        window=servicer[0].booking_date * 8,
-        previous_window=None,
-        terms=default_terms(["CNY"]),
-        servicer=side_book(servicer),
-        owner=side_book(owner),
-    )
-    connection = duckdb.connect()
-    connection.register("servicer_arrow", _plain_table(servicer))
-    connection.register("owner_arrow", _plain_table(owner))
-    connection.execute("CREATE TABLE servicer AS SELECT * FROM servicer_arrow")
-    connection.execute("CREATE TABLE owner AS SELECT * FROM owner_arrow")
-    found = {}
-
-    def ours() -> None:
-        found["result"] = reconcile(replace(run))
-
-    name = f"match_{options.match_rows // 1000}k"
-    done = compare(
-        name,
-        options.match_rows,
-        ours,
-        "DuckDB, bare full outer join",
-        lambda: connection.execute(JOIN),
-        runs=options.runs,
-    )
-    result = found["result"]
-    done.extra = {
-        "groups": len(result.groups),
-        "breaks": len(result.breaks),
-        "complete": result.complete,
-        "timing_ms": result.timing_ms,
-    }
-    return [done]
+    """Measure ours beside each peer, and a larger book beside the join alone."""
+    results = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_books(options.match_rows, folder)
+        results += [_beside(folder, options.match_rows, peer, options.runs) for peer in PEERS]
+        if options.big_rows:
+            write_books(options.big_rows, folder)
+            big = _beside(folder, options.big_rows, JOIN, options.runs)
+            first = results[0]
+            per_row = statistics.median(big.runs) / big.rows
+            before = statistics.median(first.runs) / first.rows
+            big.extra["time a row beside the smaller book"] = round(per_row / before, 2)
+            results.append(big)
+    return results
