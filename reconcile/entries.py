@@ -221,7 +221,8 @@ class _Stored(EntryTable):
         found = self._held.get(name)
         if found is None:
             return pa.nulls(len(self), SCHEMA.field(name).type)
-        return found.combine_chunks()
+        # Of one chunk there is nothing to combine, and combining would copy it.
+        return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
 
     def at(self, places: Sequence[int]) -> list[Entry]:
         taken = pa.array(places, pa.int64())

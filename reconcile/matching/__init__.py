@@ -5,6 +5,7 @@ opening.py     what is open: highest versions, amendments and repeats listed
 decisions.py   verdicts that both sides posted, applied before all passes
 booking.py     entries that book an open residual or write-off
 core.py        the passes over what is left
+  first.py       what whole columns settle by one aggregate
   table.py       one Arrow table of both sides, text normalised once (normalise.py)
   store.py       the tables in DuckDB
   engine.py      the order of passes, steps and rounds (rule 1)
@@ -14,6 +15,8 @@ core.py        the passes over what is left
   residue.py     N:M over what is left (subset.py: the search itself)
   proposals.py   what nobody confirmed
   near.py        rule 8
+groups.py      what they confirm, as columns
+standing.py    open entries kept between batches: a batch costs what it touches
 keys.py        the hashes that name groups, proposals, decisions and breaks
 """
 

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconcile.matching.store import Store
+from reconcile.model import InputError, Where
 
+MAX_CELLS: Final = 100_000_000
 SOURCE_COLUMNS: Final = "cid, side, k, currency, part, variant, vord, signed, down, up, mask"
 
 
@@ -44,6 +46,11 @@ class Step:
         held = "".join(f", v{i}" for i in range(len(self.carriers)))
         day = ", day" if self.band else ""
         return f"k, currency, part, variant, mask_s, mask_o{held}{day}"
+
+    @property
+    def line(self) -> str:
+        """Return the columns that say where in its cell a row stands, and how far it sees."""
+        return "signed, down, up" if self.band else "vord"
 
     @property
     def frame(self) -> str:
@@ -122,32 +129,58 @@ def related_sql(step: Step, s: str, o: str) -> str:
 def count_candidates(store: Store, step: Step, source: str, barred: str, result: str) -> int:
     """Write (cid, side, n, total) for every row with a candidate: how many, and their ids' sum.
 
-    Returns the number of rows written.
+    Returns the number of rows written. Raises InputError CANDIDATES_EXPLODE.
 
     With one candidate the sum is its id. `barred` lists pairs of cids that do not count.
     """
+    _require_bounded(store, source)
     frame = step.frame
+    # Rows of one cell that stand on one point of the line are one row of the window, else a
+    # million alike would each walk over a million; and FILTER inside it would walk always.
     return store.create(f"""
     CREATE OR REPLACE TABLE {result} AS
     WITH wide AS ({_spread(step, source, "")}),
+    alike AS (
+      SELECT {step.cells}, side, {step.line}, count(*) AS c, sum(cid) AS t, list(cid) AS cids
+      FROM wide GROUP BY {step.cells}, side, {step.line}),
     near AS (
-      SELECT cid, side,
-        CASE side WHEN 0 THEN count(*) FILTER (WHERE side = 1) OVER w
-                  ELSE count(*) FILTER (WHERE side = 0) OVER w END AS n,
-        CASE side WHEN 0 THEN sum(cid) FILTER (WHERE side = 1) OVER w
-                  ELSE sum(cid) FILTER (WHERE side = 0) OVER w END AS total
-      FROM wide WINDOW w AS {frame}),
+      SELECT cids, side,
+        CASE side WHEN 0 THEN sum(CASE side WHEN 1 THEN c ELSE 0 END) OVER w
+                  ELSE sum(CASE side WHEN 0 THEN c ELSE 0 END) OVER w END AS n,
+        CASE side WHEN 0 THEN sum(CASE side WHEN 1 THEN t ELSE 0 END) OVER w
+                  ELSE sum(CASE side WHEN 0 THEN t ELSE 0 END) OVER w END AS total
+      FROM alike WINDOW w AS {frame}),
     forbidden AS (
       SELECT s.cid AS s, o.cid AS o FROM {barred} b
       JOIN {source} s ON s.cid = b.s JOIN {source} o ON o.cid = b.o
       WHERE {related_sql(step, "s", "o")}),
     counted AS (
-      SELECT cid, side, n, total FROM near WHERE n > 0
+      SELECT unnest(cids) AS cid, side, n, total FROM near WHERE n > 0
       UNION ALL SELECT s, 0, -1, -o FROM forbidden
       UNION ALL SELECT o, 1, -1, -s FROM forbidden)
     SELECT cid, side, sum(n) AS n, sum(total) AS total
     FROM counted GROUP BY cid, side HAVING sum(n) > 0
     """)
+
+
+def _require_bounded(store: Store, source: str) -> None:
+    """Refuse what would spread over too many cells: counted, so that every machine refuses alike.
+
+    A row enters a cell for each combination of references that the other side's rows hold.
+    """
+    cells = store.con.execute(f"""
+    WITH held AS (SELECT side, mask, count(*) AS n FROM {source} GROUP BY side, mask)
+    SELECT coalesce(sum(a.n), 0) FROM held a JOIN held b ON a.side <> b.side
+    """).fetchall()[0][0]
+    if cells > MAX_CELLS:
+        raise InputError(
+            "CANDIDATES_EXPLODE",
+            f"a pass that compares references would compare {int(cells):,} combinations, "
+            f"over {MAX_CELLS:,}",
+            where=Where(field="passes"),
+            help="give the passes without `always` a key that tells payments apart, or the "
+            "`always` passes fewer carriers",
+        )
 
 
 def sole_pairs(store: Store, counts: str, result: str) -> int:
@@ -178,7 +211,7 @@ def component_edges(store: Store, step: Step, source: str, barred: str) -> list[
         pick = "max" if name == "before" else "min"
         for side in (0, 1):
             nearest.append(  # noqa: PERF401 - a comprehension would hide the four windows
-                f"{pick}(place) FILTER (WHERE side = {side}) OVER (PARTITION BY cell "
+                f"{pick}(CASE side WHEN {side} THEN place END) OVER (PARTITION BY cell "
                 f"ORDER BY place ROWS BETWEEN {bounds}) AS {name}_{side}"
             )
     near = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,7 +77,7 @@ class CoreResult:
     """Groups in canonical order (servicer's refs, owner's refs), proposals, near misses.
 
     `left`: by side the places of the entries that no group holds. `mates`: the places of the two
-    entries of each 1:1 group. `tolerant`: the sum of what tolerant steps left open, by currency.
+    entries of each 1:1 group.
     """
 
     groups: Groups
@@ -85,11 +86,32 @@ class CoreResult:
     proposal_refs: tuple[ProposalRefs, ...]
     left: Places
     mates: Places
-    tolerant: Mapping[str, int]
 
 
 def match_open(given: CoreInput) -> CoreResult:
-    """Run all passes over open entries.
+    """Run all passes over open entries, then propose and look for near misses."""
+    with _confirmed(given) as (rows, engine, party):
+        proposals, proposal_refs = propose(engine, given.agreement)
+        near = _near_misses(engine, near_misses(engine.store, engine.plans, party))
+        return CoreResult(
+            groups=_groups(rows, engine),
+            proposals=proposals,
+            near=near,
+            proposal_refs=proposal_refs,
+            left=rows.left(engine),
+            mates=rows.mates,
+        )
+
+
+def confirm_open(given: CoreInput) -> Groups:
+    """Return only what the passes confirm."""
+    with _confirmed(given) as (rows, engine, _):
+        return _groups(rows, engine)
+
+
+@contextmanager
+def _confirmed(given: CoreInput) -> Iterator[tuple[Rows, Engine, tuple[str, str]]]:
+    """Settle everything that the passes confirm; yields also the columns of account and name.
 
     Where the tolerant residuals of a currency exceed the budget, everything is run again with no
     tolerant step in that currency: none of that run is confirmed. Currencies never touch.
@@ -114,23 +136,17 @@ def match_open(given: CoreInput) -> CoreResult:
             engine = Engine(store, plans, entries, strict)
             _bar(engine, given.rejected)
             engine.run()
-            tolerant = tolerant_residuals(engine)
-            over = frozenset(code for code, sum_ in tolerant.items() if sum_ > given.budget_minor)
+            over = frozenset(
+                currency
+                for currency, minor in tolerant_residuals(engine).items()
+                if minor > given.budget_minor
+            )
             if over and not strict:
                 strict = over
                 continue
-            proposals, proposal_refs = propose(engine, given.agreement)
-            near = _near_misses(engine, near_misses(store, plans, (account, name)))
             rows.settle_rest(engine)
-            return CoreResult(
-                groups=_groups(rows, engine),
-                proposals=proposals,
-                near=near,
-                proposal_refs=proposal_refs,
-                left=rows.left(engine),
-                mates=rows.mates,
-                tolerant=tolerant,
-            )
+            yield rows, engine, (account, name)
+            return
 
 
 @dataclass
@@ -238,11 +254,11 @@ class Rows:
 
     def left(self, engine: Engine) -> Places:
         """Return by side the places that neither a pair nor a group holds."""
-        found = []
+        found, mates = [], self.mates
         for side in Side:
             members = [item for group in engine.groups for item in group.side(side)]
             several = self._place(side, pa.array([item >> 1 for item in members], pa.int64()))
-            grouped = pa.concat_arrays([self.mates[side], several])
+            grouped = pa.concat_arrays([mates[side], several])
             found.append(unsettled(len(self.entries[side]), grouped))
         return found[0], found[1]
 
@@ -280,8 +296,9 @@ def _groups(rows: Rows, engine: Engine) -> Groups:
     names = [plan.rule.name for plan in engine.plans]
     numbers = pc.subtract(pa.concat_arrays([item[0] for item in rows.pairs]), _ONE)
     # Mostly a book comes in the order of its refs: then its places sort the pairs at no cost.
-    turn = pc.inverse_permutation(rows.mates[0], max_index=len(rows.entries[0]) - 1).drop_null()
-    numbers, places = numbers.take(turn), [at.take(turn) for at in rows.mates]
+    mates = rows.mates
+    turn = pc.inverse_permutation(mates[0], max_index=len(rows.entries[0]) - 1).drop_null()
+    numbers, places = numbers.take(turn), [at.take(turn) for at in mates]
     servicer, owner = (
         {name: table[name].take(at) for name in ("entry_ref", "signed")}
         for table, at in zip(rows.tables, places, strict=True)

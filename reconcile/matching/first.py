@@ -67,6 +67,9 @@ def single_blocks(
     high = pc.shift_right(both, pa.scalar(_SHIFT, pa.int64()))
     one_a_side = pc.and_(pc.greater(low, _ZERO), pc.greater(high, _ZERO))
     places = [pc.subtract(item.filter(one_a_side), _ONE) for item in (low, high)]
+    # In the servicer's order: what is read of that side is read from front to back.
+    turn = pc.inverse_permutation(places[0], max_index=sides[0].num_rows - 1).drop_null()
+    places = [item.take(turn) for item in places]
     fits = _agree(rows, sides, places, distance)
     return Found(
         places[0].filter(fits), places[1].filter(fits), tied=pc.all(of_two).as_py() is False

@@ -137,7 +137,7 @@ def _older(table: EntryTable, side: Side) -> tuple[list[int], list[Listed]]:
             dropped.append(place)
             if entry.version == known.version:
                 if entry != known:
-                    raise _conflict(side, entry)
+                    raise conflict(side, entry)
                 listed.append(Listed(side, entry.entry_ref, entry.version, REPEAT))
     return dropped, listed
 
@@ -150,7 +150,8 @@ def _amended(table: EntryTable, settled: set[str], dropped: set[int]) -> dict[st
     return {refs[place].as_py(): place for place in places}
 
 
-def _conflict(side: Side, entry: Entry) -> InputError:
+def conflict(side: Side, entry: Entry) -> InputError:
+    """Return the refusal of one ref and version with two contents."""
     return InputError(
         "ENTRY_CONFLICT",
         f"{side.word} entry {entry.entry_ref!r} version {entry.version} stands twice with "

@@ -28,6 +28,8 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from reconcile.entries import EntryTable  # noqa: E402
 from reconcile.matching import RunInput  # noqa: E402
+from reconcile.matching.core import CoreInput, confirm_open  # noqa: E402
+from reconcile.matching.standing import Standing  # noqa: E402
 from reconcile.matching.table import signed_column  # noqa: E402
 from reconcile.model import (  # noqa: E402
     ZERO32,
@@ -42,6 +44,7 @@ from reconcile.model import (  # noqa: E402
 from reconcile.report import reconcile  # noqa: E402
 from reconcile.terms import default_terms  # noqa: E402
 
+BATCH = 1_000
 Found = dict[str, Any]
 Run = Callable[[], Found]
 JOIN = """
@@ -122,6 +125,41 @@ def entries(folder: Path) -> Run:
         result = reconcile(_run_input(books))
         spent = time.perf_counter() - start - result.timing_ms["digest"] / 1_000
         return {"seconds": spent, "counts": _counts(matched=len(result.groups))}
+
+    return run
+
+
+def standing(folder: Path) -> Run:
+    """Match each time the next batch of the owner's entries against all of the servicer's."""
+    servicer, owner = _tables(folder)
+    terms = default_terms(["CNY"])
+    state = Standing(terms.passes, terms.common_calendar.ordinal)
+    state.add(servicer)
+    starts = iter(range(0, len(owner), BATCH))
+
+    def run() -> Found:
+        start = next(starts)
+        batch = list(owner[start : start + BATCH])
+        begin = time.perf_counter()
+        change = state.add(owner=batch)
+        spent = time.perf_counter() - begin
+        return {"seconds": spent, "counts": _counts(matched=len(change.formed))}
+
+    return run
+
+
+def whole(folder: Path) -> Run:
+    """Find the groups of the first batch of the owner's entries by a run over everything."""
+    servicer, owner = _tables(folder)
+    terms = default_terms(["CNY"])
+    batch = EntryTable.of(list(owner[:BATCH]))
+
+    def run() -> Found:
+        start = time.perf_counter()
+        ordinal = terms.common_calendar.ordinal
+        found = confirm_open(CoreInput(ZERO32, servicer, batch, terms.passes, ordinal))
+        spent = time.perf_counter() - start
+        return {"seconds": spent, "counts": _counts(matched=len(found))}
 
     return run
 
@@ -252,6 +290,8 @@ def _counts(**found: int) -> dict[str, int]:
 CONTESTANTS: dict[str, Callable[[Path], Run]] = {
     "kanhe": kanhe,
     "kanhe from Python entries": entries,
+    "kanhe, one batch": standing,
+    "kanhe, a run over all": whole,
     "DuckDB, bare full outer join": duckdb_join,
     "pandas merge": pandas_merge,
     "dict loop": dict_loop,

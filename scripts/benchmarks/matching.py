@@ -28,6 +28,11 @@ OBJECTS = "kanhe from Python entries"
 PEERS = (JOIN, OBJECTS, "pandas merge", "dict loop", "fastrecon, keyed", "datacompy")
 # A peer that joins by reference and amount sees an amount that differs on both sides alone.
 BY_AMOUNT = frozenset({JOIN, "pandas merge", "dict loop"})
+BATCH = "kanhe, one batch"
+WHOLE = "kanhe, a run over all"
+BATCH_ROWS = 1_000
+AIM_BATCH_MS = 200
+MORE_BATCHES = 20
 MIN_RUNS = 3
 MILLION = 1_000_000
 ANSWER_TIMEOUT_S = 300
@@ -104,6 +109,26 @@ def _beside(folder: Path, rows: int, peer: str, runs: int) -> Measurement:
     return done
 
 
+def _incremental(folder: Path, rows: int, runs: int) -> Measurement:
+    """Match batches of 1,000 against all open entries, beside a run over everything."""
+    with Contestant(BATCH, folder) as ours, Contestant(WHOLE, folder) as theirs:
+        for _ in range(max(runs, MIN_RUNS) + 1):
+            ours.run()
+            theirs.run()
+        for _ in range(MORE_BATCHES):
+            ours.run()
+    done = Measurement("match_batch", BATCH_ROWS, ours.seconds, WHOLE, theirs.seconds)
+    done.peak_mb = ours.found[-1]["peak_mb"]
+    done.extra = {
+        "open entries": rows,
+        "slowest ms": round(1_000 * max(ours.seconds)),
+        "aim ms": AIM_BATCH_MS,
+        "counts": ours.found[0]["counts"],
+        "counts of a run over all": theirs.found[0]["counts"],
+    }
+    return done
+
+
 def _agree(ours: dict[str, int], theirs: dict[str, int], peer: str) -> str:
     """Say whether a peer found the same, and where the difference comes from."""
     expected = dict(ours)
@@ -124,6 +149,7 @@ def bench_matching(options: argparse.Namespace) -> list[Measurement]:
         folder = Path(name)
         write_books(options.match_rows, folder)
         results += [_beside(folder, options.match_rows, peer, options.runs) for peer in PEERS]
+        results.append(_incremental(folder, options.match_rows, options.runs))
         if options.big_rows:
             write_books(options.big_rows, folder)
             big = _beside(folder, options.big_rows, JOIN, options.runs)

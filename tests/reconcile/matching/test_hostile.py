@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import time
+
+import pyarrow as pa
+import pytest
+from matching_runs import entry, run_of
+
+from reconcile.entries import EntryTable
+from reconcile.matching import candidates, match
+from reconcile.model import InputError
+
+# In quadratic time each of these takes minutes.
+ROWS = 60_000
+CPU_LIMIT_S = 20
+
+
+def alike(side: str, count: int, **parts: object) -> EntryTable:
+    """Return entries that differ in nothing but their refs."""
+    one = EntryTable.of([entry("x", 100, **parts)]).to_arrow()
+    many = one.take(pa.array([0] * count))
+    refs = pa.array([f"{side}{number:08d}" for number in range(count)])
+    return EntryTable.from_arrow(many.set_column(0, one.schema.field(0), refs))
+
+
+@pytest.mark.parametrize(
+    ("parts", "groups", "proposed"),
+    [
+        ({"key": "SAME"}, ROWS - 10, []),
+        ({"counterparty_account": "990000000001"}, ROWS - 10, []),
+        ({"counterparty_name": "Alpha"}, 0, [("name", ROWS, ROWS - 10), ("bare", ROWS, ROWS - 10)]),
+        ({}, 0, [("bare", ROWS, ROWS - 10)]),
+    ],
+)
+def test_entries_that_are_all_alike_cost_no_quadratic_time(
+    parts: dict[str, object], groups: int, proposed: list[tuple[str, int, int]]
+) -> None:
+    """One key, account, name or amount shared by everything is counted, never listed by pairs."""
+    start = time.process_time()
+    matched = match(run_of(alike("s", ROWS, **parts), alike("o", ROWS - 10, **parts)))
+    assert time.process_time() - start < CPU_LIMIT_S
+    assert len(matched.groups) == groups
+    found = [(p.pass_name, p.servicer_count, p.owner_count) for p in matched.proposals]
+    assert found == proposed
+    assert all(len(p.servicer) <= 16 for p in matched.proposals)
+
+
+def test_combinations_of_references_that_explode_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What would compare too many combinations is counted first and refused by name."""
+    monkeypatch.setattr(candidates, "MAX_CELLS", 3)
+    account = {"counterparty_account": "990000000001"}
+    servicer = [entry("s1", **account), entry("s2", key="KEY1", **account)]
+    owner = [entry("o1", **account), entry("o2", key="KEY2", **account)]
+    with pytest.raises(InputError, match="CANDIDATES_EXPLODE") as caught:
+        match(run_of(tuple(servicer), tuple(owner)))
+    assert "8 combinations" in caught.value.message
+    assert caught.value.help
