@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 import zipfile
 import zlib
@@ -14,14 +13,18 @@ from typing import Final
 
 import python_calamine
 
+from reconcile.model import InputError
 from reconcile.statements.drafts import MAX_ENTRIES, Findings, refuse
 from reconcile.statements.encoding import decode
+from reconcile.statements.xls_apart import lay_out, plain_cell
 from reconcile.statements.xlsx_grid import largest_grid
 
 MAX_COLUMNS: Final = 512
 MAX_XLSX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
 # A million rows of about a hundred columns; the reader takes some 24 bytes for each.
 MAX_XLSX_CELLS: Final = 100_000_000
+# What makes the reader take an archive for a kind of workbook whose grid nobody has measured.
+OTHER_WORKBOOKS: Final = frozenset({"xl/workbook.bin", "content.xml"})
 SNIFF_LINES: Final = 60
 EXACT_INTEGER: Final = 2**53
 """XLSX keeps numbers as binary doubles; beyond this they do not hold every integer."""
@@ -50,7 +53,7 @@ def read_table(data: bytes, name: str, findings: Findings) -> Table:
     if data.startswith(XLSX_MAGIC):
         return Table("xlsx", _xlsx_rows(data, name, findings))
     if data.startswith(XLS_MAGIC):
-        return Table("xls", _sheet_rows(data, name, findings))
+        return Table("xls", _xls_rows(data, name, findings))
     text = decode(data, findings)
     delimiter = sniff(text)
     rows = list(_csv_rows(text, delimiter, name, findings))
@@ -104,33 +107,41 @@ def _check_size(rows: int, columns: int, name: str, line: int) -> None:
 
 def _xlsx_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
     check_archive(data, name)
-    return _sheet_rows(data, name, findings)
-
-
-def _sheet_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
-    """Return the rows of the first sheet that holds any; a sheet of .xls has 65,536 at most."""
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         for sheet_name in book.sheet_names:
             cells = book.get_sheet_by_name(sheet_name).to_python(skip_empty_area=False)
             if cells:
-                return _xlsx_texts(cells, name, findings)
-    except (KeyboardInterrupt, SystemExit):
+                return _sheet_rows(cells, name, findings)
+    except (KeyboardInterrupt, SystemExit, InputError):
         raise
     except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception
-        raise refuse(
-            "XLSX_INVALID",
-            f"the workbook cannot be read: {str(error)[:120]}",
-            file=name,
-            help="open it in a spreadsheet program and save it as .xlsx or .csv again",
-        ) from None
+        raise _unreadable(name, error) from None
     return []
+
+
+def _xls_rows(data: bytes, name: str, findings: Findings) -> list[Row]:
+    try:
+        cells = lay_out(data)
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, error) from None
+    return _sheet_rows(cells, name, findings)
+
+
+def _unreadable(name: str, error: BaseException) -> InputError:
+    return refuse(
+        "XLSX_INVALID",
+        f"the workbook cannot be read: {str(error)[:120]}",
+        file=name,
+        help="open it in a spreadsheet program and save it as .xlsx or .csv again",
+    )
 
 
 def check_archive(data: bytes, name: str) -> None:
     """Refuse a workbook that no memory holds; InputError TRUNCATED, FILE_TOO_LARGE."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            other = OTHER_WORKBOOKS & {item.casefold() for item in archive.namelist()}
             unpacked = sum(item.file_size for item in archive.infolist())
             grid = largest_grid(archive) if unpacked <= MAX_XLSX_UNPACKED_BYTES else 0
     except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, zlib.error, EOFError) as error:
@@ -140,6 +151,8 @@ def check_archive(data: bytes, name: str) -> None:
             file=name,
             help="download the file again",
         ) from None
+    if other:
+        raise _unreadable(name, ValueError("it is an .xlsb or .ods, whatever its name says"))
     if unpacked > MAX_XLSX_UNPACKED_BYTES:
         raise refuse(
             "FILE_TOO_LARGE",
@@ -156,7 +169,7 @@ def check_archive(data: bytes, name: str) -> None:
         )
 
 
-def _xlsx_texts(cells: Iterable[Iterable[object]], name: str, findings: Findings) -> list[Row]:
+def _sheet_rows(cells: Iterable[Iterable[object]], name: str, findings: Findings) -> list[Row]:
     rows: list[Row] = []
     for line, row in enumerate(cells, start=1):
         texts = [_cell_text(cell, line, findings) for cell in row]
@@ -182,8 +195,4 @@ def _cell_text(cell: object, line: int, findings: Findings) -> str:
             )
         text = repr(cell)
         return text.removesuffix(".0")
-    if isinstance(cell, dt.datetime):
-        return cell.isoformat(sep=" ", timespec="seconds")
-    if isinstance(cell, (dt.date, dt.time)):
-        return cell.isoformat()
-    return "" if cell is None else str(cell)
+    return str(plain_cell(cell) or "")

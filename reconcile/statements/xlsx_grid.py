@@ -21,9 +21,11 @@ _ONE_LETTER: Final = 26
 
 
 def largest_grid(archive: zipfile.ZipFile) -> int:
-    """Return an upper bound of the cells that the largest sheet spans."""
-    parts = (item for item in archive.infolist() if item.filename.endswith((".xml", ".XML")))
-    return max((_grid(archive.read(item)) for item in parts), default=0)
+    """Return an upper bound of the cells that the largest sheet spans.
+
+    Every part counts: the workbook itself says which are its sheets, whatever they are called.
+    """
+    return max((_grid(archive.read(item)) for item in archive.infolist()), default=0)
 
 
 def _grid(part: bytes) -> int:

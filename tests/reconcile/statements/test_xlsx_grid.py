@@ -43,6 +43,18 @@ def test_two_cells_in_opposite_corners_do_not_end_the_process(tmp_path: Path, ro
     assert caught.value.code == "FILE_TOO_LARGE"
 
 
+def test_a_sheet_under_any_name_is_measured(tmp_path: Path) -> None:
+    """A sheet is what the workbook calls one, not what ends in .xml."""
+    plain, renamed = _with_sheet(tmp_path / "far.xlsx", CORNERS[0]), tmp_path / "renamed.xlsx"
+    with zipfile.ZipFile(plain) as given, zipfile.ZipFile(renamed, "w") as made:
+        for name in given.namelist():
+            part = given.read(name).replace(b"sheet1.xml", b"sheet1.dat")
+            made.writestr(name.replace("sheet1.xml", "sheet1.dat"), part)
+    with pytest.raises(InputError) as caught:
+        read_statement(renamed)
+    assert caught.value.code == "FILE_TOO_LARGE"
+
+
 def test_the_bound_is_never_below_the_grid() -> None:
     """What an ordinary writer makes spans at most what is told, and not much more."""
     honest = io.BytesIO()
