@@ -17,7 +17,8 @@ from reconcile.statements.profiles import GENERIC, Profile, profiles
 
 MAX_PROFILE_BYTES: Final = 256 * 1024
 MAX_OFFSET_MIN: Final = 14 * 60
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+# As long as the node's table of imports holds on every database.
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}\Z")
 _LINE: Final = re.compile(r"line (\d+)")
 _PATH: Final = re.compile(r" - at `\$?\.?([^`]*)`")
 FIELDS: Final = (
@@ -60,7 +61,7 @@ def _invalid(file: str, field: str, problem: str, line: int | None = None) -> In
 def problems(profile: Profile) -> Iterator[tuple[str, str]]:
     """Yield (field, what does not hold) for everything that is wrong in a profile."""
     if not _NAME.match(profile.name):
-        yield "name", f"{profile.name!r} is not lower-case letters, digits and hyphens"
+        yield "name", f"{profile.name!r} is not 1 to 40 lower-case letters, digits, hyphens"
     elif profile.name == GENERIC or profile.name in profiles():
         yield "name", f"{profile.name!r} is the name of a shipped profile; choose another"
     yield from _header(profile)

@@ -12,20 +12,21 @@ from node.services.breaks import Outcome, digest_of
 from node.web.adjustment import XLSX_TYPE
 from node.web.api.calls import Caller, caller
 from node.web.i18n import Speaker, pick_locale
+from node.web.numbers import Number, WindowNumber
 from node.web.pages import reading
 from node.web.workbook import load_lines, take_workbook, write_workbook
 from node.web.workbook.read import MAX_BYTES
 
 router = APIRouter(tags=["decisions"])
 By = Annotated[Caller, Depends(caller)]
-Window = Annotated[int | None, Query(description="Its run; else the newest window's.")]
+Window = Annotated[WindowNumber | None, Query(description="Its run; else the newest window's.")]
 Language = Annotated[str, Query(description="zh or en.")]
 
 
 class Approval(BaseModel):
     """The decisions to approve, and the digest of how they were shown."""
 
-    ids: list[int] = Field(min_length=1, max_length=20_000)
+    ids: list[Number] = Field(min_length=1, max_length=20_000)
     digest: str = Field(pattern="^[0-9a-f]{64}$", description="As `waiting_digest` gave it.")
 
 
@@ -86,7 +87,7 @@ def approve(by: By, agreement: str, approval: Approval) -> JSONResponse:
 
 
 @router.post("/agreements/{agreement}/decisions/{decision}/reject", status_code=202)
-def reject(by: By, agreement: str, decision: int, rejection: Rejection) -> JSONResponse:
+def reject(by: By, agreement: str, decision: Number, rejection: Rejection) -> JSONResponse:
     """Refuse a decision as checker, with the reason."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "check")

@@ -11,6 +11,7 @@ from node.web.adjustment import load_paper, write_paper
 from node.web.api.calls import Caller, caller
 from node.web.bookings import Voucher, bookings_csv, load_vouchers
 from node.web.i18n import Speaker, pick_locale
+from node.web.numbers import WindowNumber
 from node.web.pages import Desk, reading
 from node.web.read.ageing import BUCKETS, load_ageing
 from node.web.read.breaks import latest_runs
@@ -20,7 +21,7 @@ By = Annotated[Caller, Depends(caller)]
 
 
 @router.get("/agreements/{agreement}/windows/{window}/adjustment", tags=["windows"])
-def adjustment(by: By, agreement: str, window: int) -> JSONResponse:
+def adjustment(by: By, agreement: str, window: WindowNumber) -> JSONResponse:
     """余额调节表 of a window's proof, a sheet a currency; both adjusted balances agree."""
     with reading(by.node)() as session:
         view = by.view(session, agreement)
@@ -40,7 +41,7 @@ def adjustment_file(
     request: Request,
     by: By,
     agreement: str,
-    window: int,
+    window: WindowNumber,
     ending: str,
     lang: Annotated[str, Query(description="zh or en.")] = "zh",
 ) -> Response:
@@ -55,7 +56,7 @@ def adjustment_file(
 
 
 @router.get("/agreements/{agreement}/windows/{window}/bookings", tags=["windows"])
-def bookings(request: Request, by: By, agreement: str, window: int) -> JSONResponse:
+def bookings(request: Request, by: By, agreement: str, window: WindowNumber) -> JSONResponse:
     """补记凭证: the vouchers, of both sides, that would settle what the window leaves open."""
     found = _vouchers(request, by, agreement, window, every=True)
     rows = [
@@ -71,7 +72,7 @@ def bookings(request: Request, by: By, agreement: str, window: int) -> JSONRespo
 
 
 @router.get("/agreements/{agreement}/windows/{window}/bookings.csv", tags=["windows"])
-def bookings_file(request: Request, by: By, agreement: str, window: int) -> Response:
+def bookings_file(request: Request, by: By, agreement: str, window: WindowNumber) -> Response:
     """补记凭证 of our side as CSV for the ERP."""
     found = _vouchers(request, by, agreement, window, every=False)
     return Response(bookings_csv(found), media_type="text/csv; charset=utf-8")

@@ -32,6 +32,7 @@ from node.web.api.shapes import (
 from node.web.api.stream import stream
 from node.web.console.days import kind_of, side_of
 from node.web.console.imports import upload_name
+from node.web.numbers import WindowNumber
 from node.web.pages import reading
 from node.web.read.breaks import SORTS, find_break, latest_runs, list_breaks, list_groups
 from node.web.read.entries import list_entries, load_entry
@@ -95,7 +96,7 @@ def agreement(by: By, agreement: str) -> out.AgreementOut:
 def windows(
     by: By,
     agreement: str,
-    before: Annotated[int | None, Query(description="Windows below this one.")] = None,
+    before: Annotated[WindowNumber | None, Query(description="Windows below this one.")] = None,
     limit: Limit = 40,
 ) -> list[out.WindowOut]:
     """Windows, newest first."""
@@ -107,7 +108,7 @@ def windows(
 
 
 @router.get("/agreements/{agreement}/windows/{window}", tags=["windows"])
-def window(by: By, agreement: str, window: int) -> out.WindowOut:
+def window(by: By, agreement: str, window: WindowNumber) -> out.WindowOut:
     """One window."""
     with reading(by.node)() as session:
         return window_out(load_window(session, by.view(session, agreement), window, by.now_ms))
@@ -117,7 +118,7 @@ def window(by: By, agreement: str, window: int) -> out.WindowOut:
 def breaks(
     by: By,
     agreement: str,
-    window: int | None = None,
+    window: WindowNumber | None = None,
     kind: str | None = None,
     sort: str = "order",
     after: After = None,
@@ -145,7 +146,7 @@ def break_(by: By, agreement: str, key: str) -> out.BreakOut:
 def groups(
     by: By,
     agreement: str,
-    window: int,
+    window: WindowNumber,
     search: str = "",
     after: After = None,
     limit: Limit = 50,
@@ -171,7 +172,7 @@ def groups(
 def entries(
     by: By,
     agreement: str,
-    window: int,
+    window: WindowNumber,
     side: str,
     after: After = None,
     limit: Limit = 100,
@@ -199,7 +200,7 @@ def entry(by: By, agreement: str, side: str, ref: str) -> out.EntryOut:
 
 
 @router.get("/agreements/{agreement}/windows/{window}/bundle", tags=["windows"])
-def bundle(by: By, agreement: str, window: int) -> Response:
+def bundle(by: By, agreement: str, window: WindowNumber) -> Response:
     """Return the report bundle: report, groups, both signatures (`kanhe verify` checks it)."""
     with reading(by.node)() as session:
         view = by.view(session, agreement)
@@ -217,7 +218,9 @@ def events(request: Request, by: By) -> StreamingResponse:
 
 # --------------------------------------------------------------------------- writes
 @router.post("/agreements/{agreement}/reconcile", tags=["acts"], status_code=202)
-def reconcile(by: By, agreement: str, window: int | None = None, key: Key = None) -> out.RunOut:
+def reconcile(
+    by: By, agreement: str, window: WindowNumber | None = None, key: Key = None
+) -> out.RunOut:
     """Match now; with a window that both sides closed, compute its proof."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "reconcile")
@@ -286,7 +289,7 @@ def import_file(
 
 
 @router.post("/agreements/{agreement}/windows/{window}/close", tags=["acts"], status_code=202)
-def close(by: By, agreement: str, window: int, key: Key = None) -> out.Accepted:
+def close(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out.Accepted:
     """Close our side of a window."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "close")
@@ -300,7 +303,7 @@ def close(by: By, agreement: str, window: int, key: Key = None) -> out.Accepted:
 
 
 @router.post("/agreements/{agreement}/windows/{window}/attest", tags=["acts"], status_code=202)
-def attest(by: By, agreement: str, window: int, key: Key = None) -> out.Accepted:
+def attest(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out.Accepted:
     """Sign a proven window's result."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "attest")

@@ -14,6 +14,7 @@ from node.tables import BreakNote, Draft, Person
 from node.web.console.days import side_of
 from node.web.console.history import timeline
 from node.web.detail import entry_lines, pair_blocks
+from node.web.numbers import Number
 from node.web.pages import Page
 from node.web.read.breaks import BreakView, find_break, proposals_of
 from node.web.read.entries import entries_by_ref, load_entry
@@ -201,7 +202,7 @@ def _draft(session: Session, draft_id: int) -> Draft:
 
 
 @router.get("/{slug}/drafts/{draft_id}")
-def show_draft(request: Request, slug: str, draft_id: int) -> Response:
+def show_draft(request: Request, slug: str, draft_id: Number) -> Response:
     """Show the checker exactly what the maker saw."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -215,7 +216,7 @@ def show_draft(request: Request, slug: str, draft_id: int) -> Response:
 def judge_draft(
     request: Request,
     slug: str,
-    draft_id: int,
+    draft_id: Number,
     verdict: str,
     reason: Text = "",
     csrf: Text = "",

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from node.tables import ChainEvent, EpochKey
 from node.web.detail import LedgerLines, ledger_lines, passes_words, terms_words
+from node.web.numbers import WindowNumber
 from node.web.pages import Page
 from node.web.read.ageing import BUCKETS, bucket_of_words
 from node.web.read.breaks import (
@@ -72,7 +73,9 @@ def agreements(request: Request, slug: str) -> Response:
 
 
 @router.get("/{slug}/agreements/{text}")
-def agreement(request: Request, slug: str, text: str, before: int | None = None) -> Response:
+def agreement(
+    request: Request, slug: str, text: str, before: WindowNumber | None = None
+) -> Response:
     """Show one agreement: windows by day, parties, keys, terms in words, history."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -110,7 +113,7 @@ def window(
     request: Request,
     slug: str,
     text: str,
-    window: int,
+    window: WindowNumber,
     kind: str | None = None,
     q: str = "",
     after: str | None = None,
@@ -155,7 +158,7 @@ def entries(
     request: Request,
     slug: str,
     text: str,
-    window: int,
+    window: WindowNumber,
     side: str,
     after: str | None = None,
 ) -> Response:
@@ -233,7 +236,7 @@ def reconcile_window(
     request: Request,
     slug: str,
     text: str,
-    window: int,
+    window: WindowNumber,
     csrf: Text = "",
 ) -> Response:
     """Run a window now: the proof where both sides closed it, else provisionally."""
@@ -252,7 +255,9 @@ def reconcile_window(
 
 
 @router.post("/{slug}/agreements/{text}/windows/{window}/close")
-def close_window(request: Request, slug: str, text: str, window: int, csrf: Text = "") -> Response:
+def close_window(
+    request: Request, slug: str, text: str, window: WindowNumber, csrf: Text = ""
+) -> Response:
     """Close our side of a window."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -264,7 +269,9 @@ def close_window(request: Request, slug: str, text: str, window: int, csrf: Text
 
 
 @router.post("/{slug}/agreements/{text}/windows/{window}/attest")
-def attest(request: Request, slug: str, text: str, window: int, csrf: Text = "") -> Response:
+def attest(
+    request: Request, slug: str, text: str, window: WindowNumber, csrf: Text = ""
+) -> Response:
     """Sign a proven window's result."""
     page = Page(request, slug)
     with page.reading() as session:

@@ -14,6 +14,7 @@ from node.runs import groups_numbered
 from node.services.breaks import DecisionView, Outcome, digest_of
 from node.tables import MatchRun
 from node.web.adjustment import XLSX_TYPE
+from node.web.numbers import Number, WindowNumber
 from node.web.pages import Page
 from node.web.read.parties import AgreementView
 from node.web.workbook import load_lines, take_workbook, write_workbook
@@ -34,7 +35,9 @@ def decisions(request: Request, slug: str, text: str, workbook: str = "") -> Res
 
 
 @router.get("/{slug}/agreements/{text}/decisions.xlsx")
-def download(request: Request, slug: str, text: str, window: int | None = None) -> Response:
+def download(
+    request: Request, slug: str, text: str, window: WindowNumber | None = None
+) -> Response:
     """Return the open breaks as a workbook to fill in."""
     page, view = _open(request, slug, text)
     with page.reading() as session:
@@ -66,7 +69,7 @@ def approve(
     slug: str,
     text: str,
     digest: Text,
-    ids: Annotated[list[int], Form()],
+    ids: Annotated[list[Number], Form()],
     csrf: Text = "",
 ) -> Response:
     """Approve the very decisions that were shown."""
@@ -116,8 +119,8 @@ def unmatch(
     request: Request,
     slug: str,
     text: str,
-    window: int,
-    number: int,
+    window: WindowNumber,
+    number: Number,
     reason: Text,
     csrf: Text = "",
 ) -> Response:

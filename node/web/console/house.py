@@ -16,6 +16,7 @@ from node.services.posting.holding import held_intents, held_records, stopped_la
 from node.tables import ApiToken
 from node.web import auth
 from node.web.console.days import side_of
+from node.web.numbers import Number
 from node.web.pages import Page
 from node.web.read.ledger import ALL_STATES, load_ledger
 from node.web.read.members import load_audit, load_members
@@ -49,7 +50,7 @@ def ledger(request: Request, slug: str, state: str | None = None) -> Response:
 def close_incident(
     request: Request,
     slug: str,
-    incident_id: int,
+    incident_id: Number,
     reason: Text,
     csrf: Text = "",
 ) -> Response:
@@ -104,7 +105,7 @@ def release_records(
 
 @router.post("/{slug}/ledger/intents/{intent_id}/release")
 def release_intent(
-    request: Request, slug: str, intent_id: int, reason: Text, how: Text = "", csrf: Text = ""
+    request: Request, slug: str, intent_id: Number, reason: Text, how: Text = "", csrf: Text = ""
 ) -> Response:
     """Try a held call again, or seal its batch anew."""
     page = Page(request, slug)
@@ -186,7 +187,7 @@ def make_token(request: Request, slug: str, label: Text, csrf: Text = "") -> Res
 
 
 @router.post("/{slug}/me/tokens/{token_id}/revoke")
-def revoke_token(request: Request, slug: str, token_id: int, csrf: Text = "") -> Response:
+def revoke_token(request: Request, slug: str, token_id: Number, csrf: Text = "") -> Response:
     """Revoke one of one's own tokens."""
     page = Page(request, slug)
     page.act(csrf, "view")

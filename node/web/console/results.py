@@ -13,6 +13,7 @@ from node.crypto.bundle import file_bytes
 from node.web.adjustment import load_paper, write_paper
 from node.web.bookings import bookings_csv, load_vouchers
 from node.web.console.days import side_of
+from node.web.numbers import WindowNumber
 from node.web.pages import Page
 from node.web.read.entries import load_entry
 from node.web.read.parties import AgreementView
@@ -42,7 +43,7 @@ def _names(view: AgreementView) -> dict[str, str]:
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/report.html")
-def report_page(request: Request, slug: str, text: str, window: int) -> Response:
+def report_page(request: Request, slug: str, text: str, window: WindowNumber) -> Response:
     """Return the report as one file that opens from disk."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -72,7 +73,9 @@ def report_page(request: Request, slug: str, text: str, window: int) -> Response
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/adjustment.{ending}")
-def adjustment(request: Request, slug: str, text: str, window: int, ending: str) -> Response:
+def adjustment(
+    request: Request, slug: str, text: str, window: WindowNumber, ending: str
+) -> Response:
     """Return the window's 余额调节表 as HTML, PDF or XLSX."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -87,7 +90,7 @@ def adjustment(request: Request, slug: str, text: str, window: int, ending: str)
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/bookings")
-def bookings(request: Request, slug: str, text: str, window: int) -> Response:
+def bookings(request: Request, slug: str, text: str, window: WindowNumber) -> Response:
     """Show the vouchers that would settle what a window leaves open: ours, then theirs."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -101,7 +104,7 @@ def bookings(request: Request, slug: str, text: str, window: int) -> Response:
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/bookings.csv")
-def bookings_file(request: Request, slug: str, text: str, window: int) -> Response:
+def bookings_file(request: Request, slug: str, text: str, window: WindowNumber) -> Response:
     """Return our suggested vouchers as CSV for the ERP."""
     page = Page(request, slug)
     with page.reading() as session:
@@ -120,7 +123,7 @@ def bookings_file(request: Request, slug: str, text: str, window: int) -> Respon
 
 
 @router.get("/{slug}/agreements/{text}/windows/{window}/bundle.json")
-def bundle(request: Request, slug: str, text: str, window: int) -> Response:
+def bundle(request: Request, slug: str, text: str, window: WindowNumber) -> Response:
     """Return the report bundle that `kanhe verify` checks."""
     page = Page(request, slug)
     with page.reading() as session:

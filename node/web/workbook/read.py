@@ -17,6 +17,7 @@ import python_calamine
 from node.services.breaks import Outcome, Wish
 from node.web.i18n import LOCALES, Speaker, translations
 from node.web.node_view import NodeView
+from node.web.numbers import MAX_WINDOW
 from node.web.pages import reading
 from node.web.read.parties import AgreementView
 from node.web.sheets import fitting
@@ -102,6 +103,8 @@ def read_rows(data: bytes, name: str) -> tuple[Stamp, list[tuple[int, Row]]]:
         stamp = Stamp(pairs["agreement"], int(pairs["window"]), pairs["digest"], pairs["locale"])
     except (KeyError, ValueError) as error:
         raise _invalid(name, f"its sheet {STAMP_SHEET!r} does not read") from error
+    if not 0 <= stamp.window <= MAX_WINDOW:
+        raise _invalid(name, f"its window {stamp.window} is none")
     if stamp.locale not in LOCALES:
         raise _invalid(name, f"its language {stamp.locale!r} is not spoken here")
     (cells,) = list(sheets.values())[:1]

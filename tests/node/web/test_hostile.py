@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from desk_town import Replica, served
+from desk_town import Reader, Replica, Town, served
 from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
@@ -18,6 +18,7 @@ from node.web.app import create_app
 from node.web.auth import check_csrf
 from node.web.console.imports import MAX_NAME, MAX_SUFFIX, STAGED, upload_name
 from node.web.export import xlsx_answer
+from node.web.numbers import MAX_WINDOW
 from node.web.server import serve
 from node.web.sheets import safe_cell
 from reconcile.model import KanheError
@@ -135,3 +136,32 @@ def test_a_port_in_use_names_the_option_that_helps() -> None:
             serve(create_app({}), port=taken.getsockname()[1])
     assert caught.value.code == "PORT_IN_USE"
     assert "--port" in caught.value.help
+
+
+PLACES = (
+    "",
+    "/report",
+    "/adjustment.pdf",
+    "/bookings",
+    "/bookings.csv",
+    "/bundle",
+    "/entries/owner",
+)
+
+
+def test_no_number_of_an_address_is_a_failure(reader: Reader, town: Town) -> None:
+    """A window that no calendar or column holds is refused; the log has no fault of ours."""
+    here = f"agreements/{town.agreement.hex()}"
+    asked = [
+        f"{root}/{here}/windows/{{}}{end}" for root in ("/firm", "/firm/api/v1") for end in PLACES
+    ]
+    asked += [f"{root}/{here}/breaks?window={{}}" for root in ("/firm", "/firm/api/v1")]
+    asked += [f"/firm/{here}?before={{}}", f"/firm/api/v1/{here}/windows?before={{}}"]
+    asked += [f"/firm/{here}/decisions.xlsx?window={{}}", "/firm/drafts/{}"]
+    for number in (-1, MAX_WINDOW, MAX_WINDOW + 1, 2**32 - 2, 10**11, 10**20):
+        for address in asked:
+            status = reader.client.get(address.format(number)).status_code
+            assert status < 500, (address, number)
+    for act in ("close", "attest"):
+        address = f"/firm/{here}/windows/{10**20}/{act}"
+        assert reader.client.post(address, data={"csrf": reader.csrf}).status_code == 422

@@ -204,6 +204,7 @@ def test_a_file_that_is_no_workbook_of_this_run_is_refused_whole(maker: Reader, 
         (b"no workbook", "TRUNCATED"),
         (good[: len(good) // 2], "TRUNCATED"),
         (stamped("kanhe-decisions/1", "something-else/1"), "WORKBOOK_INVALID"),
+        (stamped(f">{town.open}<", f">{'9' * 20}<"), "WORKBOOK_INVALID"),
         (stamped(town.agreement.hex(), "ab" * 32), "WORKBOOK_OTHER"),
         (stamped(digest, "cd" * 32), "WORKBOOK_STALE"),
     ):

@@ -45,6 +45,7 @@ def test_a_good_profile_is_taken() -> None:
     ("old", "new", "field", "says"),
     [
         ('name = "my-bank"', 'name = "My Bank"', "name", "lower-case"),
+        ('name = "my-bank"', f'name = "{"a" * 41}"', "name", "1 to 40"),
         ('name = "my-bank"', 'name = "wechat"', "name", "shipped"),
         ('name = "my-bank"', 'name = "generic"', "name", "shipped"),
         ('header = ["日", "额"]', "header = []", "header", "recognised"),
