@@ -23,6 +23,7 @@ from node.web.read.today import load_drafts
 from node.web.words import known_sentence, to_do
 from reconcile.model import BreakKind, Entry, KanheError, Side, UsageError
 
+Refs = tuple[tuple[str, ...], tuple[str, ...]]
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 MAX_NOTE = 1_000
@@ -121,10 +122,7 @@ def propose(
     with page.reading() as session:
         view = page.agreement(session, text)
         row = find_break(session, view.agreement, key)
-        refs = (row.servicer, row.owner)
-        for item in proposals_of(session, row):
-            if item.key.hex() == proposal:
-                refs = (item.servicer, item.owner)
+        refs = _chosen(session, row, proposal) if proposal else (row.servicer, row.owner)
     page.act(csrf, "propose", view.agreement)
     # A write-off's subject is the break; any other verdict is about a set of entries.
     target: dict[str, Any] = (
@@ -141,6 +139,22 @@ def propose(
     )
     said = page.translate("Proposed; a second person checks it.")
     return page.go(f"/agreements/{view.short}/breaks/{row.short}", said=said)
+
+
+def _chosen(session: Session, row: BreakView, proposal: str) -> Refs:
+    """Return the entries of the proposal that a form names; UsageError PROPOSAL_UNKNOWN.
+
+    Without the refusal a form that a newer run has overtaken would decide on the break's own
+    entries, which nobody meant to confirm by themselves.
+    """
+    for item in proposals_of(session, row):
+        if item.key.hex() == proposal and item.whole:
+            return item.servicer, item.owner
+    raise UsageError(
+        "PROPOSAL_UNKNOWN",
+        "the proposal no longer names this break, or is too large to confirm as a whole",
+        help="look at the break again; the window was matched meanwhile",
+    )
 
 
 @router.post("/{slug}/agreements/{text}/breaks/{key}/note")

@@ -94,6 +94,12 @@ class ProposalView:
     owner_count: int
     reason: str
 
+    @property
+    def whole(self) -> bool:
+        """Say whether all of its entries are here: of many, a run keeps the first alone."""
+        shown = (len(self.servicer), len(self.owner))
+        return shown == (self.servicer_count, self.owner_count)
+
 
 def latest_runs(session: Session, agreements: Sequence[bytes]) -> dict[bytes, int]:
     """Return per agreement the id of the run that shows its open breaks: the newest window's."""

@@ -129,7 +129,7 @@ def _line(
     speaker: Speaker,
 ) -> Line:
     _ = speaker.gettext
-    whole = [item for item in proposals if _whole(item)]
+    whole = [item for item in proposals if item.whole]
     sides = [side for side in Side if (row.servicer, row.owner)[side]]
     chosen = whole[0] if len(whole) == 1 and len(sides) == 1 else None
     both = len(sides) == len(Side) or chosen is not None
@@ -152,11 +152,6 @@ def _line(
         ),
         verdicts=(CONFIRM, REJECT, WRITE_OFF) if both else (WRITE_OFF,),
     )
-
-
-def _whole(item: ProposalView) -> bool:
-    shown = (len(item.servicer), len(item.owner))
-    return shown == (item.servicer_count, item.owner_count)
 
 
 def _counterpart(session: Session, view: AgreementView, side: Side, chosen: ProposalView) -> str:

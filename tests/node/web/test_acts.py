@@ -125,6 +125,22 @@ def test_a_decision_takes_two_persons(maker: Reader, town: Town) -> None:
     assert queued == ["QUEUED"]
 
 
+def test_a_form_of_an_older_run_decides_nothing_else(maker: Reader, town: Town) -> None:
+    """A proposal that names the break no more is refused; its own entries are not confirmed."""
+    with town.firm.sessions() as session:
+        row = session.scalars(
+            select(RunBreak)
+            .where(RunBreak.kind == BreakKind.TIMING.value)
+            .order_by(RunBreak.id.desc())
+        ).first()
+    assert row is not None, "the scenario has a break of one side"
+    before = town.firm.breaks.waiting_decisions(town.agreement)
+    here = f"/agreements/{town.agreement.hex()[:16]}/breaks/{row.break_key.hex()[:16]}"
+    form = {"verdict": "confirm", "reason": "as shown", "proposal": "ab" * 32}
+    assert "PROPOSAL_UNKNOWN" in maker.post(f"{here}/propose", 422, **form)
+    assert town.firm.breaks.waiting_decisions(town.agreement) == before
+
+
 def test_a_note_stays_in_the_house(maker: Reader, town: Town) -> None:
     """A note is on the break's timeline, as text."""
     with town.firm.sessions() as session:
