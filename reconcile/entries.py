@@ -199,7 +199,8 @@ class _Listed(EntryTable):
         if not more:
             return self
         added, both = _Listed(more), _Listed([*self._entries, *more])
-        for name, column in self._columns.items():
+        # A run of another thread may read more columns of this table meanwhile.
+        for name, column in list(self._columns.items()):
             both._columns[name] = pa.concat_arrays([column, added.column(name)])
         return both
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -139,3 +140,21 @@ def test_a_grown_table_has_the_columns_of_the_whole(
     assert grown == whole
     assert grown.to_arrow().equals(whole.to_arrow())
     assert len(table) == len(first)
+
+
+def test_a_table_grows_while_another_run_reads_its_columns() -> None:
+    """A window's table is shared: columns that a run reads meanwhile do not stop the next one."""
+    table = EntryTable.of([Entry("a", 0, Direction.IN, 1, "CNY", 20_000)])
+    table.column("entry_ref")
+    unread = iter(name for name in SCHEMA.names if name != "entry_ref")
+
+    class Watched(list[Entry]):
+        """Entries during whose reading somebody else reads one more column."""
+
+        def __iter__(self) -> Iterator[Entry]:
+            table.column(next(unread))
+            return super().__iter__()
+
+    grown = table.grown(Watched([Entry("b", 0, Direction.IN, 2, "CNY", 20_000)]))
+    assert grown.column("entry_ref").to_pylist() == ["a", "b"]
+    assert grown.column("amount_minor").to_pylist() == [1, 2]
