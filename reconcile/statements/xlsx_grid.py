@@ -18,6 +18,8 @@ _COLUMN: Final = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{2,})[0-9]""")
 _PLACED: Final = re.compile(rb"""<(?:\w+:)?c\s[^>]*?\br\s*=\s*["'][A-Za-z]""")
 _NEAR_ROWS: Final = 1_000
 _ONE_LETTER: Final = 26
+# A cell takes 20 bytes at least where a program writes it, and half a gigabyte is unpacked at most.
+MAX_TAGS: Final = 30_000_000
 
 
 def largest_grid(archive: zipfile.ZipFile) -> int:
@@ -29,16 +31,27 @@ def largest_grid(archive: zipfile.ZipFile) -> int:
 
 
 def _grid(part: bytes) -> int:
-    cells = len(_CELL.findall(part))
-    if not cells:
+    if _CELL.search(part) is None:
         return 0
-    rows = max((int(found) for found in set(_FAR_ROW.findall(part))), default=_NEAR_ROWS)
-    rows += len(_ROW.findall(part))
-    columns = max((_number(found) for found in set(_COLUMN.findall(part))), default=_ONE_LETTER)
-    if len(_PLACED.findall(part)) < cells:
+    # Counted in the bytes first: what a pattern finds in half a gigabyte of tags fills the memory.
+    tags = sum(map(part.count, (b"<c", b":c", b"<row", b":row")))
+    if tags > MAX_TAGS:
+        return tags * MAX_TAGS
+    cells = _count(_CELL, part)
+    rows = max(map(int, _named(_FAR_ROW, part)), default=_NEAR_ROWS) + _count(_ROW, part)
+    columns = max(map(_number, _named(_COLUMN, part)), default=_ONE_LETTER)
+    if _count(_PLACED, part) < cells:
         # Cells without a place follow one another in their row.
-        columns += max(len(_CELL.findall(row)) for row in _ROW.split(part))
+        columns += max(_count(_CELL, row) for row in _ROW.split(part))
     return rows * columns
+
+
+def _count(pattern: re.Pattern[bytes], part: bytes) -> int:
+    return sum(1 for _ in pattern.finditer(part))
+
+
+def _named(pattern: re.Pattern[bytes], part: bytes) -> set[bytes]:
+    return {found[1] for found in pattern.finditer(part)}
 
 
 def _number(letters: bytes) -> int:

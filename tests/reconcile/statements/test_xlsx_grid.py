@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 import xlsxwriter
 
 from reconcile.model import InputError
-from reconcile.statements import read_statement
+from reconcile.statements import read_statement, xlsx_grid
+from reconcile.statements.tables import MAX_XLSX_CELLS
 from reconcile.statements.xlsx_grid import largest_grid
 
 CORNERS = [
@@ -53,6 +55,24 @@ def test_a_sheet_under_any_name_is_measured(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_statement(renamed)
     assert caught.value.code == "FILE_TOO_LARGE"
+
+
+@pytest.mark.parametrize("tag", [b"<c/>", b"<row/>", b"<x:c/>"])
+def test_tags_without_end_are_counted_and_not_listed(
+    tag: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a gigabyte of tags packs into half a megabyte: to list what it holds takes a machine."""
+    monkeypatch.setattr(xlsx_grid, "MAX_TAGS", 1_000)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"<c/>" + tag * 200_000)
+    tracemalloc.start()
+    try:
+        with zipfile.ZipFile(out) as archive:
+            assert largest_grid(archive) > MAX_XLSX_CELLS
+        assert tracemalloc.get_traced_memory()[1] < 5 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_bound_is_never_below_the_grid() -> None:
