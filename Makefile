@@ -20,7 +20,7 @@ check: setup ## Format, lint, types, layers, contract format, generated files fr
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
-	scripts/forge.sh fmt --check
+	scripts/forge.sh fmt --check src test
 	$(PY) scripts/build_contracts.py --check
 
 test: setup ## Everything: check, forge tests with gas and size snapshots, pytest
@@ -29,7 +29,7 @@ test: setup ## Everything: check, forge tests with gas and size snapshots, pytes
 format: setup ## Format Python and Solidity
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
-	scripts/forge.sh fmt
+	scripts/forge.sh fmt src test
 
 bench: setup ## Speed beside its peers; prints a table and writes bench.json
 	@scripts/setup.sh bench

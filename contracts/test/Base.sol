@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Ledger} from "../src/Ledger.sol";
-import {Registry} from "../src/Registry.sol";
 import {ILedger} from "../src/interfaces/ILedger.sol";
 import {AgreementKind, ILedgerFacts} from "../src/interfaces/ILedgerFacts.sol";
 import {Action, AgreementId, IRegistry, MotionId, Role} from "../src/interfaces/IRegistry.sol";
@@ -28,14 +26,14 @@ abstract contract Base {
     uint32 internal constant AUDITOR = 4;
     uint32 internal constant SHOP = 5;
 
-    Registry internal registry;
-    Ledger internal ledger;
+    IRegistry internal registry;
+    ILedger internal ledger;
 
     function setUp() public virtual {
         vm.roll(1000);
         vm.warp(NOON_S);
         registry = _deploy(4);
-        ledger = Ledger(_create("Ledger.sol:Ledger", abi.encode(registry)));
+        ledger = ILedger(_create("Ledger", abi.encode(registry)));
         for (uint32 member = 1; member <= 4; member++) {
             _equip(member);
         }
@@ -141,7 +139,7 @@ abstract contract Base {
         return string.concat("LEI", string(abi.encodePacked(bytes1(uint8(48 + member % 10)))));
     }
 
-    function _deploy(uint32 founders) internal returns (Registry) {
+    function _deploy(uint32 founders) internal returns (IRegistry) {
         IRegistry.Founder[] memory list = new IRegistry.Founder[](founders);
         for (uint32 i = 0; i < founders; i++) {
             list[i] = IRegistry.Founder(_code(i + 1), _addr(i + 1, Role.ADMIN), FOREVER);
@@ -151,18 +149,20 @@ abstract contract Base {
 
     function _deployWith(IRegistry.Founder[] memory founders, uint64 delay)
         internal
-        returns (Registry)
+        returns (IRegistry)
     {
-        return Registry(_create("Registry.sol:Registry", abi.encode(founders, delay, EXPIRY)));
+        return IRegistry(_create("Registry", abi.encode(founders, delay, EXPIRY)));
     }
 
-    /// @dev Creates from the compiled artifact: `new` would compile the contract anew into every
-    /// test.
-    function _create(string memory artifact, bytes memory arguments)
+    /// @dev Creates from the committed bytecode, the very one that nodes deploy; that it is what
+    /// the sources give is checked beside (scripts/build_contracts.py --check).
+    function _create(string memory name, bytes memory arguments)
         internal
         returns (address created)
     {
-        bytes memory code = bytes.concat(vm.getCode(artifact), arguments);
+        bytes memory code = bytes.concat(
+            vm.getCode(string.concat("../node/chain/abi/", name, ".json")), arguments
+        );
         assembly ("memory-safe") {
             created := create(0, add(code, 0x20), mload(code))
             if iszero(created) {

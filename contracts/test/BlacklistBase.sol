@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Blacklist} from "../src/Blacklist.sol";
-import {Lookups} from "../src/Lookups.sol";
-import {Points} from "../src/Points.sol";
 import {
     EntryId,
     EntryState,
@@ -11,6 +8,9 @@ import {
     Phase,
     Verdict
 } from "../src/interfaces/IBlacklistFacts.sol";
+import {IBlacklist} from "../src/interfaces/IBlacklist.sol";
+import {ILookups} from "../src/interfaces/ILookups.sol";
+import {IPoints} from "../src/interfaces/IPoints.sol";
 import {Role} from "../src/interfaces/IRegistry.sol";
 import {Base} from "./Base.sol";
 
@@ -28,9 +28,9 @@ abstract contract BlacklistTestBase is Base {
     bytes32 internal constant ROOT = keccak256("root");
     EntryId internal constant NONE_ = EntryId.wrap(0);
 
-    Lookups internal lookups;
-    Blacklist internal blacklist;
-    Points internal points;
+    ILookups internal lookups;
+    IBlacklist internal blacklist;
+    IPoints internal points;
 
     function setUp() public virtual override {
         vm.roll(1000);
@@ -40,13 +40,10 @@ abstract contract BlacklistTestBase is Base {
             _equip(member);
         }
         vm.roll(1000 + DELAY);
-        lookups = Lookups(_create("Lookups.sol:Lookups", abi.encode(registry)));
-        blacklist = Blacklist(
-            _create(
-                "Blacklist.sol:Blacklist", abi.encode(registry, lookups, REGULATOR, _profiles())
-            )
-        );
-        points = Points(address(blacklist.points()));
+        lookups = ILookups(_create("Lookups", abi.encode(registry)));
+        blacklist =
+            IBlacklist(_create("Blacklist", abi.encode(registry, lookups, REGULATOR, _profiles())));
+        points = IPoints(address(blacklist.points()));
         _installEpoch(1, PUBLIC_KEY);
         for (uint32 member = 1; member <= MEMBERS; member++) {
             _claim(member);
@@ -176,11 +173,12 @@ abstract contract BlacklistTestBase is Base {
         _publish(version, leafCount, revision);
     }
 
-    function _settlementDigest(uint32 period, uint32 reader, bytes32 root, Points.Row[] memory rows)
-        internal
-        view
-        returns (bytes32)
-    {
+    function _settlementDigest(
+        uint32 period,
+        uint32 reader,
+        bytes32 root,
+        IPoints.Row[] memory rows
+    ) internal view returns (bytes32) {
         bytes32 structHash = keccak256(
             abi.encode(
                 keccak256(

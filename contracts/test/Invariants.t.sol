@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Ledger} from "../src/Ledger.sol";
 import {ILedgerFacts} from "../src/interfaces/ILedgerFacts.sol";
 import {Action, IRegistry, Role, Standing} from "../src/interfaces/IRegistry.sol";
+import {ILedger} from "../src/interfaces/ILedger.sol";
 import {LedgerTestBase} from "./LedgerBase.sol";
 import {Vm} from "./Vm.sol";
 
@@ -36,7 +36,7 @@ contract Handler is LedgerTestBase {
         _lastWindow = NOW_WINDOW;
     }
 
-    function target() external view returns (Ledger) {
+    function target() external view returns (ILedger) {
         return ledger;
     }
 

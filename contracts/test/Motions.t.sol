@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Registry} from "../src/Registry.sol";
 import {Action, IRegistry, MotionId, Role, Standing} from "../src/interfaces/IRegistry.sol";
 import {Base} from "./Base.sol";
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Registry} from "../src/Registry.sol";
 import {AgreementId, IRegistry, Role, Standing} from "../src/interfaces/IRegistry.sol";
 import {Base} from "./Base.sol";
 
 /// @notice Construction, keys, sponsorship, sealing keys and meta-calls; motions: Motions.t.sol.
 contract RegistryTest is Base {
+    uint256 internal constant MAX_ADMINS = 8;
+
     uint256 private constant NEW_KEY = 0xA11CE;
     uint256 private constant SECOND_ADMIN = 0xB0B;
     /// Written out: the optimizer reads `block.chainid` anew after it was changed.
@@ -155,7 +156,7 @@ contract RegistryTest is Base {
         vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
         registry.registerKey(vm.addr(NEW_KEY), Role.POSTER, 0, FOREVER, possession);
         vm.chainId(FORGE_CHAIN_ID);
-        Registry twin = _deploy(4);
+        IRegistry twin = _deploy(4);
         _as(BANK, Role.ADMIN);
         vm.expectPartialRevert(IRegistry.PossessionNotProven.selector);
         twin.registerKey(vm.addr(NEW_KEY), Role.POSTER, 0, FOREVER, possession);
@@ -194,7 +195,7 @@ contract RegistryTest is Base {
     }
 
     function test_registerKey_refusesTooManyAdmins() public {
-        for (uint256 i = 1; i < registry.MAX_ADMINS(); i++) {
+        for (uint256 i = 1; i < MAX_ADMINS; i++) {
             _register(BANK, NEW_KEY + i, Role.ADMIN);
         }
         bytes memory possession = _possession(NEW_KEY, BANK, 0, Role.ADMIN, 0, FOREVER);
