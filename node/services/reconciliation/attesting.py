@@ -55,6 +55,16 @@ def current_report(session: Session, agreement: bytes, window: int) -> ReportRow
     return row
 
 
+def require_shown(row: ReportRow, shown: int | None) -> None:
+    """Refuse to sign another report than a person was shown; None: nobody was shown one."""
+    if shown is not None and row.id != shown:
+        raise ProtocolError(
+            "REPORT_MOVED",
+            f"window {row.window} was proven again since it was shown",
+            help="look at the report that stands now, then sign that one",
+        )
+
+
 def sign_result(
     session: Session, identity: Identity, facts: Facts, row: ReportRow, *, single: bool
 ) -> Signed:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from node.tables import ChainEvent, EpochKey
 from node.web.detail import LedgerLines, ledger_lines, passes_words, terms_words
-from node.web.numbers import WindowNumber
+from node.web.numbers import Number, WindowNumber
 from node.web.pages import Page
 from node.web.read.ageing import BUCKETS, bucket_of_words
 from node.web.read.breaks import (
@@ -270,9 +270,14 @@ def close_window(
 
 @router.post("/{slug}/agreements/{text}/windows/{window}/attest")
 def attest(
-    request: Request, slug: str, text: str, window: WindowNumber, csrf: Text = ""
+    request: Request,
+    slug: str,
+    text: str,
+    window: WindowNumber,
+    report: Annotated[Number | None, Form()] = None,
+    csrf: Text = "",
 ) -> Response:
-    """Sign a proven window's result."""
+    """Sign a proven window's result, the one that the page showed."""
     page = Page(request, slug)
     with page.reading() as session:
         view = page.agreement(session, text)
@@ -282,6 +287,7 @@ def attest(
         window,
         actor=page.who.login,
         single=page.who.single(view.agreement),
+        shown=report,
     )
     said = page.translate("Signed; the signature is in the outbox.")
     return page.go(f"/agreements/{view.short}/windows/{window}", said=said)

@@ -26,6 +26,7 @@ from reconcile.terms import Terms
 PAGE: Final = 40
 RECENT_DAYS: Final = 15
 PROOF: Final = "PROOF"
+SUPERSEDED: Final = "SUPERSEDED"
 NEEDS_US: Final = frozenset({"PROVEN", "AWAITING_US", "DIFFERS", "UNANSWERED", "CLOSED_BY_THEM"})
 
 
@@ -297,7 +298,8 @@ def _fetch(session: Session, agreements: set[bytes], windows: set[int]) -> _Rows
         for agreement, window, report_id in session.execute(
             select(ReportRow.agreement, ReportRow.window, ReportRow.id)
             .where(ReportRow.agreement.in_(agreements), ReportRow.window.in_(windows))
-            .order_by(ReportRow.id),
+            # The last one counts: the newest that stands, even where a later one was overtaken.
+            .order_by(ReportRow.state != SUPERSEDED, ReportRow.id),
         )
     }
     return _Rows(posted, runs, closings, attested, agreed, reports)

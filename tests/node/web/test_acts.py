@@ -197,7 +197,12 @@ def test_a_window_is_closed_and_signed_from_the_desk(town: Town) -> None:
             reader.post(f"{here}/close")
         for reader in readers:
             wait_for(lambda reader=reader: "Sign the result" in reader.get(here))
-            reader.post(f"{here}/attest")
+            shown = re.search(r'name="report" value="(\d+)"', reader.get(here))
+            assert shown
+            # A form of a report that was proven anew signs nothing that nobody saw.
+            other = str(int(shown.group(1)) + 1)
+            assert "REPORT_MOVED" in reader.post(f"{here}/attest", 409, report=other)
+            reader.post(f"{here}/attest", report=shown.group(1))
         for reader in readers:
             wait_for(lambda reader=reader: "The ledger recorded one result" in reader.get(here))
             assert "Signed JSON" in reader.get(here)

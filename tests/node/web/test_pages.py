@@ -19,6 +19,7 @@ from node.tables import (
     MatchRun,
     PartyName,
     PostedEntry,
+    ReportRow,
     RunBreak,
     StreamState,
 )
@@ -349,3 +350,22 @@ def test_results_that_differ_are_said_loudly(reader: Reader, town: Town, replica
     assert "results differ" in page
     assert "Both sides signed, but not the same result." in page
     assert "results differ" in reader.get(f"/agreements/{town.agreement.hex()[:16]}")
+
+
+def test_the_form_to_sign_names_the_report_that_stands(
+    reader: Reader, town: Town, replica: Replica
+) -> None:
+    """A proof that was overtaken is never offered for a signature, however late it was made."""
+    with replica.sessions.begin() as session:
+        session.execute(delete(AgreedResult).where(AgreedResult.window == town.agreed))
+        session.execute(
+            update(Attestation)
+            .where(Attestation.window == town.agreed, Attestation.side == Side.SERVICER)
+            .values(digest=b"\x01" * 32)
+        )
+        row = session.scalars(select(ReportRow).where(ReportRow.window == town.agreed)).one()
+        standing, names = row.id, ReportRow.__table__.columns.keys()
+        later = {name: getattr(row, name) for name in names if name != "id"}
+        session.add(ReportRow(**later | {"digest": b"\x02" * 32, "state": "SUPERSEDED"}))
+    page = reader.get(f"/agreements/{town.agreement.hex()[:16]}/windows/{town.agreed}")
+    assert f'name="report" value="{standing}"' in page
