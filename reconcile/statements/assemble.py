@@ -314,10 +314,10 @@ def _refusal(draft: FileDraft, contradictions: tuple[Contradiction, ...]) -> Inp
     first = contradictions[0]
     count = draft.findings.count + sum(s.findings.count for s in draft.statements)
     message = first.message
-    if first.expected is not None:
-        message += f" (expected {first.expected})"
-    if first.found is not None:
-        message += f" (found {first.found})"
+    said = (("expected", first.expected), ("found", first.found))
+    compared = ", ".join(f"{word} {value}" for word, value in said if value is not None)
+    if compared:
+        message += f" ({compared})"
     if count > 1:
         message += f"; {count} contradictions in all"
     return InputError(

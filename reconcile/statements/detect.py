@@ -67,7 +67,7 @@ def identify(head: bytes, name: str, own: Sequence[Profile] = ()) -> Detected:
     if _BAI2.match(text):
         return Detected("bai2")
     if _JSON.match(text):
-        raise _unknown(name, "a JSON document")
+        raise _unknown(name, "the file is a JSON document, no statement")
     fixed = fixed_profile(whole, own)
     if fixed is not None:
         return Detected("fixed", fixed.name)

@@ -36,10 +36,10 @@ def load_object(data: bytes) -> dict[str, Any]:
         )
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise refuse(
-            "TERMS_NOT_JSON", f"the terms are no JSON in UTF-8: {error}", "", "see terms.json"
+            "TERMS_NOT_JSON", f"the terms are no JSON in UTF-8: {error}", "", "see docs/terms.md"
         ) from error
     if not isinstance(found, dict):
-        raise refuse("TERMS_NOT_JSON", "the terms are no JSON object", "", "see terms.json")
+        raise refuse("TERMS_NOT_JSON", "the terms are no JSON object", "", "see docs/terms.md")
     return found
 
 

@@ -120,6 +120,7 @@ def test_balances_that_do_not_follow_are_refused_with_both_sums(read: Read) -> N
         read(text + "IN,1.99,CNY,2026-11-20,\n")
     detail = caught.value.details[0]
     assert (detail.code, detail.line) == ("TOTALS", 2)
+    assert caught.value.message.endswith(f" (expected {detail.expected}, found {detail.found})")
     assert (detail.expected, detail.found) == ("2.99 CNY", "3.00 CNY")
     assert read(text + "IN,2.00,CNY,2026-11-20,\n").statements[0].provable
 
