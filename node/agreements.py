@@ -31,6 +31,8 @@ ENDED: Final = "ENDED"
 IN_FORCE: Final = "IN_FORCE"
 MIN_PREFIX: Final = 6
 ID_HEX: Final = 64
+# What a name's subject begins with where it names an agreement.
+NAMED: Final = "agreement/"
 # A party that keeps no node is member 0 on the ledger.
 REPRESENTED_MEMBER: Final = 0
 
@@ -148,29 +150,34 @@ def require_standing(session: Session, member: int | None) -> None:
         )
 
 
+def _named(session: Session) -> dict[bytes, str]:
+    """Return what this node calls its agreements."""
+    rows = session.execute(select(PartyName).where(PartyName.subject.startswith(NAMED)))
+    return {bytes.fromhex(row.subject.removeprefix(NAMED)): row.name for row in rows.scalars()}
+
+
 def find_agreement(session: Session, text: str) -> bytes:
-    """Return the agreement that an id, its beginning or a local name means.
+    """Return the agreement that an id, a local name or the beginning of either means.
 
     Raises `UsageError` AGREEMENT_UNKNOWN or AGREEMENT_AMBIGUOUS.
     """
     ids = session.execute(select(Agreement.agreement)).scalars().all()
     wanted = text.lower().removeprefix("0x")
+    named = _named(session)
     found = {item for item in ids if item.hex() == wanted}
     if not found:
-        names = session.execute(select(PartyName).where(PartyName.name == text)).scalars()
-        named = {
-            bytes.fromhex(row.subject.removeprefix("agreement/"))
-            for row in names
-            if row.subject.startswith("agreement/")
-        }
-        found = named & set(ids)
+        found = {item for item in ids if named.get(item) == text}
     if not found and len(wanted) >= MIN_PREFIX:
-        found = {item for item in ids if item.hex().startswith(wanted)}
+        found = {
+            item
+            for item in ids
+            if item.hex().startswith(wanted) or named.get(item, "").lower().startswith(text.lower())
+        }
     if len(found) == 1:
         return found.pop()
     code = "AGREEMENT_AMBIGUOUS" if found else "AGREEMENT_UNKNOWN"
     said = f"{text!r} means {len(found)} agreements" if found else f"no agreement is {text!r}"
-    raise UsageError(code, said, help="give more of the id; see `kanhe agreement list`")
+    raise UsageError(code, said, help="give more of the id or name; see `kanhe agreement list`")
 
 
 def terms_hash_at(session: Session, agreement: bytes, window: int | None) -> bytes:

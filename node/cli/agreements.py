@@ -139,6 +139,7 @@ def agreement_list(home: Home = None, json_to: JsonTo = None) -> int:
     """List agreements with both sides' streams."""
     with node_of(home) as node:
         found = node.network.agreements()
+        member = node.member
     answer = {"agreements": [agreement_json(item) for item in found]}
     emit(
         answer,
@@ -153,7 +154,7 @@ def agreement_list(home: Home = None, json_to: JsonTo = None) -> int:
                     item.kind.name,
                     item.sides[0].name,
                     item.sides[1].name,
-                    item.our_side.word if item.our_side is not None else "observer",
+                    _part(item, member),
                     item.state,
                     "–" if item.agreed_window is None else item.agreed_window,
                 )
@@ -162,6 +163,13 @@ def agreement_list(home: Home = None, json_to: JsonTo = None) -> int:
         ),
     )
     return EXIT_DONE
+
+
+def _part(item: AgreementView, member: int | None) -> str:
+    """Return what this member is to an agreement; most of a ledger's are none of its business."""
+    if item.our_side is not None:
+        return item.our_side.word
+    return "observer" if member in item.observers else "none"
 
 
 def agreement_json(item: AgreementView) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from node.cli.session import (
     node_of,
     window_of_words,
 )
-from node.cli.words import refs, short, signed_words
+from node.cli.words import digits_of, money, refs, short, signed_words
+from reconcile.model import Carrier, Direction, EntryStatus, day_iso
 
 if TYPE_CHECKING:
     from node.services.breaks import BreakDetail, BreakRow
+    from reconcile.model import Entry
 
 MAX_ROWS: Final = 1_000
 SHOWN: Final = 40
@@ -104,9 +106,9 @@ def _show_break(detail: BreakDetail) -> None:
         ("field", "servicer", "owner", ""),
         [
             (
-                name,
-                "–" if left is None else _cell(getattr(left, name)),
-                "–" if right is None else _cell(getattr(right, name)),
+                name.removesuffix("_minor"),
+                "–" if left is None else _cell(left, name),
+                "–" if right is None else _cell(right, name),
                 "differs" if name in detail.differing else "",
             )
             for name in ("entry_ref", *COMPARED)
@@ -116,8 +118,22 @@ def _show_break(detail: BreakDetail) -> None:
         say(f"  {item.pass_name:16} {item.verdict}: {item.why}")
 
 
-def _cell(value: object) -> str:
-    return "–" if value is None else str(value)[:SHOWN]
+def _cell(entry: Entry, name: str) -> str:
+    """Return one field as a person reads it: days, amounts and words, never their numbers."""
+    value = getattr(entry, name)
+    if value is None or value == ():
+        return "–"
+    if name in {"amount_minor", "fee_minor"}:
+        return money(value, digits_of(entry.currency))
+    if name in {"booking_date", "value_date"}:
+        return day_iso(value)
+    if name == "references":
+        return ", ".join(f"{Carrier(carrier).word} {text[:SHOWN]}" for carrier, text in value)
+    if isinstance(value, Direction | EntryStatus):
+        return value.name
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)[:SHOWN]
 
 
 def break_decide(

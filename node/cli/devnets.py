@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(context: typer.Context) -> int:
-    """One business day end to end on an embedded chain; own files with --servicer, --owner."""
+    """Two business days end to end on an embedded chain; own files with --servicer, --owner."""
     from devnet.demo import main
 
     return int(main(list(context.args)) or 0)

@@ -90,15 +90,24 @@ def _standing(node: Node) -> list[Check]:
 
 
 def _stream(node: Node) -> list[Check]:
+    from node.agreements import all_facts
     from node.tables import Incident, StreamState
 
+    member = node.member
     with node.database.reading() as session:
         open_incidents = (
             session.execute(select(Incident.says).where(Incident.closed_at_ms.is_(None)))
             .scalars()
             .all()
         )
-        sealed = session.execute(select(func.sum(StreamState.sealed_count))).scalar_one() or 0
+        # What others seal between themselves stays closed here, and should.
+        ours = [
+            facts.agreement
+            for facts in all_facts(session, member)
+            if facts.sides or member in facts.observers
+        ]
+        counted = select(func.sum(StreamState.sealed_count)).where(StreamState.agreement.in_(ours))
+        sealed = session.execute(counted).scalar_one() or 0
     return [
         (
             "incidents",
@@ -109,7 +118,9 @@ def _stream(node: Node) -> list[Check]:
         (
             "batches",
             sealed == 0,
-            f"{sealed} batches are not open here" if sealed else "every batch is open",
+            f"{sealed} batches are not open here: their keys have not come yet"
+            if sealed
+            else "every batch of our agreements is open",
         ),
     ]
 

@@ -24,9 +24,14 @@ Wait = Annotated[
     bool,
     typer.Option("--wait/--no-wait", help="Wait until the ledger has it, finally."),
 ]
-AgreementArg = Annotated[str, typer.Argument(help="An agreement's name, id or its beginning.")]
+AgreementArg = Annotated[
+    str, typer.Argument(help="An agreement's name or id, or the beginning of either.")
+]
 AgreementOption = Annotated[
-    str, typer.Option("--agreement", "-a", help="An agreement's name, id or its beginning.")
+    str,
+    typer.Option(
+        "--agreement", "-a", help="An agreement's name or id, or the beginning of either."
+    ),
 ]
 SideOption = Annotated[
     str | None,

@@ -144,6 +144,27 @@ def test_one_day_by_the_command_line(
     assert said(capsys, "terms", "show", "main", *home)["terms"]["engine"] == "kanhe/match/1"
     doctor = {item["name"]: item["ok"] for item in said(capsys, "doctor", *home)["checks"]}
     assert all(doctor.values()), doctor
+    assert main(["break", "show", "main", found[0]["key"][:12], *home]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in (date, "5.50", "OUT", "BOOKED", "end_to_end_id E2E002"))
+    _look_as_a_stranger(homes, capsys, tmp_path / "stranger")
+
+
+def _look_as_a_stranger(homes: Homes, capsys: pytest.CaptureFixture[str], place: Path) -> None:
+    """A node outside the agreement takes no part in it, and misses nothing of what is sealed."""
+    init_home(place, name="stranger", passphrase=PHRASE, scrypt_n=WEAK_SCRYPT)
+    write_target(place, homes.target)
+    home = ["--home", str(place)]
+    said(capsys, "post", *home, "--wait")
+    assert len(said(capsys, "agreement", "list", *home)["agreements"]) == 1
+    assert main(["agreement", "list", *home]) == 0
+    listed = capsys.readouterr().out
+    assert "none" in listed
+    assert "observer" not in listed
+    checks = said(capsys, "doctor", *home, code=1)["checks"]
+    assert [item["says"] for item in checks if item["name"] == "batches"] == [
+        "every batch of our agreements is open"
+    ]
 
 
 def test_a_wrong_passphrase_is_said(

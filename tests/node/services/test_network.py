@@ -71,6 +71,10 @@ def test_an_agreement_is_accepted_by_its_hash(pair: Pair) -> None:
     with pytest.raises(UsageError, match="AGREEMENT_UNKNOWN"):
         pair.owner.network.accept_agreement(agreement)
     pair.settle()
+    assert pair.servicer.network.find_agreement("by hash").agreement == agreement
+    assert pair.servicer.network.find_agreement("By has").agreement == agreement
+    with pytest.raises(UsageError, match="AGREEMENT_UNKNOWN"):
+        pair.servicer.network.find_agreement("by")
     with pytest.raises(ProtocolError, match="TERMS_MISMATCH"):
         pair.owner.network.accept_agreement(agreement, terms_hash=bytes(32))
     assert pair.owner.network.agreement(agreement).state == "OFFERED"
