@@ -20,6 +20,7 @@ from node.chain.texts import error_of
 from node.errors import ChainBusy, ChainError, ChainUnreachable, ConfigError, Where
 
 BATCH_LIMIT: Final = 100
+_CONTENT_TOO_LARGE: Final = 413
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 
@@ -60,6 +61,10 @@ class SeenTransaction:
     calldata: bytes
     value_wei: int
     block_number: int | None
+
+
+class _TooLarge(ChainUnreachable):
+    """Raised when an endpoint refuses a request for its size."""
 
 
 class ChainClient:
@@ -103,10 +108,28 @@ class ChainClient:
         results: list[Any] = []
         for start in range(0, len(calls), BATCH_LIMIT):
             part = [self._request(*call) for call in calls[start : start + BATCH_LIMIT]]
-            answers = self._post(part)
-            by_id = {answer.get("id"): answer for answer in answers}
+            by_id = {answer.get("id"): answer for answer in self._answers(part)}
             results.extend(_result_or_error(by_id.get(request["id"])) for request in part)
         return results
+
+    def _answers(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Send some calls at once; a request that is answered as a whole is halved.
+
+        So an endpoint speaks of a body above its limit (413, or one error without an id): the very
+        same request would be refused for ever.
+        """
+        whole = len(part) == 1
+        try:
+            answers = self._post(part)
+        except _TooLarge:
+            if whole:
+                raise
+            answers = []
+        ids = {request["id"] for request in part}
+        if whole or any(answer.get("id") in ids for answer in answers):
+            return answers
+        half = len(part) // 2
+        return self._answers(part[:half]) + self._answers(part[half:])
 
     def _request(self, method: str, params: Sequence[object]) -> dict[str, Any]:
         return {
@@ -143,6 +166,8 @@ class ChainClient:
             ) from error
         if response.status_code == _TOO_MANY:
             raise ChainBusy(f"{_host(url)} answers 429")
+        if response.status_code == _CONTENT_TOO_LARGE:
+            raise _TooLarge(f"{_host(url)} takes no request of {len(body):,} bytes")
         if response.status_code >= _SERVER_ERROR:
             raise ChainUnreachable(f"{_host(url)} answers {response.status_code}")
         try:

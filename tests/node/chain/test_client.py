@@ -103,3 +103,29 @@ def test_a_stopped_chain_is_unreachable_and_comes_back(instant_chain: EmbeddedCh
         chain.head()
     instant_chain.resume()
     assert chain.head().number == 0
+
+
+@pytest.mark.parametrize("status", [200, 413])
+def test_a_request_that_is_too_large_is_halved(status: int) -> None:
+    """An endpoint that takes two calls at once answers five in order, however it refuses more."""
+    sizes = []
+
+    def answer(calls: Any) -> httpx.Response:  # noqa: ANN401 - JSON
+        calls = calls if isinstance(calls, list) else [calls]
+        sizes.append(len(calls))
+        if len(calls) > 2:
+            refusal = {"id": None, "error": {"code": -32600, "message": "length limit exceeded"}}
+            return httpx.Response(status, json=refusal)
+        return httpx.Response(
+            200, json=[{"id": call["id"], "result": call["params"][0]} for call in calls]
+        )
+
+    found = client(answer).batch([("echo", (f"{n}",)) for n in range(5)])
+    assert found == ["0", "1", "2", "3", "4"]
+    assert sizes == [5, 2, 3, 1, 2]
+
+
+def test_one_call_that_is_too_large_is_said() -> None:
+    """What cannot be halved is an error that says how large it was."""
+    with pytest.raises(ChainUnreachable, match="takes no request of"):
+        client(lambda _: httpx.Response(413, text="too large")).chain_id()
