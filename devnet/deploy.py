@@ -21,8 +21,13 @@ KEY_DELAY_BLOCKS: Final = 4
 MOTION_EXPIRY_BLOCKS: Final = 40_000
 
 
-def deploy(chain: EmbeddedChain, founders: Sequence[Founder]) -> ChainTarget:
-    """Deploy both contracts; return where they are. Errors are those of `node.chain.deploy`."""
+def deploy(
+    chain: EmbeddedChain, founders: Sequence[Founder], *, regulator: int | None = None
+) -> ChainTarget:
+    """Deploy the contracts, the blacklist's where its `regulator` is named; return where they are.
+
+    Errors are those of `node.chain.deploy`.
+    """
     profile = "embedded" if chain.block_time_s else "instant"
     client = ChainClient([chain.url])
     done = deploy_contracts(
@@ -32,12 +37,21 @@ def deploy(chain: EmbeddedChain, founders: Sequence[Founder]) -> ChainTarget:
         profile=engine_profile(profile),
         key_delay_blocks=KEY_DELAY_BLOCKS,
         motion_expiry_blocks=MOTION_EXPIRY_BLOCKS,
+        regulator=regulator,
     )
+    contracts = done.contracts
     return ChainTarget(
         url=chain.url,
-        chain_id=done.contracts.chain_id,
-        registry="0x" + done.contracts.registry.hex(),
-        ledger="0x" + done.contracts.ledger.hex(),
+        chain_id=contracts.chain_id,
+        registry=_shown(contracts.registry),
+        ledger=_shown(contracts.ledger),
         profile=profile,
         from_block=done.from_block,
+        blacklist=_shown(contracts.blacklist),
+        lookups=_shown(contracts.lookups),
+        points=_shown(contracts.points),
     )
+
+
+def _shown(address: bytes) -> str:
+    return f"0x{address.hex()}" if address else ""

@@ -51,6 +51,8 @@ BRANCH: Final = Institution("branch", "示范银行分行 Demo Bank Branch", "DE
 ENTERPRISE: Final = Institution(
     "enterprise", "示范企业 Demo Enterprise", "DEMO-USCC-99000000000000001X"
 )
+#: Founders are numbered from 1; the clearing house sits on no panel of the blacklist.
+REGULATOR: Final = 2
 INSTITUTIONS: Final = (BANK, CLEARING, BRANCH, ENTERPRISE)
 
 
@@ -135,8 +137,8 @@ def build_network(
             Founder(item.code, bytes.fromhex(homes[item.slug].addresses["ADMIN"][2:]))
             for item in (BANK, CLEARING)
         ]
-        say("deploying Registry and Ledger")
-        target = deploy(chain, founders)
+        say("deploying Registry and Ledger, and the blacklist beside them")
+        target = deploy(chain, founders, regulator=REGULATOR)
         network = Network(folder, chain)
         for item in institutions:
             write_target(folder / item.slug, target)

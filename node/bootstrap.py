@@ -42,7 +42,6 @@ from node.identity import (
     Clock,
     Identity,
     NodeKeys,
-    Place,
     anything_waits,
     system_clock,
     tip_figures,
@@ -142,7 +141,10 @@ def open_node(
             clock=clock or system_clock,
             lock=lock,
         )
-        if running:
+        if running and node.follower.grew():
+            # The blacklist's logs lie among blocks that were read without them.
+            node.rebuild()
+        elif running:
             node.follower.catch_up()
         stack.pop_all()
         return node
@@ -177,9 +179,7 @@ class Node:
         self._look_again_ms = 0
         contracts = target.contracts
         self.profile = engine_profile(target.profile)
-        self.identity = Identity(
-            keys, Place(contracts.chain_id, contracts.registry, contracts.ledger), clock
-        )
+        self.identity = Identity(keys, target.place, clock)
         self.attempts = Attempts(database, clock)
         self.meter = Meter(database)
         self.opening = Opening(self.identity)

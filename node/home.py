@@ -1,6 +1,7 @@
 """A node's home folder: name, keys, their backup, and which chain it belongs to.
 
-node.toml     name, code, [chain] url, chain_id, registry, ledger, profile, from_block
+node.toml     name, code, [chain] url, chain_id, registry, ledger, profile, from_block; where the
+              network has a blacklist: blacklist, lookups, points
 keystore/     one file a key, under the passphrase
 backup/       copies of keys; what is published is here first
 kanhe.db      unless KANHE_DATABASE_URL names another database
@@ -24,7 +25,7 @@ from node.crypto.keyfile import SCRYPT_N, KeyRole
 from node.crypto.keystore import Keystore
 from node.crypto.signer import Signer
 from node.crypto.vault import VAULT_KEY_BYTES, Vault
-from node.identity import NodeKeys, system_clock
+from node.identity import NodeKeys, Place, system_clock
 from node.keyring import KeyRing
 from node.settings import Settings
 from reconcile.model import OutsideError, UsageError, Where
@@ -36,7 +37,10 @@ ADDRESS_BYTES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ChainTarget:
-    """Which chain and which contracts; addresses are 0x-hex."""
+    """Which chain and which contracts; addresses are 0x-hex.
+
+    `blacklist`, `lookups` and `points` are empty on a network without a blacklist.
+    """
 
     url: str
     chain_id: int
@@ -45,11 +49,40 @@ class ChainTarget:
     profile: str
     from_block: int = 0
     more_urls: tuple[str, ...] = ()
+    blacklist: str = ""
+    lookups: str = ""
+    points: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Return the same as services are given it."""
+        known = self.contracts
+        return Place(
+            known.chain_id,
+            known.registry,
+            known.ledger,
+            blacklist=known.blacklist,
+            lookups=known.lookups,
+            points=known.points,
+        )
 
     @property
     def contracts(self) -> Contracts:
-        """Return the chain id and both addresses as bytes."""
-        return Contracts(self.chain_id, _address(self.registry), _address(self.ledger))
+        """Return the chain id and the addresses as bytes.
+
+        Raises `UsageError` ADDRESS_MALFORMED, BLACKLIST_INCOMPLETE.
+        """
+        own = (_address(self.registry), _address(self.ledger))
+        screening = (self.blacklist, self.lookups, self.points)
+        if not any(screening):
+            return Contracts(self.chain_id, *own)
+        if not all(screening):
+            raise UsageError(
+                "BLACKLIST_INCOMPLETE",
+                "a blacklist is named by the addresses of Blacklist, Lookups and Points",
+                help="give --blacklist, --lookups and --points together, or none of them",
+            )
+        return Contracts(self.chain_id, *own, *map(_address, screening))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +173,11 @@ def _write_config(home: Path, name: str, code: str | None, target: ChainTarget |
             f"profile = {_toml(target.profile)}",
             f"from_block = {target.from_block}",
         ]
+        if target.blacklist:
+            lines += [
+                f"{name} = {_toml(getattr(target, name))}"
+                for name in ("blacklist", "lookups", "points")
+            ]
     home.mkdir(parents=True, exist_ok=True)
     aside = home / (CONFIG_FILE + ".new")
     aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -181,6 +219,9 @@ def target_of(home: Path, settings: Settings) -> ChainTarget:
         ledger=str(body["ledger"]),
         profile=settings.chain_profile or str(body["profile"]),
         from_block=int(body.get("from_block", 0)),
+        blacklist=str(body.get("blacklist", "")),
+        lookups=str(body.get("lookups", "")),
+        points=str(body.get("points", "")),
     )
 
 

@@ -34,11 +34,14 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The chain and its two contracts; addresses are 20 bytes."""
+    """The chain and its contracts; addresses are 20 bytes, the blacklist's empty where none is."""
 
     chain_id: int
     registry: bytes
     ledger: bytes
+    blacklist: bytes = b""
+    lookups: bytes = b""
+    points: bytes = b""
 
     @property
     def registry_domain(self) -> Domain:
@@ -49,6 +52,34 @@ class Place:
     def ledger_domain(self) -> Domain:
         """Return the EIP-712 domain of `Ledger`."""
         return Domain(self.chain_id, self.ledger)
+
+    @property
+    def blacklist_domain(self) -> Domain:
+        """Return the EIP-712 domain of `Blacklist`; `ProtocolError` NO_BLACKLIST."""
+        return Domain(self.chain_id, self._required(self.blacklist))
+
+    @property
+    def lookups_domain(self) -> Domain:
+        """Return the EIP-712 domain of `Lookups`; `ProtocolError` NO_BLACKLIST."""
+        return Domain(self.chain_id, self._required(self.lookups))
+
+    @property
+    def points_domain(self) -> Domain:
+        """Return the EIP-712 domain of `Points`; `ProtocolError` NO_BLACKLIST."""
+        return Domain(self.chain_id, self._required(self.points))
+
+    def require_blacklist(self) -> None:
+        """Refuse what needs a blacklist where none is: `ProtocolError` NO_BLACKLIST."""
+        self._required(self.blacklist)
+
+    def _required(self, address: bytes) -> bytes:
+        if not address:
+            raise ProtocolError(
+                "NO_BLACKLIST",
+                "this network has no blacklist, or the node was not told its addresses",
+                help="write blacklist, lookups and points into [chain] of node.toml",
+            )
+        return address
 
     def stream(self, agreement: bytes, side: Side) -> Stream:
         """Return one side's stream on this ledger."""

@@ -39,19 +39,37 @@ _PANIC_SELECTOR: Final = keccak(text="Panic(uint256)")[:_SELECTOR]
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """Which contracts on which chain; addresses are 20 bytes."""
+    """Which contracts on which chain; addresses are 20 bytes.
+
+    A network may do without a blacklist: then its three addresses are empty.
+    """
 
     chain_id: int
     registry: bytes
     ledger: bytes
+    blacklist: bytes = b""
+    lookups: bytes = b""
+    points: bytes = b""
+
+    @property
+    def addresses(self) -> dict[str, bytes]:
+        """Return the addresses of the contracts that this network has, by name."""
+        named = {
+            REGISTRY: self.registry,
+            LEDGER: self.ledger,
+            BLACKLIST: self.blacklist,
+            LOOKUPS: self.lookups,
+            POINTS: self.points,
+        }
+        return {name: address for name, address in named.items() if address}
 
     def address(self, name: str) -> bytes:
-        """Return the address of `Registry` or `Ledger`."""
-        return {REGISTRY: self.registry, LEDGER: self.ledger}[name]
+        """Return a contract's address by its name."""
+        return self.addresses[name]
 
     def name(self, address: bytes) -> str:
         """Return whose address this is."""
-        return {self.registry: REGISTRY, self.ledger: LEDGER}[address]
+        return {found: name for name, found in self.addresses.items()}[address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,7 @@ class ContractAbi:
 
 @functools.cache
 def contract_abi(name: str) -> ContractAbi:
-    """Return the committed ABI of `Registry` or `Ledger`."""
+    """Return the committed ABI of a contract by its name."""
     artifact = json.loads((ABI_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     shapes: dict[str, list[tuple[bytes, _Shape]]] = {"function": [], "event": [], "error": []}
     for item in artifact["abi"]:

@@ -107,7 +107,7 @@ class Follower:
         self._reading = readers_of(sessions)
         self._sink = sink
         self._contracts = contracts
-        self._addresses = (contracts.registry, contracts.ledger)
+        self._addresses = tuple(contracts.addresses.values())
         self._profile = profile
         self._from_block = from_block
         self._now_ms = now_ms
@@ -159,6 +159,7 @@ class Follower:
                 chain_id=self._contracts.chain_id,
                 registry_address=self._contracts.registry,
                 ledger_address=self._contracts.ledger,
+                blacklist_address=self._contracts.blacklist or None,
                 deployed_block=self._from_block,
                 block_number=start.number,
                 block_hash=start.hash,
@@ -174,13 +175,28 @@ class Follower:
     def _check_same_network(self, cursor: Cursor) -> None:
         ours = self._contracts
         stored = Contracts(cursor.chain_id, cursor.registry_address, cursor.ledger_address)
-        if stored != ours:
+        if stored != Contracts(ours.chain_id, ours.registry, ours.ledger):
             raise WrongChain(
                 "DATABASE_OF_ANOTHER_NETWORK",
                 f"the database follows chain {stored.chain_id}, ledger 0x{stored.ledger.hex()}; "
                 f"the node is set to chain {ours.chain_id}, ledger 0x{ours.ledger.hex()}",
                 help="one database belongs to one network: correct the settings or use another",
             )
+
+        if (cursor.blacklist_address or b"") != ours.blacklist:
+            raise WrongChain(
+                "DATABASE_OF_ANOTHER_BLACKLIST",
+                f"the database follows the blacklist at {_shown(cursor.blacklist_address)}, the "
+                f"node is set to {_shown(ours.blacklist)}",
+                help="correct the addresses of the blacklist, or use another database",
+            )
+
+    def grew(self) -> bool:
+        """Say whether the network has got a blacklist that this database has not followed yet."""
+        with translated(), self._reading() as session:
+            cursor = session.get(Cursor, CURSOR_ID)
+        known = cursor is None or cursor.blacklist_address is not None
+        return not known and bool(self._contracts.blacklist)
 
     def _note_head(self, cursor: Cursor, head: Header) -> None:
         """Keep the head's age true, without a write for every look at a chain that stands still."""
@@ -355,6 +371,10 @@ class Follower:
             stops_signing=True,
             opened_at_ms=self._now_ms(),
         )
+
+
+def _shown(address: bytes | None) -> str:
+    return f"0x{address.hex()}" if address else "none"
 
 
 def _check_linked(headers: Sequence[Header], first: int, last: int) -> None:

@@ -40,13 +40,26 @@ def init(
         str, typer.Option(help="What is final: embedded, instant, clique, bft.")
     ] = "bft",
     from_block: Annotated[int, typer.Option(help="First block that may hold our logs.")] = 0,
+    blacklist: Annotated[
+        str, typer.Option(help="Blacklist's address, where the network has one.")
+    ] = "",
+    lookups: Annotated[str, typer.Option(help="Lookups' address, beside --blacklist.")] = "",
+    points: Annotated[str, typer.Option(help="Points' address, beside --blacklist.")] = "",
     json_to: JsonTo = None,
 ) -> int:
     """Make a node's home: keys under a passphrase, their backup, node.toml."""
     from node.bootstrap import init_home
 
     settings = read_settings(home)
-    target = _target(chain_url, chain_id, registry, ledger, profile, from_block)
+    target = _target(
+        chain_url,
+        chain_id,
+        registry,
+        ledger,
+        profile,
+        from_block,
+        screening=(blacklist, lookups, points),
+    )
     info = init_home(
         settings.home,
         name=name,
@@ -71,12 +84,14 @@ def _target(
     ledger: str | None,
     profile: str,
     from_block: int,
+    *,
+    screening: tuple[str, str, str],
 ) -> ChainTarget | None:
     from node.bootstrap import ChainTarget
     from reconcile.model import UsageError
 
     given = (url, chain_id, registry, ledger)
-    if all(item is None for item in given):
+    if all(item is None for item in given) and not any(screening):
         return None
     if url is None or chain_id is None or registry is None or ledger is None:
         raise UsageError(
@@ -84,7 +99,21 @@ def _target(
             "a chain is named by its address, its id and both contracts",
             help="give --chain-url, --chain-id, --registry and --ledger together",
         )
-    return ChainTarget(url, chain_id, registry, ledger, profile, from_block)
+    blacklist, lookups, points = screening
+    target = ChainTarget(
+        url,
+        chain_id,
+        registry,
+        ledger,
+        profile,
+        from_block,
+        blacklist=blacklist,
+        lookups=lookups,
+        points=points,
+    )
+    # An address that is none is refused before a key is made.
+    _ = target.contracts
+    return target
 
 
 def _show_home(answer: dict[str, Any]) -> None:

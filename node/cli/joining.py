@@ -90,7 +90,7 @@ def join(
 ) -> int:
     """Answer an invitation: make the home if there is none, and consent with the admin key."""
     from node.home import open_keys
-    from node.identity import Identity, Place
+    from node.identity import Identity
 
     body = read_answer(invitation, INVITATION)
     if (code is None) == (replaces is None):
@@ -99,9 +99,7 @@ def join(
     passphrase = passphrase_of(settings, confirm=True)
     target = _chain_of(body)
     _home_for(settings.home, name or code or f"member {replaces}", code, passphrase, target)
-    contracts = target.contracts
-    place = Place(contracts.chain_id, contracts.registry, contracts.ledger)
-    identity = Identity(open_keys(settings.home, passphrase), place)
+    identity = Identity(open_keys(settings.home, passphrase), target.place)
     if replaces is not None:
         answer = _replacement(settings.home, identity, replaces)
     else:

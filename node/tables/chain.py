@@ -29,7 +29,7 @@ class Cursor(Base):
     """Where the follower stands. One row, id 1: everything up to `block_number` is in rows.
 
     `head_block` and `final_block` are the chain's, as last seen. `deployed_block` is the first
-    block that may hold our logs.
+    block that may hold our logs. `blacklist_address` is null where the network has none.
     """
 
     __tablename__ = "cursors"
@@ -39,6 +39,7 @@ class Cursor(Base):
     chain_id: Mapped[Big]
     registry_address: Mapped[Bytes20]
     ledger_address: Mapped[Bytes20]
+    blacklist_address: Mapped[Bytes20 | None]
     deployed_block: Mapped[Big]
     block_number: Mapped[Big]
     block_hash: Mapped[Bytes32]

@@ -18,7 +18,9 @@ from devnet.local import EmbeddedChain
 from node.bootstrap import ChainTarget, home_info, init_home, write_target
 from node.chain.deploy import Founder
 from node.cli import main
-from reconcile.model import day_iso
+from node.home import target_of
+from node.settings import Settings
+from reconcile.model import ProtocolError, day_iso
 from tests.node.services.conftest import DAY, WINDOW
 
 PHRASE = "a phrase for tests"
@@ -240,6 +242,41 @@ def test_init_makes_a_private_home_once(
     found = said(capsys, "run", "--home", str(home), code=2)
     assert found["error"]["code"] == "CHAIN_NOT_SET"
     assert homes.servicer.exists()
+
+
+def test_init_notes_a_blacklist_or_none(
+    homes: Homes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A home keeps the blacklist's three addresses; a part of them, or no address, is refused."""
+    words = [
+        *("init", "--name", "New", "--chain-url", homes.target.url, "--chain-id", "20251"),
+        *("--registry", homes.target.registry, "--ledger", homes.target.ledger),
+    ]
+    one, two, three = (f"0x{digit * 40}" for digit in "123")
+    for given, code in [
+        (["--blacklist", one], "BLACKLIST_INCOMPLETE"),
+        (["--blacklist", one, "--lookups", two, "--points", "0x3"], "ADDRESS_MALFORMED"),
+    ]:
+        refused = said(capsys, *words, *given, "--home", str(tmp_path / "no"), code=2)
+        assert refused["error"]["code"] == code
+        assert not (tmp_path / "no").exists()
+    home = tmp_path / "with"
+    said(
+        capsys,
+        *words,
+        *("--blacklist", one, "--lookups", two, "--points", three),
+        "--home",
+        str(home),
+    )
+    target = target_of(home, Settings(home=home))
+    assert (target.blacklist, target.lookups, target.points) == (one, two, three)
+    assert target.place.points == target.contracts.points == bytes.fromhex(three[2:])
+    said(capsys, *words, "--home", str(tmp_path / "without"))
+    without = target_of(tmp_path / "without", Settings(home=tmp_path / "without"))
+    assert list(without.contracts.addresses) == ["Registry", "Ledger"]
+    with pytest.raises(ProtocolError) as refused_place:
+        without.place.require_blacklist()
+    assert refused_place.value.code == "NO_BLACKLIST"
 
 
 def test_invitation_and_answer_make_a_participant(

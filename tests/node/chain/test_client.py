@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from devnet.local import CHAIN_ID, EmbeddedChain
 from node.chain.client import ChainClient
-from node.chain.codec import Contracts
+from node.chain.codec import Contracts, decode_result, encode_call
 from node.chain.deploy import Founder, check_chain, deploy
 from node.chain.profile import engine_profile
 from node.chain.transactions import address_bytes
@@ -92,6 +93,39 @@ def test_a_chain_is_checked_before_anything_is_believed(instant_chain: EmbeddedC
             check_chain(chain, contracts)
         assert refused.value.code == code
         assert refused.value.help
+
+
+def test_a_network_may_have_a_blacklist(instant_chain: EmbeddedChain) -> None:
+    """The three contracts name each other; ones that do not are refused, and none is well."""
+    chain = ChainClient([instant_chain.url])
+    founders = [Founder(f"BANK{n}", address_bytes(LocalSigner.generate())) for n in range(2)]
+    ours, others = (
+        deploy(
+            chain,
+            LocalSigner.generate(),
+            founders,
+            profile=engine_profile("instant"),
+            key_delay_blocks=1,
+            motion_expiry_blocks=10,
+            regulator=2,
+        ).contracts
+        for _ in range(2)
+    )
+    assert list(ours.addresses) == ["Registry", "Ledger", "Blacklist", "Lookups", "Points"]
+    assert {ours.name(address) for address in ours.addresses.values()} == set(ours.addresses)
+    assert check_chain(chain, ours).number == chain.head().number
+    assert check_chain(chain, Contracts(ours.chain_id, ours.registry, ours.ledger))
+    calldata = encode_call("Blacklist", "regulator", ())
+    found = decode_result("Blacklist", "regulator", chain.view(ours.blacklist, calldata))
+    assert found == (2,)
+    for wrong in (
+        replace(ours, registry=others.registry),
+        replace(ours, lookups=others.lookups),
+        replace(ours, points=others.points),
+    ):
+        with pytest.raises(WrongChain) as refused:
+            check_chain(chain, wrong)
+        assert refused.value.code == "CONTRACTS_APART"
 
 
 def test_a_stopped_chain_is_unreachable_and_comes_back(instant_chain: EmbeddedChain) -> None:
