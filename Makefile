@@ -1,6 +1,8 @@
 # Every command sets up what it needs first, says what it does, and can be run again.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+# Nodes, commands and test workers start as processes: without byte code on disk each compiles anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo desk test check format bench locks contracts snapshots clean
 
 help: ## List the commands
