@@ -10,8 +10,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -46,9 +45,10 @@ from node.identity import (
     system_clock,
     tip_figures,
 )
-from node.measuring import Meter
+from node.measuring import Meter, StepResult
 from node.outbox import Relay
 from node.outbox.intents import ADMIN_LANE
+from node.peers.peering import Peering
 from node.profiles import own_profiles
 from node.projections import Projections
 from node.projections.reading import BatchOpener
@@ -84,19 +84,6 @@ LOOK_RESTING_MS: Final = 50
 _log = logger("node")
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What one turn did; `idle`: nothing moved, nothing waits and nothing is in flight."""
-
-    blocks: int
-    events: int
-    reactions: int
-    sent: int
-    confirmed: int
-    idle: bool
-
-
-# ------------------------------------------------------------------------------ node
 def open_node(
     home: Path,
     *,
@@ -180,6 +167,7 @@ class Node:
         contracts = target.contracts
         self.profile = engine_profile(target.profile)
         self.identity = Identity(keys, target.place, clock)
+        self.peers = Peering(home, database, self.identity, timeout_s=settings.peer_timeout_s)
         self.attempts = Attempts(database, clock)
         self.meter = Meter(database)
         self.opening = Opening(self.identity)
@@ -242,15 +230,17 @@ class Node:
         )
         self.proofs = ProofService(self.database, self.identity, key_of=self.opening.epoch_key)
 
-    # ----------------------------------------------------------------- given to doors
     def _sender(self, lane_key: str) -> Signer | None:
         return self.keys.admin if lane_key == ADMIN_LANE else self.keys.poster
 
-    # ------------------------------------------------------------------------- facts
     @property
     def metrics(self) -> Metrics:
         """Return this node's Prometheus figures."""
         return self.meter.metrics
+
+    def peer_handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
+        """Return what other members' nodes may ask of this one, by word."""
+        return {}
 
     @property
     def sessions(self) -> sessionmaker[Session]:
@@ -263,7 +253,6 @@ class Node:
         with translated(), self.database.reading() as session:
             return self.identity.member(session)
 
-    # ------------------------------------------------------------------------- a turn
     def step(self) -> StepResult:
         """Take one turn: follower → projections → sealing → relay → matching.
 
@@ -393,6 +382,7 @@ class Node:
 
     def close(self) -> None:
         """Close connections; give the home up."""
+        self.peers.close()
         self.client.close()
         self.database.close()
         if self._lock is not None:

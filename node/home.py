@@ -23,6 +23,7 @@ from eth_utils.address import to_checksum_address
 from node.chain.codec import Contracts
 from node.crypto.keyfile import SCRYPT_N, KeyRole
 from node.crypto.keystore import Keystore
+from node.crypto.secretfiles import SecretFiles
 from node.crypto.signer import Signer
 from node.crypto.vault import VAULT_KEY_BYTES, Vault
 from node.identity import NodeKeys, Place, system_clock
@@ -284,6 +285,7 @@ def open_keys(home: Path, passphrase: str) -> NodeKeys:
         poster=signer(KeyRole.POSTER),
         approver=signer(KeyRole.APPROVER),
         ring=KeyRing(store.vault(store.only(KeyRole.VAULT), passphrase)),
+        files=SecretFiles(home / "keystore", passphrase),
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.crypto.eip712 import Domain
+from node.crypto.secretfiles import SecretFiles
 from node.crypto.signer import Signer
 from node.keyring import KeyRing
 from node.tables import (
@@ -22,7 +23,7 @@ from node.tables import (
     QueuedRecord,
 )
 from reconcile.commitment.heads import Stream
-from reconcile.model import ProtocolError, Side
+from reconcile.model import ProtocolError, Side, UsageError
 
 Clock = Callable[[], int]
 
@@ -94,6 +95,18 @@ class NodeKeys:
     poster: Signer
     approver: Signer
     ring: KeyRing = field(repr=False)
+    # None while the key store is locked.
+    files: SecretFiles | None = field(default=None, repr=False)
+
+    def require_files(self) -> SecretFiles:
+        """Return the key store's files; `UsageError` PASSPHRASE_NEEDED while it is locked."""
+        if self.files is None:
+            raise UsageError(
+                "PASSPHRASE_NEEDED",
+                "this needs the key store, and no passphrase was given",
+                help="set KANHE_PASSPHRASE_FILE or KANHE_PASSPHRASE, or answer at the terminal",
+            )
+        return self.files
 
     def of_role(self, role: str) -> Signer:
         """Return the signer of ADMIN, POSTER or APPROVER."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import func, select
@@ -12,6 +13,18 @@ from node.tables import LatencySample
 from node.telemetry import Metrics
 
 MAX_SAMPLES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one turn did; `idle`: nothing moved, nothing waits and nothing is in flight."""
+
+    blocks: int
+    events: int
+    reactions: int
+    sent: int
+    confirmed: int
+    idle: bool
 
 
 class Meter:

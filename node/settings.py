@@ -51,6 +51,12 @@ class Settings:
     tls_key: Path | None = None
     # CA certificates (PEM) whose clients are let in (mTLS); empty: no client certificates.
     tls_client_ca: Path | None = None
+    # Address that other members' nodes call over mutual TLS; loopback unless told.
+    peer_host: str = "127.0.0.1"
+    # Port for other members' nodes; 0: they are not served.
+    peer_port: int = 0
+    # Seconds until a call to another member's node is given up.
+    peer_timeout_s: float = 5.0
     # Folder of your own profiles (*.toml) for tables; empty: ~/.config/kanhe/profiles, if there.
     profiles: Path | None = None
     # Largest request body that is read.
@@ -123,6 +129,8 @@ class Settings:
             "log_level": self.log_level in {"debug", "info", "warning", "error"},
             "chain_profile": self.chain_profile in {"", "embedded", "instant", "clique", "bft"},
             "tls_key": (self.tls_key is None) == (self.tls_certificate is None),
+            "peer_port": 0 <= self.peer_port <= 65_535,  # noqa: PLR2004 - ports are 16 bits
+            "peer_timeout_s": self.peer_timeout_s > 0,
             "rpc_timeout_s": self.rpc_timeout_s > 0,
             "poll_interval_s": self.poll_interval_s > 0,
             "queue_limit": self.queue_limit > 0,

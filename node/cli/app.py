@@ -19,6 +19,7 @@ from node.cli import (
     offline,
     outbox,
     papers,
+    peers,
     posting,
     profiles,
     results,
@@ -54,6 +55,7 @@ for module in (
     decisions,
     bookings,
     papers,
+    peers,
     devnets,
 ):
     module.register(app)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -138,11 +140,47 @@ def run(
         if json_to is not None:
             write_json({"name": node.name, "member": node.member, "home": str(node.home)}, json_to)
         note(f"{node.name} runs: chain {node.target.chain_id} at {node.target.url}")
-        if desk:
-            _run_with_desk(node, stop, host, port)
-        else:
-            node.run(stop)
+        with _serving_peers(node, stop):
+            if desk:
+                _run_with_desk(node, stop, host, port)
+            else:
+                node.run(stop)
     return EXIT_DONE
+
+
+@contextlib.contextmanager
+def _serving_peers(node: Node, stop: threading.Event) -> Iterator[None]:
+    """Serve other members' nodes beside the turns, where a port is set for them."""
+    settings = node.settings
+    if not settings.peer_port:
+        yield
+        return
+    from node.web.peer_server import serve_peers_of
+
+    failed: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            serve_peers_of(
+                node,
+                stop,
+                host=settings.peer_host,
+                port=settings.peer_port,
+                on_ready=lambda address: note(f"peers: {address}"),
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again by the main thread
+            failed.append(error)
+            stop.set()
+
+    worker = threading.Thread(target=serve, name="peers", daemon=True)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+    if failed:
+        raise failed[0]
 
 
 def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: int | None) -> None:

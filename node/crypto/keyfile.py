@@ -44,6 +44,7 @@ class KeyRole(enum.StrEnum):
     APPROVER = "APPROVER"
     SEALING = "SEALING"
     VAULT = "VAULT"
+    SHARE = "SHARE"
 
 
 SIGNING_ROLES: Final = frozenset({KeyRole.ADMIN, KeyRole.POSTER, KeyRole.APPROVER})
@@ -163,6 +164,14 @@ def read_facts(data: bytes, file: str) -> KeyFacts:
     if (address is None) == (role in SIGNING_ROLES) or not isinstance(address, str | None):
         raise _malformed(file, "has an address where its role has none, or none where it has one")
     return KeyFacts(key_id, role, None if address is None else f"0x{address}", label)
+
+
+def cost_of(data: bytes, file: str) -> int:
+    """Return scrypt's N of a file; raises `InputError` KEYSTORE_MALFORMED."""
+    try:
+        return _number(_map(_map(_parse(data, file), "crypto"), "kdfparams"), "n")
+    except (KeyError, TypeError) as error:
+        raise _malformed(file, f"lacks a part or has a bad one: {error}") from None
 
 
 def _parse(data: bytes, file: str) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -40,11 +41,14 @@ def serve(
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     client_ca: Path | None = None,
+    peer_context: ssl.SSLContext | None = None,
+    protocol: type[asyncio.Protocol] | None = None,
 ) -> None:
     """Serve until `stop_event` is set (or a signal arrives, in the main thread).
 
     `on_ready` gets the base address, e.g. http://127.0.0.1:8420. Raises OutsideError PORT_IN_USE,
-    PORT_NOT_ALLOWED or ADDRESS_NOT_OURS, UsageError PORT_WRONG.
+    PORT_NOT_ALLOWED or ADDRESS_NOT_OURS, UsageError PORT_WRONG. `peer_context` is a TLS context
+    that is ready, in place of the files.
     """
     listener = _listen(host, port)
     config = uvicorn.Config(
@@ -58,6 +62,8 @@ def serve(
         ssl_keyfile=tls_key,
         ssl_ca_certs=None if client_ca is None else str(client_ca),
         ssl_cert_reqs=ssl.CERT_NONE if client_ca is None else ssl.CERT_REQUIRED,
+        ssl_context_factory=None if peer_context is None else lambda *_: peer_context,
+        http=protocol or "auto",
     )
     server = _Server(config)
     done = threading.Event()
@@ -65,7 +71,7 @@ def serve(
         waiter = threading.Thread(target=_stop_when, args=(stop_event, done, server), daemon=True)
         waiter.start()
     if on_ready is not None:
-        scheme = "http" if tls_cert is None else "https"
+        scheme = "http" if tls_cert is None and peer_context is None else "https"
         name = f"[{host}]" if ":" in host else host
         on_ready(f"{scheme}://{name}:{listener.getsockname()[1]}")
     try:

@@ -1,0 +1,40 @@
+"""Whose key an address is, by the registry as this node has read it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from node.tables import Cursor, Member, MemberKey
+
+#: Roles whose signature speaks for a member off the ledger.
+SPEAKING: Final = frozenset({"ADMIN", "POSTER", "APPROVER"})
+_ACTIVE: Final = "ACTIVE"
+
+
+def holds_key(
+    session: Session, member: int, address: str, roles: Collection[str] = SPEAKING
+) -> bool:
+    """Say whether `address` (0x-hex) is a key of these roles that an active member holds now.
+
+    A key counts from the newest block that this node has read; one that was said to be in other
+    hands counts no more, whatever its last block.
+    """
+    row = session.get(MemberKey, bytes.fromhex(address.removeprefix("0x")))
+    if row is None or row.member != member or row.role not in roles:
+        return False
+    if row.state == "CANCELLED" or row.compromised_since_s is not None:
+        return False
+    owner = session.get(Member, member)
+    cursor = session.get(Cursor, 1)
+    if owner is None or owner.state != _ACTIVE or cursor is None:
+        return False
+    return row.valid_from <= cursor.head_block <= row.valid_to
+
+
+def is_active(session: Session, member: int) -> bool:
+    """Say whether a member stands as active in the registry."""
+    row = session.get(Member, member)
+    return row is not None and row.state == _ACTIVE

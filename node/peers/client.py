@@ -1,0 +1,231 @@
+"""Calls to other members' nodes over mutual TLS; what goes wrong is said in words.
+
+KanheError
+├── UsageError    PEER_UNKNOWN, PEER_NO_ADDRESS     nobody is pinned there, or only calls
+├── ProtocolError PEER_CERTIFICATE_*                who listens is not that member now
+│                 PEER_REFUSES_US                   it does not take our certificate
+│   └── PeerRefusal                                 it answered, with its own code and words
+└── OutsideError  PEER_UNREACHABLE, PEER_ANSWER     no answer, or none that can be read
+"""
+
+# ruff: noqa: N818 - errors are statements (architecture.md, "Words"), not words ending in Error
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+import msgspec
+from cryptography import x509
+
+from node.peers.certificates import IsKeyOf, Network, require_member
+from node.peers.contexts import client_context
+from node.peers.directory import PEERS_FILE, Peer, read_peers
+from node.peers.own import OwnCertificate
+from reconcile.model import KanheError, OutsideError, ProtocolError, UsageError, Where
+
+TIMEOUT_S: Final = 5.0
+MAX_ANSWER_BYTES: Final = 64 << 20
+KEEP_ALIVE_S: Final = 60.0
+PREFIX: Final = "/peer/v1/"
+HELLO: Final = f"{PREFIX}hello"
+_DONE: Final = 200
+
+
+class PeerRefusal(ProtocolError):
+    """Raised when another node answers with a refusal: its code and words, and who it was."""
+
+    def __init__(self, member: int, code: str, message: str, help_: str) -> None:
+        """Take who refused and what it said."""
+        super().__init__(code, f"member {member}: {message}", help=help_)
+        self.member = member
+
+
+class _Problem(msgspec.Struct):
+    code: str
+    detail: str = ""
+    help: str = ""
+
+
+class PeerBook:
+    """The pinned peers, read again when the file changes."""
+
+    def __init__(self, home: Path) -> None:
+        """Take the home whose peers.toml it is."""
+        self._home = home
+        self._lock = threading.Lock()
+        self._mark: tuple[int, int] | None = None
+        self._peers: dict[int, Peer] = {}
+
+    def peers(self) -> dict[int, Peer]:
+        """Return the peers by member; raises `UsageError` PEERS_MALFORMED."""
+        try:
+            facts = (self._home / PEERS_FILE).stat()
+            mark = (facts.st_mtime_ns, facts.st_ino)
+        except FileNotFoundError:
+            mark = (0, 0)
+        with self._lock:
+            if mark != self._mark:
+                self._peers = read_peers(self._home)
+                self._mark = mark
+            return self._peers
+
+    def peer(self, member: int) -> Peer:
+        """Return a member's entry; `UsageError` PEER_UNKNOWN."""
+        found = self.peers().get(member)
+        if found is None:
+            raise UsageError(
+                "PEER_UNKNOWN",
+                f"no certificate of member {member} is pinned here",
+                where=Where(field="peers"),
+                help="get it from that member and run `kanhe peer pin`",
+            )
+        return found
+
+
+class PeerClient:
+    """Calls other nodes; one kept-alive connection pool a member, for any thread."""
+
+    def __init__(
+        self,
+        book: PeerBook,
+        own: OwnCertificate,
+        network: Network,
+        *,
+        is_key_of: IsKeyOf,
+        now_s: Callable[[], int],
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Take whom to call, as whom, and who says whose keys these are."""
+        self._book = book
+        self._own = own
+        self._network = network
+        self._is_key_of = is_key_of
+        self._now_s = now_s
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._clients: dict[int, tuple[tuple[x509.Certificate, ...], httpx.Client]] = {}
+
+    def call(self, member: int, path: str, body: bytes, *, timeout_s: float | None = None) -> bytes:
+        """Send `body` to a member's node and return its answer's body.
+
+        Raises the errors drawn above; nothing is tried again here.
+        """
+        peer = self._book.peer(member)
+        if not peer.url:
+            raise UsageError(
+                "PEER_NO_ADDRESS",
+                f"member {member}'s node has no address here",
+                help="pin its certificate again with --url https://host:port",
+            )
+        client = self._client(peer)
+        try:
+            answer = client.post(
+                f"{peer.url}{path}",
+                content=body,
+                headers={"content-type": "application/json"},
+                timeout=timeout_s or self._timeout_s,
+            )
+        except httpx.HTTPError as error:
+            raise _failed(member, peer.url, error) from None
+        except ssl.SSLError as error:
+            raise _tls_error(member, peer.url, str(error)) from None
+        if answer.status_code == _DONE:
+            if len(answer.content) > MAX_ANSWER_BYTES:
+                raise _unreadable(member, "is too large")
+            return answer.content
+        raise _refusal(member, answer)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for _, client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _client(self, peer: Peer) -> httpx.Client:
+        certificates = self._valid(peer)
+        with self._lock:
+            standing = self._clients.get(peer.member)
+            if standing is not None and standing[0] == certificates:
+                return standing[1]
+            if standing is not None:
+                standing[1].close()
+            client = httpx.Client(
+                verify=client_context(self._own, certificates),
+                timeout=self._timeout_s,
+                trust_env=False,
+                limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
+            )
+            self._clients[peer.member] = (certificates, client)
+            return client
+
+    def _valid(self, peer: Peer) -> tuple[x509.Certificate, ...]:
+        """Return the pinned certificates that are that member's now, or say why none is."""
+        valid, first = [], None
+        for certificate in peer.certificates:
+            try:
+                member = require_member(certificate, self._network, self._is_key_of, self._now_s())
+                if member != peer.member:
+                    raise ProtocolError(
+                        "PEER_CERTIFICATE_FOREIGN",
+                        f"the certificate pinned for member {peer.member} is member {member}'s",
+                        help="unpin it and ask the right member for its certificate",
+                    )
+                valid.append(certificate)
+            except KanheError as error:
+                first = first or error
+        if valid:
+            return tuple(valid)
+        assert first is not None, "an entry holds at least one certificate"
+        raise first
+
+
+def _failed(member: int, url: str, error: httpx.HTTPError) -> KanheError:
+    said = str(error)
+    if "certificate" in said.lower() or "ssl" in said.lower() or "alert" in said.lower():
+        return _tls_error(member, url, said)
+    return OutsideError(
+        "PEER_UNREACHABLE",
+        f"member {member}'s node at {url} does not answer: {said or type(error).__name__}",
+        help="it is asked again later; if this stays, ask its operator",
+    )
+
+
+def _tls_error(member: int, url: str, said: str) -> ProtocolError:
+    lowered = said.lower()
+    if "alert" in lowered:
+        why = "has expired" if "expired" in lowered else "is not pinned there"
+        return ProtocolError(
+            "PEER_REFUSES_US",
+            f"member {member}'s node at {url} does not take our certificate: it {why}",
+            where=Where(field="certificate"),
+            help="renew it with `kanhe peer certify` if it ended, and give it to that member",
+        )
+    why = "it has expired" if "expired" in lowered else "it is another one"
+    return ProtocolError(
+        "PEER_CERTIFICATE_WRONG",
+        f"who listens at {url} does not show a certificate pinned for member {member}: {why}",
+        where=Where(field="certificate"),
+        help="nothing was sent; check the address, and ask the member for its present certificate",
+    )
+
+
+def _refusal(member: int, answer: httpx.Response) -> KanheError:
+    try:
+        problem = msgspec.json.decode(answer.content, type=_Problem)
+    except msgspec.DecodeError:
+        return _unreadable(member, f"has status {answer.status_code} and no problem document")
+    return PeerRefusal(member, problem.code, problem.detail, problem.help)
+
+
+def _unreadable(member: int, says: str) -> OutsideError:
+    return OutsideError(
+        "PEER_ANSWER",
+        f"the answer of member {member}'s node {says}",
+        help="its release may be another; ask its operator",
+    )

@@ -1,0 +1,112 @@
+"""One node among its peers: who is pinned, as whom it calls, whose keys the registry knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+
+from node.db import Database, translated
+from node.identity import Identity
+from node.keyholders import holds_key
+from node.peers.certificates import Network, require_member
+from node.peers.client import TIMEOUT_S, PeerBook, PeerClient
+from node.peers.directory import Peer, pin, read_peers, require_url, unpin
+from node.peers.own import CERTIFICATE_FILE, OwnCertificate, certify
+from reconcile.model import UsageError
+
+
+class Peering:
+    """Calls other nodes, and says who calls; `client` is made at its first use."""
+
+    def __init__(
+        self,
+        home: Path,
+        database: Database,
+        identity: Identity,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Take the home with its pins, and whose registry this is."""
+        self._home = home
+        self._database = database
+        self._identity = identity
+        self._timeout_s = timeout_s
+        self._client: PeerClient | None = None
+        self.book = PeerBook(home)
+        self.network = Network(identity.place.chain_id, identity.place.registry)
+
+    @property
+    def own(self) -> OwnCertificate:
+        """Return this node's certificate; `UsageError` PASSPHRASE_NEEDED."""
+        files = self._identity.keys.require_files()
+        return OwnCertificate(files.folder, files.passphrase)
+
+    @property
+    def client(self) -> PeerClient:
+        """Return the client; what it calls with is checked at the first call to each member."""
+        if self._client is None:
+            self._client = PeerClient(
+                self.book,
+                self.own,
+                self.network,
+                is_key_of=self.is_key_of,
+                now_s=self.now_s,
+                timeout_s=self._timeout_s,
+            )
+        return self._client
+
+    def now_s(self) -> int:
+        """Return this machine's time, which certificates are held against."""
+        return self._identity.clock() // 1000
+
+    def is_key_of(self, member: int, address: str) -> bool:
+        """Say whether an address is a key that an active member holds now."""
+        with translated(), self._database.reading() as session:
+            return holds_key(session, member, address)
+
+    def certify(self, *, renew: bool = False) -> x509.Certificate:
+        """Make this node's TLS key and certificate.
+
+        Raises `UsageError` TLS_EXISTS unless `renew`, `ProtocolError` NOT_A_MEMBER.
+        """
+        files = self._identity.keys.require_files()
+        if (files.folder / CERTIFICATE_FILE).exists() and not renew:
+            raise UsageError(
+                "TLS_EXISTS",
+                "this node has a TLS key already",
+                help="with --renew a new one takes its place; give the new certificate to others",
+            )
+        with translated(), self._database.reading() as session:
+            member = self._identity.require_member(session)
+        return certify(
+            files.folder,
+            files.passphrase,
+            member=member,
+            network=self.network,
+            signer=self._identity.keys.approver,
+            now_s=self.now_s(),
+        )
+
+    def pin(self, certificate: x509.Certificate, *, url: str = "", keep_old: bool = False) -> Peer:
+        """Let a member's node in, and note its address; its statement is checked first.
+
+        `keep_old` keeps the certificates that are pinned, for the days of a renewal. Raises the
+        errors of `require_member` and `UsageError` PEER_URL_WRONG.
+        """
+        member = require_member(certificate, self.network, self.is_key_of, self.now_s())
+        standing = read_peers(self._home).get(member)
+        old = () if standing is None or not keep_old else standing.certificates
+        address = require_url(url) if url else ("" if standing is None else standing.url)
+        peer = Peer(member, address, tuple(dict.fromkeys((*old, certificate))))
+        pin(self._home, peer)
+        return peer
+
+    def unpin(self, member: int) -> None:
+        """Let a member's node in no longer; `UsageError` PEER_UNKNOWN."""
+        unpin(self._home, member)
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._client is not None:
+            self._client.close()

@@ -1,0 +1,385 @@
+"""Mutual TLS between nodes: whose certificate counts, and what is said where one does not."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+from node.crypto.signer import LocalSigner
+from node.peers.certificates import (
+    STATEMENT_OID,
+    Network,
+    make_certificate,
+    read_pem,
+    read_statement,
+    require_member,
+    write_pem,
+)
+from node.peers.client import PeerBook, PeerClient, PeerRefusal
+from node.peers.directory import PEERS_FILE, Peer, pin, read_peers, require_url, unpin
+from node.peers.own import OwnCertificate, certify
+from node.web.peer_app import create_peer_app
+from node.web.peer_server import authenticator, serve_peers
+from reconcile.model import KanheError, OutsideError, ProtocolError, UsageError
+
+PHRASE = "a phrase for tests"
+NETWORK = Network(1337, b"\x11" * 20)
+NOW_S = int(time.time())
+DAY_S = 86_400
+
+
+@dataclass
+class Member:
+    """A member with its registry key and its home."""
+
+    number: int
+    home: Path
+    signer: LocalSigner = field(default_factory=LocalSigner.generate)
+
+    def certify(self, now_s: int = NOW_S, network: Network = NETWORK) -> x509.Certificate:
+        """Make this member's TLS key and certificate."""
+        return certify(
+            self.home / "keystore",
+            PHRASE,
+            member=self.number,
+            network=network,
+            signer=self.signer,
+            now_s=now_s,
+        )
+
+    @property
+    def own(self) -> OwnCertificate:
+        """The files of its certificate."""
+        return OwnCertificate(self.home / "keystore", PHRASE)
+
+
+@dataclass
+class Town:
+    """A server of member 1 and a caller, member 2; `keys` is what the registry says."""
+
+    server: Member
+    caller: Member
+    keys: dict[int, set[str]]
+    url: str
+    stop: threading.Event
+
+    def is_key_of(self, member: int, address: str) -> bool:
+        """Answer as the registry."""
+        return address in self.keys.get(member, set())
+
+    def client(self, member: Member | None = None) -> PeerClient:
+        """A fresh client, so that a new handshake is made."""
+        who = member or self.caller
+        return PeerClient(
+            PeerBook(who.home),
+            who.own,
+            NETWORK,
+            is_key_of=self.is_key_of,
+            now_s=lambda: NOW_S,
+        )
+
+    def refused(self, member: Member | None = None) -> KanheError:
+        """Call and return the refusal."""
+        client = self.client(member)
+        with pytest.raises(KanheError) as caught:
+            client.call(1, "/peer/v1/echo", b"{}")
+        client.close()
+        return caught.value
+
+
+def _echo(member: int, body: bytes) -> bytes:
+    return b'{"member":%d,"bytes":%d}' % (member, len(body))
+
+
+def _refuse(member: int, body: bytes) -> bytes:
+    raise ProtocolError("NOT_TODAY", f"{len(body)} bytes of {member}", help="come tomorrow")
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """One serving node and one calling node that pinned each other."""
+    server, caller = Member(1, tmp_path / "one"), Member(2, tmp_path / "two")
+    certificates = [member.certify() for member in (server, caller)]
+    keys = {member.number: {member.signer.address} for member in (server, caller)}
+    pin(server.home, Peer(2, "", (certificates[1],)))
+    stop, ready = threading.Event(), threading.Event()
+    town = Town(server, caller, keys, "", stop)
+    book = PeerBook(server.home)
+    app = create_peer_app(
+        {"echo": _echo, "refuse": _refuse},
+        authenticator(book, NETWORK, is_key_of=town.is_key_of, now_s=lambda: NOW_S),
+        max_body_bytes=1_000,
+    )
+
+    def said(address: str) -> None:
+        town.url = address
+        ready.set()
+
+    thread = threading.Thread(
+        target=serve_peers,
+        args=(app, book, server.own),
+        kwargs={"host": "127.0.0.1", "port": 0, "stop_event": stop, "on_ready": said},
+        daemon=True,
+    )
+    thread.start()
+    assert ready.wait(10)
+    pin(caller.home, Peer(1, town.url, (certificates[0],)))
+    yield town
+    stop.set()
+    thread.join(10)
+
+
+def test_both_know_whom_they_speak_to(town: Town) -> None:
+    """A call over mutual TLS reaches the handler with the member of the caller's certificate."""
+    client = town.client()
+    assert client.call(1, "/peer/v1/echo", b"{}") == b'{"member":2,"bytes":2}'
+    client.close()
+
+
+def test_what_a_node_refuses_keeps_its_code_and_names_it(town: Town) -> None:
+    """A refusal of the other node comes through with its code, words, help and number."""
+    client = town.client()
+    with pytest.raises(PeerRefusal) as caught:
+        client.call(1, "/peer/v1/refuse", b"123")
+    assert (caught.value.code, caught.value.member) == ("NOT_TODAY", 1)
+    assert caught.value.message == "member 1: 3 bytes of 2"
+    assert caught.value.help == "come tomorrow"
+    for word, body, code in [
+        ("nothing", b"", "PEER_CALL_UNKNOWN"),
+        ("echo", b"x" * 1_001, "BODY_TOO_LARGE"),
+    ]:
+        with pytest.raises(PeerRefusal) as caught:
+            client.call(1, f"/peer/v1/{word}", body)
+        assert caught.value.code == code
+    client.close()
+
+
+def test_nobody_without_a_certificate_gets_as_far_as_a_request(town: Town) -> None:
+    """A client that shows none is ended in the handshake."""
+    bare = httpx.Client(verify=False, trust_env=False)  # noqa: S501 - the server's check is at test
+    with pytest.raises(httpx.HTTPError, match=r"(?i)certificate required|alert"):
+        bare.post(f"{town.url}/peer/v1/echo", content=b"{}")
+
+
+def test_a_certificate_that_is_not_pinned_is_refused_in_words(town: Town) -> None:
+    """Another certificate of the same member, made by a thief of its name, is let in nowhere."""
+    town.caller.certify()
+    assert town.refused().code == "PEER_REFUSES_US"
+
+
+def test_an_expired_certificate_is_refused_on_either_side(town: Town) -> None:
+    """The caller says so of the server's, and understands the server's refusal of its own."""
+    old = town.caller.certify(now_s=NOW_S - 400 * DAY_S)
+    pin(town.server.home, Peer(2, "", (old,)))
+    deadline = time.monotonic() + 30
+    while "expired" not in town.refused().message:
+        assert time.monotonic() < deadline
+    error = town.refused()
+    assert error.code == "PEER_REFUSES_US"
+    pin(town.caller.home, Peer(1, town.url, (town.server.certify(now_s=NOW_S - 400 * DAY_S),)))
+    error = town.refused()
+    assert error.code == "PEER_CERTIFICATE_EXPIRED"
+
+
+def test_another_node_at_the_address_gets_nothing(town: Town) -> None:
+    """Whoever listens there without the member's key is found before a byte of the call is sent."""
+    pin(
+        town.caller.home,
+        Peer(1, town.url, (Member(1, town.server.home / "x", town.server.signer).certify(),)),
+    )
+    error = town.refused()
+    assert error.code == "PEER_CERTIFICATE_WRONG"
+    assert "nothing was sent" in error.help
+
+
+def test_a_certificate_falls_with_the_key_that_signed_for_it(town: Town) -> None:
+    """Once the registry ends the key, the certificate counts on neither side."""
+    town.keys[2].clear()
+    error = town.refused()
+    assert error.code == "PEER_CERTIFICATE_UNSIGNED"
+    assert isinstance(error, PeerRefusal)
+    town.keys[1].clear()
+    assert not isinstance(town.refused(), PeerRefusal)
+
+
+def test_a_pin_taken_back_ends_connections_that_stand(town: Town) -> None:
+    """A kept-alive connection is asked for its pin at each call."""
+    client = town.client()
+    client.call(1, "/peer/v1/echo", b"{}")
+    unpin(town.server.home, 2)
+    with pytest.raises(PeerRefusal) as caught:
+        client.call(1, "/peer/v1/echo", b"{}")
+    assert caught.value.code == "PEER_CERTIFICATE_WRONG"
+    client.close()
+
+
+def test_a_member_pinned_later_is_let_in_without_a_restart(town: Town) -> None:
+    """A renewed certificate serves within a second of its pinning."""
+    old = read_peers(town.server.home)[2].certificates
+    new = town.caller.certify()
+    pin(town.server.home, Peer(2, "", (*old, new)))
+    deadline = time.monotonic() + 30
+    client = town.client()
+    answer = b""
+    while not answer and time.monotonic() < deadline:
+        with contextlib.suppress(ProtocolError):  # until the server has looked again
+            answer = client.call(1, "/peer/v1/echo", b"{}")
+    assert answer
+    client.close()
+
+
+def test_nobody_is_called_without_a_pin_or_an_address(town: Town) -> None:
+    """Each has its own words, and so has a node that does not answer."""
+    client = town.client()
+    with pytest.raises(UsageError) as caught:
+        client.call(9, "/peer/v1/echo", b"{}")
+    assert caught.value.code == "PEER_UNKNOWN"
+    pinned = read_peers(town.caller.home)[1]
+    pin(town.caller.home, Peer(1, "", pinned.certificates))
+    with pytest.raises(UsageError) as caught:
+        client.call(1, "/peer/v1/echo", b"{}")
+    assert caught.value.code == "PEER_NO_ADDRESS"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pin(town.caller.home, Peer(1, f"https://127.0.0.1:{port}", pinned.certificates))
+    with pytest.raises(OutsideError) as outside:
+        client.call(1, "/peer/v1/echo", b"{}")
+    assert outside.value.code == "PEER_UNREACHABLE"
+    client.close()
+
+
+def _plain_certificate(
+    key: ec.EllipticCurvePrivateKey, statement: bytes | None
+) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kanhe member 1")])
+    now = dt.datetime.fromtimestamp(NOW_S, dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+    )
+    if statement is not None:
+        builder = builder.add_extension(
+            x509.UnrecognizedExtension(STATEMENT_OID, statement), critical=False
+        )
+    return builder.sign(key, SHA256())
+
+
+def test_a_statement_counts_for_its_key_and_network_alone() -> None:
+    """A statement copied into another certificate, or from another network, is foreign."""
+    signer, key = LocalSigner.generate(), ec.generate_private_key(ec.SECP256R1())
+    made = make_certificate(key, member=1, network=NETWORK, signer=signer, now_s=NOW_S)
+    assert read_statement(made, NETWORK).signer == signer.address
+    extension = made.extensions.get_extension_for_oid(STATEMENT_OID).value
+    assert isinstance(extension, x509.UnrecognizedExtension)
+    stolen = _plain_certificate(ec.generate_private_key(ec.SECP256R1()), extension.value)
+    bare = _plain_certificate(key, None)
+    noise = _plain_certificate(key, b"{}")
+    for certificate, network, code in [
+        (stolen, NETWORK, "PEER_CERTIFICATE_FOREIGN"),
+        (made, Network(1, NETWORK.registry), "PEER_CERTIFICATE_FOREIGN"),
+        (made, Network(1337, b"\x12" * 20), "PEER_CERTIFICATE_FOREIGN"),
+        (bare, NETWORK, "PEER_CERTIFICATE_MALFORMED"),
+        (noise, NETWORK, "PEER_CERTIFICATE_MALFORMED"),
+    ]:
+        with pytest.raises(ProtocolError) as caught:
+            read_statement(certificate, network)
+        assert caught.value.code == code
+
+
+def test_a_member_cannot_speak_as_another() -> None:
+    """A statement naming member 1 and signed by member 2's key counts for nobody."""
+    first, second = LocalSigner.generate(), LocalSigner.generate()
+    keys = {1: first.address, 2: second.address}
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = make_certificate(key, member=1, network=NETWORK, signer=second, now_s=NOW_S)
+    with pytest.raises(ProtocolError) as caught:
+        require_member(made, NETWORK, lambda number, who: keys.get(number) == who, NOW_S)
+    assert caught.value.code == "PEER_CERTIFICATE_UNSIGNED"
+
+
+def test_the_key_lies_encrypted_beside_its_certificate(tmp_path: Path) -> None:
+    """The file opens with the passphrase alone, and a pair that does not fit is refused."""
+    member = Member(1, tmp_path)
+    with pytest.raises(UsageError) as missing:
+        member.own.certificate()
+    assert missing.value.code == "TLS_NOT_SET"
+    first = member.certify()
+    assert b"ENCRYPTED" in member.own.key_file.read_bytes()
+    assert member.own.key_file.stat().st_mode & 0o077 == 0
+    member.own.require_pair()
+    wrong = OwnCertificate(tmp_path / "keystore", "another phrase")
+    with pytest.raises(KanheError) as caught:
+        wrong.require_pair()
+    assert caught.value.code == "TLS_KEY_MALFORMED"
+    member.certify()
+    member.own.certificate_file.write_text(write_pem(first))
+    with pytest.raises(KanheError) as caught:
+        member.own.require_pair()
+    assert caught.value.code == "TLS_KEY_MALFORMED"
+
+
+def test_pins_are_read_back_and_bad_ones_refused(tmp_path: Path) -> None:
+    """What is pinned is read back; a file that somebody broke says where."""
+    made = Member(3, tmp_path / "three").certify()
+    pin(tmp_path, Peer(3, "https://10.0.0.3:8444", (made,)))
+    assert read_peers(tmp_path) == {3: Peer(3, "https://10.0.0.3:8444", (made,))}
+    assert read_pem(write_pem(made).encode()) == (made,)
+    good = (tmp_path / PEERS_FILE).read_text()
+    for text in [
+        "peer = 3",
+        good + good,
+        good.replace("member = 3", "member = 0"),
+        good.replace("https", "http"),
+        good.replace("BEGIN", "BEGUN"),
+        good + "\nextra",
+        good.replace("[[peer]]", '[[peer]]\nname = "x"'),
+    ]:
+        (tmp_path / PEERS_FILE).write_text(text)
+        with pytest.raises(UsageError) as caught:
+            read_peers(tmp_path)
+        assert caught.value.code == "PEERS_MALFORMED"
+    with pytest.raises(UsageError):
+        unpin(tmp_path / "nowhere", 3)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a:1", "https://a", "https://a:1/path", "https://a:x", "https://u@a:1", ""]
+)
+def test_an_address_without_tls_or_port_is_refused(url: str) -> None:
+    """Only https://host:port is an address of a node."""
+    with pytest.raises(UsageError) as caught:
+        require_url(url)
+    assert caught.value.code == "PEER_URL_WRONG"
+
+
+def test_older_tls_is_not_spoken(town: Town) -> None:
+    """A peer that offers TLS 1.2 at most is not answered."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    own = town.caller.own
+    context.load_cert_chain(own.certificate_file, own.key_file, own.passphrase)
+    client = httpx.Client(verify=context, trust_env=False)
+    with pytest.raises(httpx.HTTPError):
+        client.post(f"{town.url}/peer/v1/echo", content=b"{}")
