@@ -8,6 +8,7 @@ import typer
 
 from node.cli import (
     agreements,
+    blacklist_import,
     bookings,
     breaks,
     chains,
@@ -56,6 +57,7 @@ for module in (
     bookings,
     papers,
     peers,
+    blacklist_import,
     devnets,
 ):
     module.register(app)
