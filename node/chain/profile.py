@@ -25,6 +25,17 @@ CALL_GAS: Final = {
     "closeByDefault": 180_000,
     "attest": 300_000,
     "end": 200_000,
+    # Of the blacklist: what loops over members, rows or recipients takes the most it may need.
+    "approveKeyEpoch": 2_000_000,
+    "draw": 5_000_000,
+    "openRecall": 2_000_000,
+    "settle": 4_000_000,
+    "list": 200_000,
+    # Expired days are counted out first: a hundred of them by a tag, all that the contract takes
+    # at once by the others.
+    "tag": 300_000,
+    "cut": 1_300_000,
+    "settleExpiry": 1_300_000,
 }
 DEFAULT_GAS: Final = 600_000
 DEPLOY_GAS: Final = 8_000_000

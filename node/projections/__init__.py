@@ -18,7 +18,10 @@ from sqlalchemy.orm import Session
 
 from node.chain.codec import (
     BATCH_POSTED_TOPIC,
+    BLACKLIST,
     LEDGER,
+    LOOKUPS,
+    POINTS,
     BatchPosted,
     Contracts,
     Event,
@@ -26,12 +29,14 @@ from node.chain.codec import (
     decode_batch_posted,
     decode_event,
 )
-from node.projections import control, data, windows
+from node.projections import blacklist, control, data, lookups, points, windows
 from node.projections.reading import SEALED, BatchReader
 from node.tables import (
     AgreedResult,
     Attestation,
     Batch,
+    BlacklistFact,
+    ChainEvent,
     Closing,
     Incident,
     PostedEntry,
@@ -41,6 +46,12 @@ from node.telemetry import logger
 from reconcile.model import ProtocolError
 
 EVIDENCE_ROWS: Final = 256
+#: The blacklist's contracts, each with what writes its rows.
+SCREENING: Final = {
+    BLACKLIST: blacklist.append,
+    LOOKUPS: lookups.append,
+    POINTS: points.append,
+}
 _log = logger("projections")
 
 
@@ -72,7 +83,7 @@ class Projections:
                 self._apply_one(session, log, time_s)
             except ProtocolError as error:
                 self._quarantine(session, log, "POISON", error.message)
-            except (NoResultFound, IntegrityError, IndexError) as error:
+            except (NoResultFound, IntegrityError, IndexError, ValueError) as error:
                 self._quarantine(session, log, "CONTRADICTION", str(error).splitlines()[0])
         session.flush()
 
@@ -86,7 +97,9 @@ class Projections:
             return
         # A fact that contradicts the earlier ones leaves nothing half done.
         with session.begin_nested():
-            if event.name in control.DATA_EVENTS:
+            if contract in SCREENING:
+                SCREENING[contract](session, event, log, time_s)
+            elif event.name in control.DATA_EVENTS:
                 self._add_data(session, event, log, time_s)
             else:
                 control.append(session, event, log, time_s)
@@ -214,7 +227,12 @@ class Projections:
         for table in (Batch, Closing, Attestation, AgreedResult):
             columns = table.__table__.c
             session.execute(delete(table).where(columns.block_number > block))
-        lost = control.rewind(session, block)
+        lost: list[ChainEvent | BlacklistFact] = [
+            *control.rewind(session, block),
+            *blacklist.rewind(session, block),
+        ]
+        lookups.rewind(session, block)
+        points.rewind(session, block)
         evidence["events"] = [
             {"name": fact.name, "tx": fact.tx_hash.hex(), "block": fact.block_number}
             for fact in lost[:EVIDENCE_ROWS]

@@ -3,6 +3,7 @@
 identifiers.py  a person's or firm's identifier in its one form
 derivation.py   from the PRF's output to bucket, leaf and label key; a person's own keys
 profiles.py     what each jurisdiction allows, as data
+states.py       what time does to an entry and a dispute
 listings.py     the statement that lists somebody: fields, checks, bytes, commitment
 envelope.py     typed, signed envelopes (DSSE)
 records.py      a listing sealed into a record of fixed size

@@ -1,10 +1,22 @@
 """Every table of a node's database, one database per node.
 
-`chain` and `ledger` follow from the chain's log and can be dropped and replayed
-(`derived_tables()`); all others are this node's own.
+`chain`, `ledger`, `blacklist`, `lookups` and `points` follow from the chain's log and can be
+dropped and replayed (`derived_tables()`); all others are this node's own.
 """
 
 from node.tables.base import Base, derived_tables
+from node.tables.blacklist import (
+    Ballot,
+    BlacklistFact,
+    DeletionCertificate,
+    Dispute,
+    EntryTag,
+    IndexCut,
+    IndexRoot,
+    ListedEntry,
+    Recall,
+    RootChallenge,
+)
 from node.tables.books import (
     Backup,
     ImportedFile,
@@ -36,6 +48,14 @@ from node.tables.ledger import (
     StreamState,
     WindowTotals,
 )
+from node.tables.lookups import (
+    CommitteeWord,
+    KeyEpoch,
+    KeyEpochApproval,
+    LookupLog,
+    RecordedConsent,
+    TicketRange,
+)
 from node.tables.outgoing import (
     Adoption,
     Intent,
@@ -58,6 +78,13 @@ from node.tables.people import (
     SetupLink,
     WebSession,
 )
+from node.tables.points import (
+    PointAccount,
+    PointCount,
+    PointMovement,
+    Settlement,
+    SettlementRow,
+)
 from node.tables.results import (
     BreakNote,
     LatencySample,
@@ -79,21 +106,33 @@ __all__ = [
     "Attestation",
     "AuditRow",
     "Backup",
+    "Ballot",
     "Base",
     "Batch",
+    "BlacklistFact",
     "Block",
     "BreakNote",
     "ChainEvent",
     "Closing",
+    "CommitteeWord",
     "Cursor",
+    "DeletionCertificate",
+    "Dispute",
     "Draft",
+    "EntryTag",
     "EpochKey",
     "IdempotencyKey",
     "ImportedFile",
     "Incident",
+    "IndexCut",
+    "IndexRoot",
     "Intent",
+    "KeyEpoch",
+    "KeyEpochApproval",
     "LatencySample",
+    "ListedEntry",
     "LocalKey",
+    "LookupLog",
     "MatchRun",
     "Member",
     "MemberKey",
@@ -103,22 +142,31 @@ __all__ = [
     "PartyName",
     "Person",
     "PersonRole",
+    "PointAccount",
+    "PointCount",
+    "PointMovement",
     "PostedDecision",
     "PostedEntry",
     "PostedSectionDigest",
     "QueuedRecord",
+    "Recall",
+    "RecordedConsent",
     "ReportRow",
+    "RootChallenge",
     "RunBreak",
     "RunGroupBlock",
     "RunProposal",
     "RunRefBlock",
     "SealedPayload",
     "SealingKey",
+    "Settlement",
+    "SettlementRow",
     "SetupLink",
     "SideLane",
     "StatedBalance",
     "StreamState",
     "TermsDocument",
+    "TicketRange",
     "Transaction",
     "WebSession",
     "WindowTotals",

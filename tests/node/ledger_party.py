@@ -44,6 +44,8 @@ CONFIRMATIONS = 4
 PAUSE_MS = 2_500
 TEST_ENGINE = EngineProfile("instant", CONFIRMATIONS, 0.0, 0, 32, 256, drill_only=True)
 ROLES = {"ADMIN": 1, "POSTER": 2, "APPROVER": 3}
+#: Their order is the log's: places are what they are.
+FACTS = ("chain_events", "blacklist_facts")
 TERMS_HASH = keccak(b"terms of the test")
 SEALING_LIFE_S = 20 * 86_400
 
@@ -285,22 +287,27 @@ class Party:
 
     def derived(self, *, places: bool = True) -> dict[str, list[tuple[object, ...]]]:
         """Return every derived row; without `places`, less what a reorg may renumber."""
-        skipped = {"cursors", "blocks"} if places else {"cursors", "blocks", "chain_events"}
-        volatile = {"id", "seen_at_ms"}
-        if not places:
-            volatile |= {
-                "block_number",
-                "log_index",
-                "block_time_s",
-                "tx_hash",
-                "last_posted_at_s",
-            }
-        found: dict[str, list[tuple[object, ...]]] = {}
         with self.database.reading() as session:
-            for table in derived_tables():
-                if table.name in skipped:
-                    continue
-                columns = [c for c in table.c if c.name not in volatile]
-                rows = session.execute(select(*columns)).all()
-                found[table.name] = sorted((tuple(row) for row in rows), key=repr)
-        return found
+            return derived_rows(session, places=places)
+
+
+def derived_rows(session: Session, *, places: bool = True) -> dict[str, list[tuple[object, ...]]]:
+    """Return every derived row that a session sees; `places` as `Party.derived` has it."""
+    skipped = {"cursors", "blocks"} if places else {"cursors", "blocks", *FACTS}
+    volatile = {"id", "seen_at_ms"}
+    if not places:
+        volatile |= {
+            "block_number",
+            "log_index",
+            "block_time_s",
+            "tx_hash",
+            "last_posted_at_s",
+        }
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for table in derived_tables():
+        if table.name in skipped:
+            continue
+        columns = [c for c in table.c if c.name not in volatile]
+        rows = session.execute(select(*columns)).all()
+        found[table.name] = sorted((tuple(row) for row in rows), key=repr)
+    return found

@@ -141,10 +141,17 @@ class World:
         self.client.close()
 
 
-def found_world(chain: EmbeddedChain, folder: Path, *, agreement: bool = True) -> World:
+def found_world(
+    chain: EmbeddedChain,
+    folder: Path,
+    *,
+    agreement: bool = True,
+    members: int = 2,
+    regulator: int | None = None,
+) -> World:
     """Deploy, register keys and, unless told not to, open an agreement with epoch keys."""
     client = ChainClient([chain.url])
-    admins = [LocalSigner.generate(), LocalSigner.generate()]
+    admins = [LocalSigner.generate() for _ in range(members)]
     deployed = deploy(
         client,
         LocalSigner.generate(),
@@ -152,17 +159,18 @@ def found_world(chain: EmbeddedChain, folder: Path, *, agreement: bool = True) -
         profile=TEST_ENGINE,
         key_delay_blocks=1,
         motion_expiry_blocks=1_000,
+        regulator=regulator,
     )
     parties = [
         Party(name, number, folder, client, deployed, admin=admin)
-        for number, (name, admin) in enumerate(zip(("a", "b"), admins, strict=True), start=1)
+        for number, (name, admin) in enumerate(zip("abcdef", admins, strict=False), start=1)
     ]
     world = World(chain, client, deployed, parties)
     for party in parties:
         party.register("POSTER")
         party.register("APPROVER")
     world.settle()
-    assert parties[0].count(MemberKey) == 6
+    assert parties[0].count(MemberKey) == 3 * members
     if agreement:
         open_agreement(world)
     return world

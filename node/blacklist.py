@@ -1,0 +1,228 @@
+"""What the blacklist's ledger says now: rows, and what the newest block's time makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.errors import NotFound
+from node.screening.points import DISPUTE_STAKE, LISTING_STAKE, accuracy_floor
+from node.screening.profiles import Profile, profiles
+from node.screening.states import (
+    DisputeFacts,
+    EntryFacts,
+    EntryState,
+    Phase,
+    Stage,
+    Verdict,
+    entry_state,
+    phase_of,
+)
+from node.tables import (
+    Ballot,
+    Cursor,
+    Dispute,
+    EntryTag,
+    KeyEpoch,
+    ListedEntry,
+    PointAccount,
+    PointMovement,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The newest block that was read: number and time in Unix seconds."""
+
+    block: int
+    time_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A member's points, in micro-points; `staked` is the bound part of `balance`."""
+
+    member: int
+    minted: int
+    burned: int
+    staked: int
+    debt: int
+    earned: int
+    entries: int
+    upheld: int
+    overturned: int
+
+    @property
+    def balance(self) -> int:
+        """Return what it has, stakes included."""
+        return self.minted - self.burned
+
+    @property
+    def free(self) -> int:
+        """Return what it may burn or stake."""
+        return self.balance - self.staked
+
+    @property
+    def accuracy(self) -> int:
+        """Return its accuracy in millionths, rounded down."""
+        return accuracy_floor(self.upheld, self.overturned)
+
+
+def now_of(session: Session) -> Now:
+    """Return the newest block as last seen; zeros before the first."""
+    cursor = session.get(Cursor, 1)
+    return Now(0, 0) if cursor is None else Now(cursor.head_block, cursor.head_time_s)
+
+
+def profile_numbered(number: int) -> Profile:
+    """Return the profile of a number, as the contract was deployed with."""
+    return tuple(profiles().values())[number - 1]
+
+
+def profile_name(number: int) -> str:
+    """Return the name of a profile's number."""
+    return tuple(profiles())[number - 1]
+
+
+def current_key_epoch(session: Session, now: Now) -> int:
+    """Return the key epoch that lookups use, 0 before the first."""
+    newest = select(func.max(KeyEpoch.key_epoch))
+    last = session.scalar(newest) or 0
+    row = newest_sharing(session, last)
+    begun = row is None or row.switch_block <= now.block
+    return last if begun else last - 1
+
+
+def newest_sharing(session: Session, key_epoch: int) -> KeyEpoch | None:
+    """Return a key epoch as its last sharing holds it, None where it is unknown."""
+    return session.scalars(
+        select(KeyEpoch)
+        .where(KeyEpoch.key_epoch == key_epoch)
+        .order_by(KeyEpoch.sharing.desc())
+        .limit(1)
+    ).first()
+
+
+# ------------------------------------------------------------------------------------ entries
+def require_entry(session: Session, entry: bytes) -> ListedEntry:
+    """Return an entry's row; `NotFound` ENTRY_UNKNOWN."""
+    row = session.get(ListedEntry, entry)
+    if row is None:
+        raise NotFound(
+            "ENTRY_UNKNOWN",
+            f"the ledger knows no entry {entry.hex()[:16]}…",
+            help="give its id, 64 hexadecimal digits, or the beginning of one",
+        )
+    return row
+
+
+def is_tagged(session: Session, entry: bytes, key_epoch: int) -> bool:
+    """Say whether an entry has a leaf in a key epoch."""
+    tag = session.get(EntryTag, (entry, key_epoch))
+    return tag is not None and tag.untagged_block is None
+
+
+def state_of(session: Session, row: ListedEntry, now: Now) -> EntryState:
+    """Return an entry's state at a block's time."""
+    dispute = None if row.dispute is None else session.get_one(Dispute, row.dispute)
+    facts = EntryFacts(
+        stage=Stage[row.stage],
+        posted_at_s=row.posted_at_s,
+        expires_day=row.expires_day,
+        tagged=is_tagged(session, row.entry, current_key_epoch(session, now)),
+        dispute=None if dispute is None else dispute_facts(session, dispute),
+    )
+    return entry_state(facts, profile_numbered(row.profile), now.time_s)
+
+
+# ------------------------------------------------------------------------------------ disputes
+def require_dispute(session: Session, dispute: int) -> Dispute:
+    """Return a dispute's row; `NotFound` DISPUTE_UNKNOWN."""
+    row = session.get(Dispute, dispute)
+    if row is None:
+        raise NotFound("DISPUTE_UNKNOWN", f"the ledger knows no dispute {dispute}")
+    return row
+
+
+def ballots_of(session: Session, dispute: int) -> Mapping[int, Ballot]:
+    """Return a dispute's ballots by member."""
+    found = select(Ballot).where(Ballot.dispute == dispute)
+    return {row.member: row for row in session.scalars(found)}
+
+
+def dispute_facts(session: Session, row: Dispute) -> DisputeFacts:
+    """Return a dispute as the pure clocks take it."""
+    ballots = ballots_of(session, row.dispute)
+    return DisputeFacts(
+        opened_at_s=row.opened_at_s,
+        extended=row.extended,
+        answer=_verdict(row.answer),
+        answered_at_s=row.answered_at_s,
+        contested_at_s=row.contested_at_s,
+        panel=None if row.panel is None else tuple(row.panel),
+        seats=row.seats or 0,
+        outcome=_verdict(row.outcome),
+        ballots={member: _verdict(item.verdict) for member, item in ballots.items()},
+    )
+
+
+def dispute_profile(session: Session, row: Dispute) -> Profile:
+    """Return whose days a dispute runs by."""
+    return profile_numbered(session.get_one(ListedEntry, row.entry).profile)
+
+
+def phase_now(session: Session, row: Dispute, now: Now) -> Phase:
+    """Return where a dispute stands at a block's time."""
+    return phase_of(dispute_facts(session, row), dispute_profile(session, row), now.time_s)
+
+
+def _verdict(word: str | None) -> Verdict:
+    return Verdict.NONE if word is None else Verdict[word]
+
+
+# ------------------------------------------------------------------------------------ points
+def account_of(session: Session, member: int) -> Account:
+    """Return a member's points; all zeros for who never had any."""
+    row = session.get(PointAccount, member)
+    entries, held = session.execute(
+        select(func.count(), func.count().filter(ListedEntry.stake_held)).where(
+            ListedEntry.uploader == member
+        )
+    ).one()
+    disputes = session.scalar(
+        select(func.count()).where(
+            Dispute.by == member, Dispute.by_person.is_(False), Dispute.outcome.is_(None)
+        )
+    )
+    staked = LISTING_STAKE * held + DISPUTE_STAKE * (disputes or 0)
+    if row is None:
+        return Account(member, 0, 0, staked, 0, 0, entries, 0, 0)
+    return Account(
+        member,
+        minted=row.minted,
+        burned=row.burned,
+        staked=staked,
+        debt=row.owed,
+        earned=row.earned,
+        entries=entries,
+        upheld=row.upheld,
+        overturned=row.overturned,
+    )
+
+
+def movements_of(
+    session: Session, member: int, *, before: tuple[int, int] | None, limit: int
+) -> list[PointMovement]:
+    """Return a member's movements, newest first; `before` is a place in the log."""
+    found = select(PointMovement).where(PointMovement.member == member)
+    if before is not None:
+        block, index = before
+        found = found.where(
+            (PointMovement.block_number < block)
+            | ((PointMovement.block_number == block) & (PointMovement.log_index < index))
+        )
+    newest = (PointMovement.block_number.desc(), PointMovement.log_index.desc())
+    return list(session.scalars(found.order_by(*newest).limit(limit)))

@@ -1,0 +1,284 @@
+"""The blacklist's log becomes rows: the contract's state at every time, on every fork, again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from blacklist_world import REGULATOR, BlacklistWorld, found_blacklist
+from eth_abi.abi import encode as abi_encode
+from eth_utils.crypto import keccak
+from ledger_party import derived_rows
+from sqlalchemy import select
+
+from devnet.local import EmbeddedChain
+from node.chain.codec import BLACKLIST, LOOKUPS, POINTS
+from node.projections.points import DEBT
+from node.screening.states import Verdict
+from node.tables import (
+    Ballot,
+    BlacklistFact,
+    DeletionCertificate,
+    Dispute,
+    EntryTag,
+    Incident,
+    IndexCut,
+    IndexRoot,
+    KeyEpoch,
+    ListedEntry,
+    LookupLog,
+    PointMovement,
+    Recall,
+    RecordedConsent,
+    RootChallenge,
+    Settlement,
+    SettlementRow,
+    TicketRange,
+)
+
+SALT = b"\x07" * 32
+SECRET = b"\x09" * 32
+GROUNDS = keccak(b"grounds")
+ROOT_FIELDS = (
+    ("uint32", "version"),
+    ("uint32", "keyEpoch"),
+    ("uint64", "cutBlock"),
+    ("uint64", "leafCount"),
+    ("bytes32", "root"),
+    ("uint8", "revision"),
+)
+SETTLEMENT_FIELDS = (
+    ("uint32", "period"),
+    ("uint32", "reader"),
+    ("bytes32", "attestationsRoot"),
+    ("bytes32", "rowsHash"),
+)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistWorld]:
+    """A blacklist whose life was lived once: every event of every contract happened."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        made = found_blacklist(chain, tmp_path_factory.mktemp("blacklist"))
+        live(made)
+        yield made
+        made.close()
+
+
+def live(town: BlacklistWorld) -> None:
+    """Let every kind of event happen, and hold rows beside views at each turn of time."""
+    assert town.check_against_views() == []
+    standing, wrong, contested = (town.list(1, name) for name in ("standing", "wrong", "contested"))
+    town.list(2, "unused")
+    town.settle()
+    assert town.check_against_views() == ["TICKETED"] * 4
+    for entry in (standing, wrong, contested):
+        town.ask(1, BLACKLIST, "tag", entry, 1)
+    consents = [keccak(b"consent"), keccak(b"kept")]
+    for consent in consents:
+        until = town.world.client.head().time_s + 86_400
+        town.ask(2, LOOKUPS, "recordConsent", consent, 3, until, keccak(SECRET))
+    town.ask(2, POINTS, "buyTickets", 0, 3)
+    town.ask(3, LOOKUPS, "anchorLog", town.today(), keccak(b"log"), 1)
+    town.ask(3, LOOKUPS, "speak", keccak(b"session"), 1, b"a word")
+    town.settle()
+    town.ask(3, LOOKUPS, "revokeConsent", consents[0], SECRET)
+    index(town, standing)
+    dispute(town, wrong, contested)
+    panel(town)
+    end(town, standing, wrong)
+
+
+def index(town: BlacklistWorld, entry: bytes) -> None:
+    """Cut the log, publish a root, challenge it, publish again."""
+    town.ask(1, BLACKLIST, "cut", 1)
+    town.settle()
+    cut = town.view(BLACKLIST, "cutOf", 1)
+    for revision in (1, 2):
+        root = keccak(bytes([revision]))
+        values = (1, 1, cut["blockNumber"], cut["leafCount"], root, revision)
+        signed = town.sign((1, 3), BLACKLIST, "IndexRoot", ROOT_FIELDS, values)
+        town.ask(2, BLACKLIST, "publishRoot", 1, cut["leafCount"], root, signed)
+        town.settle()
+        if revision == 1:
+            town.ask(1, BLACKLIST, "challengeRoot", 1, entry)
+            town.settle()
+
+
+def dispute(town: BlacklistWorld, wrong: bytes, contested: bytes) -> None:
+    """Open two disputes; one is answered and contested, the other times out."""
+    town.ask(2, BLACKLIST, "openDispute", wrong, False, GROUNDS)
+    town.settle()
+    town.ask(2, BLACKLIST, "openDispute", contested, True, GROUNDS)
+    town.settle()
+    assert town.check_against_views() == ["LISTED", "DISPUTED", "DISPUTED", "TICKETED"]
+    seen = town.check_the_future((1, 7, 9, 10, 11, 20, 299, 300, 301))
+    assert seen >= {"OPEN", "UNANSWERED", "DISPUTED", "SUSPENDED", "LAPSED", "EXPIRED"}
+    town.ask(1, BLACKLIST, "answer", 2, int(Verdict.UPHELD), keccak(b"answer"))
+    town.settle()
+    town.check_against_views()
+    town.ask(2, BLACKLIST, "contest", 2)
+    town.settle()
+    town.chain.mine(3)
+    assert "REGULATOR" in town.check_the_future(range(12))
+    town.ask(3, BLACKLIST, "draw", 2)
+    town.settle()
+    town.check_against_views()
+
+
+def panel(town: BlacklistWorld) -> None:
+    """One panelist commits and reveals; the other dispute runs out meanwhile."""
+    contracts = town.world.deployed.contracts
+    words = (contracts.chain_id, contracts.blacklist, 2, 3, int(Verdict.REMOVED), SALT)
+    types = ("uint256", "address", "uint64", "uint32", "uint8", "bytes32")
+    town.ask(3, BLACKLIST, "commitBallot", 2, keccak(abi_encode(types, words)))
+    town.settle()
+    for days, settled in ((2.1, False), (2.1, True)):
+        town.pass_days(days)
+        town.check_against_views()
+        assert "DECIDED" in town.check_the_future((0, 1, 2, 3)) or not settled
+        if not settled:
+            town.ask(3, BLACKLIST, "revealBallot", 2, int(Verdict.REMOVED), SALT)
+            town.settle()
+    town.ask(1, BLACKLIST, "settle", 2)
+    town.settle()
+    town.pass_days(6)
+    # The ticket that nobody used lapsed, the unanswered dispute suspends: by time alone.
+    assert town.check_against_views() == ["LISTED", "SUSPENDED", "REMOVED", "LAPSED"]
+    town.ask(3, BLACKLIST, "settle", 1)
+    town.ask(3, BLACKLIST, "lapse", keccak(text="unused"))
+    town.settle()
+    town.check_against_views()
+
+
+def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
+    """Recall, acknowledge, withdraw and erase; settle a period; vest and expire."""
+    recipients = [keccak(abi_encode(("bytes32", "bytes32"), (wrong, s))) for s in (SECRET, SALT)]
+    town.ask(1, BLACKLIST, "openRecall", wrong, recipients)
+    town.settle()
+    town.ask(2, BLACKLIST, "acknowledgeRecall", wrong, SECRET)
+    town.ask(1, BLACKLIST, "withdraw", wrong)
+    town.settle()
+    town.ask(1, BLACKLIST, "certifyDeletion", wrong, keccak(b"certificate"))
+    pay(town)
+    town.settle()
+    town.check_against_views()
+    town.begin_epoch(2)
+    assert town.check_against_views() == ["UNTAGGED", "ERASED", "REMOVED", "REMOVED"]
+    town.ask(1, BLACKLIST, "tag", standing, 2)
+    town.settle()
+    town.pass_days(80)
+    town.ask(2, BLACKLIST, "vest", standing)
+    town.ask(1, POINTS, "claimAllowance")
+    town.settle()
+    assert town.check_against_views() == ["LISTED", "ERASED", "REMOVED", "REMOVED"]
+    town.pass_days(300)
+    assert town.check_against_views() == ["EXPIRED", "ERASED", "REMOVED", "REMOVED"]
+    town.ask(1, BLACKLIST, "settleExpiry", 2)
+    town.settle()
+
+
+def pay(town: BlacklistWorld) -> None:
+    """Settle the period in which member 2 bought its tickets."""
+    with town.parties[0].database.reading() as session:
+        bought = session.scalars(select(TicketRange)).one()
+    period = bought.day // 10
+    rows = [(1, 2, 2_000_000)]
+    hashed = keccak(abi_encode(("(uint32,uint32,uint128)[]",), (rows,)))
+    values = (period, 2, keccak(b"attestations"), hashed)
+    signed = town.sign((1, 2, 3), POINTS, "Settlement", SETTLEMENT_FIELDS, values)
+    town.ask(3, POINTS, "settle", period, 2, keccak(b"attestations"), rows, signed)
+
+
+def test_every_event_became_a_row(town: BlacklistWorld) -> None:
+    """After a whole life every table holds what happened, with its transaction and its block."""
+    every = (Ballot, BlacklistFact, DeletionCertificate, Dispute, EntryTag, IndexCut, IndexRoot)
+    every += (KeyEpoch, ListedEntry, LookupLog, PointMovement, Recall, RecordedConsent)
+    every += (RootChallenge, Settlement, SettlementRow, TicketRange)
+    with town.parties[1].database.reading() as session:
+        for model in every:
+            rows = session.scalars(select(model)).all()
+            assert rows, model.__name__
+            assert all(any(row.tx_hash) and row.block_number for row in rows)
+        assert session.scalars(select(Incident)).all() == []
+        outcomes = {row.dispute: row.outcome for row in session.scalars(select(Dispute))}
+        assert outcomes == {1: "TIMED_OUT", 2: "REMOVED"}
+        open_recalls = select(Recall).where(Recall.acknowledged_at_s.is_(None))
+        assert len(session.scalars(open_recalls).all()) == 1
+        revoked = select(RecordedConsent).where(RecordedConsent.revoked_tx.is_not(None))
+        assert len(session.scalars(revoked).all()) == 1
+        reasons = {row.reason for row in session.scalars(select(PointMovement))}
+    said = {"allowance", "settlement", "tickets", "entry overturned", "ticket lapsed"}
+    assert said <= reasons
+    assert DEBT in reasons, "the allowance paid the debt first"
+
+
+def test_everyone_has_the_same_rows_and_a_replay_gives_them_again(town: BlacklistWorld) -> None:
+    """Rows are a function of the log: equal at every member, and after dropping them all."""
+    first, *others = town.parties
+    for party in town.parties:
+        party.step()
+    before = first.derived()
+    assert {table for table, rows in before.items() if rows} >= {"disputes", "point_accounts"}
+    assert all(party.derived() == before for party in others)
+    with first.database.writing.begin() as session:
+        first.projections.drop_derived(session)
+    assert first.count(ListedEntry) == 0
+    first.follower.catch_up()
+    assert first.derived() == before
+
+
+def test_a_rewind_to_any_block_and_back_gives_the_same_rows(town: BlacklistWorld) -> None:
+    """Taken back to before each fact in turn, rows equal those of a log that ends there."""
+    party = town.parties[2]
+    party.step()
+    whole = party.derived()
+    with party.database.reading() as session:
+        facts = session.scalars(select(BlacklistFact.block_number).distinct())
+        points = session.scalars(select(PointMovement.block_number).distinct())
+        blocks = sorted({*facts, *points}, reverse=True)
+    assert len(blocks) > REGULATOR * 5
+    # Backwards through what changed anything, in one transaction that is given up.
+    with party.database.writing() as session:
+        seen = {}
+        for block in blocks[::5]:
+            party.projections.rewind(session, block - 1)
+            seen[block - 1] = derived_rows(session)
+        session.rollback()
+    assert party.derived() == whole
+    logs = town.logs(up_to=blocks[0])
+    times = town.times(logs)
+    with party.database.writing() as session:
+        party.projections.drop_derived(session)
+        done = 0
+        for block in sorted(seen):
+            new = [log for log in logs if done < log.block_number <= block]
+            party.projections.apply(session, new, times)
+            assert derived_rows(session) == seen[block]
+            done = block
+        session.rollback()
+
+
+def test_a_reorg_takes_back_what_it_dropped(town: BlacklistWorld) -> None:
+    """A dispute that a fork dropped is open no more, and is again once it is mined anew."""
+    entry = town.list(3, "forked")
+    town.settle()
+    town.ask(3, BLACKLIST, "tag", entry, 2)
+    town.settle()
+    town.parties[0].step()
+    before = town.parties[0].derived(places=False)
+    town.ask(2, BLACKLIST, "openDispute", entry, True, GROUNDS)
+    for party in town.parties:
+        party.step()
+    town.parties[0].step()
+    open_now = Dispute.entry == entry
+    assert town.parties[0].count(Dispute, open_now) == 1
+    assert town.check_against_views()[-1] == "DISPUTED"
+    town.chain.reorg(1)
+    assert town.parties[0].follower.step().rewound_to is not None
+    assert town.parties[0].count(Dispute, open_now) == 0
+    town.parties[0].follower.catch_up()
+    assert town.parties[0].derived(places=False) == before
+    town.settle()
+    assert town.check_against_views()[-1] == "DISPUTED"
+    assert town.parties[0].count(Dispute, open_now) == 1
