@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from node.cli import discards
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
 from node.cli.session import Home, SideOption, actor, agreement_of, node_of, side_of
 
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     outbox.command("list")(outbox_list)
     outbox.command("release")(outbox_release)
     outbox.command("adopt")(outbox_adopt)
+    discards.register(outbox)
     app.add_typer(outbox, name="outbox")
     incident = typer.Typer(no_args_is_help=True, help="What must not happen, and did.")
     incident.command("list")(incident_list)
@@ -120,6 +122,7 @@ def _show(answer: dict[str, Any], names: dict[bytes, str]) -> None:
             ],
         )
         say("post them again: kanhe outbox release --agreement NAME --reason '…'")
+        say("give them up: kanhe outbox discard --agreement NAME --reason '…'")
     for key in answer["keys"]:
         table(
             f"Key {key['address']} is stopped: {key['reason']}",

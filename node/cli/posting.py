@@ -207,8 +207,11 @@ def close(
     wait: Wait = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Close a window: this is all I have."""
+    """Close a window: this is all I have. What is held for it is told."""
+    from node.services.posting import held_warning
+
     chosen = window_of_words(window, day)
+    held = 0
     with acting(home) as node:
         view = node.network.find_agreement(agreement)
         if by_default:
@@ -217,7 +220,15 @@ def close(
             node.posting.close_by_default(view.agreement, other, chosen, actor=actor())
         else:
             node.posting.close_window(view.agreement, chosen, side=side_of(side), actor=actor())
+            held = node.posting.held_up_to(view.agreement, chosen, side_of(side))
+    if held:
+        note(f"warning: {held_warning(held)}")
     done = finish(home, wait=wait)
-    answer = {"agreement": view.agreement.hex(), "window": str(chosen), "done": done}
+    answer = {
+        "agreement": view.agreement.hex(),
+        "window": str(chosen),
+        "done": done,
+        "held": str(held),
+    }
     emit(answer, json_to, lambda: say(f"window {chosen} is being closed"))
     return EXIT_DONE

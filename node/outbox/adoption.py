@@ -17,7 +17,7 @@ from node.chain.client import ChainClient, SeenTransaction
 from node.chain.codec import LEDGER, Contracts, decode_call
 from node.errors import ChainError, Conflict
 from node.outbox.lanes import OPEN, STOPPED
-from node.outbox.settling import mark_standing
+from node.outbox.standing import mark_standing
 from node.tables import (
     Adoption,
     Attestation,
@@ -234,7 +234,7 @@ def catches_up(session: Session) -> bool:
     return session.get(NodeFact, RESTORED) is not None
 
 
-def stand_again(session: Session) -> bool:
+def stand_again(session: Session, now_ms: int) -> bool:
     """Mark what stands and let sealing go on, once every key sends and its calls are final."""
     fact = session.get(NodeFact, RESTORED)
     cursor = session.get(Cursor, 1)
@@ -244,7 +244,7 @@ def stand_again(session: Session) -> bool:
     newest = session.scalar(select(func.max(Adoption.block_number)))
     if stopped or (newest or 0) > cursor.final_block:
         return False
-    mark_standing(session, cursor.final_block)
+    mark_standing(session, cursor.final_block, now_ms)
     session.delete(fact)
     return True
 

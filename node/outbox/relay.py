@@ -33,7 +33,7 @@ from node.outbox.glance import Glance, glance
 from node.outbox.intents import refuse
 from node.outbox.lanes import OPEN, UNMINED, lane_of, note_busy
 from node.outbox.reviving import revive
-from node.outbox.settling import mark_standing, settle
+from node.outbox.settling import settle
 from node.outbox.signing import (
     FILLER,
     SignerOf,
@@ -42,6 +42,7 @@ from node.outbox.signing import (
     sign_filler,
     sign_waiting,
 )
+from node.outbox.standing import mark_standing
 from node.outbox.tracking import (
     intents_of,
     look_up,
@@ -187,7 +188,8 @@ class Relay:
         with translated(), self._sessions.begin() as session:
             moved = settle(session, self._now_ms())
             if moved or not self._stood:
-                mark_standing(session, session.get_one(Cursor, 1).final_block)
+                final_block = session.get_one(Cursor, 1).final_block
+                mark_standing(session, final_block, self._now_ms())
         self._stood = True
         self._boundary("relay.settled")
         return moved
@@ -236,7 +238,7 @@ class Relay:
 
     def _stand_again(self) -> None:
         with translated(), self._sessions.begin() as session:
-            adoption.stand_again(session)
+            adoption.stand_again(session, self._now_ms())
         self._boundary("relay.stood_again")
 
     def _take_up(self, address: bytes, next_nonce: int, counted: int) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, exists, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
 
 from node.outbox.intents import DONE, READY, REFUSED, SIGNED, WAITING, refuse
 from node.tables import (
@@ -18,7 +18,6 @@ from node.tables import (
     Cursor,
     Incident,
     Intent,
-    PostedEntry,
     QueuedRecord,
     SealedPayload,
     StatedBalance,
@@ -116,29 +115,6 @@ def _report_invalid(session: Session, batch: Batch, now_ms: int) -> None:
             opened_at_ms=now_ms,
         )
     )
-
-
-def mark_standing(session: Session, final_block: int) -> int:
-    """Mark queued records whose ref and version stand in a valid final batch of ours as posted."""
-    other = aliased(PostedEntry)
-    stands = exists().where(
-        other.agreement == QueuedRecord.agreement,
-        other.side == QueuedRecord.side,
-        other.entry_ref == QueuedRecord.entry_ref,
-        other.version == QueuedRecord.version,
-        other.block_number <= final_block,
-    )
-    found = session.execute(
-        select(QueuedRecord.id).where(QueuedRecord.state == QUEUED, stands)
-    ).scalars()
-    ids = list(found)
-    for start in range(0, len(ids), 1_000):
-        session.execute(
-            update(QueuedRecord)
-            .where(QueuedRecord.id.in_(ids[start : start + 1_000]))
-            .values(state=POSTED)
-        )
-    return len(ids)
 
 
 def withdraw(session: Session, agreement: bytes, side: int, from_seq: int, code: str) -> int:

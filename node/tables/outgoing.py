@@ -21,8 +21,10 @@ from node.tables.base import (
 
 
 class QueuedRecord(Base):
-    """A record waiting to be posted. `state`: QUEUED, SEALED (in payload `seq`), POSTED, HELD.
+    """A record waiting to be posted, or what became of it.
 
+    `state`: QUEUED, SEALED (in payload `seq`), POSTED, HELD, DISCARDED (two people gave it up: a
+    draft of kind `discard` says who and why).
     `record_type` is ENTRY, DECISION or SECTION_DIGEST; `entry_ref` is null but for entries.
     One (agreement, side, entry_ref, version) exists once. POSTED: seen in a VALID final batch.
     HELD: its batch was judged INVALID (`seq` names it), or would have been and was not sent (`seq`

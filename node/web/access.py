@@ -20,6 +20,7 @@ ACTS: Final = {
     "attest": frozenset({"checker", "single"}),
     "note": frozenset({"maker", "checker", "operator", "single"}),
     "operate": frozenset({"operator", "single"}),
+    "discard": frozenset({"maker", "operator", "single"}),
     "audit": frozenset({"auditor", "operator", "single"}),
 }
 # These acts reconcile; who keeps the books of an account never does them for that account.

@@ -63,6 +63,7 @@ STATES: Final[Mapping[str, State]] = {
     "FINAL": State(N_("final"), "good", "check"),
     "DONE": State(N_("done"), "good", "check"),
     "HELD": State(N_("held"), "bad", "bang"),
+    "DISCARDED": State(N_("discarded"), "idle", "cross"),
     "REFUSED": State(N_("refused for good"), "bad", "cross"),
     "REVERTED": State(N_("refused by the ledger"), "bad", "cross"),
     "REPLACED": State(N_("replaced"), "idle", "ring"),
@@ -196,6 +197,7 @@ TODO_BY_STATE: Final[Mapping[str, str]] = {
 }
 DRAFTS: Final[Mapping[str, str]] = {
     "decision": N_("Decision on a break"),
+    "discard": N_("Giving up held records"),
     "closing": N_("Closing of a window"),
     "attestation": N_("Signature of a result"),
     "terms": N_("Change of terms"),
@@ -247,6 +249,15 @@ TODO_LONG: Final = N_(
     "Book it late if it is ours, put it in suspense, or send a query to the other side.",
 )
 TODO_SHORT: Final = N_("Ask the other side to book it, or reverse our entry if it never happened.")
+
+
+def held_words(held: int, speaker: Speaker) -> str:
+    """Say that so many own records are held for a window and stay behind when it is closed."""
+    return speaker.ngettext(
+        "%(number)s record of ours is held for this window or an earlier one and not part of it.",
+        "%(number)s records of ours are held for this window or an earlier one and not part of it.",
+        held,
+    ) % {"number": speaker.count(held)}
 
 
 def state(word: str) -> State:

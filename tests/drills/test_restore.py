@@ -16,7 +16,16 @@ from node.backups import back_up, restore
 from node.bootstrap import Node, open_node
 from node.cli import main
 from node.outbox.lanes import STOPPED
-from node.tables import Batch, NonceLane, PostedEntry, QueuedRecord, StreamState, Transaction
+from node.services.posting import Choice
+from node.tables import (
+    Batch,
+    Incident,
+    NonceLane,
+    PostedEntry,
+    QueuedRecord,
+    StreamState,
+    Transaction,
+)
 from reconcile.model import InputError, Side, UsageError
 from tests.node.services.conftest import PHRASE, WINDOW, Pair, entry, make_pair
 
@@ -111,6 +120,50 @@ def test_an_old_backup_forks_no_sequence(pair: Pair, tmp_path: Path) -> None:
     assert lane(again).state == STOPPED
     assert "from the lost copy" not in posted(pair.owner, agreement)
     again.close()
+
+
+def test_what_was_posted_otherwise_is_held_and_given_up(pair: Pair, tmp_path: Path) -> None:
+    """A record queued in the backup that stands with other bytes is held with a clear verdict.
+
+    The lost copy's operator imported it anew before it was sent. Two people give up the old bytes;
+    the stream goes on, and nothing counts twice.
+    """
+    agreement = pair.agreement()
+    old = pair.servicer
+    queue(old, agreement, "same")
+    queue(old, agreement, "other")
+    back_up(old.home, old.database, old.keys, tmp_path / "backup")
+    with old.database.writing.begin() as session:
+        row = session.scalars(select(QueuedRecord).where(QueuedRecord.entry_ref == "other")).one()
+        session.delete(row)
+    old.posting.queue_entries(agreement, [entry("other", 999)], window=WINDOW)
+    pair.settle()
+    assert posted(pair.owner, agreement) == Counter(["same", "other"])
+    old.close()
+
+    restore(tmp_path / "backup", tmp_path / "new", PHRASE, more_keys=[old.home / "backup"])
+    node = open_node(tmp_path / "new", passphrase=PHRASE)
+    turns(pair, node)
+    with node.database.reading() as session:
+        rows = session.execute(select(QueuedRecord.entry_ref, QueuedRecord.state))
+        states = {row.entry_ref: row.state for row in rows if row.entry_ref}
+        assert states == {"same": "POSTED", "other": "HELD"}
+        says = session.scalars(select(Incident.says).where(Incident.kind == "OWN_RECORDS_REFUSED"))
+        assert "another copy of this node posted" in says.one()
+    shown = node.posting.held_records()
+    assert [row.records for row in shown] == [1]
+    assert shown[0].reason.startswith("VERSION_CONFLICT: other bytes of this entry's version")
+    made = node.posting.propose_discard(agreement, Choice(unsent=True), reason="old", actor="mia")
+    node.posting.approve_discard(made.discard_id, actor="cho")
+    node.posting.confirm_adoption(node.network.poster_address(), reason="restored", actor="test")
+    queue(node, agreement, "later")
+    pair.servicer = node
+    pair.settle()
+    assert posted(pair.owner, agreement) == Counter(["same", "other", "later"])
+    with node.database.reading() as session:
+        assert (
+            session.scalars(select(Incident.id).where(Incident.closed_at_ms.is_(None))).all() == []
+        )
 
 
 def test_a_backup_of_now_goes_on_at_once(pair: Pair, tmp_path: Path) -> None:

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import rfc8785
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node import drafts
+from node.drafts import DONE, DRAFTED
 from node.services.breaks.standing import (
     PENDING,
     WAITING,
@@ -23,12 +23,9 @@ from node.services.breaks.views import DecisionView
 from node.tables import Draft, Person
 from reconcile.commitment.records import VERDICTS
 from reconcile.matching.keys import decision_hash, group_subject, sorted_refs
-from reconcile.model import Decision, ProtocolError, Side, UsageError
+from reconcile.model import Decision, Side, UsageError
 
 KIND: Final = "decision"
-DRAFTED: Final = "DRAFTED"
-DONE: Final = "DONE"
-REJECTED: Final = "REJECTED"
 WRITE_OFF: Final = "write_off"
 Refs = tuple[Sequence[str], Sequence[str]]
 
@@ -73,8 +70,8 @@ def require_undecided(
             Draft.state.in_((DRAFTED, DONE)),
         )
     ).scalars()
-    drafts = [(row, decision_hash(record_of(row, ""))) for row in rows]
-    waiting = [row.id for row, _ in drafts if row.state == DRAFTED]
+    made = [(row, decision_hash(record_of(row, ""))) for row in rows]
+    waiting = [row.id for row, _ in made if row.state == DRAFTED]
     if waiting:
         raise UsageError(
             "DECISION_WAITING",
@@ -84,7 +81,7 @@ def require_undecided(
     standing = {
         item.hash: item for item in standing_decisions(session, agreement, [decision.subject])
     }
-    queued = {digest for _, digest in drafts} - standing.keys()
+    queued = {digest for _, digest in made} - standing.keys()
     same = standing.get(hashed)
     ours = {
         digest
@@ -132,7 +129,7 @@ def draft(
     `seen`: what the maker had before the eyes. `workbook`: hash of the file it came in. Raises
     `UsageError` REASON_MISSING, and what `require_undecided` raises.
     """
-    require_reason(reason)
+    drafts.require_reason(reason)
     body: dict[str, Any] = {
         "subject": subject.hex(),
         "previous": last_effective(session, agreement, subject).hex(),
@@ -144,28 +141,17 @@ def draft(
     if workbook is not None:
         body["workbook"] = workbook.hex()
     require_undecided(session, agreement, sides, _record(body, ""))
-    row = Draft(
-        kind=KIND,
-        agreement=agreement,
-        window=window,
+    return drafts.new_draft(
+        session,
+        KIND,
+        agreement,
+        body,
         subject=subject.hex(),
-        body=body,
-        body_sha256=_pin(body),
-        reason=reason.strip(),
-        state=DRAFTED,
-        single=False,
-        maker_id=maker.id,
-        made_at_ms=now_ms,
+        window=window,
+        reason=reason,
+        maker=maker,
+        now_ms=now_ms,
     )
-    session.add(row)
-    session.flush()
-    return row
-
-
-def require_reason(reason: str) -> None:
-    """Refuse an act without a reason; `UsageError` REASON_MISSING."""
-    if not reason.strip():
-        raise UsageError("REASON_MISSING", "a decision needs a reason", help="say why in words")
 
 
 def record_of(row: Draft, decider: str) -> Decision:
@@ -184,10 +170,6 @@ def _record(body: Mapping[str, Any], decider: str) -> Decision:
     )
 
 
-def _pin(body: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(rfc8785.dumps(dict(body))).digest()
-
-
 def require_draft(session: Session, decision_id: int) -> Draft:
     """Return a drafted decision; `UsageError` DECISION_UNKNOWN, DECISION_SETTLED."""
     row = session.get(Draft, decision_id)
@@ -204,35 +186,8 @@ def check(row: Draft, checker: Person, *, single: bool, now_ms: int) -> Decision
     Raises `ProtocolError` SAME_PERSON when maker and checker are one, unless `single`;
     DRAFT_CHANGED when the body is not the one that was drafted.
     """
-    if row.maker_id == checker.id and not single:
-        raise ProtocolError(
-            "SAME_PERSON",
-            "the maker of a decision cannot check it",
-            help="a second person approves it",
-        )
-    if _pin(row.body) != row.body_sha256:
-        raise ProtocolError("DRAFT_CHANGED", "the draft is not what its maker wrote")
-    row.state, row.checker_id, row.checked_at_ms, row.single = DONE, checker.id, now_ms, single
+    drafts.approve(row, checker, single=single, now_ms=now_ms)
     return record_of(row, checker.pseudonym)
-
-
-def person_of(session: Session, login: str, *, now_ms: int) -> Person:
-    """Return who acts; someone of the command line is noted by login, without a password."""
-    row = session.execute(select(Person).where(Person.login == login)).scalar_one_or_none()
-    if row is None:
-        pseudonym = "p-" + hashlib.sha256(b"kanhe/pseudonym/1" + login.encode()).hexdigest()[:16]
-        row = Person(
-            login=login,
-            display_name=login,
-            pseudonym=pseudonym,
-            language="en",
-            active=True,
-            failed_logins=0,
-            created_at_ms=now_ms,
-        )
-        session.add(row)
-        session.flush()
-    return row
 
 
 def view(session: Session, row: Draft) -> DecisionView:

@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node import drafts
 from node.acts import record_act
 from node.agreements import Facts, facts_of, require_side
 from node.db import Database, translated
@@ -60,7 +61,7 @@ class Decisions:
 
     def waiting_decisions(self, agreement: bytes) -> tuple[DecisionView, ...]:
         """Return the decisions that wait for a checker, newest first."""
-        return self._drafts(Draft.agreement == agreement, Draft.state == deciding.DRAFTED)
+        return self._drafts(Draft.agreement == agreement, Draft.state == drafts.DRAFTED)
 
     def decision(self, decision_id: int) -> DecisionView:
         """Return one decision; `UsageError` DECISION_UNKNOWN."""
@@ -209,7 +210,7 @@ class Decisions:
             refs=refs,
             reason=reason,
             window=None if run is None else run.window,
-            maker=deciding.person_of(session, actor, now_ms=now_ms),
+            maker=drafts.person_of(session, actor, now_ms=now_ms),
             sides=facts.sides,
             seen=seen_of(session, facts.agreement, run, row, refs),
             workbook=workbook,
@@ -235,7 +236,7 @@ class Decisions:
         with self._writing() as session:
             now_ms = self._identity.clock()
             row = deciding.require_draft(session, decision_id)
-            checker = deciding.person_of(session, actor, now_ms=now_ms)
+            checker = drafts.person_of(session, actor, now_ms=now_ms)
             agreement = row.agreement
             assert agreement is not None, "a decision is about an agreement"
             require_unchanged(session, agreement, row.body)
@@ -275,13 +276,12 @@ class Decisions:
 
     def reject_decision(self, decision_id: int, *, actor: str, reason: str) -> DecisionView:
         """Refuse a drafted decision, with the reason; `UsageError` REASON_MISSING."""
-        deciding.require_reason(reason)
+        drafts.require_reason(reason)
         with self._writing() as session:
             now_ms = self._identity.clock()
             row = deciding.require_draft(session, decision_id)
-            checker = deciding.person_of(session, actor, now_ms=now_ms)
-            row.state, row.checker_id, row.checked_at_ms = deciding.REJECTED, checker.id, now_ms
-            row.check_reason = reason.strip()
+            checker = drafts.person_of(session, actor, now_ms=now_ms)
+            drafts.reject(row, checker, reason=reason, now_ms=now_ms)
             self._act(session, actor, "decision-reject", row)
             return deciding.view(session, row)
 

@@ -1,7 +1,10 @@
 """From a file to the ledger: import, queue, seal, post, close."""
 
+from node.services.posting.closing import held_warning
+from node.services.posting.discarding import Choice
 from node.services.posting.service import PostingService
 from node.services.posting.views import (
+    DiscardView,
     EntryView,
     HeldIntent,
     HeldRecords,
@@ -13,6 +16,8 @@ from node.services.posting.views import (
 )
 
 __all__ = [
+    "Choice",
+    "DiscardView",
     "EntryView",
     "HeldIntent",
     "HeldRecords",
@@ -22,4 +27,5 @@ __all__ = [
     "PostingService",
     "QueueDepth",
     "Rejected",
+    "held_warning",
 ]

@@ -2,16 +2,25 @@
 
 A closing names the seq and head it closes at. When a batch before it has to be sealed again, the
 relay refuses the closing too; the wish then asks anew, at the new head.
+
+A window never closes silently over records that are held: who closes it is told, and an incident
+stands until they are posted (late) or discarded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from node.agreements import final_block
-from node.tables import Closing, NodeFact
-from reconcile.model import Side
+from node.services.posting.judging import HELD
+from node.tables import Closing, Incident, NodeFact, QueuedRecord
+from reconcile.model import Side, day_iso, window_day
+
+CLOSED_WITH_HELD: Final = "CLOSED_WITH_HELD"
 
 
 def _name(agreement: bytes, side: Side) -> str:
@@ -53,3 +62,67 @@ def _keep(session: Session, agreement: bytes, side: Side, windows: set[int]) -> 
         session.add(NodeFact(name=_name(agreement, side), value=value))
     else:
         fact.value = value
+
+
+# ------------------------------------------------------------------ what is held meanwhile
+def held_up_to(session: Session, agreement: bytes, side: Side, window: int) -> int:
+    """Count held records that belong to a window or an earlier one."""
+    of_side = aliased(QueuedRecord)
+    # By the index alone first: what is held is little, the table behind it is not.
+    held = select(of_side.id).where(
+        of_side.agreement == agreement, of_side.side == int(side), of_side.state == HELD
+    )
+    return session.execute(
+        select(func.count(QueuedRecord.id)).where(
+            QueuedRecord.id.in_(held), QueuedRecord.window <= window
+        )
+    ).scalar_one()
+
+
+def held_warning(held: int) -> str:
+    """Say what closing over held records means; empty where none is held."""
+    if not held:
+        return ""
+    noun = "record of ours is" if held == 1 else "records of ours are"
+    return (
+        f"{held:,} {noun} held for this window or an earlier one and not part of it: released "
+        "later they are late in the next window; `kanhe outbox list` shows them, `kanhe outbox "
+        "release` posts them again, `kanhe outbox discard` gives them up"
+    )
+
+
+def report_held(session: Session, agreement: bytes, side: Side, window: int, now_ms: int) -> int:
+    """Open an incident where a window is closed over held records; return how many are held."""
+    held = held_up_to(session, agreement, side, window)
+    fingerprint = f"{CLOSED_WITH_HELD}/{agreement.hex()}/{int(side)}/{window}"
+    known = select(Incident.id).where(Incident.fingerprint == fingerprint)
+    if held and session.scalar(known) is None:
+        session.add(
+            Incident(
+                kind=CLOSED_WITH_HELD,
+                fingerprint=fingerprint,
+                agreement=agreement,
+                side=int(side),
+                says=f"the window of {day_iso(window_day(window))} ({window}) was closed: "
+                + held_warning(held)
+                + ".",
+                evidence={"window": str(window), "records": str(held)},
+                stops_signing=False,
+                opened_at_ms=now_ms,
+            )
+        )
+    return held
+
+
+def closed_over_nothing(session: Session, agreement: bytes, side: Side) -> Iterator[Incident]:
+    """Yield open incidents of closings behind which nothing is held any more."""
+    for row in session.scalars(
+        select(Incident).where(
+            Incident.kind == CLOSED_WITH_HELD,
+            Incident.agreement == agreement,
+            Incident.side == int(side),
+            Incident.closed_at_ms.is_(None),
+        )
+    ).all():
+        if not held_up_to(session, agreement, side, int(row.evidence["window"])):
+            yield row

@@ -7,9 +7,9 @@ anew. Every round needs a person, and each batch is judged before it is sent, so
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ from node.errors import Conflict, NotFound
 from node.outbox import confirm_adoption
 from node.outbox import release as release_held_intent
 from node.outbox.settling import withdraw
+from node.services.posting import closing as wishes
 from node.services.posting.base import Base
 from node.services.posting.judging import HELD, REFUSED
 from node.services.posting.queue import QUEUED, lowest_open_window
@@ -184,6 +185,12 @@ class Holding(Base):
             )
             self._act(session, actor, "INCIDENT_CLOSED", f"incident/{incident_id}", kind=row.kind)
 
+    def held_up_to(self, agreement: bytes, window: int, side: Side | None = None) -> int:
+        """Count the side's records held for a window or an earlier one."""
+        with self._reading() as session:
+            chosen = require_side(self._facts(session, agreement), side)
+            return wishes.held_up_to(session, agreement, chosen, window)
+
     def _close_incidents(
         self,
         session: Session,
@@ -193,22 +200,34 @@ class Holding(Base):
         words: str,
         person_id: int | None,
     ) -> int:
-        where = [
+        where = self._of_side(facts.agreement, side)
+        if seq is not None:
+            where.append(Incident.seq == seq)
+        rows = session.scalars(select(Incident).where(*where)).all()
+        for row in rows:
+            self._close(row, words, person_id)
+        more = self._close_closed_over_nothing(session, facts.agreement, side, words, person_id)
+        return len(rows) + more
+
+    def _of_side(self, agreement: bytes, side: Side) -> list[ColumnElement[bool]]:
+        return [
             Incident.kind.in_(KINDS),
-            Incident.agreement == facts.agreement,
+            Incident.agreement == agreement,
             Incident.side == int(side),
             Incident.closed_at_ms.is_(None),
         ]
-        if seq is not None:
-            where.append(Incident.seq == seq)
-        values: dict[str, Any] = {
-            "closed_at_ms": self._identity.clock(),
-            "closed_by": person_id,
-            "closed_reason": words,
-        }
-        rows = session.scalars(select(Incident.id).where(*where)).all()
-        session.execute(update(Incident).where(Incident.id.in_(rows)).values(**values))
-        return len(rows)
+
+    def _close(self, row: Incident, words: str, person_id: int | None) -> None:
+        row.closed_at_ms = self._identity.clock()
+        row.closed_by, row.closed_reason = person_id, words
+
+    def _close_closed_over_nothing(
+        self, session: Session, agreement: bytes, side: Side, words: str, person_id: int | None
+    ) -> int:
+        done = list(wishes.closed_over_nothing(session, agreement, side))
+        for row in done:
+            self._close(row, words, person_id)
+        return len(done)
 
 
 def close_incident(
@@ -339,24 +358,26 @@ def _requeue(session: Session, facts: Facts, side: Side, seq: int | None) -> Rel
         .values(state=QUEUED, seq=None)
         .execution_options(synchronize_session=False)
     )
-    _carry_again(session, facts, side, [item for item in batches if item is not None], lowest)
+    carry_again(session, facts.agreement, side, batches)
     return Released(records, late or 0, 0)
 
 
-def _carry_again(
-    session: Session, facts: Facts, side: Side, batches: Sequence[int], lowest: int
+def carry_again(
+    session: Session, agreement: bytes, side: Side, batches: Collection[int | None]
 ) -> None:
     """Let balances and the watermark of batches that do not count wait for the next ones."""
+    seqs = sorted(item for item in batches if item is not None)
+    lowest = lowest_open_window(session, agreement, side, terms_at(session, agreement))
     session.execute(
         update(StatedBalance)
         .where(
-            StatedBalance.agreement == facts.agreement,
+            StatedBalance.agreement == agreement,
             StatedBalance.side == int(side),
-            StatedBalance.seq.in_(batches),
+            StatedBalance.seq.in_(seqs),
             # What a closed window was stated to hold cannot be said any more.
             StatedBalance.window >= lowest,
         )
         .values(seq=None)
         .execution_options(synchronize_session=False)
     )
-    forget_carrier(session, facts.agreement, side, batches)
+    forget_carrier(session, agreement, side, seqs)

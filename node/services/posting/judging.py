@@ -24,6 +24,9 @@ from reconcile.commitment.validity import BatchRules, Known, Reason, Validity, j
 from reconcile.model import Entry
 
 HELD: Final = "HELD"
+DISCARDED: Final = "DISCARDED"
+# Neither waits nor stands: the same reference and version may come again, with other content.
+SET_ASIDE: Final = (HELD, DISCARDED)
 # So many parameters a statement takes on every database.
 IDS_AT_ONCE: Final = 1_000
 SEALED: Final = "SEALED"

@@ -17,7 +17,7 @@ from node.agreements import last_closing
 from node.bulk import insert_rows
 from node.db import among
 from node.services.posting.closing import wished
-from node.services.posting.judging import HELD, IDS_AT_ONCE
+from node.services.posting.judging import IDS_AT_ONCE, SET_ASIDE
 from node.services.posting.watermark import move_until, waiting_until
 from node.tables import Intent, PostedEntry, QueuedRecord, StatedBalance
 from reconcile.commitment.bulk import encode_records
@@ -65,7 +65,7 @@ class Fresh(NamedTuple):
 def standing(
     session: Session, agreement: bytes, side: Side, refs: Iterable[str]
 ) -> dict[str, dict[int, Place]]:
-    """Return every version that stands or waits, by ref; what is held does neither."""
+    """Return every version that stands or waits, by ref; what is held or discarded does neither."""
     found: dict[str, dict[int, Place]] = {}
     wanted = sorted(set(refs))
     if not wanted:
@@ -83,7 +83,7 @@ def standing(
         QueuedRecord.agreement == agreement,
         QueuedRecord.side == int(side),
         among(session, QueuedRecord.entry_ref, wanted),
-        QueuedRecord.state != HELD,
+        QueuedRecord.state.not_in(SET_ASIDE),
     )
     for query in (posted, waiting):
         for ref, version, record, window in session.execute(query):
@@ -183,8 +183,9 @@ def enqueue(
     now_ms: int,
     lines: Sequence[int] = (),
 ) -> None:
-    """Put entries into the queue, in the order given; held ones of the same version give way.
+    """Put entries into the queue, in the order given.
 
+    Held and discarded ones of the same reference and version give way.
     `lines` by place in what was given, where a file has them.
     """
     _give_way(session, agreement, side, fresh)
@@ -210,12 +211,12 @@ def enqueue(
 
 
 def _give_way(session: Session, agreement: bytes, side: Side, fresh: Sequence[Fresh]) -> None:
-    """Remove held records that come again: they count as not posted."""
+    """Remove held and discarded records that come again: they count as not posted."""
     held = session.execute(
         select(QueuedRecord.id, QueuedRecord.entry_ref, QueuedRecord.version).where(
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == side,
-            QueuedRecord.state == HELD,
+            QueuedRecord.state.in_(SET_ASIDE),
             QueuedRecord.entry_ref.is_not(None),
         )
     ).all()
@@ -251,7 +252,7 @@ def enqueue_other(
         )
     ).first()
     if found is not None:
-        if found.state != HELD:
+        if found.state not in SET_ASIDE:
             return False
         found.state, found.window, found.seq = QUEUED, window, None
         return True

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from node.services.posting import reading
+from node.services.posting.discarding import Discarding
 from node.services.posting.files import Files
-from node.services.posting.holding import Holding
 from node.services.posting.streams import Streams
 from node.services.posting.views import EntryView, QueueDepth
 from reconcile.model import Side
 
 
-class PostingService(Files, Streams, Holding):
-    """Imports, queues, seals, closes and releases what is held, for one node."""
+class PostingService(Files, Streams, Discarding):
+    """Imports, queues, seals, closes, releases or gives up what is held, for one node."""
 
     def queue_depth(self, agreement: bytes | None = None) -> QueueDepth:
         """Return how much waits."""

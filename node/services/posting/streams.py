@@ -170,7 +170,8 @@ class Streams(Records):
         """Close a window: "this is all I have"; what waits for it is sealed first.
 
         Returns the intent's id, or None when records must first wait for an epoch key: the
-        wish is kept and `react` goes on. Raises `UsageError` WINDOW_CLOSED.
+        wish is kept and `react` goes on. Records that are held stay behind: an incident says so,
+        and `held_up_to` counts them for who closes. Raises `UsageError` WINDOW_CLOSED.
         """
         with self._writing() as session:
             facts = self._facts(session, agreement)
@@ -191,8 +192,17 @@ class Streams(Records):
                 )
             self._require_come(session, facts, window)
             wishes.wish(session, agreement, chosen, window)
+            now_ms = self._identity.clock()
+            held = wishes.report_held(session, agreement, chosen, window, now_ms)
+            told = {"held": str(held)} if held else {}
             self._act(
-                session, actor, "close", agreement.hex(), side=chosen.word, window=str(window)
+                session,
+                actor,
+                "close",
+                agreement.hex(),
+                side=chosen.word,
+                window=str(window),
+                **told,
             )
         return self._close_wished(facts, chosen, window)
 

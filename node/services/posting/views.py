@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from reconcile.model import Balance, Contradiction, Entry, Side
 from reconcile.statements import Profile
@@ -81,6 +82,43 @@ class HeldRecords:
     records: int
     window: int
     since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardView:
+    """Held records that somebody wants to give up, as maker and checker see them.
+
+    `records`: {"row", "type", "entry_ref", "version", "window", "batch", "verdict", "sha256"}.
+    `state`: DRAFTED, DONE, REJECTED.
+    """
+
+    discard_id: int
+    agreement: bytes
+    side: Side
+    records: tuple[dict[str, Any], ...]
+    reason: str
+    state: str
+    maker: str
+    made_at_ms: int
+    checker: str | None
+    check_reason: str | None
+    body_sha256: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "discard": str(self.discard_id),
+            "agreement": self.agreement.hex(),
+            "side": self.side.word,
+            "records": list(self.records),
+            "reason": self.reason,
+            "state": self.state,
+            "maker": self.maker,
+            "made_at_ms": str(self.made_at_ms),
+            "checker": self.checker,
+            "check_reason": self.check_reason,
+            "body_sha256": self.body_sha256.hex(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

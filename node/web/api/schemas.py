@@ -177,6 +177,13 @@ class Accepted(BaseModel):
     id: str
 
 
+class ClosingOut(Accepted):
+    """The closing was taken; `held` counts own records that stay behind, `warning` says so."""
+
+    held: str
+    warning: str | None
+
+
 class Problem(BaseModel):
     """RFC 9457 problem; `code` is stable, `where` says what and where, `help` what to do."""
 

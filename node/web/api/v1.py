@@ -17,7 +17,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
 from node.crypto.bundle import file_bytes
-from node.web.api import chains, decisions, papers
+from node.services.posting import held_warning
+from node.web.api import chains, decisions, held, papers
 from node.web.api import schemas as out
 from node.web.api.calls import Caller, caller
 from node.web.api.shapes import (
@@ -289,14 +290,15 @@ def import_file(
 
 
 @router.post("/agreements/{agreement}/windows/{window}/close", tags=["acts"], status_code=202)
-def close(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out.Accepted:
-    """Close our side of a window."""
+def close(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out.ClosingOut:
+    """Close our side of a window; what is held for it stays behind and is told."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "close")
 
     def act() -> dict[str, Any]:
         intent = by.node.posting.close_window(view.agreement, window, actor=by.who.login)
-        return {"id": str(intent)}
+        held = by.node.posting.held_up_to(view.agreement, window)
+        return {"id": str(intent), "held": str(held), "warning": held_warning(held) or None}
 
     body = f"{view.agreement.hex()}/{window}".encode()
     return by.once("close", key, body, act)  # type: ignore[return-value]
@@ -355,6 +357,7 @@ def propose(by: By, agreement: str, decision: out.DecisionIn, key: Key = None) -
 router.include_router(papers.router)
 router.include_router(decisions.router)
 router.include_router(chains.router)
+router.include_router(held.router)
 
 
 def _runs(session: Session, view: AgreementView, window: int | None, now_ms: int) -> list[int]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from node.acts import record_act
 from node.errors import NotFound
+from node.services.posting import discarding
 from node.tables import BreakNote, Draft, Person
 from node.web.console.days import side_of
 from node.web.console.history import timeline
@@ -238,8 +239,11 @@ def judge_draft(
     """Approve or reject a decision that somebody else proposed."""
     page = Page(request, slug)
     with page.reading() as session:
-        agreement = _draft(session, draft_id).agreement
+        draft = _draft(session, draft_id)
+        agreement, kind = draft.agreement, draft.kind
     page.act(csrf, "check", agreement)
+    if kind == discarding.KIND:
+        return _judge_discard(page, draft_id, verdict, agreement, reason.strip())
     if verdict == "approve":
         page.node.breaks.approve_decision(
             draft_id,
@@ -249,6 +253,29 @@ def judge_draft(
         said = page.translate("Approved; it is queued to be posted.")
     elif verdict == "reject":
         page.node.breaks.reject_decision(draft_id, actor=page.who.login, reason=reason.strip())
+        said = page.translate("Rejected.")
+    else:
+        raise UsageError("VERDICT_UNKNOWN", f"{verdict!r} is no verdict")
+    return page.go(f"/drafts/{draft_id}", said=said)
+
+
+def _judge_discard(
+    page: Page, draft_id: int, verdict: str, agreement: bytes | None, reason: str
+) -> Response:
+    """Give held records up, or keep them held."""
+    posting, who = page.node.posting, page.who
+    if verdict == "approve":
+        done = posting.approve_discard(
+            draft_id,
+            actor=who.login,
+            single=who.single(agreement),
+            person_id=who.person_id,
+        )
+        said = page.translate("Given up: %(number)s records. They count as never posted.") % {
+            "number": page.speaker.count(len(done.records))
+        }
+    elif verdict == "reject":
+        posting.reject_discard(draft_id, actor=who.login, reason=reason)
         said = page.translate("Rejected.")
     else:
         raise UsageError("VERDICT_UNKNOWN", f"{verdict!r} is no verdict")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy import select
 
+from node.services.posting.closing import held_up_to
 from node.tables import ChainEvent, EpochKey
 from node.web.detail import LedgerLines, ledger_lines, passes_words, terms_words
 from node.web.numbers import Number, WindowNumber
@@ -25,6 +26,7 @@ from node.web.read.entries import list_entries
 from node.web.read.parties import terms_of
 from node.web.read.today import load_today
 from node.web.read.windows import load_window, load_windows, windows_of
+from node.web.words import held_words
 from reconcile.model import BreakKind, Side, UsageError
 from reconcile.terms import terms_json
 
@@ -135,6 +137,8 @@ def window(
             breaks = list_breaks(session, [run_id], kind=chosen, after=breaks_from)
             groups = list_groups(session, view.agreement, run_id, search=q, after=groups_from)
             lines = ledger_lines(row.figures)
+        ours = view.ours
+        held = 0 if ours is None else held_up_to(session, view.agreement, ours, window)
         differing: tuple[str, ...] = ()
         if row.state == "DIFFERS":
             status = page.node.reconciliation.window_status(view.agreement, window)
@@ -149,6 +153,7 @@ def window(
             search=q,
             ledger_lines=lines,
             differing=differing,
+            held=held_words(held, page.speaker) if held else "",
             views={view.agreement: view},
         )
 
@@ -265,6 +270,9 @@ def close_window(
     page.act(csrf, "close", view.agreement)
     page.node.posting.close_window(view.agreement, window, actor=page.who.login)
     said = page.translate("Our closing is in the outbox; it counts when the ledger has it.")
+    held = page.node.posting.held_up_to(view.agreement, window)
+    if held:
+        said += " " + held_words(held, page.speaker)
     return page.go(f"/agreements/{view.short}/windows/{window}", said=said)
 
 

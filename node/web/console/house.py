@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from node.acts import record_act, verify_chain
 from node.errors import NotFound
-from node.services.posting import holding
+from node.services.posting import Choice, holding
 from node.services.posting.holding import held_intents, held_records, stopped_lanes
 from node.tables import ApiToken
 from node.web import auth
 from node.web.console.days import side_of
-from node.web.numbers import Number
+from node.web.numbers import Number, seq_of
 from node.web.pages import Page
 from node.web.read.ledger import ALL_STATES, load_ledger
 from node.web.read.members import load_audit, load_members
@@ -95,12 +95,42 @@ def release_records(
     page.node.posting.release_records(
         view.agreement,
         side=side_of(side),
-        seq=int(batch) if batch.isdecimal() else None,
+        seq=seq_of(batch),
         reason=reason,
         actor=page.who.login,
         person_id=page.who.person_id,
     )
     return page.go("/ledger#held")
+
+
+@router.post("/{slug}/ledger/records/discard")
+def discard_records(
+    request: Request,
+    slug: str,
+    agreement: Text = "",
+    side: Text = "",
+    reason: Text = "",
+    batch: Text = "",
+    verdict: Text = "",
+    csrf: Text = "",
+) -> Response:
+    """Draft to give up one line of held records; a second person checks it."""
+    page = Page(request, slug)
+    auth.check_csrf(page.who, csrf)
+    with page.reading() as session:
+        view = page.agreement(session, agreement)
+    page.act(csrf, "discard", view.agreement)
+    seq = seq_of(batch)
+    made = page.node.posting.propose_discard(
+        view.agreement,
+        Choice(seq=seq, unsent=seq is None, verdict=verdict),
+        side=side_of(side),
+        reason=reason,
+        actor=page.who.login,
+    )
+    return page.go(
+        f"/drafts/{made.discard_id}", said=page.translate("Proposed; a second person checks it.")
+    )
 
 
 @router.post("/{slug}/ledger/intents/{intent_id}/release")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.tables import Batch, Draft, LatencySample, RunBreak
+from node.services.posting import HeldRecords
+from node.services.posting.holding import held_records
+from node.tables import Batch, Draft, Incident, LatencySample, RunBreak
 from node.web.read.parties import AgreementView
 from node.web.read.windows import (
     Figures,
@@ -26,6 +28,7 @@ MAX_POINTS: Final = 240
 DAY_MS: Final = 86_400_000
 LATENCY_SAMPLES: Final = 2_000
 DRAFT_LIMIT: Final = 50
+INCIDENT_LIMIT: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class Today:
     rows: tuple[WindowView, ...]
     pending: tuple[WindowView, ...]
     drafts: tuple[DraftView, ...]
+    held: tuple[HeldRecords, ...]
+    incidents: tuple[Incident, ...]
+    labels: Mapping[bytes, str]
     agreements: int
     entries: int
     matched: int
@@ -81,6 +87,10 @@ class Today:
     pace: Pace
     closes_next_ms: int | None
 
+    def label(self, agreement: bytes | None) -> str:
+        """Return an agreement's name, empty for none."""
+        return "" if agreement is None else self.labels[agreement]
+
 
 def load_today(session: Session, views: Sequence[AgreementView], now_ms: int) -> Today:
     """Return the first screen of these agreements."""
@@ -89,10 +99,14 @@ def load_today(session: Session, views: Sequence[AgreementView], now_ms: int) ->
     rows = load_windows(session, [(view, tops.get(view.agreement, 0)) for view in active], now_ms)
     figures = [row.figures for row in rows if row.figures is not None]
     coming = [row.close_at_ms for row in rows if row.close_at_ms and row.close_at_ms > now_ms]
+    labels = {view.agreement: view.label for view in views}
     return Today(
         rows=rows,
         pending=pending_windows(session, active, now_ms),
         drafts=load_drafts(session),
+        held=tuple(row for row in held_records(session) if row.agreement in labels),
+        incidents=_open_incidents(session, labels),
+        labels=labels,
         agreements=len(active),
         entries=sum(item.entries for item in figures),
         matched=sum(item.matched for item in figures),
@@ -104,6 +118,17 @@ def load_today(session: Session, views: Sequence[AgreementView], now_ms: int) ->
         pace=load_pace(session, rows),
         closes_next_ms=min(coming, default=None),
     )
+
+
+def _open_incidents(session: Session, seen: Collection[bytes]) -> tuple[Incident, ...]:
+    """Return what nobody has closed yet, newest first, of agreements that the reader sees."""
+    found = session.scalars(
+        select(Incident)
+        .where(Incident.closed_at_ms.is_(None))
+        .order_by(Incident.id.desc())
+        .limit(INCIDENT_LIMIT)
+    )
+    return tuple(row for row in found if row.agreement is None or row.agreement in seen)
 
 
 def _unexplained(figures: Sequence[Figures]) -> tuple[tuple[str, int], ...]:

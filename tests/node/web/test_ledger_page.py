@@ -158,3 +158,33 @@ def test_a_release_closes_the_records_incident(held: Replica, operator: Reader, 
         row = session.scalars(select(Incident).where(Incident.fingerprint == "test/refused")).one()
         assert row.closed_by is not None
         assert row.closed_reason == "terms mended"
+
+
+def test_held_records_are_given_up_by_two_people(held: Replica, operator: Reader) -> None:
+    """Today and the window say what is held; who drafts its discard cannot check it."""
+    assert "1 record does not count as posted" in operator.get("/")
+    text = operator.get("/ledger")
+    fields = dict(re.findall(r'name="(agreement|verdict)" value="([^"]+)"', text))
+    window = operator.get(f"/agreements/{fields['agreement'][:16]}/windows/{_window(held)}")
+    assert "1 record of ours is held for this window" in window
+    form = {**fields, "side": "owner", "batch": ""}
+    for batch in ("9" * 19, "9" * 4_000, "²", "-1"):
+        for act in ("release", "discard"):
+            wrong = {**form, "batch": batch, "reason": "mended"}
+            assert "BATCH_MALFORMED" in operator.post(f"/ledger/records/{act}", 422, **wrong)
+    where = operator.post("/ledger/records/discard", reason="of another account", **form)
+    page = where[where.index("/drafts/") :]
+    with reader_of(held, "maker", "checker", login="cho") as checker:
+        shown = checker.get(page)
+        assert "HELD-REF-1" in shown
+        assert "CURRENCY_NOT_AGREED" in shown
+        assert "Giving up held records" in checker.get("/")
+        checker.post(f"{page}/approve")
+    assert states(held)[0] == "DISCARDED"
+    assert "does not count as posted" not in operator.get("/")
+
+
+def _window(replica: Replica) -> int:
+    with replica.database.reading() as session:
+        where = QueuedRecord.entry_ref == "HELD-REF-1"
+        return session.scalars(select(QueuedRecord.window).where(where)).one()
