@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="entries a side for the codecs")
     parser.add_argument("--match-rows", type=int, default=1_000_000, help="rows a side to match")
     parser.add_argument("--big-rows", type=int, default=5_000_000, help="rows a side; 0: none")
+    parser.add_argument("--index-rows", type=int, default=1_000_000, help="listings of an index")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="comma-separated: " + ", ".join(PARTS))
     options = parser.parse_args()

@@ -13,6 +13,7 @@ from scripts.benchmarks.day import bench_day
 from scripts.benchmarks.matching import bench_matching
 from scripts.benchmarks.oprf import bench_oprf
 from scripts.benchmarks.parse import bench_parse
+from scripts.benchmarks.replica import bench_replica
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
     "accuracy": bench_accuracy,
@@ -22,4 +23,5 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
     "day": bench_day,
     "counterparty": bench_counterparty,
     "oprf": bench_oprf,
+    "replica": bench_replica,
 }
