@@ -5,9 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-# A cell that begins with one of these is run as a formula by spreadsheets.
-# (The full-width forms are formulas too where Chinese or Japanese is typed.)
-RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+from reconcile.statements.guards import guarded
+
 # A spreadsheet's number is a double: more digits than these it would round.
 EXACT_DIGITS: Final = 15
 MAX_CELL: Final = 32_767
@@ -20,7 +19,7 @@ def safe_cell(cell: Cell) -> str:
         return ""
     if isinstance(cell, (int, Decimal)):
         return str(cell)
-    return f"'{cell}" if cell.startswith(RISKY) else cell
+    return guarded(cell)
 
 
 def fitting(text: str) -> str:

@@ -15,6 +15,7 @@ from reconcile.model import (
 from reconcile.statements.cells import MAX_SESSION, MAX_VERSION, Cells
 from reconcile.statements.dates import day_of, iso_day
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse, stated
+from reconcile.statements.guards import unguarded
 from reconcile.statements.money import AmountError, minor_units, signed_minor_units
 from reconcile.statements.tables import Row, Table
 
@@ -282,7 +283,7 @@ class _Rows:
     def _describe(self, draft: Draft, cells: Cells, row: list[str], digits: int) -> None:
         plan, at = self.plan, self.plan.at
         if at["entry_ref"] >= 0:
-            draft.source_ref = row[at["entry_ref"]].strip() or None
+            draft.source_ref = unguarded(row[at["entry_ref"]].strip()) or None
             draft.named = draft.source_ref is not None
         if at["value_date"] >= 0:
             draft.value_date = iso_day(row[at["value_date"]])
@@ -290,11 +291,11 @@ class _Rows:
                 draft.value_date = cells.day("value_date")
         for name, index in plan.texts:
             if row[index] and (text := row[index].strip()):
-                setattr(draft, name, text)
+                setattr(draft, name, unguarded(text))
         if plan.references:
             draft.references = tuple(
                 [
-                    (carrier, text)
+                    (carrier, unguarded(text))
                     for carrier, index in plan.references
                     if row[index] and (text := row[index].strip())
                 ],

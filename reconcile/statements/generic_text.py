@@ -7,11 +7,15 @@ import io
 
 from reconcile.model import Balance, BalanceBasis, Carrier, Statement, day_iso
 from reconcile.statements.generic import FIELDS
+from reconcile.statements.guards import guarded
 from reconcile.statements.money import decimal_text
 
 
 def write_generic(statement: Statement) -> str:
-    """Write a statement as a generic table that reads back to equal entries and balances."""
+    """Write a statement as a generic table that reads back to equal entries and balances.
+
+    No cell of it is run as a formula: such texts are guarded by an apostrophe.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     if statement.account:
@@ -32,7 +36,7 @@ def write_generic(statement: Statement) -> str:
         fee = "" if entry.fee_minor is None else decimal_text(entry.fee_minor, digits)
         writer.writerow(
             (
-                entry.entry_ref,
+                guarded(entry.entry_ref),
                 entry.version,
                 entry.direction.name,
                 decimal_text(entry.amount_minor, digits),
@@ -41,18 +45,18 @@ def write_generic(statement: Statement) -> str:
                 _day_cell(entry.value_date),
                 _day_cell(entry.settlement_date),
                 "" if entry.session is None else entry.session,
-                entry.business_type or "",
+                guarded(entry.business_type or ""),
                 entry.status.name,
                 "true" if entry.is_reversal else "false",
-                entry.kind or "",
-                entry.counterparty_name or "",
-                entry.counterparty_account or "",
-                entry.remittance or "",
+                guarded(entry.kind or ""),
+                guarded(entry.counterparty_name or ""),
+                guarded(entry.counterparty_account or ""),
+                guarded(entry.remittance or ""),
                 fee,
-                entry.group_ref or "",
-                entry.reversal_of or "",
+                guarded(entry.group_ref or ""),
+                guarded(entry.reversal_of or ""),
                 "" if entry.occurred_at is None else entry.occurred_at,
-                *(entry.reference(one) or "" for one in Carrier),
+                *(guarded(entry.reference(one) or "") for one in Carrier),
             ),
         )
     return out.getvalue()

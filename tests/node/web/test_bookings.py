@@ -16,6 +16,7 @@ from node.web.bookings.accounts import AccountBook
 from reconcile.model import InputError, KanheError, Side, UsageError
 from reconcile.report import SuggestedBooking
 from reconcile.statements import read_statement
+from reconcile.statements.guards import RISKY
 
 AGREEMENT = bytes.fromhex("b4241769" + "00" * 28)
 
@@ -127,6 +128,20 @@ def test_the_csv_reads_back_as_the_generic_profile(tmp_path: Path) -> None:
     assert (entry.direction.name, entry.amount_minor, entry.currency) == ("OUT", 1_234, "CNY")
     assert entry.group_ref == "cd" * 32
     assert entry.references == ((1, "E2E-0001"),)
+
+
+@pytest.mark.parametrize("begin", [*RISKY[:4], *RISKY[7:], "'=", "''+", "'", "'x"])
+def test_a_guarded_reference_comes_back_exactly(tmp_path: Path, begin: str) -> None:
+    """What a spreadsheet would run is guarded in the file, and read back as it was booked."""
+    path = tmp_path / "bookings.csv"
+    text = f"{begin}SUM-0001"
+    given = voucher(references={"end_to_end_id": text}, counterparty_name=text, group_ref=text)
+    path.write_bytes(bookings_csv([given]))
+    (row,) = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig")))
+    assert not row["end_to_end_id"].startswith(RISKY), "no spreadsheet runs it"
+    (entry,) = read_statement(path).statements[0].entries
+    assert entry.references == ((1, text),)
+    assert (entry.counterparty_name, entry.group_ref) == (text, text)
 
 
 def test_the_desk_shows_who_books_what_and_links_the_csv(reader: Reader, town: Town) -> None:
