@@ -150,6 +150,17 @@ def require_standing(session: Session, member: int | None) -> None:
         )
 
 
+def member_name(session: Session, member: int) -> str:
+    """Return what this node calls a member."""
+    if member == 0:
+        return "represented"
+    row = session.get(PartyName, f"member/{member}")
+    if row is not None:
+        return row.name
+    known = session.get(Member, member)
+    return known.code if known is not None and known.code else f"member {member}"
+
+
 def _named(session: Session) -> dict[bytes, str]:
     """Return what this node calls its agreements."""
     rows = session.execute(select(PartyName).where(PartyName.subject.startswith(NAMED)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -28,9 +29,12 @@ from node.tables import (
     EntryTag,
     KeyEpoch,
     ListedEntry,
+    NodeFact,
     PointAccount,
     PointMovement,
 )
+
+REGULATOR: Final = "blacklist_regulator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,21 @@ def newest_sharing(session: Session, key_epoch: int) -> KeyEpoch | None:
         .order_by(KeyEpoch.sharing.desc())
         .limit(1)
     ).first()
+
+
+def regulator_of(session: Session) -> int | None:
+    """Return the member that decides where no panel does; None before a node has asked."""
+    fact = session.get(NodeFact, REGULATOR)
+    return None if fact is None else int(str(fact.value))
+
+
+def note_regulator(session: Session, member: int) -> None:
+    """Keep who the contract was deployed with as its regulator; it never changes."""
+    fact = session.get(NodeFact, REGULATOR)
+    if fact is None:
+        session.add(NodeFact(name=REGULATOR, value=str(member)))
+    else:
+        fact.value = str(member)
 
 
 # ------------------------------------------------------------------------------------ entries

@@ -18,9 +18,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from node.attempts import Attempts
+from node.blacklist import note_regulator
+from node.blacklist_calls import BlacklistCalls
 from node.calls import Calls
 from node.chain.client import ChainClient
-from node.chain.deploy import check_chain
+from node.chain.deploy import check_chain, read_regulator
 from node.chain.follower import Follower
 from node.chain.profile import engine_profile
 from node.crypto.signer import Signer
@@ -59,6 +61,7 @@ from node.services.posting import PostingService
 from node.services.proofs import ProofService
 from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
+from node.services.screening import ScreeningService
 from node.settings import Settings
 from node.tables import StreamState
 from node.telemetry import Metrics, logger
@@ -133,6 +136,9 @@ def open_node(
             node.rebuild()
         elif running:
             node.follower.catch_up()
+        if running and place.contracts.blacklist:
+            with translated(), database.writing.begin() as session:
+                note_regulator(session, read_regulator(client, place.contracts))
         stack.pop_all()
         return node
 
@@ -229,6 +235,9 @@ class Node:
             self.database, self.identity, queue_decision=self.posting.queue_within
         )
         self.proofs = ProofService(self.database, self.identity, key_of=self.opening.epoch_key)
+        self.screening = ScreeningService(
+            self.database, self.identity, BlacklistCalls(self.identity), attempts=self.attempts
+        )
 
     def _sender(self, lane_key: str) -> Signer | None:
         return self.keys.admin if lane_key == ADMIN_LANE else self.keys.poster
@@ -288,7 +297,8 @@ class Node:
             return self._reopen() + self.network.react()
         if not look_around:
             return self.posting.seal_due()
-        return self._reopen() + self.network.react() + self.posting.react()
+        done = self._reopen() + self.network.react() + self.posting.react()
+        return done + self.screening.react()
 
     def _match(self, seen: tuple[int, int], reactions: int) -> int:
         matched = self.reconciliation.react()

@@ -255,6 +255,11 @@ class LockedVault(Vault):
         del sealed, label
         raise _passphrase_needed()
 
+    def fingerprint(self, data: bytes) -> bytes:
+        """Refuse: `UsageError` PASSPHRASE_NEEDED."""
+        del data
+        raise _passphrase_needed()
+
 
 def _passphrase_needed() -> UsageError:
     return UsageError(

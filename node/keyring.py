@@ -25,6 +25,8 @@ SEALING: Final = "SEALING"
 # A sealing key belongs to no side; the column takes part in a unique constraint.
 NO_SIDE: Final = 2
 GENERAL: Final = ZERO32
+# No purpose of a key begins so: rows of other tables never stand in for keys.
+_BYTES: Final = b"bytes/"
 
 
 class KeyRing:
@@ -70,6 +72,18 @@ class KeyRing:
         session.add(row)
         session.flush()
         return row
+
+    def seal_bytes(self, secret: bytes, label: bytes) -> bytes:
+        """Return a secret sealed for a row of its own table; `label` says which row that is."""
+        return self._vault.seal(secret, _BYTES + label)
+
+    def open_bytes(self, sealed: bytes, label: bytes) -> bytes:
+        """Return what `seal_bytes` sealed; `ProtocolError` VAULT_NOT_OPENED."""
+        return self._vault.open(sealed, _BYTES + label)
+
+    def fingerprint(self, data: bytes) -> bytes:
+        """Return 32 bytes that tell equal data, and that nobody without the vault can try out."""
+        return self._vault.fingerprint(data)
 
     def find(
         self, session: Session, purpose: str, agreement: bytes, side: int, generation: int

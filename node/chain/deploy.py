@@ -192,6 +192,12 @@ def check_chain(client: ChainClient, contracts: Contracts) -> Header:
     return head
 
 
+def read_regulator(client: ChainClient, contracts: Contracts) -> int:
+    """Return the member that the blacklist was deployed with as its regulator."""
+    answer = client.view(contracts.blacklist, encode_call(BLACKLIST, "regulator", ()))
+    return int(decode_result(BLACKLIST, "regulator", answer)[0])
+
+
 def _check_together(client: ChainClient, contracts: Contracts) -> None:
     """Refuse contracts of the blacklist that do not name each other and our registry."""
     asked = ((BLACKLIST, REGISTRY), (BLACKLIST, LOOKUPS), (BLACKLIST, POINTS), (LOOKUPS, REGISTRY))

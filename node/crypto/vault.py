@@ -24,6 +24,8 @@ VAULT_KEY_BYTES: Final = 32
 VAULT_FORMAT: Final = 1
 VAULT_TAG: Final = b"kanhe/vault/1"
 _SALT_BYTES: Final = 32
+# No salt of a sealed secret is zeros.
+_FINGERPRINT_SALT: Final = bytes(32)
 
 
 class Vault:
@@ -55,6 +57,10 @@ class Vault:
             return AESGCM(self._key_for(salt)).decrypt(bytes(12), body, VAULT_TAG + label)
         except InvalidTag:
             raise _not_opened() from None
+
+    def fingerprint(self, data: bytes) -> bytes:
+        """Return HMAC-SHA-256 of `data` under a key of this vault, to tell equal data at rest."""
+        return hmac.digest(self._key_for(_FINGERPRINT_SALT), data, "sha256")
 
     def _key_for(self, salt: bytes) -> bytes:
         return HKDF(algorithm=SHA256(), length=32, salt=salt, info=VAULT_TAG).derive(self._key)

@@ -14,7 +14,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from node.chain.client import ChainClient, SeenTransaction
-from node.chain.codec import LEDGER, Contracts, decode_call
+from node.chain.codec import BLACKLIST, LEDGER, LOOKUPS, POINTS, Contracts, decode_call
 from node.errors import ChainError, Conflict
 from node.outbox.lanes import OPEN, STOPPED
 from node.outbox.standing import mark_standing
@@ -29,12 +29,47 @@ from node.tables import (
     MemberKey,
     NodeFact,
     NonceLane,
+    OwnBallot,
+    OwnListing,
     Transaction,
 )
 
 ADOPTABLE: Final = "ADOPTABLE"
 FOREIGN: Final = "FOREIGN"
 SCAN_BLOCKS: Final = 50
+SCREENING: Final = frozenset({BLACKLIST, LOOKUPS, POINTS})
+#: What a POSTER asks of the blacklist's contracts for a person, or by itself.
+SCREENING_CALLS: Final = frozenset(
+    {
+        "acknowledgeRecall",
+        "anchorLog",
+        "answer",
+        "buyTickets",
+        "certifyDeletion",
+        "challengeRoot",
+        "claimAllowance",
+        "commitBallot",
+        "contest",
+        "cut",
+        "decide",
+        "draw",
+        "extendAnswer",
+        "lapse",
+        "list",
+        "openDispute",
+        "openRecall",
+        "publishRoot",
+        "recordConsent",
+        "revealBallot",
+        "revokeConsent",
+        "settle",
+        "settleExpiry",
+        "speak",
+        "tag",
+        "vest",
+        "withdraw",
+    }
+)
 TO_CONFIRM: Final = "ADOPTION_TO_CONFIRM"
 USED_ELSEWHERE: Final = "KEY_USED_ELSEWHERE"
 # The fact under which this copy's generation stands; every batch header says it.
@@ -110,6 +145,8 @@ def judge(
         return ADOPTABLE, "reverted: it changed nothing"
     if seen.receiver == seen.sender and not seen.calldata and seen.value_wei == 0:
         return ADOPTABLE, "a filler: zero to self"
+    if seen.receiver in {contracts.address(name) for name in SCREENING & set(contracts.addresses)}:
+        return _judge_screening(session, contracts.name(seen.receiver), seen)
     call = None if seen.receiver != contracts.ledger else decode_call(LEDGER, seen.calldata)
     if call is None:
         return FOREIGN, f"a call of 0x{seen.receiver.hex()} that this node does not make"
@@ -118,6 +155,25 @@ def judge(
     if rule is None:
         return FOREIGN, f"{name}: this node would have asked a person first"
     return (ADOPTABLE if rule(session, args, seen.tx_hash, opens_epoch) else FOREIGN), name
+
+
+def _judge_screening(session: Session, contract: str, seen: SeenTransaction) -> tuple[str, str]:
+    """Judge a call of the blacklist's contracts: a person asked for each, a person sees the list.
+
+    What was lost with the rows of the other copy (a salt, a hidden vote) is said in words.
+    """
+    call = decode_call(contract, seen.calldata)
+    if call is None or call[0] not in SCREENING_CALLS:
+        return FOREIGN, f"a call of {contract} that this node does not make"
+    name, args = call
+    if name == "list" and session.get(OwnListing, args["entry"]) is None:
+        return (
+            ADOPTABLE,
+            f"list: this copy holds no statement of {args['entry'].hex()}: withdraw it",
+        )
+    if name == "commitBallot" and session.get(OwnBallot, args["dispute"]) is None:
+        return ADOPTABLE, f"commitBallot: the vote in dispute {args['dispute']} cannot be opened"
+    return ADOPTABLE, name
 
 
 Rule = Callable[[Session, Mapping[str, Any], bytes, OpensEpoch], bool]

@@ -37,6 +37,7 @@ PASSING: Final = frozenset(
     {
         "AgreementStateNotAllowed",
         "AgreementUnknown",
+        "DrawNotDue",
         "EpochNotUsable",
         "KeyNotValid",
         "KeyUnknown",

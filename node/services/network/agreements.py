@@ -11,11 +11,10 @@ from eth_utils.crypto import keccak
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.agreements import Facts, all_facts, facts_of, terms_hash_at
+from node.agreements import Facts, all_facts, facts_of, member_name, terms_hash_at
 from node.crypto.keys import SealingPublicKey
 from node.identity import Identity, Place, address_bytes, chain_time_s
 from node.keyring import GENERAL
-from node.services.network.members import member_name
 from node.services.network.sealed_terms import Recipient, open_terms, seal_terms
 from node.services.network.sealing_keys import newest_sealing_key
 from node.services.network.views import AgreementView, SideView, TermsView

@@ -11,9 +11,10 @@ from eth_utils.crypto import keccak
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.agreements import member_name
 from node.identity import Identity, address_bytes
 from node.services.network.views import KeyGrant, KeyView, MemberView, MotionView
-from node.tables import Cursor, Member, MemberKey, Motion, PartyName
+from node.tables import Cursor, Member, MemberKey, Motion
 from reconcile.model import ZERO32, ProtocolError, UsageError
 
 ROLES: Final[Mapping[str, int]] = {"ADMIN": 1, "POSTER": 2, "APPROVER": 3}
@@ -70,17 +71,6 @@ def admission_argument(code: str, admin: KeyGrant) -> bytes:
 def grant_tuple(item: KeyGrant) -> tuple[str, int, int, bytes]:
     """Return a grant as the contracts take it."""
     return (item.address, item.valid_from, item.valid_to, item.signature)
-
-
-def member_name(session: Session, member: int) -> str:
-    """Return what this node calls a member."""
-    if member == 0:
-        return "represented"
-    row = session.get(PartyName, f"member/{member}")
-    if row is not None:
-        return row.name
-    known = session.get(Member, member)
-    return known.code if known is not None and known.code else f"member {member}"
 
 
 def member_views(session: Session, own: int | None) -> tuple[MemberView, ...]:

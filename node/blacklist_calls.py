@@ -1,0 +1,207 @@
+"""The calls on `Blacklist` and `Points` of a member that lists, disputes, votes or recalls.
+
+As in `node.calls`: intents inside the caller's transaction, whose subject names the effect, so
+that a crash that repeats the asking asks for one effect. All of them go out in one lane, in the
+order in which they were asked for: what comes second may rest on what comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.calls import Calls
+from node.identity import Identity
+from node.outbox import append_intent
+from node.screening.listings import Listing
+from node.screening.profiles import profile_of
+from node.screening.states import Verdict
+from node.tables import Intent
+from reconcile.model import ZERO32
+
+BLACKLIST: Final = "Blacklist"
+POINTS: Final = "Points"
+LANE: Final = "registry"
+OPEN: Final = ("WAITING", "SIGNED", "HELD")
+
+
+class BlacklistCalls:
+    """Appends intents; each method returns the intent's id."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._calls = Calls(identity)
+
+    def pending(self, session: Session, subject: str) -> bool:
+        """Say whether an effect was asked for and not refused, or was refused a moment ago."""
+        return self._calls.pending(session, subject)
+
+    def waits(self, session: Session, subject: str) -> bool:
+        """Say whether an effect was asked for and is not done yet."""
+        found = select(Intent.id).where(Intent.subject == subject, Intent.state.in_(OPEN))
+        return session.scalar(found) is not None
+
+    def refusal(self, session: Session, subject: str) -> tuple[str, str] | None:
+        """Return code and words of the last refusal of an effect that nobody asked for again."""
+        found = select(Intent).where(Intent.subject == subject)
+        if session.scalars(found).first() is not None:
+            return None
+        last = session.scalars(
+            select(Intent)
+            .where(Intent.subject.startswith(f"{subject}#refused-", autoescape=True))
+            .order_by(Intent.id.desc())
+            .limit(1)
+        ).first()
+        return None if last is None else (last.error_code or "REFUSED", last.error or "")
+
+    # ------------------------------------------------------------------------- entries
+    def list_subject(self, entry: bytes) -> str:
+        """Return the subject of an entry's ticket."""
+        return f"list/{entry.hex()}"
+
+    def list_entry(self, session: Session, listing: Listing) -> int:
+        """Post an entry's ticket: the stake and the commitment."""
+        assert listing.notice_at is not None, "an entry without notice is refused before"
+        args = (
+            listing.entry_id,
+            listing.commitment,
+            profile_of(listing.policy).number,
+            listing.notice_at,
+            listing.effective_from,
+            listing.expires_at,
+            listing.supersedes or ZERO32,
+        )
+        return self._blacklist(session, "list", args, self.list_subject(listing.entry_id))
+
+    def tag_subject(self, entry: bytes, key_epoch: int) -> str:
+        """Return the subject of a tag."""
+        return f"tag/{entry.hex()}/{key_epoch}"
+
+    def tag(self, session: Session, entry: bytes, key_epoch: int) -> int:
+        """State that an own entry has a leaf in a key epoch."""
+        subject = self.tag_subject(entry, key_epoch)
+        return self._blacklist(session, "tag", (entry, key_epoch), subject)
+
+    def withdraw(self, session: Session, entry: bytes) -> int:
+        """Take an own entry back."""
+        return self._blacklist(session, "withdraw", (entry,), f"withdraw/{entry.hex()}")
+
+    def lapse(self, session: Session, entry: bytes) -> int:
+        """Let a ticket that was not used in time be over."""
+        return self._blacklist(session, "lapse", (entry,), f"lapse/{entry.hex()}")
+
+    def vest_subject(self, entry: bytes) -> str:
+        """Return the subject of a vesting."""
+        return f"vest/{entry.hex()}"
+
+    def vest(self, session: Session, entry: bytes) -> int:
+        """Take an entry's stake back after the challenge window."""
+        return self._blacklist(session, "vest", (entry,), self.vest_subject(entry))
+
+    # ------------------------------------------------------------------------- disputes
+    def open_dispute(
+        self, session: Session, entry: bytes, grounds: bytes, *, by_person: bool
+    ) -> int:
+        """Dispute another member's entry."""
+        subject = f"dispute/{entry.hex()}/{grounds.hex()[:32]}"
+        return self._blacklist(session, "openDispute", (entry, by_person, grounds), subject)
+
+    def extend_answer(self, session: Session, dispute: int) -> int:
+        """Take the uploader's extension."""
+        return self._blacklist(session, "extendAnswer", (dispute,), f"extend/{dispute}")
+
+    def answer(self, session: Session, dispute: int, verdict: Verdict, digest: bytes) -> int:
+        """Answer a dispute about an own entry."""
+        args = (dispute, int(verdict), digest)
+        return self._blacklist(session, "answer", args, f"disputeanswer/{dispute}")
+
+    def contest(self, session: Session, dispute: int) -> int:
+        """Take an answer to the panel."""
+        return self._blacklist(session, "contest", (dispute,), f"contest/{dispute}")
+
+    def draw_subject(self, dispute: int, after: int) -> str:
+        """Return the subject of a draw; a missed one is drawn after a later block."""
+        return f"draw/{dispute}/{after}"
+
+    def draw(self, session: Session, dispute: int, after: int) -> int:
+        """Draw a panel."""
+        return self._blacklist(session, "draw", (dispute,), self.draw_subject(dispute, after))
+
+    def commit_ballot(self, session: Session, dispute: int, commitment: bytes) -> int:
+        """Send the hidden vote."""
+        args = (dispute, commitment)
+        return self._blacklist(session, "commitBallot", args, f"ballot/{dispute}")
+
+    def reveal_subject(self, dispute: int) -> str:
+        """Return the subject of a revealed vote."""
+        return f"reveal/{dispute}"
+
+    def reveal_ballot(self, session: Session, dispute: int, verdict: Verdict, salt: bytes) -> int:
+        """Open the own vote."""
+        args = (dispute, int(verdict), salt)
+        return self._blacklist(session, "revealBallot", args, self.reveal_subject(dispute))
+
+    def decide(self, session: Session, dispute: int, verdict: Verdict) -> int:
+        """Give the regulator's verdict."""
+        return self._blacklist(session, "decide", (dispute, int(verdict)), f"decide/{dispute}")
+
+    def settle_subject(self, dispute: int) -> str:
+        """Return the subject of a settling."""
+        return f"settledispute/{dispute}"
+
+    def settle_dispute(self, session: Session, dispute: int) -> int:
+        """Carry out what a dispute came to."""
+        return self._blacklist(session, "settle", (dispute,), self.settle_subject(dispute))
+
+    # ------------------------------------------------------------------------- recall, erasure
+    def open_recall(self, session: Session, entry: bytes, recipients: Sequence[bytes]) -> int:
+        """Recall a changed entry from readers."""
+        subject = f"recall/{entry.hex()}/{recipients[0].hex()[:32]}"
+        return self._blacklist(session, "openRecall", (entry, list(recipients)), subject)
+
+    def acknowledge_recall(
+        self, session: Session, entry: bytes, recipient: bytes, secret: bytes
+    ) -> int:
+        """Acknowledge a recall by the secret that came with the release."""
+        subject = f"acknowledge/{entry.hex()}/{recipient.hex()[:32]}"
+        return self._blacklist(session, "acknowledgeRecall", (entry, secret), subject)
+
+    def certify_subject(self, entry: bytes) -> str:
+        """Return the subject of a certificate of deletion."""
+        return f"erase/{entry.hex()}"
+
+    def certify_deletion(self, session: Session, entry: bytes, certificate: bytes) -> int:
+        """Record a certificate of deletion."""
+        args = (entry, certificate)
+        return self._blacklist(session, "certifyDeletion", args, self.certify_subject(entry))
+
+    # ------------------------------------------------------------------------- points
+    def claim_subject(self, day: int) -> str:
+        """Return the subject of an allowance, by the day on which it is asked for."""
+        return f"allowance/{day}"
+
+    def claim_allowance(self, session: Session, day: int) -> int:
+        """Mint the allowance of the days since the last one."""
+        return self._append(session, POINTS, "claimAllowance", (), self.claim_subject(day))
+
+    # ------------------------------------------------------------------------- inside
+    def _blacklist(self, session: Session, call: str, args: Sequence[object], subject: str) -> int:
+        return self._append(session, BLACKLIST, call, args, subject)
+
+    def _append(
+        self, session: Session, contract: str, call: str, args: Sequence[object], subject: str
+    ) -> int:
+        self._identity.place.require_blacklist()
+        return append_intent(
+            session,
+            kind=call,
+            contract=contract,
+            call=call,
+            args=args,
+            subject=subject,
+            lane_key=LANE,
+            now_ms=self._identity.clock(),
+        )

@@ -1,0 +1,229 @@
+"""This node's own listings: statement, identifier, salt and evidence, sealed at rest.
+
+The uploader alone holds the identifiers: it re-tags its entries each key epoch, opens their
+commitments, releases their evidence and destroys all of it. Services that need them come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from node.errors import NotFound
+from node.keyring import KeyRing
+from node.screening.derivation import Tag
+from node.screening.identifiers import Identifier, IdType
+from node.screening.listings import Listing, pack_listing, unpack_listing
+from node.screening.records import OpenedRecord, seal_record
+from node.screening.states import Stage
+from node.tables import (
+    EntryTag,
+    KnownStatement,
+    ListedEntry,
+    OwnListing,
+    OwnPaper,
+    SealedRecord,
+)
+from reconcile.canonical import canonical_json
+
+#: Stages in which an entry is to have a leaf.
+TAGGABLE: Final = (Stage.TICKETED.name, Stage.LISTED.name, Stage.SUSPENDED.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """An own listing in clear: whom it concerns, what it says, what stands behind it."""
+
+    identifier: Identifier
+    opened: OpenedRecord
+    documents: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        """Show which entry it is, never the person."""
+        return f"Owned({self.opened.listing.entry_id.hex()})"
+
+
+class _Secret(msgspec.Struct, array_like=True):
+    id_type: IdType
+    id_value: str
+    salt: bytes
+
+
+def fingerprint_of(ring: KeyRing, identifier: Identifier, listing: Listing) -> bytes:
+    """Return what tells two listings of one person for one matter: it never leaves the node."""
+    said = {
+        "id": identifier.prf_input.decode("ascii"),
+        "reason": str(listing.reason),
+        "product": str(listing.product),
+        "month": listing.event_month,
+    }
+    return ring.fingerprint(b"listing/" + canonical_json(said))
+
+
+def keep_listing(
+    session: Session,
+    ring: KeyRing,
+    opened: OpenedRecord,
+    identifier: Identifier,
+    documents: Sequence[bytes],
+    *,
+    now_ms: int,
+) -> OwnListing:
+    """Keep a signed listing; one that stands under the id already is replaced by it."""
+    listing = opened.listing
+    entry = listing.entry_id
+    secret = msgspec.msgpack.encode(_Secret(identifier.type, identifier.value, opened.salt))
+    row = session.get(OwnListing, entry) or OwnListing(entry=entry)
+    row.statement, row.signature = pack_listing(listing), opened.signature
+    row.secret = ring.seal_bytes(secret, b"listing/" + entry)
+    row.documents = ring.seal_bytes(msgspec.msgpack.encode(list(documents)), _papers(entry))
+    row.fingerprint = fingerprint_of(ring, identifier, listing)
+    row.listed_at_ms, row.erased_at_ms = now_ms, None
+    session.add(row)
+    session.flush()
+    return row
+
+
+def open_listing(session: Session, ring: KeyRing, entry: bytes) -> Owned:
+    """Return an own listing in clear.
+
+    Raises `NotFound` LISTING_NOT_OURS, LISTING_ERASED, `ProtocolError` VAULT_NOT_OPENED.
+    """
+    row = session.get(OwnListing, entry)
+    if row is None:
+        raise NotFound(
+            "LISTING_NOT_OURS",
+            f"this node listed no entry {entry.hex()[:16]}…",
+            help="only its uploader holds what stands behind an entry",
+        )
+    if row.statement is None or row.signature is None:
+        raise NotFound(
+            "LISTING_ERASED",
+            f"what stood behind entry {entry.hex()[:16]}… was destroyed",
+            help="its certificate of deletion stands on the ledger",
+        )
+    secret = msgspec.msgpack.decode(ring.open_bytes(row.secret, b"listing/" + entry), type=_Secret)
+    documents = msgspec.msgpack.decode(
+        ring.open_bytes(row.documents, _papers(entry)), type=list[bytes]
+    )
+    opened = OpenedRecord(unpack_listing(row.statement), secret.salt, row.signature)
+    return Owned(Identifier(secret.id_type, secret.id_value), opened, tuple(documents))
+
+
+def untagged(session: Session, member: int, key_epoch: int, *, limit: int) -> list[bytes]:
+    """Return own entries on the ledger that have no sealed record in a key epoch, oldest first."""
+    sealed = select(SealedRecord.entry).where(
+        SealedRecord.entry == ListedEntry.entry, SealedRecord.key_epoch == key_epoch
+    )
+    found = (
+        select(ListedEntry.entry)
+        .join(OwnListing, OwnListing.entry == ListedEntry.entry)
+        .where(
+            ListedEntry.uploader == member,
+            ListedEntry.stage.in_(TAGGABLE),
+            OwnListing.erased_at_ms.is_(None),
+            ~sealed.exists(),
+        )
+        .order_by(ListedEntry.block_number, ListedEntry.log_index)
+        .limit(limit)
+    )
+    return list(session.scalars(found))
+
+
+def seal_for_epoch(
+    session: Session, ring: KeyRing, entry: bytes, tag: Tag, *, now_ms: int
+) -> SealedRecord:
+    """Seal an own listing for a key epoch under a fresh entry key, once; a second call gives it.
+
+    The identifier was evaluated: `tag` is its T. T itself is not kept.
+    """
+    known = session.get(SealedRecord, (entry, tag.key_epoch))
+    if known is not None:
+        return known
+    owned = open_listing(session, ring, entry)
+    row = SealedRecord(
+        entry=entry,
+        key_epoch=tag.key_epoch,
+        loc=tag.loc,
+        record=seal_record(tag, owned.opened),
+        sealed_at_ms=now_ms,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def tags_due(session: Session, member: int, key_epoch: int, *, limit: int) -> list[bytes]:
+    """Return own entries whose record is sealed for a key epoch and whose tag is not on the ledger.
+
+    These wait for the call `tag`; the ones before wait for an evaluation.
+    """
+    tagged = select(EntryTag.entry).where(
+        EntryTag.entry == SealedRecord.entry, EntryTag.key_epoch == key_epoch
+    )
+    found = (
+        select(SealedRecord.entry)
+        .join(ListedEntry, ListedEntry.entry == SealedRecord.entry)
+        .where(
+            SealedRecord.key_epoch == key_epoch,
+            ListedEntry.uploader == member,
+            ListedEntry.stage.in_(TAGGABLE),
+            ~tagged.exists(),
+        )
+        .order_by(SealedRecord.sealed_at_ms, SealedRecord.entry)
+        .limit(limit)
+    )
+    return list(session.scalars(found))
+
+
+def destroy_listing(session: Session, entry: bytes, *, now_ms: int) -> None:
+    """Destroy identifier, salt, statement, evidence, sealed records and papers of an entry."""
+    row = session.get(OwnListing, entry)
+    if row is not None:
+        row.statement = row.signature = row.fingerprint = None
+        row.secret = row.documents = b""
+        row.erased_at_ms = now_ms
+    session.execute(delete(SealedRecord).where(SealedRecord.entry == entry))
+    session.execute(delete(OwnPaper).where(OwnPaper.entry == entry))
+    session.execute(delete(KnownStatement).where(KnownStatement.entry == entry))
+    session.flush()
+
+
+def know_statement(
+    session: Session, ring: KeyRing, opened: OpenedRecord, *, source: str, now_ms: int
+) -> None:
+    """Keep another member's statement that was read, so that its entry can be traced."""
+    entry = opened.listing.entry_id
+    row = session.get(KnownStatement, entry) or KnownStatement(entry=entry)
+    row.statement, row.signature = pack_listing(opened.listing), opened.signature
+    row.salt = ring.seal_bytes(opened.salt, b"known/" + entry)
+    row.source, row.seen_at_ms = source, now_ms
+    session.add(row)
+    session.flush()
+
+
+def statement_of(session: Session, entry: bytes) -> tuple[Listing, bytes] | None:
+    """Return what this node holds of an entry's statement and its signature, own or read."""
+    own, known = session.get(OwnListing, entry), session.get(KnownStatement, entry)
+    for row in (own, known):
+        if row is not None and row.statement is not None and row.signature is not None:
+            return unpack_listing(row.statement), row.signature
+    return None
+
+
+def same_matter(session: Session, fingerprint: bytes) -> Iterator[bytes]:
+    """Yield own entries of the same person for the same matter that were not erased."""
+    yield from session.scalars(
+        select(OwnListing.entry)
+        .where(OwnListing.fingerprint == fingerprint, OwnListing.erased_at_ms.is_(None))
+        .order_by(OwnListing.listed_at_ms)
+    )
+
+
+def _papers(entry: bytes) -> bytes:
+    return b"documents/" + entry

@@ -1,0 +1,31 @@
+"""Who is listed, by whom, on what proof: the uploader's, the disputant's and the panelist's part.
+
+listing.py    a statement checked, committed, signed, kept and ticketed; tags, vesting, withdrawal
+disputing.py  disputes raised, answered, contested, voted on, settled
+erasing.py    recalls and acknowledgements; erasure with its certificate
+points.py     a member's points, each movement with its reason; purse.py  whether they reach
+tracing.py    who uploaded an entry, when, on what proof; telling.py  its life in words
+papers.py     grounds and reasons, sealed here, hashed on the ledger
+views.py      what the service answers
+"""
+
+from node.services.screening.listing import Candidate, Taken
+from node.services.screening.service import ScreeningService
+from node.services.screening.views import (
+    DisputeView,
+    EntryView,
+    MovementView,
+    PointsView,
+    TraceView,
+)
+
+__all__ = [
+    "Candidate",
+    "DisputeView",
+    "EntryView",
+    "MovementView",
+    "PointsView",
+    "ScreeningService",
+    "Taken",
+    "TraceView",
+]

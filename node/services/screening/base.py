@@ -1,0 +1,103 @@
+"""What every part of the screening service shares: sessions, audit rows, the ledger's time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.acts import record_act
+from node.attempts import Attempts
+from node.blacklist import Now, now_of
+from node.blacklist_calls import BlacklistCalls
+from node.db import Database, translated
+from node.errors import ChainStalled
+from node.identity import Identity
+from node.keyring import KeyRing
+from node.tables import ListedEntry, OwnListing
+from reconcile.model import UsageError
+
+MIN_PREFIX: Final = 6
+ID_HEX: Final = 64
+
+
+class Base:
+    """Sessions, audit rows, who we are, and what time it is on the ledger."""
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        calls: BlacklistCalls,
+        *,
+        attempts: Attempts,
+    ) -> None:
+        self._database = database
+        self._identity = identity
+        self._calls = calls
+        self._attempts = attempts
+
+    @property
+    def _ring(self) -> KeyRing:
+        return self._identity.keys.ring
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Session]:
+        self._identity.place.require_blacklist()
+        with translated(), self._database.writing.begin() as session:
+            yield session
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session]:
+        self._identity.place.require_blacklist()
+        with translated(), self._database.reading() as session:
+            yield session
+
+    def _act(self, session: Session, actor: str, act: str, subject: str, **details: str) -> None:
+        record_act(
+            session,
+            actor=actor,
+            act=act,
+            subject=subject,
+            now_ms=self._identity.clock(),
+            details=details,
+        )
+
+    def _now(self, session: Session) -> Now:
+        """Return the newest block; `ChainStalled` before the first was read."""
+        now = now_of(session)
+        if not now.time_s:
+            raise ChainStalled("no block was read yet", help="let the node run, then try again")
+        return now
+
+    def find_entry(self, text: str) -> bytes:
+        """Return the entry that an id or its beginning means.
+
+        Raises `UsageError` ENTRY_UNKNOWN, ENTRY_AMBIGUOUS.
+        """
+        wanted = text.lower().removeprefix("0x").removesuffix("…")
+        with self._reading() as session:
+            found = _entries_from(session, wanted)
+        if len(found) == 1:
+            return found.pop()
+        code = "ENTRY_AMBIGUOUS" if found else "ENTRY_UNKNOWN"
+        raise UsageError(
+            code,
+            f"{text!r} means {len(found) or 'no'} entries",
+            help=f"give its id, {ID_HEX} hexadecimal digits, or at least {MIN_PREFIX} of them",
+        )
+
+
+def _entries_from(session: Session, wanted: str) -> set[bytes]:
+    """Return the entries, on the ledger or waiting for it, whose id begins so."""
+    if not MIN_PREFIX <= len(wanted) <= ID_HEX or not set(wanted) <= set("0123456789abcdef"):
+        return set()
+    first = bytes.fromhex(wanted.ljust(ID_HEX, "0"))
+    last = bytes.fromhex(wanted.ljust(ID_HEX, "f"))
+    found: set[bytes] = set()
+    for column in (ListedEntry.entry, OwnListing.entry):
+        found |= set(session.scalars(select(column).where(column.between(first, last)).limit(2)))
+    return found

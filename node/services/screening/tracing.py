@@ -1,0 +1,396 @@
+"""Tracing: who uploaded an entry, when, on what proof, and whether its signature holds.
+
+What the ledger says is known of every entry. What the statement says is known to its uploader, and
+to who read it by a lookup, a detail or a receipt. A signature is judged by the key's role in the
+block in which the entry was posted: what became of the key later changes no verdict.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from node.agreements import member_name
+from node.blacklist import (
+    Now,
+    ballots_of,
+    dispute_facts,
+    dispute_profile,
+    phase_now,
+    profile_name,
+    profile_numbered,
+    regulator_of,
+    require_dispute,
+    require_entry,
+    state_of,
+)
+from node.listings import open_listing, statement_of
+from node.screening.envelope import LISTING_TYPE, Envelope
+from node.screening.listings import Listing, commitment_of
+from node.screening.states import DAY_S, Phase, due_s, seats_now, suspends_s
+from node.services.screening.base import Base
+from node.services.screening.telling import history_of
+from node.services.screening.views import (
+    Check,
+    ConsentView,
+    DisputeView,
+    EntryView,
+    TraceView,
+)
+from node.tables import (
+    DeletionCertificate,
+    Dispute,
+    ListedEntry,
+    Member,
+    MemberKey,
+    OwnBallot,
+    OwnListing,
+    Recall,
+    RecordedConsent,
+    Release,
+)
+from reconcile.model import KanheError, UsageError, day_iso
+
+MAX_PAGE: Final = 500
+#: A chain of corrections longer than this is shown in part.
+MAX_CHAIN: Final = 64
+WAITING: Final = "WAITING"
+REFUSED: Final = "REFUSED"
+TAKEN: Final = "TAKEN"
+
+
+class TracingActs(Base):
+    """Reading entries, their origin and their disputes."""
+
+    # ------------------------------------------------------------------------- entries
+    def entries(
+        self, *, ours: bool = True, after: str | None = None, limit: int = 50
+    ) -> tuple[list[EntryView], str | None]:
+        """Return entries, newest first, and the cursor of the next page; ours, or everybody's.
+
+        Own ones that wait for the ledger, or that it refused, come first. Raises `UsageError`
+        CURSOR_MALFORMED.
+        """
+        limit = min(limit, MAX_PAGE)
+        with self._reading() as session:
+            member, now = self._identity.require_member(session), self._now(session)
+            found = select(ListedEntry)
+            if ours:
+                found = found.where(ListedEntry.uploader == member)
+            if after is not None:
+                found = found.where(_before(after))
+            newest = (ListedEntry.block_number.desc(), ListedEntry.log_index.desc())
+            rows = session.scalars(found.order_by(*newest).limit(limit + 1)).all()
+            views = [self._view(session, row, member, now) for row in rows[:limit]]
+            if ours and after is None:
+                views = [*self._unposted(session, member, limit), *views]
+            last = rows[limit - 1] if len(rows) > limit else None
+            return views, None if last is None else f"{last.block_number}.{last.log_index}"
+
+    def _view(self, session: Session, row: ListedEntry, member: int, now: Now) -> EntryView:
+        said = statement_of(session, row.entry)
+        own = session.get(OwnListing, row.entry)
+        return EntryView(
+            entry=row.entry,
+            uploader=row.uploader,
+            name=member_name(session, row.uploader),
+            state=state_of(session, row, now).name,
+            profile=profile_name(row.profile),
+            posted_at_s=row.posted_at_s,
+            effective_day=row.effective_day,
+            expires_day=row.expires_day,
+            reason=None if said is None else str(said[0].reason),
+            product=None if said is None else str(said[0].product),
+            ours=row.uploader == member,
+            erased=own is not None and own.erased_at_ms is not None,
+        )
+
+    def _unposted(self, session: Session, member: int, limit: int) -> list[EntryView]:
+        """Return own listings that are not ours on the ledger: they wait, or were refused."""
+        own = (ListedEntry.entry == OwnListing.entry) & (ListedEntry.uploader == member)
+        rows = session.scalars(
+            select(OwnListing)
+            .where(~select(ListedEntry.entry).where(own).exists())
+            .order_by(OwnListing.listed_at_ms.desc())
+            .limit(limit)
+        ).all()
+        return [self._unposted_view(session, row, member) for row in rows]
+
+    def _unposted_view(self, session: Session, row: OwnListing, member: int) -> EntryView:
+        said = statement_of(session, row.entry)
+        refusal = self._calls.refusal(session, self._calls.list_subject(row.entry))
+        state = WAITING if refusal is None else REFUSED
+        if session.get(ListedEntry, row.entry) is not None:
+            # Somebody saw our id in the pool and was faster; it must be listed under another.
+            state, refusal = TAKEN, ("ENTRY_EXISTS", "another member took this id first")
+        return EntryView(
+            entry=row.entry,
+            uploader=member,
+            name=member_name(session, member),
+            state=state,
+            profile=None if said is None else said[0].policy,
+            posted_at_s=None,
+            effective_day=0 if said is None else said[0].effective_from,
+            expires_day=0 if said is None else said[0].expires_at,
+            reason=None if said is None else str(said[0].reason),
+            product=None if said is None else str(said[0].product),
+            ours=True,
+            erased=row.erased_at_ms is not None,
+            refusal=refusal,
+        )
+
+    # ------------------------------------------------------------------------- one entry
+    def trace(self, entry: bytes) -> TraceView:
+        """Return where an entry comes from; `NotFound` ENTRY_UNKNOWN."""
+        with self._reading() as session:
+            member, now = self._identity.require_member(session), self._now(session)
+            row = require_entry(session, entry)
+            said = statement_of(session, entry)
+            listing = None if said is None else said[0]
+            uploader = session.get(Member, row.uploader)
+            opened = select(func.count(), func.count(Recall.acknowledged_at_s))
+            recalls = session.execute(opened.where(Recall.entry == entry)).one()
+            return TraceView(
+                entry=self._view(session, row, member, now),
+                code_text=None if uploader is None else uploader.code,
+                commitment=row.commitment,
+                stage=row.stage,
+                stake_held=row.stake_held,
+                notice_day=row.notice_day,
+                notice_hash=None if listing is None else listing.notice_hash,
+                proof_level=None if listing is None else listing.proof_level.name,
+                evidence_root=None if listing is None else listing.evidence_root,
+                statement=None if listing is None else listing.to_json(),
+                signer=None if said is None else _signer(*said),
+                supersedes=row.supersedes,
+                superseded_by=tuple(_superseded_by(session, entry)),
+                tx_hash=row.tx_hash,
+                block=row.block_number,
+                checks=tuple(self._checks(session, row, said)),
+                consents=tuple(_consent_chain(session, row)),
+                history=history_of(session, row, now),
+                disputes=self._disputes(session, Dispute.entry == entry, member, now),
+                recalls=(recalls[0], recalls[1]),
+                certificates=tuple(_certificates(session, entry)),
+                releases=tuple(_releases(session, entry)),
+            )
+
+    def _checks(
+        self, session: Session, row: ListedEntry, said: tuple[Listing, bytes] | None
+    ) -> list[Check]:
+        checks = [_notice_check(row), _period_check(row)]
+        if said is None:
+            unknown = "this node never read the statement, or destroyed it"
+            return [Check("statement", None, unknown), Check("signature", None, unknown), *checks]
+        listing, signature = said
+        found = [_statement_check(row, listing), _signature_check(session, row, listing, signature)]
+        return [*found, *checks, *self._commitment_check(session, row)]
+
+    def _commitment_check(self, session: Session, row: ListedEntry) -> list[Check]:
+        """Open the commitment, where this node holds identifier and salt, and the vault is open."""
+        own = session.get(OwnListing, row.entry)
+        if own is None or own.statement is None:
+            return []
+        try:
+            owned = open_listing(session, self._ring, row.entry)
+        except KanheError as error:
+            return [Check("commitment", None, error.message)]
+        opened = owned.opened
+        found = commitment_of(opened.listing, owned.identifier, opened.salt)
+        ok = found == row.commitment
+        says = "opens to" if ok else "does not open to"
+        return [Check("commitment", ok, f"it {says} the identifier and the statement kept here")]
+
+    # ------------------------------------------------------------------------- disputes
+    def disputes(self, *, ours: bool = False, everything: bool = False) -> tuple[DisputeView, ...]:
+        """Return open disputes, or all, oldest first; `ours`: those in which we have a part."""
+        with self._reading() as session:
+            member, now = self._identity.require_member(session), self._now(session)
+            which: ColumnElement[bool] = Dispute.dispute > 0
+            if not everything:
+                which = Dispute.outcome.is_(None)
+            found = self._disputes(session, which, member, now)
+            return tuple(view for view in found if view.role or not ours)
+
+    def dispute(self, dispute: int) -> DisputeView:
+        """Return one dispute; `NotFound` DISPUTE_UNKNOWN."""
+        with self._reading() as session:
+            member, now = self._identity.require_member(session), self._now(session)
+            return self._dispute_view(session, require_dispute(session, dispute), member, now)
+
+    def _disputes(
+        self, session: Session, which: ColumnElement[bool], member: int, now: Now
+    ) -> tuple[DisputeView, ...]:
+        rows = session.scalars(select(Dispute).where(which).order_by(Dispute.dispute)).all()
+        return tuple(self._dispute_view(session, row, member, now) for row in rows)
+
+    def _dispute_view(self, session: Session, row: Dispute, member: int, now: Now) -> DisputeView:
+        facts, profile = dispute_facts(session, row), dispute_profile(session, row)
+        phase = phase_now(session, row, now)
+        role = _role(session, row, member)
+        seated = member in seats_now(facts, profile, now.time_s)
+        cast = ballots_of(session, row.dispute)
+        voted = member in cast or session.get(OwnBallot, row.dispute) is not None
+        return DisputeView(
+            dispute=row.dispute,
+            entry=row.entry,
+            by=row.by,
+            target=row.target,
+            by_person=row.by_person,
+            phase=phase.name,
+            opened_at_s=row.opened_at_s,
+            due_s=due_s(facts, profile, now.time_s),
+            suspends_s=suspends_s(facts, profile),
+            extended=row.extended,
+            answer=row.answer,
+            answered_at_s=row.answered_at_s,
+            contested_at_s=row.contested_at_s,
+            panel=facts.panel,
+            seats=facts.seats,
+            ballots=tuple((who, item.verdict) for who, item in sorted(cast.items())),
+            outcome=row.outcome,
+            settled_at_s=row.settled_at_s,
+            role=role,
+            moves=_moves(phase, role, seated=seated and not voted),
+            grounds=row.grounds,
+            answer_hash=row.answer_hash,
+            tx_hash=row.tx_hash,
+        )
+
+
+def _role(session: Session, row: Dispute, member: int) -> str:
+    if member == row.by:
+        return "by"
+    if member == row.target:
+        return "target"
+    if member in (row.panel or ()):
+        return "panelist"
+    return "regulator" if member == regulator_of(session) else ""
+
+
+def _moves(phase: Phase, role: str, *, seated: bool) -> tuple[str, ...]:
+    if phase is Phase.OPEN and role == "target":
+        return ("answer",)
+    if phase is Phase.ANSWERED and role == "by":
+        return ("contest",)
+    if (phase is Phase.COMMIT and seated) or (phase is Phase.REGULATOR and role == "regulator"):
+        return ("verdict",)
+    return ()
+
+
+def _before(after: str) -> ColumnElement[bool]:
+    block, _, index = after.partition(".")
+    if not (block.isascii() and block.isdigit() and index.isascii() and index.isdigit()):
+        raise UsageError("CURSOR_MALFORMED", "the cursor is none that was given", help="start anew")
+    number = int(block[:18])
+    same = (ListedEntry.block_number == number) & (ListedEntry.log_index < int(index[:9]))
+    return (ListedEntry.block_number < number) | same
+
+
+def _signer(listing: Listing, signature: bytes) -> str | None:
+    try:
+        (found,) = Envelope(LISTING_TYPE, listing.payload, (signature,)).signers()
+    except KanheError:
+        return None
+    return found
+
+
+def _statement_check(row: ListedEntry, listing: Listing) -> Check:
+    pairs = {
+        "uploader": (listing.uploader, row.uploader),
+        "commitment": (listing.commitment, row.commitment),
+        "profile": (listing.policy, profile_name(row.profile)),
+        "notice": (listing.notice_at, row.notice_day),
+        "effective_from": (listing.effective_from, row.effective_day),
+        "expires_at": (listing.expires_at, row.expires_day),
+        "supersedes": (listing.supersedes, row.supersedes),
+    }
+    wrong = [name for name, (said, stands) in pairs.items() if said != stands]
+    if wrong:
+        return Check("statement", False, f"the ledger says otherwise of: {', '.join(wrong)}")
+    return Check("statement", True, "it says of itself what the ledger says of the entry")
+
+
+def _signature_check(
+    session: Session, row: ListedEntry, listing: Listing, signature: bytes
+) -> Check:
+    signer = _signer(listing, signature)
+    if signer is None:
+        return Check("signature", False, "the signature is none")
+    key = session.get(MemberKey, bytes.fromhex(signer[2:]))
+    if key is None or key.member != row.uploader:
+        return Check("signature", False, f"{signer} is no key of member {row.uploader}")
+    if key.role != "APPROVER" or not key.valid_from <= row.block_number <= key.valid_to:
+        return Check(
+            "signature", False, f"{signer} was no approver's key in block {row.block_number}"
+        )
+    since_s = key.compromised_since_s
+    if since_s is not None and since_s <= row.posted_at_s:
+        says = f"valid, by {signer}; its owner says that it was in other hands by then"
+        return Check("signature", True, says)
+    return Check("signature", True, f"valid, by {signer}, an approver's key of the uploader then")
+
+
+def _notice_check(row: ListedEntry) -> Check:
+    days, needed = row.effective_day - row.notice_day, profile_numbered(row.profile).notice_days
+    says = f"the person was told {days} days before, {needed} are asked for"
+    return Check("notice", days >= needed, says)
+
+
+def _period_check(row: ListedEntry) -> Check:
+    posted = row.posted_at_s // DAY_S
+    ok = row.effective_day >= posted
+    says = f"posted on {day_iso(posted)}, in effect from {day_iso(row.effective_day)}"
+    return Check("not back-dated", ok, says)
+
+
+def _superseded_by(session: Session, entry: bytes) -> list[bytes]:
+    found = select(ListedEntry.entry).where(ListedEntry.supersedes == entry)
+    return list(session.scalars(found.order_by(ListedEntry.posted_at_s)))
+
+
+def _consent_chain(session: Session, row: ListedEntry) -> list[ConsentView]:
+    """Return what an entry, and the ones it corrects, rest on, newest first."""
+    chain: list[ConsentView] = []
+    current: ListedEntry | None = row
+    for _ in range(MAX_CHAIN):
+        if current is None:
+            break
+        said = statement_of(session, current.entry)
+        if said is not None:
+            chain.append(_consent(session, current.entry, said[0].consent))
+        older = current.supersedes
+        current = None if older is None else session.get(ListedEntry, older)
+    return chain
+
+
+def _consent(session: Session, entry: bytes, consent: bytes) -> ConsentView:
+    row = session.get(RecordedConsent, consent)
+    if row is None:
+        return ConsentView(entry, consent, recorded=False)
+    return ConsentView(
+        entry,
+        consent,
+        recorded=True,
+        reader=row.reader,
+        level=row.level,
+        recorded_at_s=row.block_time_s,
+        valid_to_s=row.valid_to_s,
+        revoked_at_s=row.revoked_at_s,
+        tx_hash=row.tx_hash,
+    )
+
+
+def _certificates(session: Session, entry: bytes) -> list[tuple[int, bytes, bytes]]:
+    found = select(DeletionCertificate).where(DeletionCertificate.entry == entry)
+    rows = session.scalars(found.order_by(DeletionCertificate.member))
+    return [(row.member, row.certificate, row.tx_hash) for row in rows]
+
+
+def _releases(session: Session, entry: bytes) -> list[tuple[int, int, bytes, int]]:
+    found = select(Release).where(Release.entry == entry).order_by(Release.ticket)
+    return [
+        (row.ticket, row.reader, row.consent, row.released_at_ms) for row in session.scalars(found)
+    ]

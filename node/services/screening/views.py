@@ -1,0 +1,326 @@
+"""What the screening service answers; `to_json` gives decimal strings, ISO days and times."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from node.blacklist import Account
+from reconcile.model import day_iso
+
+
+def time_iso(at_s: int | None) -> str | None:
+    """Return a Unix time as ISO 8601 in UTC."""
+    if at_s is None:
+        return None
+    return dt.datetime.fromtimestamp(at_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hex_or_none(data: bytes | None) -> str | None:
+    """Return bytes as hexadecimal."""
+    return None if data is None else data.hex()
+
+
+def text_or_none(number: int | None) -> str | None:
+    """Return a number as a decimal string."""
+    return None if number is None else str(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that holds or does not; `ok` None where this node cannot say."""
+
+    name: str
+    ok: bool | None
+    says: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the check."""
+        return {"name": self.name, "ok": self.ok, "says": self.says}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of an entry; `tx_hash` and `block` are None for what time alone did."""
+
+    what: str
+    says: str
+    at_s: int
+    block: int | None = None
+    tx_hash: bytes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step."""
+        return {
+            "what": self.what,
+            "says": self.says,
+            "at": time_iso(self.at_s),
+            "block": text_or_none(self.block),
+            "tx": hex_or_none(self.tx_hash),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """A consent that an entry rests on; `recorded`: its digest stands on the ledger."""
+
+    entry: bytes
+    consent: bytes
+    recorded: bool
+    reader: int | None = None
+    level: int | None = None
+    recorded_at_s: int | None = None
+    valid_to_s: int | None = None
+    revoked_at_s: int | None = None
+    tx_hash: bytes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the consent."""
+        return {
+            "entry": self.entry.hex(),
+            "consent": self.consent.hex(),
+            "recorded": self.recorded,
+            "reader": text_or_none(self.reader),
+            "level": text_or_none(self.level),
+            "recorded_at": time_iso(self.recorded_at_s),
+            "valid_to": time_iso(self.valid_to_s),
+            "revoked_at": time_iso(self.revoked_at_s),
+            "tx": hex_or_none(self.tx_hash),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeView:
+    """A dispute with its clocks: `due_s` ends the present phase, `suspends_s` the entry's peace.
+
+    `role` is ours: by, target, panelist, regulator or "". `moves` are what we may do now.
+    """
+
+    dispute: int
+    entry: bytes
+    by: int
+    target: int
+    by_person: bool
+    phase: str
+    opened_at_s: int
+    due_s: int | None
+    suspends_s: int
+    extended: bool
+    answer: str | None
+    answered_at_s: int | None
+    contested_at_s: int | None
+    panel: tuple[int, ...] | None
+    seats: int
+    ballots: tuple[tuple[int, str | None], ...]
+    outcome: str | None
+    settled_at_s: int | None
+    role: str
+    moves: tuple[str, ...]
+    grounds: bytes
+    answer_hash: bytes | None
+    tx_hash: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the dispute."""
+        return {
+            "dispute": str(self.dispute),
+            "entry": self.entry.hex(),
+            "by": str(self.by),
+            "target": str(self.target),
+            "by_person": self.by_person,
+            "phase": self.phase,
+            "opened_at": time_iso(self.opened_at_s),
+            "due_at": time_iso(self.due_s),
+            "suspends_at": time_iso(self.suspends_s),
+            "extended": self.extended,
+            "answer": self.answer,
+            "answered_at": time_iso(self.answered_at_s),
+            "contested_at": time_iso(self.contested_at_s),
+            "panel": None if self.panel is None else [str(member) for member in self.panel],
+            "seats": str(self.seats),
+            "ballots": [
+                {"member": str(member), "verdict": verdict} for member, verdict in self.ballots
+            ],
+            "outcome": self.outcome,
+            "settled_at": time_iso(self.settled_at_s),
+            "role": self.role,
+            "moves": list(self.moves),
+            "grounds": self.grounds.hex(),
+            "answer_hash": hex_or_none(self.answer_hash),
+            "tx": self.tx_hash.hex(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """An entry in a list. `state` is the ledger's, or WAITING, REFUSED or TAKEN before it is there.
+
+    `refusal` is code and words of what the ledger did not take.
+    """
+
+    entry: bytes
+    uploader: int
+    name: str
+    state: str
+    profile: str | None
+    posted_at_s: int | None
+    effective_day: int
+    expires_day: int
+    reason: str | None
+    product: str | None
+    ours: bool
+    erased: bool
+    refusal: tuple[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry."""
+        code, says = self.refusal or (None, None)
+        return {
+            "entry": self.entry.hex(),
+            "uploader": str(self.uploader),
+            "name": self.name,
+            "state": self.state,
+            "profile": self.profile,
+            "posted_at": time_iso(self.posted_at_s),
+            "effective_from": day_iso(self.effective_day),
+            "expires_at": day_iso(self.expires_day),
+            "reason": self.reason,
+            "product": self.product,
+            "ours": self.ours,
+            "erased": self.erased,
+            "refusal": None if code is None else {"code": code, "message": says},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TraceView:
+    """Where an entry comes from and what became of it, each change with its transaction.
+
+    `statement` and `signer` are None where this node never read the statement, or destroyed it.
+    """
+
+    entry: EntryView
+    code_text: str | None
+    commitment: bytes
+    stage: str
+    stake_held: bool
+    notice_day: int
+    notice_hash: bytes | None
+    proof_level: str | None
+    evidence_root: bytes | None
+    statement: dict[str, object] | None
+    signer: str | None
+    supersedes: bytes | None
+    superseded_by: tuple[bytes, ...]
+    tx_hash: bytes
+    block: int
+    checks: tuple[Check, ...]
+    consents: tuple[ConsentView, ...]
+    history: tuple[Step, ...]
+    disputes: tuple[DisputeView, ...]
+    recalls: tuple[int, int]
+    certificates: tuple[tuple[int, bytes, bytes], ...]
+    releases: tuple[tuple[int, int, bytes, int], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Say whether nothing contradicts it."""
+        return all(check.ok is not False for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trace."""
+        opened, acknowledged = self.recalls
+        return {
+            **self.entry.to_json(),
+            "code": self.code_text,
+            "commitment": self.commitment.hex(),
+            "stage": self.stage,
+            "stake_held": self.stake_held,
+            "notice": {"day": day_iso(self.notice_day), "hash": hex_or_none(self.notice_hash)},
+            "proof": None
+            if self.proof_level is None
+            else {"level": self.proof_level, "evidence_root": hex_or_none(self.evidence_root)},
+            "statement": self.statement,
+            "signer": self.signer,
+            "supersedes": hex_or_none(self.supersedes),
+            "superseded_by": [item.hex() for item in self.superseded_by],
+            "tx": self.tx_hash.hex(),
+            "block": str(self.block),
+            "checks": [check.to_json() for check in self.checks],
+            "holds": self.holds,
+            "consents": [consent.to_json() for consent in self.consents],
+            "history": [step.to_json() for step in self.history],
+            "disputes": [dispute.to_json() for dispute in self.disputes],
+            "recalls": {"opened": str(opened), "acknowledged": str(acknowledged)},
+            "certificates": [
+                {"member": str(member), "certificate": hash_.hex(), "tx": tx.hex()}
+                for member, hash_, tx in self.certificates
+            ],
+            "releases": [
+                {"ticket": str(t), "reader": str(r), "consent": c.hex(), "at": time_iso(at // 1000)}
+                for t, r, c, at in self.releases
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MovementView:
+    """One movement of points; `reason` says why, entry, dispute or tickets what for."""
+
+    kind: str
+    amount: int
+    reason: str
+    entry: bytes | None
+    dispute: int | None
+    tickets: tuple[int, int] | None
+    at_s: int
+    block: int
+    tx_hash: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the movement."""
+        return {
+            "kind": self.kind,
+            "amount_micro": str(self.amount),
+            "reason": self.reason,
+            "entry": hex_or_none(self.entry),
+            "dispute": text_or_none(self.dispute),
+            "tickets": None
+            if self.tickets is None
+            else {"first": str(self.tickets[0]), "last": str(self.tickets[1])},
+            "at": time_iso(self.at_s),
+            "block": str(self.block),
+            "tx": self.tx_hash.hex(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PointsView:
+    """A member's points in micro-points, and a page of its movements, newest first."""
+
+    account: Account
+    allowance_due: int
+    movements: tuple[MovementView, ...]
+    next: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return account and movements."""
+        a = self.account
+        return {
+            "member": str(a.member),
+            "balance_micro": str(a.balance),
+            "staked_micro": str(a.staked),
+            "free_micro": str(a.free),
+            "debt_micro": str(a.debt),
+            "earned_micro": str(a.earned),
+            "minted_micro": str(a.minted),
+            "burned_micro": str(a.burned),
+            "entries": str(a.entries),
+            "upheld": str(a.upheld),
+            "overturned": str(a.overturned),
+            "accuracy_ppm": str(a.accuracy),
+            "allowance_due_micro": str(self.allowance_due),
+            "movements": [movement.to_json() for movement in self.movements],
+            "next": self.next,
+        }

@@ -1,0 +1,193 @@
+"""The blacklist through whole nodes: listed, traced, disputed, voted on, suspended, erased."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+from eth_utils.crypto import keccak
+from sqlalchemy import select
+
+from devnet.local import EmbeddedChain
+from node.blacklist import account_of
+from node.screening.envelope import read_envelope
+from node.screening.points import LISTING_STAKE
+from node.screening.states import Verdict
+from node.tables import Erasure, OwnListing, SealedRecord
+from reconcile.model import KanheError
+from tests.node.services.blacklist_town import BlacklistTown, make_town, person
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
+    """Four members with a blacklist; tests go on in its time."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        made = make_town(tmp_path_factory.mktemp("town"), chain)
+        yield made
+        made.close()
+
+
+def refused(call: object, *args: object, **more: object) -> str:
+    """Return the code of the refusal in which a call ends."""
+    with pytest.raises(KanheError) as caught:
+        call(*args, **more)  # type: ignore[operator]
+    assert caught.value.message
+    return caught.value.code
+
+
+def test_a_listing_is_traced_by_another_member(town: BlacklistTown) -> None:
+    """A lists with notice; B sees who, when, on what, each change with its transaction."""
+    alpha, beta = town.node(1), town.node(2)
+    entry = town.list(1, 1)
+    with alpha.database.reading() as session:
+        assert account_of(session, 1).staked == LISTING_STAKE
+    own = alpha.screening.trace(entry)
+    assert own.entry.state == "LISTED"
+    assert own.holds
+    assert {check.name: check.ok for check in own.checks} == {
+        "statement": True,
+        "signature": True,
+        "notice": True,
+        "not back-dated": True,
+        "commitment": True,
+    }
+    assert [step.what for step in own.history] == [
+        "EntryPosted",
+        "EntryTagged",
+        "EntryStaged",
+    ]
+    assert all(step.tx_hash for step in own.history)
+    seen = beta.screening.trace(beta.screening.find_entry(entry.hex()[:8]))
+    assert (seen.entry.uploader, seen.entry.state, seen.code_text) == (1, "LISTED", "TEST-0")
+    assert seen.statement is None, "the ledger tells nobody what it says"
+    assert seen.history == own.history
+    assert seen.tx_hash == own.tx_hash
+    assert person(1).value not in str(own.to_json())
+
+
+def test_what_must_not_be_listed_is_refused(town: BlacklistTown) -> None:
+    """Each refusal is a code in words, and nothing of it is kept or sent."""
+    screening = town.node(1).screening
+    cases = {
+        "LISTING_NOTICE_TOO_RECENT": town.candidate(50, notice_days=2),
+        "LISTING_EXPIRY_TOO_FAR": town.candidate(50, keep_days=4_000),
+        "LISTING_NO_NOTICE": town.candidate(50, notice_at=None),
+        "LISTING_NO_ACTION": town.candidate(50, action=None),
+        "LISTING_BACKDATED": town.candidate(50, effective_from=town.today() - 1),
+        "LISTING_FOREIGN": town.candidate(50, uploader=2),
+        "PROFILE_UNKNOWN": town.candidate(50, policy="NOWHERE"),
+        "LISTED_ALREADY": town.candidate(1),
+        "ENTRY_UNKNOWN": town.candidate(50, supersedes=keccak(b"nothing")),
+    }
+    before = town.node(1).tip()["outbox"]
+    for code, candidate in cases.items():
+        assert refused(screening.list_person, candidate) == code
+    assert town.node(1).tip()["outbox"] == before
+    taken = screening.list_many([town.candidate(51, notice_days=2), town.candidate(1)])
+    assert [item.error.code for item in taken if item.error] == [
+        "LISTING_NOTICE_TOO_RECENT",
+        "LISTED_ALREADY",
+    ]
+
+
+def test_points_that_run_short_refuse_the_next(town: BlacklistTown) -> None:
+    """An allowance is claimed by the first stake; what it does not reach for is not sent."""
+    screening = town.node(3).screening
+    people = [town.candidate(60 + n, uploader=3) for n in range(5)]
+    taken = screening.list_many(people)
+    assert [item.error.code if item.error else "" for item in taken] == [*[""] * 4, "POINTS_SHORT"]
+    town.settle(3)
+    view = screening.points()
+    assert view.account.free == 0
+    reasons = [(row.kind, row.reason) for row in view.movements]
+    assert reasons == [("STAKED", "listing")] * 4 + [("MINTED", "allowance")]
+    assert {row.entry for row in view.movements[:4]} == {item.entry for item in taken[:4]}
+    assert all(row.tx_hash for row in view.movements)
+    assert refused(screening.claim_allowance) == "ALLOWANCE_TAKEN"
+
+
+def test_a_wrong_listing_times_out_is_suspended_and_erased(town: BlacklistTown) -> None:
+    """Disputed by B, unanswered by A: suspended by time alone, settled, erased, unopenable."""
+    alpha, beta = town.node(1), town.node(2)
+    entry = town.list(1, 2)
+    assert refused(alpha.screening.open_dispute, entry, "mine") == "OWN_ENTRY"
+    beta.screening.open_dispute(entry, "the card was paid in full")
+    assert beta.screening.open_dispute(entry, "the card was paid in full"), "asked for once"
+    town.settle()
+    (raised,) = [item for item in alpha.screening.disputes() if item.entry == entry]
+    assert (raised.phase, raised.role, raised.moves) == ("OPEN", "target", ("answer",))
+    paper = beta.screening.paper_of(raised.dispute)
+    assert paper is not None
+    assert paper["text"] == "the card was paid in full"
+    assert refused(alpha.screening.erase, entry) == "DISPUTE_OPEN"
+    assert refused(alpha.screening.withdraw, entry) == "ENTRY_STATE_NOT_ALLOWED"
+    # Nobody runs: the state follows from the block's time.
+    town.chain.rpc("evm_increaseTime", 11 * 86_400)
+    town.chain.mine()
+    beta.follower.catch_up()
+    traced = beta.screening.trace(entry)
+    assert traced.entry.state == "SUSPENDED"
+    last = traced.history[-1]
+    assert (last.what, last.tx_hash) == ("SuspendedByTime", None)
+    town.settle()
+    assert alpha.screening.dispute(raised.dispute).outcome == "TIMED_OUT"
+    asked = alpha.screening.erase(entry)
+    assert asked is None, "it is withdrawn first"
+    town.settle()
+    done = alpha.screening.trace(entry)
+    assert done.entry.state == "ERASED"
+    assert done.entry.erased
+    ((member, certificate, tx_hash),) = done.certificates
+    assert (member, bool(tx_hash)) == (1, True)
+    assert alpha.screening.erase(entry) == certificate
+    envelope = alpha.screening.certificate_of(entry)
+    signed = read_envelope(envelope)
+    assert signed.signers() == (alpha.keys.approver.address,)
+    assert entry.hex() in signed.payload.decode()
+    assert hashlib.sha256(envelope).digest() == certificate
+    with alpha.database.reading() as session:
+        row = session.get_one(OwnListing, entry)
+        assert (row.secret, row.documents, row.statement, row.signature) == (b"", b"", None, None)
+        assert session.scalars(select(SealedRecord).where(SealedRecord.entry == entry)).all() == []
+        assert session.get_one(Erasure, entry).destroyed_at_ms is not None
+    assert {check.name: check.ok for check in done.checks}["signature"] is None
+    losses = [row for row in alpha.screening.points().movements if row.reason == "entry overturned"]
+    assert {row.dispute for row in losses} == {raised.dispute}
+
+
+def test_a_contested_answer_goes_to_the_panel(town: BlacklistTown) -> None:
+    """Answered, contested, drawn; the panelist's vote is hidden, then opened by its node."""
+    beta, gamma = town.node(2), town.node(3)
+    entry = town.list(2, 3)
+    gamma_points = gamma.screening.points().account
+    assert gamma_points.member == 3
+    alpha = town.node(1)
+    alpha.screening.open_dispute(entry, "for the person", by_person=True)
+    town.settle()
+    (raised,) = [item for item in beta.screening.disputes() if item.entry == entry]
+    number = raised.dispute
+    assert refused(alpha.screening.answer_dispute, number, Verdict.UPHELD, "no") == "NOT_PARTY"
+    bad = refused(beta.screening.answer_dispute, number, Verdict.UNVERIFIABLE, "no")
+    assert bad == "VERDICT_NOT_ALLOWED"
+    beta.screening.answer_dispute(number, Verdict.UPHELD, "the debt is real")
+    town.settle()
+    alpha.screening.contest(number)
+    town.settle()
+    town.chain.mine(3)
+    town.settle()
+    view = gamma.screening.dispute(number)
+    assert (view.panel, view.role, view.moves) == ((3,), "panelist", ("verdict",))
+    assert refused(beta.screening.give_verdict, number, Verdict.UPHELD) == "NOT_PANELIST"
+    gamma.screening.give_verdict(number, Verdict.REMOVED)
+    # The process dies before anything is sent: the vote and its salt are in the rows.
+    gamma = town.reopen(3)
+    assert refused(gamma.screening.give_verdict, number, Verdict.UPHELD) == "BALLOT_CAST"
+    town.settle()
+    assert alpha.screening.dispute(number).ballots == ((3, None),)
+    town.pass_days(2.1)
+    assert alpha.screening.dispute(number).ballots == ((3, "REMOVED"),)
+    town.pass_days(2.1)
+    settled = alpha.screening.dispute(number)
+    assert (settled.phase, settled.outcome) == ("SETTLED", "REMOVED")
+    assert alpha.screening.trace(entry).entry.state == "REMOVED"
