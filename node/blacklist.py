@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
+from node.screening.evidence import Change, change_of
 from node.screening.points import DISPUTE_STAKE, LISTING_STAKE, accuracy_floor
 from node.screening.profiles import Profile, profiles
 from node.screening.states import (
@@ -24,6 +25,7 @@ from node.screening.states import (
 )
 from node.tables import (
     Ballot,
+    BlacklistFact,
     Cursor,
     Dispute,
     EntryTag,
@@ -32,6 +34,7 @@ from node.tables import (
     NodeFact,
     PointAccount,
     PointMovement,
+    RecordedConsent,
 )
 
 REGULATOR: Final = "blacklist_regulator"
@@ -155,6 +158,48 @@ def state_of(session: Session, row: ListedEntry, now: Now) -> EntryState:
         dispute=None if dispute is None else dispute_facts(session, dispute),
     )
     return entry_state(facts, profile_numbered(row.profile), now.time_s)
+
+
+def changes_of(
+    session: Session, entry: bytes, consents: Collection[bytes] = ()
+) -> tuple[Change, ...]:
+    """Return what the ledger recorded of an entry, and of some consents, in the ledger's order."""
+    facts = select(BlacklistFact).where(BlacklistFact.entry == entry)
+    found = [
+        change_of(
+            row.name, row.args, (row.block_number, row.log_index), row.tx_hash, row.block_time_s
+        )
+        for row in session.scalars(facts)
+        # A challenge of a root names an entry and changes nothing of it.
+        if row.name != "RootChallenged"
+    ]
+    recorded = select(RecordedConsent).where(RecordedConsent.consent.in_(consents))
+    for consent in session.scalars(recorded):
+        word = f"0x{consent.consent.hex()}"
+        args = {
+            "consent": word,
+            "reader": consent.reader,
+            "level": consent.level,
+            "validTo_s": consent.valid_to_s,
+        }
+        place = (consent.block_number, consent.log_index)
+        found.append(
+            change_of("ConsentRecorded", args, place, consent.tx_hash, consent.block_time_s)
+        )
+        if consent.revoked_block is not None:
+            assert consent.revoked_tx is not None, "a revocation has its transaction"
+            assert consent.revoked_at_s is not None, "and its time"
+            revoked = (consent.revoked_block, None)
+            found.append(
+                change_of(
+                    "ConsentRevoked",
+                    {"consent": word},
+                    revoked,
+                    consent.revoked_tx,
+                    consent.revoked_at_s,
+                )
+            )
+    return tuple(sorted(found, key=lambda change: change.place))
 
 
 # ------------------------------------------------------------------------------------ disputes

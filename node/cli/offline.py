@@ -326,7 +326,7 @@ def scenario(
 # -------------------------------------------------------------------------- verify
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="A report, report bundle, record proof or blacklist receipt.")
+        Path, typer.Argument(help="A report, proof, or a blacklist's receipt or evidence.")
     ],
     authority: Annotated[
         list[Path] | None,
@@ -337,11 +337,12 @@ def verify(
     ] = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Check a report bundle, a record proof or a receipt without node or network."""
+    """Check a report, a proof, a receipt or evidence without node or network."""
     from node.crypto.bundle import MAX_FILE_BYTES
     from node.crypto.verifying import verify_bytes
     from node.screening.envelope import is_envelope
-    from node.screening.explaining import explain_receipt, read_authorities
+    from node.screening.explaining import read_authorities
+    from node.screening.weighing import explain_envelope
     from reconcile.commitment.fields import malformed
 
     size = require_file(file).stat().st_size
@@ -351,7 +352,7 @@ def verify(
     data = file.read_bytes()
     if is_envelope(data):
         pems = [require_file(path).read_bytes() for path in authority or []]
-        found = explain_receipt(
+        found = explain_envelope(
             data, authorities=read_authorities(pems), allow_test=test_identifiers
         )
     else:

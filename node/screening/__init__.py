@@ -12,6 +12,9 @@ consents.py     who may look up what, and for how long
 receipts.py     what a lookup leaves behind
 verifying.py    a receipt verified offline, by repeating the lookup
 explaining.py   what `kanhe verify` says of a receipt, in words
+evidence.py     one entry's evidence bundle, one signed file
+history.py      the ledger's changes of one entry, folded
+weighing.py     an evidence bundle verified offline, in words
 points.py       accuracy, settlement and penalties in integers
 
 Nothing here touches a database, a chain, a network or a clock: whoever calls gives the day and the

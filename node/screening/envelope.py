@@ -22,6 +22,7 @@ from reconcile.model import InputError, ProtocolError, Where
 LISTING_TYPE: Final = "application/vnd.kanhe.listing.v1"
 KYC_TYPE: Final = "application/vnd.kanhe.kyc.v1"
 RECEIPT_TYPE: Final = "application/vnd.kanhe.receipt.v1"
+EVIDENCE_TYPE: Final = "application/vnd.kanhe.evidence.v1"
 DELETION_TYPE: Final = "application/vnd.kanhe.deletion.v1"
 #: A receipt with the largest bucket, in hexadecimal and base64, fits.
 MAX_ENVELOPE_BYTES: Final = 1 << 24

@@ -16,8 +16,8 @@ from cryptography import x509
 from node.crypto.verifying import Verification
 from node.screening.consents import Level, Trust
 from node.screening.envelope import read_envelope
+from node.screening.listings import Listing
 from node.screening.receipts import read_receipt
-from node.screening.records import OpenedRecord
 from node.screening.verifying import Verdict, verify_receipt
 from reconcile.model import InputError, KanheError, ProtocolError, Where, day_iso
 
@@ -71,7 +71,7 @@ def explain_receipt(
             data, trust=Trust(keys, authorities), at_s=at_s, allow_test=allow_test
         )
     except ProtocolError as error:
-        found.hold("receipt", ok=False, yes="", no=_said(error))
+        found.hold("receipt", ok=False, yes="", no=said(error))
         found.not_proved.append("anything: a receipt that does not hold proves nothing")
         return found
     _hold(verdict, found)
@@ -99,17 +99,18 @@ def _hold(verdict: Verdict, found: Verification) -> None:
     if not verdict.records:
         found.proved.append(f"no entry concerned {person} in {where}")
     for record in verdict.records:
-        found.proved.append(f"{_entry(record)}, concerning {person}, in {where}")
+        found.proved.append(f"{entry_words(record.listing)}, concerning {person}, in {where}")
 
 
-def _entry(record: OpenedRecord) -> str:
-    listing = record.listing
+def entry_words(listing: Listing) -> str:
+    """Return what a statement says, in one line."""
     return (
         f"entry {listing.entry_id.hex()[:16]}…, {listing.reason} by member {listing.uploader}, "
         f"in force {day_iso(listing.effective_from)} to {day_iso(listing.expires_at)}"
     )
 
 
-def _said(error: KanheError) -> str:
+def said(error: KanheError) -> str:
+    """Return a refusal in one line."""
     where = f" ({error.where.field})" if error.where.field else ""
     return f"{error.code}: {error.message}{where}"

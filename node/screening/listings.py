@@ -6,6 +6,7 @@ the same JSON follows. It never holds the identifier: the commitment covers that
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import hashlib
 import re
@@ -17,13 +18,20 @@ from node.crypto.oprf.group import framed
 from node.screening.identifiers import Identifier, IdType
 from node.screening.profiles import profile_of
 from reconcile.canonical import canonical_json
-from reconcile.model import InputError, ProtocolError, Where, day_iso
+from reconcile.model import EPOCH, InputError, ProtocolError, Where, day_iso
 
 SCHEMA: Final = "kanhe/listing/1"
 SALT_BYTES: Final = 32
 MAX_BAND: Final = 9
 POLICY_VERSION: Final = 1
 _MONTH: Final = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+_DAYS: Final = frozenset({"effective_from", "expires_at", "notice_at"})
+_NUMBERS: Final = frozenset(
+    {"uploader", "amount_band", "days_past_due_band", "proof_level", "policy_version"}
+)
+_WORDS: Final = frozenset(
+    {"schema", "id_type", "reason", "product", "event_month", "action", "policy"}
+)
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Band = Annotated[int, msgspec.Meta(ge=0, le=MAX_BAND)]
 Day = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -125,6 +133,22 @@ def unpack_listing(data: bytes) -> Listing:
     return found
 
 
+def read_statement(payload: bytes) -> Listing:
+    """Read the digested JSON that an uploader signed.
+
+    Raises `ProtocolError` LISTING_MALFORMED unless it is in its one form.
+    """
+    try:
+        body = msgspec.json.decode(payload, type=dict[str, str | None])
+        values = {name: _term(name, text) for name, text in body.items()}
+        found = msgspec.convert([values[name] for name in Listing.__struct_fields__], Listing)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, KeyError):
+        raise _malformed() from None
+    if found.payload != payload:
+        raise _malformed()
+    return found
+
+
 def commitment_of(listing: Listing, identifier: Identifier, salt: bytes) -> bytes:
     """Return SHA-256 over salt, PRF input and the statement without its own commitment.
 
@@ -183,7 +207,16 @@ def _plain(name: str, value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     assert isinstance(value, int), "a statement holds text, bytes and integers"
-    return day_iso(value) if name in {"effective_from", "expires_at", "notice_at"} else str(value)
+    return day_iso(value) if name in _DAYS else str(value)
+
+
+def _term(name: str, text: str | None) -> object:
+    """Return a statement's member as MessagePack holds it; the reverse of `_plain`."""
+    if text is None or name in _WORDS:
+        return text
+    if name in _DAYS:
+        return (dt.date.fromisoformat(text) - EPOCH).days
+    return int(text) if name in _NUMBERS else bytes.fromhex(text)
 
 
 def _malformed() -> ProtocolError:
@@ -212,5 +245,6 @@ __all__ = [
     "commitment_of",
     "committed",
     "pack_listing",
+    "read_statement",
     "unpack_listing",
 ]

@@ -78,7 +78,7 @@ def write_receipt(receipt: Receipt) -> bytes:
             "blind": receipt.blind.hex(),
             "ticket": str(receipt.ticket),
             "key_epoch": str(receipt.key_epoch),
-            "consent": _consent_json(receipt.consent),
+            "consent": consent_json(receipt.consent),
             "evaluation_signature": receipt.evaluation_signature.hex(),
             "batch": [item.hex() for item in receipt.batch],
             "position": str(receipt.position),
@@ -109,7 +109,7 @@ def read_receipt(data: bytes) -> Receipt:
         read_hex(body, "blind", 32),
         read_number(body, "ticket", _MAX64),
         read_number(body, "key_epoch", _MAX32),
-        _read_consent(map_of(body, "consent")),
+        read_consent(map_of(body, "consent")),
         read_hex(body, "evaluation_signature", 65),
         _hexes(body, "batch", MAX_BATCH),
         read_number(body, "position", MAX_BATCH),
@@ -129,7 +129,8 @@ def read_receipt(data: bytes) -> Receipt:
     return found
 
 
-def _consent_json(signed: SignedConsent) -> dict[str, object]:
+def consent_json(signed: SignedConsent) -> dict[str, object]:
+    """Return a consent as receipts and bundles hold it."""
     consent = signed.consent
     return {
         "reader": str(consent.reader),
@@ -147,7 +148,8 @@ def _consent_json(signed: SignedConsent) -> dict[str, object]:
     }
 
 
-def _read_consent(body: Mapping[str, object]) -> SignedConsent:
+def read_consent(body: Mapping[str, object]) -> SignedConsent:
+    """Read a consent; raises `InputError` PROOF_MALFORMED."""
     try:
         purpose = Purpose(read_number(body, "purpose", 255))
         level = Level(read_number(body, "level", 255))

@@ -12,9 +12,11 @@ from ledger_party import derived_rows
 from sqlalchemy import select
 
 from devnet.local import EmbeddedChain
+from node.blacklist import changes_of, now_of, profile_numbered, state_of
 from node.chain.codec import BLACKLIST, LOOKUPS, POINTS
 from node.projections.points import DEBT
-from node.screening.states import Verdict
+from node.screening.history import read_history
+from node.screening.states import EntryFacts, Verdict, entry_state
 from node.tables import (
     Ballot,
     BlacklistFact,
@@ -211,6 +213,34 @@ def test_every_event_became_a_row(town: BlacklistWorld) -> None:
     said = {"allowance", "settlement", "tickets", "entry overturned", "ticket lapsed"}
     assert said <= reasons
     assert DEBT in reasons, "the allowance paid the debt first"
+
+
+def test_an_entry_s_evidence_tells_its_whole_story(town: BlacklistWorld) -> None:
+    """Each entry's changes, with their transactions, fold to the state that the contract shows."""
+    consents = [keccak(b"consent"), keccak(b"kept")]
+    with town.parties[0].database.reading() as session:
+        now = now_of(session)
+        for row in session.scalars(select(ListedEntry)):
+            changes = changes_of(session, row.entry, consents)
+            history = read_history(changes, row.entry)
+            facts = EntryFacts(
+                history.stage,
+                history.posted.time_s,
+                row.expires_day,
+                tagged=history.tagged,
+                dispute=history.open_dispute,
+            )
+            state = entry_state(facts, profile_numbered(row.profile), now.time_s)
+            assert state is state_of(session, row, now)
+            names = [change.name for change in changes]
+            assert names.count("ConsentRecorded") == 2
+            assert names.count("ConsentRevoked") == 1
+            assert all(any(change.transaction) for change in changes)
+        (overturned,) = [
+            read_history(changes_of(session, row.entry), row.entry)
+            for row in session.scalars(select(Dispute).where(Dispute.dispute == 2))
+        ]
+    assert (overturned.disputes, overturned.overturned) == (1, 1)
 
 
 def test_everyone_has_the_same_rows_and_a_replay_gives_them_again(town: BlacklistWorld) -> None:

@@ -1,0 +1,301 @@
+"""An evidence bundle verified offline: each part against the others, and what it comes to in words.
+
+Held are the exporter's signature over the whole, the uploader's over the statement, the person's
+commitment, the documents' hashes, that the ledger's changes are of this entry and tell a story that
+the contract could have told, each consent, each receipt. That the changes stand on the ledger is
+the exporter's signed word: it is listed, transaction by transaction, under what is not proven.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from node.crypto.verifying import Verification
+from node.screening.consents import Trust, Use, check_consent
+from node.screening.envelope import EVIDENCE_TYPE, LISTING_TYPE, Envelope, read_envelope
+from node.screening.evidence import Change, Evidence, UsedConsent, read_evidence
+from node.screening.explaining import ClaimedKeys, entry_words, explain_receipt, said
+from node.screening.history import History, read_history
+from node.screening.identifiers import Identifier, read_identifier
+from node.screening.listings import Listing, check_listing, commitment_of, read_statement
+from node.screening.profiles import profile_of, profiles
+from node.screening.states import DAY_S, EntryFacts, entry_state
+from node.screening.verifying import verify_receipt
+from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.model import KanheError, ProtocolError, Where, day_iso
+
+_SHOWN = 2
+
+
+@dataclass(slots=True)
+class _Case:
+    """What has been read so far, and what is found of it."""
+
+    evidence: Evidence
+    identifier: Identifier
+    trust: Trust
+    found: Verification
+
+    def hold(self, name: str, yes: str, call: Callable[[], None]) -> bool:
+        """Record one check: it holds where `call` refuses nothing."""
+        try:
+            call()
+        except KanheError as error:
+            return self.found.hold(name, ok=False, yes="", no=said(error))
+        return self.found.hold(name, ok=True, yes=yes, no="")
+
+
+def weigh_evidence(
+    data: bytes, *, authorities: Sequence[x509.Certificate] = (), allow_test: bool = False
+) -> Verification:
+    """Return what an evidence bundle proves; what does not hold is a check that fails.
+
+    Raises `InputError` where the file is no bundle at all, or about nobody who can exist.
+    """
+    envelope = read_envelope(data)
+    if envelope.type != EVIDENCE_TYPE:
+        raise _refuse("ENVELOPE_TYPE", "type", f"the envelope holds {envelope.type}")
+    evidence = read_evidence(envelope.payload)
+    identifier = read_identifier(evidence.id_type, evidence.id_value, allow_test=allow_test)
+    keys = ClaimedKeys()
+    case = _Case(evidence, identifier, Trust(keys, authorities), Verification())
+    found = case.found
+    (exporter, *others) = envelope.signers()
+    found.hold(
+        "exporter",
+        ok=not others and identifier.value == evidence.id_value,
+        yes=f"{exporter} signed the whole for member {evidence.exporter}",
+        no="it is signed by several, or its identifier is not in its one form",
+    )
+    keys(evidence.exporter, exporter)
+    listing = _hold_statement(case)
+    if listing is not None:
+        _hold_documents(case, listing)
+        history = _hold_changes(case, listing)
+        _hold_consents(case)
+        _hold_receipts(case, listing, allow_test=allow_test)
+        if history is not None:
+            _conclude(case, listing, history)
+    if not found.ok:
+        found.proved.clear()
+        found.not_proved.append("anything: evidence of which a part does not hold proves nothing")
+        return found
+    found.not_proved += [
+        f"that {key} was a key of member {member} then" for member, key in sorted(keys.claims)
+    ]
+    found.not_proved += [
+        f"that transaction 0x{change.transaction.hex()} in block {change.block} said "
+        f"{change.name}: ask any node of chain {evidence.chain_id}"
+        for change in evidence.changes
+    ]
+    found.not_proved.append(f"what happened after block {evidence.as_of_block}")
+    return found
+
+
+def explain_envelope(
+    data: bytes, *, authorities: Sequence[x509.Certificate] = (), allow_test: bool = False
+) -> Verification:
+    """Return what a receipt or an evidence bundle proves, by the type of its envelope."""
+    explain = weigh_evidence if read_envelope(data).type == EVIDENCE_TYPE else explain_receipt
+    return explain(data, authorities=authorities, allow_test=allow_test)
+
+
+def _hold_statement(case: _Case) -> Listing | None:
+    """The statement reads, its uploader's key signed it, and it is committed to this person."""
+    evidence, read = case.evidence, []
+
+    def statement() -> None:
+        envelope = read_envelope(evidence.statement)
+        if envelope.type != LISTING_TYPE or len(envelope.signatures) != 1:
+            raise _refuse("ENVELOPE_TYPE", "statement", "it is no statement of one uploader")
+        listing = read_statement(envelope.payload)
+        case.trust.is_key_of(listing.uploader, _signer(envelope))
+        read.append((listing, _signer(envelope)))
+
+    if not case.hold(
+        "statement", "the statement reads, and its uploader's key signed it", statement
+    ):
+        return None
+    listing, signer = read[0]
+
+    def person() -> None:
+        if case.identifier.type != listing.id_type or (
+            commitment_of(listing, case.identifier, evidence.salt) != listing.commitment
+        ):
+            raise _refuse("RECORD_FALSE", "salt", "the commitment is not of this person")
+
+    case.hold("person", "the statement's commitment opens to this person under the salt", person)
+    hidden = f"{case.identifier.type} …{case.identifier.value[-_SHOWN:]}"
+    case.found.proved.append(f"{signer} signed {entry_words(listing)}, concerning {hidden}")
+    return listing
+
+
+def _hold_documents(case: _Case, listing: Listing) -> None:
+    evidence = case.evidence
+    told = "" if listing.notice_at is None else f" of {day_iso(listing.notice_at)}"
+    for name, document, expected in (
+        ("notice", evidence.notice, listing.notice_hash),
+        ("consent", evidence.consent, listing.consent),
+    ):
+        if document is None:
+            case.found.not_proved.append(f"what the {name} says: it is not part of the file")
+            continue
+        case.found.hold(
+            name,
+            ok=hashlib.sha256(document).digest() == expected,
+            yes=f"the {name}{told if name == 'notice' else ''} is the one the statement names",
+            no=f"the statement names another {name}",
+        )
+    if not evidence.evidence:
+        case.found.not_proved.append("what the statement rests on: no evidence is part of the file")
+        return
+    leaves = [leaf_hash(document) for document in evidence.evidence]
+    case.found.hold(
+        "evidence",
+        ok=merkle_root(leaves) == listing.evidence_root,
+        yes=f"{len(leaves)} documents are the evidence that the statement names",
+        no="the statement names other evidence",
+    )
+
+
+def _hold_changes(case: _Case, listing: Listing) -> History | None:
+    """The ledger's changes are of this entry, in order, and begin with its ticket."""
+    read: list[History] = []
+
+    def changes() -> None:
+        history = read_history(case.evidence.changes, listing.entry_id)
+        as_of = (case.evidence.as_of_block, case.evidence.as_of_s)
+        if any(one.block > as_of[0] or one.time_s > as_of[1] for one in case.evidence.changes):
+            raise _refuse("EVIDENCE_ORDER", "as_of_block", "a change is later than the export")
+        read.append(history)
+
+    count = len(case.evidence.changes)
+    if not case.hold("changes", f"{count} changes of this entry follow each other", changes):
+        return None
+    history = read[0]
+
+    def ticket() -> None:
+        profile = profile_of(listing.policy)
+        expected = {
+            "uploader": str(listing.uploader),
+            "profile": str(profile.number),
+            "commitment": f"0x{listing.commitment.hex()}",
+            "noticeDay": str(listing.notice_at),
+            "effectiveDay": str(listing.effective_from),
+            "expiresDay": str(listing.expires_at),
+            "supersedes": f"0x{(listing.supersedes or bytes(32)).hex()}",
+        }
+        for name, value in expected.items():
+            if history.posted.args.get(name) != value:
+                raise _refuse("EVIDENCE_TICKET", name, f"the ticket has another {name}")
+        check_listing(listing, posted_day=history.posted.time_s // DAY_S)
+
+    case.hold("ticket", "the ticket is this statement's, posted before it took effect", ticket)
+    return history
+
+
+def _hold_consents(case: _Case) -> None:
+    recorded = {
+        str(change.args.get("consent")): change
+        for change in case.evidence.changes
+        if change.name == "ConsentRecorded"
+    }
+    revoked = {
+        str(change.args.get("consent")): change.time_s
+        for change in case.evidence.changes
+        if change.name == "ConsentRevoked"
+    }
+    for number, item in enumerate(case.evidence.consents, 1):
+        word = f"0x{item.signed.consent.digest(case.evidence.domain).hex()}"
+        consent = item.signed.consent
+
+        def hold(item: UsedConsent = item, word: str = word) -> None:
+            _require_recorded(item, recorded.get(word))
+            ended = revoked.get(word)
+            use = Use(
+                item.signed.consent.reader,
+                item.signed.consent.purpose,
+                item.signed.consent.scope,
+                item.used_at_s,
+                case.identifier,
+                item.element,
+                revoked=ended is not None and ended <= item.used_at_s,
+            )
+            effect = check_consent(item.signed, use, case.evidence.domain, case.trust)
+            case.found.proved.append(
+                f"member {use.reader} had a consent of level {int(effect.level)} for "
+                f"{use.purpose.name}{', signed by the person for this lookup' * effect.enforced}"
+            )
+
+        yes = f"consent {word[:18]}… to member {consent.reader} is recorded and held when used"
+        case.hold(f"consent_{number}", yes, hold)
+
+
+def _require_recorded(item: UsedConsent, change: Change | None) -> None:
+    consent = item.signed.consent
+    if change is None:
+        raise _refuse("EVIDENCE_CONSENT", "consents", "no change records this consent")
+    expected = (str(consent.reader), str(int(consent.level)), str(consent.valid_to_s))
+    if tuple(change.args.get(name) for name in ("reader", "level", "validTo_s")) != expected:
+        raise _refuse("EVIDENCE_CONSENT", "consents", "it was recorded for another use")
+
+
+def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
+    for number, data in enumerate(case.evidence.receipts, 1):
+
+        def hold(data: bytes = data) -> None:
+            # The ledger knows the lookup's time; offline the consent's beginning stands for it.
+            at_s = _consent_begins(data)
+            verdict = verify_receipt(data, trust=case.trust, at_s=at_s, allow_test=allow_test)
+            if verdict.identifier != case.identifier:
+                raise _refuse("EVIDENCE_RECEIPT", "receipts", "it is of another person")
+            header = verdict.receipt.proof.header
+            names = [record.listing.entry_id for record in verdict.records]
+            word = "found" if listing.entry_id in names else "did not find"
+            case.found.proved.append(
+                f"member {verdict.receipt.consent.consent.reader} {word} this entry in index "
+                f"version {header.version}, cut at block {header.cut_block}"
+            )
+
+        case.hold(f"receipt_{number}", "the lookup is repeated from its receipt", hold)
+
+
+def _consent_begins(data: bytes) -> int:
+    from node.screening.receipts import read_receipt
+
+    return read_receipt(read_envelope(data).payload).consent.consent.valid_from_s
+
+
+def _conclude(case: _Case, listing: Listing, history: History) -> None:
+    """Say what the changes come to at the export's time."""
+    evidence = case.evidence
+    profile = profiles()[listing.policy]
+    facts = EntryFacts(
+        history.stage,
+        history.posted.time_s,
+        listing.expires_at,
+        tagged=history.tagged,
+        dispute=history.open_dispute,
+    )
+    state = entry_state(facts, profile, evidence.as_of_s)
+    case.found.proved.append(
+        f"if these changes stand, the entry was {state.name} at block {evidence.as_of_block}; "
+        f"{history.disputes} disputes were raised, {history.overturned} did not end for it"
+    )
+
+
+def _signer(envelope: Envelope) -> str:
+    return envelope.signers()[0]
+
+
+def _refuse(code: str, field: str, message: str) -> ProtocolError:
+    return ProtocolError(
+        code,
+        message,
+        where=Where(field=field),
+        help="Ask another member for the evidence; keep this file as it is.",
+    )
