@@ -21,6 +21,7 @@ from node.cli import (
     outbox,
     papers,
     peers,
+    persons,
     posting,
     profiles,
     results,
@@ -58,6 +59,7 @@ for module in (
     papers,
     peers,
     blacklist_import,
+    persons,
     devnets,
 ):
     module.register(app)

@@ -45,6 +45,7 @@ class KeyRole(enum.StrEnum):
     SEALING = "SEALING"
     VAULT = "VAULT"
     SHARE = "SHARE"
+    PERSON = "PERSON"
 
 
 SIGNING_ROLES: Final = frozenset({KeyRole.ADMIN, KeyRole.POSTER, KeyRole.APPROVER})

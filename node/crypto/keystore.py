@@ -3,6 +3,7 @@
     ADMIN, POSTER, APPROVER   secp256k1, 32 bytes
     SEALING                   ML-KEM-768 seed ‖ X25519, 96 bytes
     VAULT                     32 bytes, under which the database keeps what comes and goes
+    PERSON                    a person's wallet: her seed and identifier, never a node's
     SHARE                     a node's index, 1 byte ‖ its share of a committee's key, 32 bytes
 
 A key is published on the ledger only after a backup that holds it is recorded: a member that loses

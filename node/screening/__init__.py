@@ -9,6 +9,8 @@ envelope.py     typed, signed envelopes (DSSE)
 records.py      a listing sealed into a record of fixed size
 index.py        padded buckets, their tree, inclusion and absence
 consents.py     who may look up what, and for how long
+asking.py       what a person and a member ask of each other; attesting.py  the member's checks
+consent_files.py  a signed consent, and its revocation, as files
 receipts.py     what a lookup leaves behind
 verifying.py    a receipt verified offline, by repeating the lookup
 explaining.py   what `kanhe verify` says of a receipt, in words

@@ -62,7 +62,33 @@ def person_key(seed: bytes, chain_id: int, member: int) -> LocalSigner:
     Members cannot link the keys that one person uses with each of them.
     """
     assert len(seed) == SEED_BYTES, "a seed is 32 bytes"
-    info = b"kanhe/person/1" + chain_id.to_bytes(32, "big") + member.to_bytes(4, "big")
+    info = b"kanhe/person/1" + _towards(chain_id, member)
     wide = HKDF(algorithm=SHA256(), length=_WIDE_KEY_BYTES, salt=None, info=info).derive(seed)
     number = int.from_bytes(wide, "big") % (CURVE_ORDER - 1) + 1
     return LocalSigner(number.to_bytes(KEY_BYTES, "big"))
+
+
+def person_salt(seed: bytes, chain_id: int, member: int) -> bytes:
+    """Return the salt of a person's commitment to her identifier towards one member."""
+    return _secret(seed, b"kanhe/person/salt/1" + _towards(chain_id, member))
+
+
+def person_nonce(seed: bytes, asked: bytes) -> bytes:
+    """Return the nonce of what a person signs: the same request gives the same signature."""
+    assert len(asked) == KEY_BYTES, "a request is named by 32 bytes"
+    return _secret(seed, b"kanhe/person/nonce/1" + asked)
+
+
+def revocation_secret(seed: bytes, consent: bytes) -> bytes:
+    """Return the secret that revokes a consent: a wallet has it again from its seed alone."""
+    assert len(consent) == KEY_BYTES, "a consent is named by 32 bytes"
+    return _secret(seed, b"kanhe/person/revoke/1" + consent)
+
+
+def _towards(chain_id: int, member: int) -> bytes:
+    return chain_id.to_bytes(32, "big") + member.to_bytes(4, "big")
+
+
+def _secret(seed: bytes, info: bytes) -> bytes:
+    assert len(seed) == SEED_BYTES, "a seed is 32 bytes"
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(seed)

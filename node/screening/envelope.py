@@ -23,6 +23,10 @@ LISTING_TYPE: Final = "application/vnd.kanhe.listing.v1"
 KYC_TYPE: Final = "application/vnd.kanhe.kyc.v1"
 RECEIPT_TYPE: Final = "application/vnd.kanhe.receipt.v1"
 EVIDENCE_TYPE: Final = "application/vnd.kanhe.evidence.v1"
+KYC_REQUEST_TYPE: Final = "application/vnd.kanhe.kyc-request.v1"
+CONSENT_REQUEST_TYPE: Final = "application/vnd.kanhe.consent-request.v1"
+PERSON_REQUEST_TYPE: Final = "application/vnd.kanhe.person-request.v1"
+PERSON_ANSWER_TYPE: Final = "application/vnd.kanhe.person-answer.v1"
 DELETION_TYPE: Final = "application/vnd.kanhe.deletion.v1"
 #: A receipt with the largest bucket, in hexadecimal and base64, fits.
 MAX_ENVELOPE_BYTES: Final = 1 << 24

@@ -1,0 +1,357 @@
+"""`kanhe person`: a person's side of the blacklist, with one file of hers and no node.
+
+She makes a key, has it certified by a member that identified her, signs and revokes consents, asks
+to see her entries and receipts, and has an entry disputed. Messages are files: they are handed over
+at a counter or sent by whatever way a member offers. Her identifier is never an option of a
+command, where a shell would remember it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say
+
+if TYPE_CHECKING:
+    from node.screening.asking import About, ConsentRequest
+    from node.screening.identifiers import Identifier
+    from node.wallet import Wallet
+
+ADDRESS_SIGNS: Final = 42
+
+WalletFile = Annotated[Path, typer.Option("--wallet", help="Your wallet.")]
+Certificate = Annotated[Path, typer.Option(help="A member's certificate of your key.")]
+Member = Annotated[int, typer.Option(min=1, help="The member's number.")]
+Out = Annotated[Path, typer.Option(help="The file to write.")]
+OptionalOut = Annotated[Path | None, typer.Option("--out", help="The request to write.")]
+Request = Annotated[Path | None, typer.Option("--request", help="The request that was answered.")]
+Answer = Annotated[Path | None, typer.Option("--answer", help="The member's answer.")]
+OptionalMember = Annotated[int | None, typer.Option("--member", help="The member to ask.")]
+OptionalCertificate = Annotated[
+    Path | None, typer.Option("--certificate", help="A member's certificate of your key.")
+]
+Authority = Annotated[
+    list[Path] | None, typer.Option("--authority", help="A certificate (PEM) that you trust.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands into the tree."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Your own side of the blacklist: key, consents, entries."
+    )
+    key = typer.Typer(no_args_is_help=True, help="Your wallet, and keys to be certified.")
+    key.command("new")(new_key)
+    key.command("request")(request_certificate)
+    group.add_typer(key, name="key")
+    group.command("consent")(consent)
+    group.command("revoke")(revoke)
+    group.command("entries")(entries)
+    group.command("receipts")(receipts)
+    group.command("dispute")(dispute)
+    app.add_typer(group, name="person")
+
+
+# ----------------------------------------------------------------------------- key
+def new_key(
+    wallet: Annotated[Path, typer.Argument(help="The file to write; keep it and its passphrase.")],
+    chain_id: Annotated[int, typer.Option(min=1, help="The network's chain id.")],
+    lookups: Annotated[str, typer.Option(help="The network's contract Lookups, 0x….")],
+    id_type: Annotated[str, typer.Option(help="CN-RID, CN-USCC, LEI, US-SSN or PASSPORT.")],
+    id_file: Annotated[
+        Path | None, typer.Option(help="A file with your identifier; asked for otherwise.")
+    ] = None,
+    test_identifiers: Annotated[
+        bool, typer.Option("--test-identifiers", help="Take people who cannot exist.")
+    ] = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Make a wallet: a new seed and your identifier, under a passphrase."""
+    from node.crypto.eip712 import Domain
+    from node.wallet import Wallet
+
+    identifier = _identifier(id_type, id_file, allow_test=test_identifiers)
+    made = Wallet.create(identifier, Domain(chain_id, _address(lookups)))
+    made.save(wallet, _passphrase(confirm=True))
+    answer = {"wallet": str(wallet), "chain_id": str(chain_id), "id_type": str(identifier.type)}
+    emit(answer, json_to, lambda: say(f"{wallet}: a wallet for chain {chain_id}. Keep a copy."))
+    return EXIT_DONE
+
+
+def request_certificate(
+    wallet: WalletFile, member: Member, out: Out, json_to: JsonTo = None
+) -> int:
+    """Write what a member certifies once it has identified you: your key towards it."""
+    opened = _open(wallet)
+    _write(out, opened.request_certificate(member))
+    address = opened.key_towards(member).address
+    answer = {"member": str(member), "key": address, "out": str(out)}
+    emit(answer, json_to, lambda: say(f"{out}: hand it to member {member} with your document"))
+    return EXIT_DONE
+
+
+# ----------------------------------------------------------------------------- consents
+def consent(
+    request: Annotated[Path, typer.Argument(help="What a reader asks your consent for.")],
+    wallet: WalletFile,
+    certificate: Certificate,
+    out: Out,
+    yes: Annotated[bool, typer.Option("--yes", help="Sign without asking again.")] = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Show what is asked, recompute the element from your identifier, and sign for it alone."""
+    from node.screening.asking import read_consent_request
+    from node.screening.consent_files import ConsentFile, write_consent_file
+    from reconcile.model import UsageError
+
+    data = _read(request)
+    asked, signer = read_consent_request(data)
+    for line in _asked_words(asked, signer):
+        note(line)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "CONSENT_UNCONFIRMED", "nothing was signed", help="read it, then --yes"
+            )
+        typer.confirm("Sign this consent?", abort=True, err=True)
+    opened = _open(wallet)
+    made = opened.consent(asked, data, _read(certificate), now_s=int(time.time()))
+    file = ConsentFile(opened.domain, made.signed, made.revocation_hash)
+    _write(out, write_consent_file(file))
+    answer = {"consent": made.digest.hex(), "reader": str(asked.reader), "out": str(out)}
+    emit(answer, json_to, lambda: say(f"{out}: consent {made.digest.hex()}"))
+    return EXIT_DONE
+
+
+def _asked_words(asked: ConsentRequest, signer: str) -> list[str]:
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(asked.valid_to_s))
+    scope = ", ".join(str(item.name) for item in type(asked.scope) if item in asked.scope)
+    return [
+        f"member {asked.reader}, which calls itself {asked.reader_name!r}, asks to look you up",
+        f"  for {asked.purpose.name}, as far as {scope}, until {until}",
+        f"  signed by {signer}: the registry says whose key that is",
+    ]
+
+
+def revoke(
+    consent_file: Annotated[Path, typer.Argument(help="The consent that `person consent` wrote.")],
+    wallet: WalletFile,
+    out: Out,
+    json_to: JsonTo = None,
+) -> int:
+    """Write the secret that revokes a consent; any member relays it, and sees no key of yours."""
+    from node.screening.consent_files import (
+        RevocationFile,
+        read_consent_file,
+        write_revocation_file,
+    )
+    from reconcile.model import InputError
+
+    opened = _open(wallet)
+    found = read_consent_file(_read(consent_file))
+    made = RevocationFile(found.domain, found.digest, opened.revocation_of(found.digest))
+    if made.revocation_hash != found.revocation_hash:
+        raise InputError(
+            "WALLET_OTHER_CONSENT",
+            "the consent was signed with another wallet",
+            help="open the wallet that signed it",
+        )
+    _write(out, write_revocation_file(made))
+    answer = {"consent": found.digest.hex(), "out": str(out)}
+    emit(answer, json_to, lambda: say(f"{out}: hand it to any member; it revokes the consent"))
+    return EXIT_DONE
+
+
+# ----------------------------------------------------------------------------- seeing
+def entries(
+    wallet: WalletFile,
+    member: OptionalMember = None,
+    certificate: OptionalCertificate = None,
+    out: OptionalOut = None,
+    request: Request = None,
+    answer: Answer = None,
+    authority: Authority = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Ask a member for your entries, free of charge, or verify its answer (exit 1: it fails)."""
+    from node.screening.asking import About
+
+    if answer is None:
+        return _ask(About.ENTRIES, wallet, member, certificate, out, json_to)
+    return _verify(wallet, request, answer, authority, json_to)
+
+
+def receipts(
+    wallet: WalletFile,
+    member: OptionalMember = None,
+    certificate: OptionalCertificate = None,
+    out: OptionalOut = None,
+    request: Request = None,
+    answer: Answer = None,
+    authority: Authority = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Ask a member who looked you up through it, or verify its answer (exit 1: it fails)."""
+    from node.screening.asking import About
+
+    if answer is None:
+        return _ask(About.RECEIPTS, wallet, member, certificate, out, json_to)
+    return _verify(wallet, request, answer, authority, json_to)
+
+
+def dispute(
+    entry: Annotated[str, typer.Argument(help="The entry's id, 64 hexadecimal digits.")],
+    wallet: WalletFile,
+    member: Member,
+    certificate: Certificate,
+    grounds: Annotated[Path, typer.Option(help="A text file that says what is wrong.")],
+    out: Out,
+    json_to: JsonTo = None,
+) -> int:
+    """Write a signed request to dispute an entry, for a member that attests who you are."""
+    from node.screening.asking import MAX_GROUNDS, About
+    from reconcile.model import UsageError
+
+    try:
+        number = bytes.fromhex(entry)
+        text = _read(grounds).decode("utf-8").strip()
+    except (ValueError, UnicodeDecodeError):
+        raise UsageError(
+            "DISPUTE_MALFORMED", "an entry's id is hexadecimal, grounds are text"
+        ) from None
+    if len(number) != 32 or not 0 < len(text) <= MAX_GROUNDS:  # noqa: PLR2004 - an entry's id
+        raise UsageError(
+            "DISPUTE_MALFORMED",
+            f"an entry's id has 64 digits, grounds 1 to {MAX_GROUNDS} characters",
+        )
+    return _ask(
+        About.DISPUTE, wallet, member, certificate, out, json_to, entry=number, grounds=text
+    )
+
+
+def _ask(
+    about: About,
+    wallet: Path,
+    member: int | None,
+    certificate: Path | None,
+    out: Path | None,
+    json_to: str | None,
+    *,
+    entry: bytes | None = None,
+    grounds: str = "",
+) -> int:
+    from reconcile.model import UsageError
+
+    if member is None or certificate is None or out is None:
+        raise UsageError(
+            "PERSON_ASKS_WHOM",
+            "a request needs --member, --certificate and --out",
+            help="or give --request and --answer to verify what came back",
+        )
+    asked = _open(wallet).ask(
+        member,
+        about,
+        _read(certificate),
+        now_s=int(time.time()),
+        entry=entry,
+        grounds=grounds,
+    )
+    _write(out, asked)
+    answer = {"about": str(about), "member": str(member), "out": str(out)}
+    emit(
+        answer,
+        json_to,
+        lambda: say(f"{out}: for member {member} alone, it names you; within ten minutes"),
+    )
+    return EXIT_DONE
+
+
+def _verify(
+    wallet: Path,
+    request: Path | None,
+    answer: Path,
+    authority: list[Path] | None,
+    json_to: str | None,
+) -> int:
+    from node.screening.asking import read_person_request
+    from node.screening.explaining import read_authorities
+    from node.wallet import read_back
+    from reconcile.model import UsageError
+
+    if request is None:
+        raise UsageError("PERSON_ASKED_WHAT", "--answer needs the --request that it answers")
+    opened = _open(wallet)
+    asked, _ = read_person_request(_read(request))
+    pems = [_read(path) for path in authority or []]
+    found = read_back(opened, asked, _read(answer), authorities=read_authorities(pems))
+    emit(found.to_json(), json_to, lambda: _show(found.to_json()))
+    return EXIT_DONE if found.ok else EXIT_NO
+
+
+def _show(found: Any) -> None:  # noqa: ANN401 - parsed JSON
+    say(f"member {found['member']} answered, signed by {found['signed_by']}")
+    for part in ("receipts", "evidence"):
+        for item in found[part]:
+            for check in item["checks"]:
+                say(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['says']}")
+            for word, key in (("proved", "proved"), ("not proved here", "not_proved")):
+                for line in item[key]:
+                    say(f"{word}: {line}")
+    for line in found["missing"]:
+        say(f"missing: {line}")
+
+
+# ----------------------------------------------------------------------------- files, secrets
+def _identifier(id_type: str, id_file: Path | None, *, allow_test: bool) -> Identifier:
+    from node.intake.columns import id_type_named
+    from node.screening.identifiers import read_identifier
+    from reconcile.model import UsageError
+
+    kind = id_type_named(id_type)
+    if id_file is not None:
+        text = _read(id_file).decode("utf-8", "replace").strip()
+    elif sys.stdin.isatty():
+        text = getpass.getpass("Your identifier (not shown): ")
+    else:
+        raise UsageError("IDENTIFIER_NEEDED", "there is no terminal to ask at", help="--id-file")
+    return read_identifier(kind, text, allow_test=allow_test)
+
+
+def _passphrase(*, confirm: bool = False) -> str:
+    from node.cli.session import passphrase_of
+    from node.settings import Settings
+
+    return passphrase_of(Settings.of_environment("passphrase", "passphrase_file"), confirm=confirm)
+
+
+def _open(path: Path) -> Wallet:
+    from node.wallet import Wallet
+
+    return Wallet.open(require_file(path), _passphrase())
+
+
+def _address(text: str) -> bytes:
+    from reconcile.model import UsageError
+
+    if len(text) == ADDRESS_SIGNS and text.startswith("0x"):
+        try:
+            return bytes.fromhex(text[2:])
+        except ValueError:
+            pass
+    raise UsageError("ADDRESS_MALFORMED", "a contract's address is 0x and 40 digits")
+
+
+def _read(path: Path) -> bytes:
+    return require_file(path).read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from node.crypto.files import write_private
+
+    write_private(path, data)

@@ -1,0 +1,124 @@
+"""A consent that a person signed, and its revocation, as files that she hands over.
+
+    {"kanhe": "consent/1", "chain_id": "…", "contract": "0x…", … the consent …,
+     "digest": "…", "revocation_hash": "…"}
+    {"kanhe": "revocation/1", "chain_id": "…", "contract": "0x…", "consent": "…", "secret": "…"}
+
+The digest is the consent's name on the ledger; `revocation_hash` is recorded with it, and whoever
+relays the secret revokes it: no key of hers is seen. One form each: canonical JSON and a line feed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from eth_utils.crypto import keccak
+
+from node.crypto.eip712 import Domain
+from node.screening.consents import SignedConsent
+from node.screening.receipts import consent_json, read_consent
+from reconcile.canonical import canonical_json
+from reconcile.commitment.fields import (
+    address_text,
+    as_map,
+    malformed,
+    read_address,
+    read_hex,
+    read_number,
+)
+
+CONSENT: Final = "consent/1"
+REVOCATION: Final = "revocation/1"
+_MAX256: Final = 2**256 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFile:
+    """What a reader needs of a consent: to record it, and to look up with it."""
+
+    domain: Domain
+    signed: SignedConsent
+    revocation_hash: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """Return the consent's name on the ledger."""
+        return self.signed.consent.digest(self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationFile:
+    """What any member relays to revoke a consent."""
+
+    domain: Domain
+    consent: bytes
+    secret: bytes
+
+    @property
+    def revocation_hash(self) -> bytes:
+        """Return what the ledger compares with what was recorded."""
+        return keccak(self.secret)
+
+
+def write_consent_file(file: ConsentFile) -> bytes:
+    """Return the file's bytes."""
+    body = {
+        "kanhe": CONSENT,
+        **_network(file.domain),
+        **consent_json(file.signed),
+        "digest": file.digest.hex(),
+        "revocation_hash": file.revocation_hash.hex(),
+    }
+    return canonical_json(body) + b"\n"
+
+
+def read_consent_file(data: bytes) -> ConsentFile:
+    """Read a consent; its signature is `check_consent`'s. Raises `InputError` PROOF_MALFORMED."""
+    body = _body(data, CONSENT)
+    found = ConsentFile(_domain(body), read_consent(body), read_hex(body, "revocation_hash", 32))
+    if write_consent_file(found) != data:
+        raise malformed("consent", "is not in its one form")
+    return found
+
+
+def write_revocation_file(file: RevocationFile) -> bytes:
+    """Return the file's bytes."""
+    body = {
+        "kanhe": REVOCATION,
+        **_network(file.domain),
+        "consent": file.consent.hex(),
+        "secret": file.secret.hex(),
+    }
+    return canonical_json(body) + b"\n"
+
+
+def read_revocation_file(data: bytes) -> RevocationFile:
+    """Read a revocation; raises `InputError` PROOF_MALFORMED."""
+    body = _body(data, REVOCATION)
+    found = RevocationFile(
+        _domain(body), read_hex(body, "consent", 32), read_hex(body, "secret", 32)
+    )
+    if write_revocation_file(found) != data:
+        raise malformed("revocation", "is not in its one form")
+    return found
+
+
+def _body(data: bytes, kind: str) -> Mapping[str, object]:
+    try:
+        body = as_map(msgspec.json.decode(data), kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise malformed("file", "is no JSON") from None
+    if body.get("kanhe") != kind:
+        raise malformed("kanhe", f"is not {kind}")
+    return body
+
+
+def _network(domain: Domain) -> dict[str, object]:
+    return {"chain_id": str(domain.chain_id), "contract": address_text(domain.contract)}
+
+
+def _domain(body: Mapping[str, object]) -> Domain:
+    return Domain(read_number(body, "chain_id", _MAX256), read_address(body, "contract", 20))

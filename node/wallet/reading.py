@@ -1,0 +1,104 @@
+"""What a person makes of a member's answer: every receipt and bundle verified, none left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography import x509
+
+from node.crypto.verifying import Verification
+from node.screening.asking import About, PersonRequest
+from node.screening.consents import Purpose
+from node.screening.envelope import read_envelope
+from node.screening.evidence import read_evidence
+from node.screening.explaining import explain_receipt
+from node.screening.identifiers import Identifier
+from node.screening.listings import read_statement
+from node.screening.receipts import Receipt, read_receipt
+from node.screening.weighing import weigh_evidence
+from node.wallet.keeping import Wallet
+from reconcile.model import ProtocolError, Where
+
+
+@dataclass(slots=True)
+class ReadBack:
+    """An answer as verified; `missing` says what it should have held and does not."""
+
+    member: int
+    signed_by: str
+    receipts: list[Verification] = field(default_factory=list)
+    evidence: list[Verification] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Say whether everything holds and nothing is missing."""
+        return not self.missing and all(one.ok for one in (*self.receipts, *self.evidence))
+
+    def to_json(self) -> dict[str, object]:
+        """Return the report."""
+        return {
+            "member": str(self.member),
+            "signed_by": self.signed_by,
+            "receipts": [one.to_json() for one in self.receipts],
+            "evidence": [one.to_json() for one in self.evidence],
+            "missing": self.missing,
+            "ok": self.ok,
+        }
+
+
+def read_back(
+    wallet: Wallet,
+    asked: PersonRequest,
+    data: bytes,
+    *,
+    authorities: Sequence[x509.Certificate] = (),
+) -> ReadBack:
+    """Return what an answer holds, verified offline.
+
+    An answer about entries begins with the receipt of her own lookup: it is of the element that she
+    made, and each entry that it finds is to come with its evidence. Raises `ProtocolError`
+    WALLET_OTHER_ANSWER, WALLET_OTHER_PERSON; an envelope's and a proof's errors.
+    """
+    answer, signer = wallet.read_answer(data, asked)
+    found = ReadBack(answer.member, signer)
+    listed: set[bytes] = set()
+    for number, envelope in enumerate(answer.receipts):
+        receipt = read_receipt(read_envelope(envelope).payload)
+        _require_hers(wallet.identifier, (receipt.id_type, receipt.id_value), "receipts")
+        found.receipts.append(explain_receipt(envelope, authorities=authorities, allow_test=True))
+        if asked.about is About.ENTRIES and number == 0:
+            found.missing += _own_lookup(receipt, asked)
+            listed = set(receipt.entries)
+    shown: set[bytes] = set()
+    for envelope in answer.evidence:
+        bundle = read_evidence(read_envelope(envelope).payload)
+        _require_hers(wallet.identifier, (bundle.id_type, bundle.id_value), "evidence")
+        found.evidence.append(weigh_evidence(envelope, authorities=authorities, allow_test=True))
+        shown.add(read_statement(read_envelope(bundle.statement).payload).entry_id)
+    if asked.about is About.ENTRIES:
+        if not answer.receipts:
+            found.missing.append(
+                "the receipt of the lookup: without it nothing shows that it is all"
+            )
+        found.missing += [f"evidence of entry {entry.hex()}" for entry in sorted(listed - shown)]
+    return found
+
+
+def _own_lookup(receipt: Receipt, asked: PersonRequest) -> list[str]:
+    consent = receipt.consent.consent
+    own = receipt.blind == asked.blind and consent.purpose is Purpose.OWN_RECORD
+    if own and consent.reader == asked.member:
+        return []
+    return ["the lookup that was asked for: its receipt is of another one"]
+
+
+def _require_hers(own: Identifier, found: tuple[object, str], part: str) -> None:
+    if found != (own.type, own.value):
+        raise ProtocolError(
+            "WALLET_OTHER_PERSON",
+            "the answer holds something about somebody else",
+            where=Where(field=part),
+            help="Show it to nobody; tell the member.",
+        )
