@@ -18,11 +18,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from node.attempts import Attempts
-from node.blacklist import note_regulator
 from node.blacklist_calls import BlacklistCalls
 from node.calls import Calls
 from node.chain.client import ChainClient
-from node.chain.deploy import check_chain, read_regulator
+from node.chain.deploy import check_chain
 from node.chain.follower import Follower
 from node.chain.profile import engine_profile
 from node.crypto.signer import Signer
@@ -47,6 +46,7 @@ from node.identity import (
     system_clock,
     tip_figures,
 )
+from node.lookup_parts import LookupParts, note_regulator_of
 from node.measuring import Meter, StepResult
 from node.outbox import Relay
 from node.outbox.intents import ADMIN_LANE
@@ -79,8 +79,7 @@ __all__ = [
     "write_target",
 ]
 
-RETRY_S: Final = 0.5
-TURN: Final = "a turn"
+RETRY_S, TURN = 0.5, "a turn"
 LOOK_AGAIN_MS: Final = 1_000
 # While a run is put off, so that it comes no later than it must.
 LOOK_RESTING_MS: Final = 50
@@ -136,9 +135,8 @@ def open_node(
             node.rebuild()
         elif running:
             node.follower.catch_up()
-        if running and place.contracts.blacklist:
-            with translated(), database.writing.begin() as session:
-                note_regulator(session, read_regulator(client, place.contracts))
+        if running:
+            note_regulator_of(database, client, place.contracts)
         stack.pop_all()
         return node
 
@@ -234,6 +232,8 @@ class Node:
         self.breaks = BreakService(
             self.database, self.identity, queue_decision=self.posting.queue_within
         )
+        self.parts = LookupParts(self)
+        self.committee = self.parts.committee
         self.proofs = ProofService(self.database, self.identity, key_of=self.opening.epoch_key)
         self.screening = ScreeningService(
             self.database, self.identity, BlacklistCalls(self.identity), attempts=self.attempts
@@ -249,7 +249,7 @@ class Node:
 
     def peer_handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
         """Return what other members' nodes may ask of this one, by word."""
-        return {}
+        return self.parts.handlers()
 
     @property
     def sessions(self) -> sessionmaker[Session]:
@@ -298,7 +298,7 @@ class Node:
         if not look_around:
             return self.posting.seal_due()
         done = self._reopen() + self.network.react() + self.posting.react()
-        return done + self.screening.react()
+        return done + self.screening.react() + self.parts.react()
 
     def _match(self, seen: tuple[int, int], reactions: int) -> int:
         matched = self.reconciliation.react()

@@ -26,7 +26,7 @@ settings.load_profile("kanhe")
 
 
 # Their tests share one network of four nodes, which takes long to build: one worker gets them all.
-SHARED_NETWORK = ("tests/node/web/",)
+SHARED_NETWORK = ("tests/node/web/", "tests/node/committee/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -91,6 +91,4 @@ BLACKLIST_DONE: Final = frozenset(
     }
 )
 #: Look the sequence up and make the call anew.
-BLACKLIST_MOVED: Final = frozenset(
-    {"KeyEpochOutOfSequence", "LeafCountMismatch", "LogOutOfSequence"}
-)
+BLACKLIST_MOVED: Final = frozenset({"LeafCountMismatch", "LogOutOfSequence"})

@@ -37,6 +37,7 @@ from node.tables.chain import (
     Motion,
     SealingKey,
 )
+from node.tables.committee import CommitteeRun, DealtShare, ShareDelivery
 from node.tables.ledger import (
     AgreedResult,
     Attestation,
@@ -125,8 +126,10 @@ __all__ = [
     "BreakNote",
     "ChainEvent",
     "Closing",
+    "CommitteeRun",
     "CommitteeWord",
     "Cursor",
+    "DealtShare",
     "DeletionCertificate",
     "Dispute",
     "Draft",
@@ -182,6 +185,7 @@ __all__ = [
     "Settlement",
     "SettlementRow",
     "SetupLink",
+    "ShareDelivery",
     "SideLane",
     "StatedBalance",
     "StreamState",

@@ -9,6 +9,9 @@ board.py       what key generation and re-sharing have in common: deals, complai
 generation.py  distributed key generation (Gennaro, Jarecki, Krawczyk, Rabin)
 resharing.py   the same key for another committee
 epochs.py      the sequence of keys
+plan.py        what a run is about, and when its phases end
+words.py       a run's words on the ledger
+faults.py      which dealers of a run failed, and at what
 
 Everything here is a pure function of bytes: no clock, no network, no database; randomness is an
 argument.

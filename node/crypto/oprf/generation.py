@@ -94,7 +94,7 @@ class Generation:
 
     def complaints(self, board: Board) -> tuple[Complaint, ...]:
         """Return what to complain about, once the time for deals is over."""
-        return boards.complaints_of(self.session, self.index, board, self.received, _fits_pedersen)
+        return boards.complaints_of(self.session, self.index, board, self.received, fits_pedersen)
 
     def reveals(self, board: Board) -> tuple[PrivateShare, ...]:
         """Return this node's answers to the complaints about it: the shares, in public."""
@@ -103,7 +103,7 @@ class Generation:
 
     def opening(self, board: Board) -> Deal | None:
         """Return the Feldman commitments to post, if this node stands."""
-        if self.index not in boards.qualified(self.session, board, _fits_pedersen):
+        if self.index not in boards.qualified(self.session, board, fits_pedersen):
             return None
         return Deal(self.session.id, self.index, shamir.commit(self.secret))
 
@@ -114,9 +114,9 @@ class Generation:
         while new exposures appear: one honest exposure makes every honest node expose that dealer.
         """
         own = boards.final_shares(self.session, self.index, board, self.received)
-        standing = boards.qualified(self.session, board, _fits_pedersen)
+        standing = boards.qualified(self.session, board, fits_pedersen)
         opened = boards.readable_deals(self.session, board.openings)
-        exposed = _exposed(self.session, board)
+        exposed = exposed_dealers(self.session, board)
         return tuple(
             own[dealer]
             for dealer in sorted(standing)
@@ -130,7 +130,7 @@ class Generation:
         Raises `ProtocolError` OPRF_GENERATION_FAILED where fewer than t dealers stand or an exposed
         one cannot be reconstructed from t shares.
         """
-        standing = boards.qualified(self.session, board, _fits_pedersen)
+        standing = boards.qualified(self.session, board, fits_pedersen)
         if len(standing) < self.session.threshold:
             raise boards.below_threshold(
                 "OPRF_GENERATION_FAILED", "dealers stand", len(standing), self.session.threshold
@@ -139,7 +139,7 @@ class Generation:
         own = boards.final_shares(self.session, self.index, board, self.received)
         total = group.ZERO
         for dealer, commitments in standing.items():
-            if dealer not in own or not boards.share_fits(_fits_pedersen, commitments, own[dealer]):
+            if dealer not in own or not boards.share_fits(fits_pedersen, commitments, own[dealer]):
                 raise _share_missing(dealer)
             total = group.add(total, own[dealer].share)
         holder = ShareHolder.of(self.index, total)
@@ -158,7 +158,7 @@ class Generation:
 
 def committee_of(session: Session, board: Board) -> Committee:
     """Return the committee that a finished board gives, for one who holds no share."""
-    standing = tuple(boards.qualified(session, board, _fits_pedersen))
+    standing = tuple(boards.qualified(session, board, fits_pedersen))
     if len(standing) < session.threshold:
         raise boards.below_threshold(
             "OPRF_GENERATION_FAILED", "dealers stand", len(standing), session.threshold
@@ -182,7 +182,7 @@ def require_committed(holder: ShareHolder, committee: Committee) -> None:
 
 def _committee(session: Session, board: Board, standing: Iterable[int]) -> Committee:
     opened = boards.readable_deals(session, board.openings)
-    exposed = _exposed(session, board)
+    exposed = exposed_dealers(session, board)
     public, shares = group.IDENTITY, dict.fromkeys(session.receivers, group.IDENTITY)
     for dealer in standing:
         points = (
@@ -196,9 +196,9 @@ def _committee(session: Session, board: Board, standing: Iterable[int]) -> Commi
     return Committee(session.threshold, public, shares)
 
 
-def _exposed(session: Session, board: Board) -> set[int]:
+def exposed_dealers(session: Session, board: Board) -> set[int]:
     """Return the standing dealers without an opening, or whose opening a fitting share refutes."""
-    standing = boards.qualified(session, board, _fits_pedersen)
+    standing = boards.qualified(session, board, fits_pedersen)
     opened = boards.readable_deals(session, board.openings)
     refuted = {
         item.dealer
@@ -207,7 +207,7 @@ def _exposed(session: Session, board: Board) -> set[int]:
         and item.receiver in session.receivers
         and item.dealer in standing
         and item.dealer in opened
-        and boards.share_fits(_fits_pedersen, standing[item.dealer], item)
+        and boards.share_fits(fits_pedersen, standing[item.dealer], item)
         and not _fits_feldman(opened[item.dealer], item)
     }
     return refuted | (set(standing) - set(opened))
@@ -215,11 +215,11 @@ def _exposed(session: Session, board: Board) -> set[int]:
 
 def _reconstructed(session: Session, board: Board, dealer: int) -> dict[int, Element]:
     """Return f(0) · G and f(j) · G of a dealer from t exposed shares; that polynomial is public."""
-    commitments = boards.qualified(session, board, _fits_pedersen)[dealer]
+    commitments = boards.qualified(session, board, fits_pedersen)[dealer]
     shares: dict[int, Scalar] = {}
     for item in board.exposures:
         known = item.session == session.id and item.receiver in session.receivers
-        fits = item.dealer == dealer and boards.share_fits(_fits_pedersen, commitments, item)
+        fits = item.dealer == dealer and boards.share_fits(fits_pedersen, commitments, item)
         if known and fits:
             shares.setdefault(item.receiver, item.share)
     if len(shares) < session.threshold:
@@ -239,7 +239,8 @@ def _pedersen(value: Scalar, mask: Scalar) -> Element:
     return group.plus(group.scale_base(value), group.scale(mask, PEDERSEN_H))
 
 
-def _fits_pedersen(commitments: tuple[Element, ...], given: PrivateShare) -> bool:
+def fits_pedersen(commitments: tuple[Element, ...], given: PrivateShare) -> bool:
+    """Say whether a share and its mask lie on what a deal commits to."""
     expected = shamir.committed_share(commitments, given.receiver)
     return hmac.compare_digest(_pedersen(given.share, given.mask), expected)
 

@@ -50,7 +50,9 @@ def complaints(
     session: Session, old: Committee, receiver: int, board: Board, received: Sequence[PrivateShare]
 ) -> tuple[Complaint, ...]:
     """Return a new node's complaints; deals of another constant fall without one."""
-    return boards.complaints_of(session, receiver, _own_constants(old, board), received, _fits)
+    return boards.complaints_of(
+        session, receiver, own_constants(old, board), received, fits_feldman
+    )
 
 
 def reveals(
@@ -75,7 +77,7 @@ def finish(
     weights = shamir.lagrange(tuple(dealers))
     total = group.ZERO
     for weight, (dealer, commitments) in zip(weights, dealers.items(), strict=True):
-        if dealer not in own or not boards.share_fits(_fits, commitments, own[dealer]):
+        if dealer not in own or not boards.share_fits(fits_feldman, commitments, own[dealer]):
             raise ProtocolError(
                 "OPRF_SHARE_MISSING",
                 f"this node has no share of dealer {dealer} that fits",
@@ -101,7 +103,7 @@ def committee_of(session: Session, old: Committee, board: Board) -> Committee:
 
 
 def _chosen(session: Session, old: Committee, board: Board) -> dict[int, tuple[Element, ...]]:
-    standing = boards.qualified(session, _own_constants(old, board), _fits)
+    standing = boards.qualified(session, own_constants(old, board), fits_feldman)
     if len(standing) < old.threshold:
         raise boards.below_threshold(
             "OPRF_RESHARING_FAILED", "old nodes dealt correctly", len(standing), old.threshold
@@ -109,7 +111,7 @@ def _chosen(session: Session, old: Committee, board: Board) -> dict[int, tuple[E
     return {dealer: standing[dealer] for dealer in sorted(standing)[: old.threshold]}
 
 
-def _own_constants(old: Committee, board: Board) -> Board:
+def own_constants(old: Committee, board: Board) -> Board:
     """Return the board without deals whose constant is not the dealer's public share."""
     kept = tuple(
         item
@@ -128,7 +130,8 @@ def _shares(
     )
 
 
-def _fits(commitments: tuple[Element, ...], given: PrivateShare) -> bool:
+def fits_feldman(commitments: tuple[Element, ...], given: PrivateShare) -> bool:
+    """Say whether a share lies on what a deal commits to, and carries no mask."""
     expected = shamir.committed_share(commitments, given.receiver)
     plain = hmac.compare_digest(given.mask, group.ZERO)
     return plain and hmac.compare_digest(group.scale_base(given.share), expected)

@@ -1,0 +1,59 @@
+"""Rows of this node's own part in a committee: its runs, what it evaluated, what it refused."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.tables.base import (
+    Base,
+    Big,
+    Blob,
+    Bytes32,
+    LongText,
+    Word,
+)
+
+
+class CommitteeRun(Base):
+    """A run of key generation or re-sharing that this node joined.
+
+    `state`: JOINED, HELD (a share lies in the key store), DEALT (an old node that keeps none),
+    INSTALLED, RETIRED (the share is destroyed) or FAILED with `error_code`. `secret` holds this
+    node's polynomials, sealed by the vault, until the run is over.
+    """
+
+    __tablename__ = "committee_runs"
+    __table_args__ = (Index(None, "state"),)
+
+    run: Mapped[Bytes32] = mapped_column(primary_key=True)
+    plan: Mapped[Blob]
+    key_epoch: Mapped[Big]
+    sharing: Mapped[int]
+    state: Mapped[Word]
+    secret: Mapped[Blob | None] = mapped_column(deferred=True)
+    error_code: Mapped[Word | None]
+    error: Mapped[LongText | None]
+    joined_at_ms: Mapped[Big]
+    ended_at_ms: Mapped[Big | None]
+
+
+class DealtShare(Base):
+    """A share that a dealer sent this node in a run, sealed by the vault; the first one counts."""
+
+    __tablename__ = "dealt_shares"
+
+    run: Mapped[Bytes32] = mapped_column(primary_key=True)
+    dealer: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sealed: Mapped[Blob]
+    received_at_ms: Mapped[Big]
+
+
+class ShareDelivery(Base):
+    """A share of this node's deal that its receiver has taken."""
+
+    __tablename__ = "share_deliveries"
+
+    run: Mapped[Bytes32] = mapped_column(primary_key=True)
+    receiver: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    delivered_at_ms: Mapped[Big]

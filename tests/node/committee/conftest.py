@@ -1,0 +1,33 @@
+"""What the committee's tests share: one town of nodes for all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from committee_town import Town, make_town
+
+from devnet.local import EmbeddedChain
+
+
+@pytest.fixture(scope="session")
+def empty_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The members and their servers, before any key."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        town = make_town(tmp_path_factory.mktemp("town"), chain)
+        yield town
+        town.close()
+
+
+@pytest.fixture(scope="session")
+def keyed(empty_town: Town) -> Town:
+    """The town with its first key epoch begun; further tests may follow it with others."""
+    run = empty_town.run()
+    empty_town.finish(run)
+    empty_town.begin(1)
+    return empty_town
