@@ -7,14 +7,12 @@ Nothing is kept in memory that a restart would miss; `kill -9` anywhere costs on
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from node.attempts import Attempts
@@ -54,6 +52,7 @@ from node.peers.peering import Peering
 from node.profiles import own_profiles
 from node.projections import Projections
 from node.projections.reading import BatchOpener
+from node.projections.reopening import Reopening
 from node.services.breaks import BreakService
 from node.services.network import NetworkService
 from node.services.network.opening import Opening
@@ -63,7 +62,6 @@ from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
 from node.services.screening import ScreeningService
 from node.settings import Settings
-from node.tables import StreamState
 from node.telemetry import Metrics, logger
 from reconcile.model import KanheError, OutsideError
 from reconcile.report.memory import no_collection
@@ -180,6 +178,9 @@ class Node:
             BatchOpener(contracts, key_of=self.opening.epoch_key, rules_of=self.opening.rules),
             now_ms=clock,
         )
+        self.reopening = Reopening(
+            database, self.projections, self.attempts, self.opening.opens_now
+        )
         self.follower = Follower(
             client,
             database.writing,
@@ -267,6 +268,7 @@ class Node:
 
         Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
         """
+        stood = self.relay.stood
         with no_collection():
             followed = self.follower.step()
             looks = self._looks((followed.cursor, followed.final))
@@ -276,7 +278,11 @@ class Node:
             self.meter.turn(rewound=followed.rewound_to is not None, sent=sent)
             if looks:
                 reactions += self._match((followed.cursor, followed.final), reactions)
-        moved = followed.logs or followed.rewound_to is not None or reactions
+        # What this node does by itself begins with the turn after the one that marked what stands.
+        begins = self.relay.stood and not stood
+        if begins:
+            self._seen = None
+        moved = followed.logs or followed.rewound_to is not None or reactions or begins
         busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
         return StepResult(
             blocks=followed.blocks,
@@ -294,10 +300,10 @@ class Node:
     def _seal(self, *, look_around: bool) -> int:
         if not self.relay.stood:
             # The first turn after a start: the relay marks what stands before anything is sealed.
-            return self._reopen() + self.network.react()
+            return self.reopening.step() + self.network.react()
         if not look_around:
             return self.posting.seal_due()
-        done = self._reopen() + self.network.react() + self.posting.react()
+        done = self.reopening.step() + self.network.react() + self.posting.react()
         return done + self.screening.react() + self.parts.react()
 
     def _match(self, seen: tuple[int, int], reactions: int) -> int:
@@ -312,27 +318,6 @@ class Node:
     def _waits(self, final_block: int) -> bool:
         with translated(), self.database.reading() as session:
             return anything_waits(session, final_block)
-
-    def _reopen(self) -> int:
-        """Read again what was sealed for want of a key or of terms that are here now."""
-        with translated(), self.database.reading() as session:
-            found = [
-                (state.agreement, state.side)
-                for state in session.execute(
-                    select(StreamState).where(StreamState.sealed_count > 0)
-                ).scalars()
-                if self.opening.opens_now(session, state.agreement, state.side)
-            ]
-        opened = 0
-        for agreement, side in found:
-            reading = functools.partial(self._reopen_side, agreement, side)
-            opened += self.attempts.run(f"open side {side}", reading, agreement=agreement)
-        return opened
-
-    def _reopen_side(self, agreement: bytes, side: int) -> int:
-        with translated(), self.database.writing.begin() as session:
-            self.projections.reopen(session, agreement, side)
-        return 1
 
     def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
         """Take turns until `stop` is set; what fails is logged and tried again.
@@ -386,7 +371,7 @@ class Node:
             self.projections.drop_derived(session)
         self.follower.catch_up()
         self.network.react()
-        while self._reopen():
+        while self.reopening.step():
             pass
         self._seen = None
 

@@ -8,7 +8,7 @@ import typer
 
 from node.cli import (
     agreements,
-    blacklist_import,
+    blacklist,
     bookings,
     breaks,
     chains,
@@ -60,7 +60,7 @@ for module in (
     bookings,
     papers,
     peers,
-    blacklist_import,
+    blacklist,
     persons,
     devnets,
 ):

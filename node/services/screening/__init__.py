@@ -1,10 +1,12 @@
 """Who is listed, by whom, on what proof: the uploader's, the disputant's and the panelist's part.
 
+stating.py    from plain words to a statement
 listing.py    a statement checked, committed, signed, kept and ticketed; tags, vesting, withdrawal
 disputing.py  disputes raised, answered, contested, voted on, settled
 erasing.py    recalls and acknowledgements; erasure with its certificate
 points.py     a member's points, each movement with its reason; purse.py  whether they reach
 tracing.py    who uploaded an entry, when, on what proof; telling.py  its life in words
+reading.py    statements of other members, learned from receipts
 papers.py     grounds and reasons, sealed here, hashed on the ledger
 views.py      what the service answers
 """

@@ -264,6 +264,12 @@ class ErasingActs(Base):
         )
         session.execute(update(Release).where(Release.entry == entry).values(package=b""))
 
+    def erasure_of(self, entry: bytes) -> bytes | None:
+        """Return the hash of the certificate of an erasure that was asked for, None before it."""
+        with self._reading() as session:
+            row = session.get(Erasure, entry)
+            return None if row is None else row.hash
+
     def certificate_of(self, entry: bytes) -> bytes:
         """Return this node's signed certificate of deletion; `NotFound` CERTIFICATE_UNKNOWN."""
         with self._reading() as session:

@@ -13,6 +13,8 @@ from node.services.screening.disputing import DisputeActs
 from node.services.screening.erasing import ErasingActs
 from node.services.screening.listing import ListingActs
 from node.services.screening.points import PointActs
+from node.services.screening.reading import ReadingActs
+from node.services.screening.stating import StatingActs
 from node.services.screening.tracing import TracingActs
 from node.tables import Member, MemberKey
 
@@ -20,7 +22,9 @@ _ACTIVE = "ACTIVE"
 Due = Callable[[Session, int, Now], int]
 
 
-class ScreeningService(ListingActs, DisputeActs, ErasingActs, PointActs, TracingActs):
+class ScreeningService(
+    StatingActs, ListingActs, DisputeActs, ErasingActs, PointActs, TracingActs, ReadingActs
+):
     """Entries, disputes, points, recalls and erasure of one node."""
 
     def react(self) -> int:

@@ -133,7 +133,7 @@ class BlacklistTown:
                 output = modes.evaluate_directly(Mode.VOPRF, KEY.secret, owned.identifier.prf_input)
                 tag = Tag(output, key_epoch)
                 seal_for_epoch(session, node.keys.ring, entry, tag, now_ms=node.clock())
-        self.settle()
+        self.settle(member)
         return len(due)
 
     def list(self, member: int, serial: int, **more: object) -> bytes:
@@ -145,6 +145,7 @@ class BlacklistTown:
         )
         self.settle()
         self.tag(member)
+        self.settle()
         return entry
 
     def begin_epoch(self, key_epoch: int = 1) -> None:

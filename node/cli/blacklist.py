@@ -1,0 +1,385 @@
+"""Commands on who is listed, by whom, on what proof: `blacklist`."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from node.cli import blacklist_disputes, blacklist_import
+from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
+from node.cli.session import Home, Wait, acting, actor, finish, node_of
+
+if TYPE_CHECKING:
+    from node.bootstrap import Node
+    from node.services.screening import EntryView, PointsView, TraceView
+
+SHOWN: Final = 16
+MAX_ID_BYTES: Final = 256
+
+EntryArg = Annotated[str, typer.Argument(help="An entry's id or its beginning (6 digits).")]
+After = Annotated[str | None, typer.Option(help="Cursor: `next` of the page before.")]
+Limit = Annotated[int, typer.Option(min=1, max=500, help="Rows of a page.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands into the tree."""
+    group = typer.Typer(no_args_is_help=True, help="Who is listed, by whom, on what proof.")
+    group.command("list")(list_person)
+    group.command("entries")(entries)
+    group.command("trace")(trace)
+    group.command("points")(points)
+    group.command("withdraw")(withdraw)
+    group.command("recall")(recall)
+    group.command("acknowledge")(acknowledge)
+    group.command("erase")(erase)
+    blacklist_disputes.add_to(group)
+    blacklist_import.add_to(group)
+    app.add_typer(group, name="blacklist")
+
+
+# ------------------------------------------------------------------------------- listing
+def list_person(
+    id_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--id-file",
+            help="A file with the identifier, '-' for standard input; else it is asked.",
+        ),
+    ] = None,
+    id_type: Annotated[str, typer.Option(help="Which identifier, e.g. CN-RID.")] = "CN-RID",
+    policy: Annotated[
+        str, typer.Option(help="The profile: CN-2013, EU-GDPR, US-FCRA or UK.")
+    ] = "CN-2013",
+    reason: Annotated[str, typer.Option(help="Why, e.g. OVERDUE_M3.")] = "",
+    product: Annotated[str, typer.Option(help="Which business, e.g. CARD.")] = "",
+    action: Annotated[str, typer.Option(help="What was done, e.g. COLLECTION.")] = "",
+    proof_level: Annotated[str, typer.Option(help="1 stated to 3 adjudicated.")] = "",
+    amount_band: Annotated[str, typer.Option(help="0 to 9.")] = "",
+    days_past_due_band: Annotated[str, typer.Option(help="0 to 9.")] = "",
+    event_month: Annotated[str, typer.Option(help="YYYY-MM.")] = "",
+    effective_from: Annotated[str, typer.Option(help="From which day on.")] = "",
+    expires_at: Annotated[str, typer.Option(help="Until which day.")] = "",
+    notice_at: Annotated[str, typer.Option(help="When the person was told.")] = "",
+    notice_file: Annotated[
+        Path | None, typer.Option(help="The notice that was sent; only its hash is used.")
+    ] = None,
+    consent_file: Annotated[
+        Path | None, typer.Option(help="What the person agreed to; only its hash is used.")
+    ] = None,
+    evidence: Annotated[
+        list[Path] | None, typer.Option(help="A document that proves it; kept sealed. Repeatable.")
+    ] = None,
+    supersedes: Annotated[
+        str | None, typer.Option(help="The own entry that this one corrects.")
+    ] = None,
+    again: Annotated[
+        str | None, typer.Option(help="Post this refused listing's ticket again.")
+    ] = None,
+    test_identifiers: Annotated[
+        bool, typer.Option("--test-identifiers", help="Take people who cannot exist (region 99).")
+    ] = False,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """List a person: a signed statement, kept sealed; its ticket goes to the ledger.
+
+    The identifier is never an argument: other users of this machine see those.
+    """
+    words = {
+        "id_type": id_type, "reason": reason, "product": product, "action": action,
+        "proof_level": proof_level, "amount_band": amount_band,
+        "days_past_due_band": days_past_due_band, "event_month": event_month,
+        "effective_from": effective_from, "expires_at": expires_at, "notice_at": notice_at,
+        "notice_hash": _sha256(notice_file), "consent": _sha256(consent_file),
+    }  # fmt: skip
+    if again is not None:
+        with acting(home) as node:
+            entry = node.screening.list_again(node.screening.find_entry(again), actor=actor())
+    else:
+        identifier = _identifier(id_file)
+        documents = [require_file(path).read_bytes() for path in evidence or ()]
+        with acting(home) as node:
+            entry = _list(
+                node, identifier, words, policy, documents, supersedes, allow_test=test_identifiers
+            )
+    done = finish(home, wait=wait)
+    emit({"entry": entry.hex(), "done": done}, json_to, lambda: say(f"entry {entry.hex()}"))
+    return EXIT_DONE
+
+
+def _list(
+    node: Node,
+    identifier: str,
+    words: dict[str, str],
+    policy: str,
+    documents: list[bytes],
+    supersedes: str | None,
+    *,
+    allow_test: bool,
+) -> bytes:
+    old = None if supersedes is None else node.screening.find_entry(supersedes)
+    made = node.screening.state_listing(
+        identifier,
+        words,
+        policy=policy,
+        evidence=documents,
+        supersedes=old,
+        allow_test=allow_test,
+    )
+    return node.screening.list_person(made, actor=actor())
+
+
+def _identifier(path: Path | None) -> str:
+    """Return the identifier from a file, standard input or the terminal; never echoed."""
+    import getpass
+
+    from reconcile.model import UsageError
+
+    if path is not None and str(path) != "-":
+        data = require_file(path).read_bytes()[: MAX_ID_BYTES + 1]
+    elif path is not None or not sys.stdin.isatty():
+        data = sys.stdin.buffer.read(MAX_ID_BYTES + 1)
+    else:
+        return getpass.getpass("identifier: ")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = ""
+    if not text.strip() or len(data) > MAX_ID_BYTES:
+        raise UsageError(
+            "IDENTIFIER_MISSING",
+            "no identifier was given, or more than one line of text",
+            help="pipe it in, or name a file that holds nothing else with --id-file",
+        )
+    return text.strip()
+
+
+def _sha256(path: Path | None) -> str:
+    return "" if path is None else hashlib.sha256(require_file(path).read_bytes()).hexdigest()
+
+
+def entries(
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Those of all members, not our own alone.")
+    ] = False,
+    after: After = None,
+    limit: Limit = 50,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """List entries, newest first; own ones that wait or were refused come first."""
+    with node_of(home) as node:
+        rows, more = node.screening.entries(ours=not everybody, after=after, limit=limit)
+    answer = {"entries": [row.to_json() for row in rows], "next": more}
+    emit(answer, json_to, lambda: _show_entries(rows, more))
+    return EXIT_DONE
+
+
+def _show_entries(rows: list[EntryView], more: str | None) -> None:
+    table(
+        "Entries",
+        ("entry", "state", "uploader", "reason", "posted", "until", ""),
+        [
+            (
+                row.entry.hex()[:SHOWN],
+                row.state,
+                row.name,
+                row.reason or "–",
+                (row.to_json()["posted_at"] or "–")[:10],
+                row.to_json()["expires_at"],
+                "" if row.refusal is None else f"{row.refusal[0]}: {row.refusal[1]}",
+            )
+            for row in rows
+        ],
+    )
+    if more:
+        note(f"more: --after {more}")
+
+
+def withdraw(entry: EntryArg, home: Home = None, wait: Wait = False, json_to: JsonTo = None) -> int:
+    """Take an own entry back; its stake stays bound until it vests."""
+    with acting(home) as node:
+        found = node.screening.find_entry(entry)
+        node.screening.withdraw(found, actor=actor())
+    return _handed({"entry": found.hex()}, home, wait=wait, json_to=json_to)
+
+
+def _handed(answer: dict[str, Any], home: Path | None, *, wait: bool, json_to: str | None) -> int:
+    done = finish(home, wait=wait)
+    emit({**answer, "done": done}, json_to, lambda: say("done" if done else "asked for"))
+    return EXIT_DONE
+
+
+# ------------------------------------------------------------------------------- tracing
+def trace(
+    entry: EntryArg,
+    receipt: Annotated[
+        Path | None, typer.Option(help="A lookup's receipt that holds the entry's statement.")
+    ] = None,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Show who uploaded an entry, when, on what proof, and every change with its transaction.
+
+    Exit 1: something of it does not hold.
+    """
+    with node_of(home, keys=receipt is not None) as node:
+        if receipt is not None:
+            node.screening.read_receipt(require_file(receipt).read_bytes())
+        view = node.screening.trace(node.screening.find_entry(entry))
+    emit(view.to_json(), json_to, lambda: _show_trace(view))
+    return EXIT_DONE if view.holds else EXIT_NO
+
+
+def _show_trace(view: TraceView) -> None:
+    body = view.to_json()
+    say(f"entry {body['entry']}: {body['state']}")
+    say(f"  uploaded by {body['name']} (member {body['uploader']}, {body['code'] or 'no code'})")
+    say(f"  posted {body['posted_at']} in block {body['block']}, tx {body['tx']}")
+    say(f"  {body['profile']}: in effect {body['effective_from']}, until {body['expires_at']}")
+    say(f"  the person was told on {body['notice']['day']}, {_of(body['notice']['hash'])}")
+    if body["proof"] is not None:
+        say(f"  proof: {body['proof']['level']}, evidence root {body['proof']['evidence_root']}")
+    if body["supersedes"]:
+        say(f"  corrects {body['supersedes']}")
+    for newer in body["superseded_by"]:
+        say(f"  corrected by {newer}")
+    for check in view.checks:
+        word = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
+        say(f"  {word} {check.name}: {check.says}")
+    for consent in body["consents"]:
+        say(f"  consent {consent['consent'][:SHOWN]}…: {_consent_words(consent)}")
+    rows = [
+        (step["at"], step["says"], step["block"] or "–", (step["tx"] or "by time")[:SHOWN])
+        for step in body["history"]
+    ]
+    table("", ("when", "what", ">block", "tx"), rows)
+    if view.recalls[0]:
+        say(f"  recalled from {view.recalls[0]} readers, {view.recalls[1]} acknowledged")
+    for released in body["releases"]:
+        say(f"  released to member {released['reader']} at {released['at']}")
+
+
+def _of(digest: str | None) -> str:
+    return f"notice sha256 {digest}" if digest else "by the statement's word, not read here"
+
+
+def _consent_words(consent: dict[str, Any]) -> str:
+    if not consent["recorded"]:
+        return "kept by the uploader, not on the ledger"
+    words = f"level {consent['level']}, recorded {consent['recorded_at']}"
+    return f"{words}, REVOKED {consent['revoked_at']}" if consent["revoked_at"] else words
+
+
+# ------------------------------------------------------------------------------- points
+def points(
+    member: Annotated[int | None, typer.Option(help="Another member's.")] = None,
+    claim: Annotated[bool, typer.Option("--claim", help="Take the allowance that is due.")] = False,
+    after: After = None,
+    limit: Limit = 50,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Show points and every movement with its reason; --claim takes the allowance."""
+    if claim:
+        with acting(home) as node:
+            node.screening.claim_allowance(actor=actor())
+        finish(home, wait=wait)
+    with node_of(home) as node:
+        view = node.screening.points(member, after=after, limit=limit)
+    emit(view.to_json(), json_to, lambda: _show_points(view))
+    return EXIT_DONE
+
+
+def _show_points(view: PointsView) -> None:
+    from node.services.screening.purse import points_text
+
+    account = view.account
+    say(
+        f"member {account.member}: {points_text(account.balance)} points, "
+        f"{points_text(account.staked)} staked, {points_text(account.free)} free, "
+        f"{points_text(account.debt)} owed"
+    )
+    say(
+        f"  {account.entries} entries, {account.upheld} upheld, {account.overturned} overturned, "
+        f"accuracy {account.accuracy / 10_000:.2f} %"
+    )
+    if view.allowance_due:
+        say(f"  an allowance of {points_text(view.allowance_due)} is due: --claim takes it")
+    rows = [
+        (
+            movement.to_json()["at"],
+            movement.kind.lower(),
+            points_text(movement.amount),
+            movement.reason,
+            _what_for(movement.to_json()),
+            movement.tx_hash.hex()[:SHOWN],
+        )
+        for movement in view.movements
+    ]
+    table("", ("when", "what", ">points", "why", "for", "tx"), rows)
+    if view.next:
+        note(f"more: --after {view.next}")
+
+
+def _what_for(movement: dict[str, Any]) -> str:
+    if movement["dispute"]:
+        return f"dispute {movement['dispute']}"
+    if movement["tickets"]:
+        return f"tickets {movement['tickets']['first']} to {movement['tickets']['last']}"
+    return movement["entry"][:SHOWN] if movement["entry"] else ""
+
+
+# ------------------------------------------------------------------------------- the end
+def recall(entry: EntryArg, home: Home = None, wait: Wait = False, json_to: JsonTo = None) -> int:
+    """Recall a changed entry from every reader that was released its detail."""
+    with acting(home) as node:
+        found = node.screening.find_entry(entry)
+        readers = node.screening.recall(found, actor=actor())
+    answer = {"entry": found.hex(), "readers": str(readers)}
+    return _handed(answer, home, wait=wait, json_to=json_to)
+
+
+def acknowledge(
+    entry: EntryArg, home: Home = None, wait: Wait = False, json_to: JsonTo = None
+) -> int:
+    """Acknowledge that an entry changed that this node had read."""
+    with acting(home) as node:
+        found = node.screening.find_entry(entry)
+        done = node.screening.acknowledge(found, actor=actor())
+    answer = {"entry": found.hex(), "acknowledged": str(done)}
+    return _handed(answer, home, wait=wait, json_to=json_to)
+
+
+def erase(
+    entry: EntryArg,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write the signed certificate of deletion here.")
+    ] = None,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Destroy salts, keys and evidence of an entry, and certify it.
+
+    What still stands is taken back first; then the destruction follows by itself. Exit 1: the
+    ledger has not got that far yet.
+    """
+    with acting(home) as node:
+        found = node.screening.find_entry(entry)
+        digest = node.screening.erase(found, actor=actor())
+    finish(home, wait=wait)
+    with node_of(home) as node:
+        digest = node.screening.erasure_of(found) or digest
+        if certificate is not None and digest is not None:
+            certificate.write_bytes(node.screening.certificate_of(found))
+    answer = {"entry": found.hex(), "certificate": None if digest is None else digest.hex()}
+    says = "waits until the entry is over, finally" if digest is None else "destroyed and certified"
+    emit(answer, json_to, lambda: say(f"{found.hex()[:SHOWN]}…: {says}"))
+    return EXIT_NO if digest is None else EXIT_DONE

@@ -1,0 +1,194 @@
+"""`kanhe blacklist`: answers as JSON, refusals as codes in words, nothing shown of people."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devnet.local import EmbeddedChain
+from node.cli import main
+from reconcile.model import day_iso
+from tests.node.services.blacklist_town import PHRASE, BlacklistTown, make_town, person
+
+FACTS = (
+    *("--reason", "OVERDUE_M3", "--product", "CARD", "--action", "COLLECTION"),
+    *("--amount-band", "3", "--days-past-due-band", "4", "--proof-level", "2"),
+)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
+    """Four members with a blacklist; the first two are worked from the command line."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "phrase").write_text(PHRASE + "\n")
+    (folder / "letter").write_text("you are overdue")
+    with pytest.MonkeyPatch.context() as patch, EmbeddedChain(block_time_s=0) as chain:
+        patch.setenv("KANHE_PASSPHRASE_FILE", str(folder / "phrase"))
+        made = make_town(folder, chain)
+        for member in (1, 2):
+            made.node(member).close()
+        yield made
+        for member in (3, 4):
+            made.node(member).close()
+
+
+class Desk:
+    """One member's command line."""
+
+    def __init__(
+        self, town: BlacklistTown, member: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.home = str(town.node(member).home)
+        self._capsys = capsys
+
+    def says(self, *words: str, code: int = 0, text: str = "") -> Any:  # noqa: ANN401 - JSON
+        """Run a command with --json and return its answer; `text` is its standard input."""
+        self._capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+            found = main(["blacklist", *words, "--home", self.home, "--json", "-"])
+        out = self._capsys.readouterr().out
+        assert found == code, out
+        return json.loads(out)
+
+    def catch_up(self) -> None:
+        """Let the member's node take its turns, as a running one does."""
+        assert main(["post", "--home", self.home, "--wait"]) == 0
+
+    def tells(self, *words: str) -> str:
+        """Run a command for people and return what it says."""
+        self._capsys.readouterr()
+        main(["blacklist", *words, "--home", self.home])
+        return self._capsys.readouterr().out
+
+
+def test_a_person_is_listed_traced_disputed_and_erased(
+    town: BlacklistTown, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """From the first listing to the certificate, by two members' command lines."""
+    alpha, beta = Desk(town, 1, capsys), Desk(town, 2, capsys)
+    town.settle(3)
+    today = town.today(3)
+    letter = str(town.folder / "letter")
+    words = (
+        *("list", "--id-file", "-", *FACTS, "--test-identifiers", "--event-month", month(today)),
+        *("--notice-at", iso(today - 30), "--notice-file", letter, "--consent-file", letter),
+        *("--evidence", letter),
+    )
+    identifier = person(7).value
+    made = alpha.says(*words, "--wait", text=identifier + "\n")
+    entry = made["entry"]
+    assert made["done"]
+    assert identifier not in json.dumps(made)
+    again = alpha.says(*words, text=identifier, code=2)
+    assert again["error"]["code"] == "LISTED_ALREADY"
+    (listed,) = alpha.says("entries")["entries"]
+    assert (listed["entry"], listed["state"], listed["reason"]) == (entry, "TICKETED", "OVERDUE_M3")
+    beta.catch_up()
+    seen = beta.says("trace", entry[:10])
+    assert (seen["uploader"], seen["code"], seen["statement"]) == ("1", "TEST-0", None)
+    assert [step["what"] for step in seen["history"]] == ["EntryPosted"]
+    own = alpha.says("trace", entry)
+    assert own["holds"]
+    assert own["statement"]["reason"] == "OVERDUE_M3"
+    assert own["notice"]["hash"]
+    assert identifier not in alpha.tells("trace", entry)
+    points = alpha.says("points")
+    assert points["staked_micro"] == "5000000"
+    assert [row["reason"] for row in points["movements"]] == ["listing", "allowance"]
+    refused = beta.says("dispute", entry, "--grounds", "not mine", code=2)
+    assert refused["error"]["code"] == "ENTRY_STATE_NOT_ALLOWED", "it has no leaf yet"
+    town.reopen(1)
+    town.tag(1)
+    town.node(1).close()
+    beta.catch_up()
+    beta.says("dispute", entry, "--grounds", "the card was paid", "--wait")
+    alpha.catch_up()
+    (raised,) = alpha.says("disputes", "--ours")["disputes"]
+    assert (raised["phase"], raised["moves"], raised["by_person"]) == ("OPEN", ["answer"], False)
+    assert beta.says("paper", raised["dispute"])["text"] == "the card was paid"
+    number = raised["dispute"]
+    assert alpha.says("answer", number, "--extend", code=2)["error"]["code"] == "NO_EXTENSION"
+    assert beta.says("contest", number, code=2)["error"]["code"] == "PHASE_NOT_ALLOWED"
+    town.chain.rpc("evm_increaseTime", 11 * 86_400)
+    town.chain.mine()
+    beta.catch_up()
+    assert beta.says("trace", entry)["state"] == "SUSPENDED"
+    assert beta.says("disputes")["disputes"] == []
+    alpha.catch_up()
+    certificate = tmp_path / "certificate.json"
+    done = alpha.says("erase", entry, "--wait", "--certificate", str(certificate))
+    assert hashlib.sha256(certificate.read_bytes()).hexdigest() == done["certificate"]
+    beta.catch_up()
+    seen = beta.says("trace", entry)
+    assert (seen["state"], seen["certificates"][0]["certificate"]) == (
+        "ERASED",
+        done["certificate"],
+    )
+    told = beta.tells("trace", entry)
+    assert "dispute 1 ended: TIMED_OUT" in told
+    assert "ERASED" in beta.tells("entries", "--all")
+    assert "entry overturned" in alpha.tells("points")
+    assert "TIMED_OUT" in alpha.tells("disputes", "--all")
+
+
+def test_bad_words_are_refused_before_anything_is_kept(
+    town: BlacklistTown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each wrong call has its own code, exit 2, and says what to do."""
+    desk = Desk(town, 1, capsys)
+    good = person(8).value
+    wrong = good[:-1] + ("0" if good[-1] != "0" else "1")
+    town.settle(3)
+    today = town.today(3)
+    letter = str(town.folder / "letter")
+    whole = ["list", "--id-file", "-", *FACTS, "--test-identifiers", "--event-month", month(today)]
+    told = ["--notice-at", iso(today - 30), "--notice-file", letter, "--consent-file", letter]
+    cases = [
+        (whole + told, wrong, "IDENTIFIER_CHECKSUM"),
+        (whole + told, "12", "IDENTIFIER_LENGTH"),
+        (whole + told, "", "IDENTIFIER_MISSING"),
+        (whole, good, "LISTING_NO_NOTICE"),
+        ([*whole, *told, "--expires-at", iso(today + 9_000)], good, "LISTING_EXPIRY_TOO_FAR"),
+        (
+            [*whole, *told[:1], iso(today - 1), *told[2:], "--effective-from", iso(today)],
+            good,
+            "LISTING_NOTICE_TOO_RECENT",
+        ),
+        ([*whole, *told, "--policy", "NOWHERE"], good, "PROFILE_UNKNOWN"),
+        ([*whole, *told, "--reason", "DISLIKED"], good, "ROW_WORD_UNKNOWN"),
+        ([*whole, *told, "--supersedes", "abcdef"], good, "ENTRY_UNKNOWN"),
+        (["trace", "123456"], "", "ENTRY_UNKNOWN"),
+        (["trace", "zz"], "", "ENTRY_UNKNOWN"),
+        (["answer", "9", "UPHELD", "--reasons", "x"], "", "DISPUTE_UNKNOWN"),
+        (["answer", "9"], "", "OPTION_MISSING"),
+        (["verdict", "9", "MAYBE"], "", "VERDICT_UNKNOWN"),
+        (["verdict", "9", "UPHELD"], "", "DISPUTE_UNKNOWN"),
+        (["recall", "123456"], "", "ENTRY_UNKNOWN"),
+        (["points", "--after", "x"], "", "CURSOR_MALFORMED"),
+        (["entries", "--after", "1"], "", "CURSOR_MALFORMED"),
+    ]
+    listed = len(desk.says("entries")["entries"])
+    for words, text, code in cases:
+        refused = desk.says(*words, text=text, code=2)["error"]
+        assert refused["code"] == code, words
+        assert good not in json.dumps(refused)
+        assert wrong not in json.dumps(refused)
+    assert len(desk.says("entries")["entries"]) == listed
+
+
+def month(today: int) -> str:
+    """Return a past month."""
+    return iso(today - 100)[:7]
+
+
+def iso(day: int) -> str:
+    """Return a day in ISO 8601."""
+    return day_iso(day)
