@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -58,11 +58,16 @@ INSTITUTIONS: Final = (BANK, CLEARING, BRANCH, ENTERPRISE)
 
 @dataclass
 class Network:
-    """The running network: one chain, one node an institution."""
+    """The running network: one chain, one node an institution.
+
+    `hurried`: blocks that nothing waits for but finality are mined at once, for tests about what
+    comes after. A network that people watch keeps the chain's own interval.
+    """
 
     folder: Path
     chain: EmbeddedChain
     nodes: dict[str, Node] = field(default_factory=dict)
+    hurried: bool = False
 
     @property
     def everyone(self) -> Iterable[Node]:
@@ -70,30 +75,40 @@ class Network:
         return self.nodes.values()
 
     def turn(self) -> bool:
-        """Let every node take one step; True when nothing moved anywhere."""
+        """Let every node take one step; True when nothing moved anywhere.
+
+        Pauses when nothing came from the chain or went to it: what is in flight needs blocks, and
+        the processors are the chain's meanwhile.
+        """
         # Every node moves, also after one that did not come to rest.
-        idle = [node.step().idle for node in self.everyone]
-        return all(idle)
+        taken = [node.step() for node in self.everyone]
+        idle = all(step.idle for step in taken)
+        if self.hurried and not idle and not any(step.events or step.sent for step in taken):
+            self.chain.mine(engine_profile("embedded").confirmations)
+        elif not any(step.moved for step in taken):
+            time.sleep(STEP_PAUSE_S)
+        return idle
 
     def until(self, done: Callable[[], bool], what: str) -> None:
         """Step all nodes until `done()`; `OutsideError` SETTLE_TIMEOUT says what was awaited."""
-        deadline = time.monotonic() + SETTLE_TIMEOUT_S
-        while not done():
-            if time.monotonic() > deadline:
-                raise OutsideError("SETTLE_TIMEOUT", f"waited {SETTLE_TIMEOUT_S:.0f} s for {what}")
-            if self.turn():
-                time.sleep(STEP_PAUSE_S)
+        for _ in self._turns(what):
+            if done():
+                return
+            self.turn()
 
     def settle(self, what: str = "the network to come to rest") -> None:
         """Step until every node is idle for two turns: nothing queued, nothing unconfirmed."""
         quiet = 0
-
-        def still() -> bool:
-            nonlocal quiet
+        for _ in self._turns(what):
             quiet = quiet + 1 if self.turn() else 0
-            return quiet > 1
+            if quiet > 1:
+                return
 
-        self.until(still, what)
+    def _turns(self, what: str) -> Iterator[None]:
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while time.monotonic() < deadline:
+            yield
+        raise OutsideError("SETTLE_TIMEOUT", f"waited {SETTLE_TIMEOUT_S:.0f} s for {what}")
 
     def close(self) -> None:
         """Close the nodes, then the chain, so that it keeps everything they sent."""
@@ -113,7 +128,11 @@ def new_passphrase(folder: Path) -> str:
 
 
 def build_network(
-    folder: Path, *, say: Callable[[str], None], institutions: Sequence[Institution] = INSTITUTIONS
+    folder: Path,
+    *,
+    say: Callable[[str], None],
+    institutions: Sequence[Institution] = INSTITUTIONS,
+    hurried: bool = False,
 ) -> Network:
     """Start a chain, deploy, found, admit and sponsor; return once every key is in force."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +158,7 @@ def build_network(
         ]
         say("deploying Registry and Ledger, and the blacklist beside them")
         target = deploy(chain, founders, regulator=REGULATOR)
-        network = Network(folder, chain)
+        network = Network(folder, chain, hurried=hurried)
         for item in institutions:
             write_target(folder / item.slug, target)
             network.nodes[item.slug] = open_node(folder / item.slug, passphrase=phrase)

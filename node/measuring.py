@@ -26,6 +26,11 @@ class StepResult:
     confirmed: int
     idle: bool
 
+    @property
+    def moved(self) -> bool:
+        """Say whether anything came from the chain or went to it: else another turn can wait."""
+        return bool(self.blocks or self.events or self.sent or self.confirmed)
+
 
 class Meter:
     """Feeds one node's figures from its turns."""

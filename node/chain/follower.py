@@ -269,8 +269,11 @@ class Follower:
             stored = session.get_one(Cursor, CURSOR_ID)
             if stored.block_hash != cursor.block_hash:
                 raise ChainError("another process follows with this database", code="TWO_FOLLOWERS")
+            read = session.scalars(select(Block.number).where(Block.number.in_(times))).all()
             for item in stretch.headers:
-                session.merge(_block_row(item, has_logs=item.number in with_logs))
+                row = _block_row(item, has_logs=item.number in with_logs)
+                # New ones, which is nearly always, go in by one statement.
+                session.merge(row) if item.number in read else session.add(row)
             self._sink.apply(session, stretch.logs, times)
             self._boundary("follower.applied")
             stored.block_number = stretch.last.number

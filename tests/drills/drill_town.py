@@ -150,7 +150,7 @@ def passphrase(folder: Path) -> str:
 def found_town(folder: Path) -> Relation:
     """Found the town, agree on the opening position, write it all down; return the relation."""
     relation = _plan(folder / "books")
-    network = build_network(folder, say=quiet)
+    network = build_network(folder, say=quiet, hurried=True)
     try:
         _open(network, relation)
         agree_on(network, [(relation, 0)])
@@ -233,7 +233,7 @@ def _moved(files: Sequence[Path], founded: Path, folder: Path) -> tuple[Path, Pa
 def open_town(founded: Path, folder: Path, relation: Relation) -> Town:
     """Copy a founded town and open all its nodes."""
     chain, mine = copy_homes(founded, folder, relation)
-    town = Town(folder, Network(folder, chain), mine)
+    town = Town(folder, Network(folder, chain, hurried=True), mine)
     try:
         for slug in HOMES:
             town.network.nodes[slug] = open_node(folder / slug, passphrase=passphrase(folder))

@@ -25,7 +25,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")
     relations = plan_days(folder / "books", seed=7, entries=ENTRIES, day=FIRST_DAY)
     relation = relations[0]
-    network = build_network(folder / "network", say=lambda _: None)
+    network = build_network(folder / "network", say=lambda _: None, hurried=True)
     try:
         open_relations(network, relations, lambda _: None)
         import_day(network, relation, relation.days[0], lambda _: None)
