@@ -48,9 +48,10 @@ class Truth:
     def told_apart(self, group: MatchGroup, terms: Terms) -> bool:
         """Say whether a reference or account of two of its entries names two payments.
 
-        A reference counts where both sides hold it, under the keys of the terms' `always` passes.
+        A reference counts where both sides hold it, under the keys by which the terms tell payments
+        apart.
         """
-        pairs = [pair for rule in terms.passes if rule.confirm == "always" for pair in rule.keys]
+        pairs = [pair for rule in terms.passes if rule.tells_apart for pair in rule.keys]
         pairs += [p for r in terms.passes for p in r.keys if p.servicer == "counterparty_account"]
         return any(self._differ(group, pair) for pair in pairs)
 

@@ -67,6 +67,6 @@ def _opt_in(body: dict[str, Any]) -> None:
     }
     body["passes"] += [
         dict(e2e, name="cut", keys=[cut], fee=None),
-        dict(rules["srvref"], name="embedded", keys=[found]),
+        dict(rules["srvref"], name="embedded", keys=[found], guards=False),
         dict(rules["account"], name="sums", shape=["N:M"]),
     ]

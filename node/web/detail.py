@@ -261,7 +261,8 @@ def passes_words(terms: Mapping[str, Any], speaker: Speaker) -> tuple[PassWords,
                 days=_("at most %(number)s business days apart")
                 % {"number": item.get("value_date_days")},
                 shape=", ".join(item.get("shape", [])),
-                confirm=_(CONFIRMS.get(item.get("confirm", ""), "")),
+                confirm=_(CONFIRMS.get(item.get("confirm", ""), ""))
+                + (_("; differing values tell payments apart") if item.get("guards") else ""),
             ),
         )
     return tuple(rows)

@@ -236,6 +236,7 @@ TRIED: Final[Mapping[str, str]] = {
     "AMOUNT_DIFFERS": N_("amount differs"),
     "TOO_FAR": N_("dates too far apart"),
     "NOT_CONFIRMED": N_("agrees, a person confirms"),
+    "TOLD_APART": N_("a reference tells them apart"),
     "SETTLED_OTHERWISE": N_("agrees, another was first"),
 }
 NO_KEY_SAYS: Final = re.compile(r"the (servicer|owner)'s entry has no usable (\w+)")

@@ -33,11 +33,14 @@ class Judge:
 
     terms: Terms
     _always: tuple[MatchPass, ...] = field(init=False)
+    _telling: tuple[MatchPass, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep the passes whose carriers tell payments apart."""
+        """Keep the passes that always confirm, and those whose carriers tell payments apart."""
         always = tuple(rule for rule in self.terms.passes if rule.confirm == "always")
+        telling = tuple(rule for rule in self.terms.passes if rule.tells_apart)
         object.__setattr__(self, "_always", always)
+        object.__setattr__(self, "_telling", telling)
 
     def kinds(
         self, near: NearMiss, servicer: tuple[Entry, ...], owner: tuple[Entry, ...]
@@ -108,8 +111,8 @@ class Judge:
         )
 
     def _references_differ(self, s: Entry, o: Entry) -> bool:
-        """Say whether a carrier that an `always` pass uses holds valid, different values."""
-        return any(_both_differ(pair, s, o) for rule in self._always for pair in rule.keys)
+        """Say whether a carrier that tells payments apart holds valid, different values."""
+        return any(_both_differ(pair, s, o) for rule in self._telling for pair in rule.keys)
 
 
 def _both_differ(pair: KeyPair, s: Entry, o: Entry) -> bool:

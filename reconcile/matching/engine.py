@@ -85,7 +85,7 @@ def plan_passes(passes: Sequence[MatchPass], columns: KeyColumns) -> tuple[Plan,
             )
     guards: list[str] = []
     for rule in passes:
-        for pair in rule.keys if rule.confirm == ALWAYS else ():
+        for pair in rule.keys if rule.tells_apart else ():
             name = columns.of((pair,))
             if name is not None and name not in guards:
                 guards.append(name)

@@ -66,6 +66,8 @@ def _pass_json(rule: MatchPass) -> dict[str, Any]:
         "confirm": rule.confirm,
         # Only where there is a search: terms accepted before there was one keep their hash.
         **({} if rule.subset is None else {"subset": _subset_json(rule.subset)}),
+        # Only where it guards, for the same reason.
+        **({"guards": True} if rule.guards else {}),
     }
 
 

@@ -39,6 +39,28 @@ def require_matchable(pair: KeyPair, field: str) -> None:
             )
 
 
+def require_guard(rule: MatchPass, field: str) -> None:
+    """Refuse a guard that says nothing new, or that would forbid every pair."""
+    if rule.confirm == "always" or not rule.keys:
+        raise refuse(
+            "TERMS_CONTRADICTION",
+            "without keys nothing differs"
+            if not rule.keys
+            else "the keys of an `always` pass tell payments apart by themselves",
+            field,
+            "leave guards out",
+        )
+    for pair in rule.keys:
+        if pair.servicer != pair.owner:
+            raise refuse(
+                "TERMS_CONTRADICTION",
+                f"{pair.servicer} and {pair.owner} are different numbers of one payment: compared "
+                "as a guard they would forbid every pair",
+                field,
+                "guard by a carrier that both sides hold alike",
+            )
+
+
 def require_consistent(passes: Sequence[MatchPass]) -> None:
     """Refuse two passes that look for the same and say different things of it, or say it twice."""
     seen: dict[tuple[object, ...], tuple[int, MatchPass]] = {}

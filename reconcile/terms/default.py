@@ -28,8 +28,9 @@ def _pass(
     days: int = 3,
     shape: tuple[str, ...] = ("1:1",),
     confirm: str = "always",
+    guards: bool = False,
 ) -> MatchPass:
-    return MatchPass(name, keys, _EXACT, None, days, shape, confirm)
+    return MatchPass(name, keys, _EXACT, None, days, shape, confirm, guards=guards)
 
 
 def default_passes() -> tuple[MatchPass, ...]:
@@ -42,7 +43,8 @@ def default_passes() -> tuple[MatchPass, ...]:
         _pass("order", _same("order_no", 6)),
         _pass("order_trace", _same("trace_no", 6), _same("rrn", 6)),
         _pass("group", _same("group_ref", 4), shape=("1:N", "N:1")),
-        _pass("srvref", _same("servicer_ref", 8), confirm="unique"),
+        # The servicer gives each payment one number: where both books hold it, it tells them apart.
+        _pass("srvref", _same("servicer_ref", 8), confirm="unique", guards=True),
         _pass("srvref_voucher", KeyPair("end_to_end_id", "voucher_no", TEXT, 8), confirm="unique"),
         _pass("account", _same("counterparty_account", 8, ("digits",)), days=1, confirm="unique"),
         _pass("name", _same("counterparty_name", 2), days=1, confirm="never"),

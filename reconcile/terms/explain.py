@@ -125,7 +125,11 @@ def _english(rule: MatchPass) -> str:
     }[rule.confirm]
     keys = " and ".join(_key_en(pair) for pair in rule.keys) or "nothing but amount and date"
     days = f"value dates at most {rule.value_date_days} business days apart"
-    return f"{confirm} by {keys}; {_amount_en(rule)}; {days}; {_shape_en(rule)}."
+    guards = "; where both sides hold it and differ, no pass but `always` ones joins them"
+    return (
+        f"{confirm} by {keys}; {_amount_en(rule)}; {days}; {_shape_en(rule)}"
+        f"{guards if rule.guards else ''}."
+    )
 
 
 def _chinese(rule: MatchPass) -> str:
@@ -136,7 +140,11 @@ def _chinese(rule: MatchPass) -> str:
     }[rule.confirm]
     keys = "且".join(_key_zh(pair) for pair in rule.keys) or "仅金额与日期"
     days = f"起息日相差不超过{rule.value_date_days}个工作日"
-    return f"按{keys}{confirm}；{_amount_zh(rule)}；{days}；{_shape_zh(rule)}。"
+    guards = "；双方都有而不相同时，除直接确认的规则外不得勾对"
+    return (
+        f"按{keys}{confirm}；{_amount_zh(rule)}；{days}；{_shape_zh(rule)}"
+        f"{guards if rule.guards else ''}。"
+    )
 
 
 def _key_en(pair: KeyPair) -> str:

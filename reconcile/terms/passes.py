@@ -9,6 +9,7 @@ import re2
 from reconcile.model import CARRIER_BY_WORD
 from reconcile.terms.contradictions import (
     require_consistent,
+    require_guard,
     require_matchable,
     require_tolerance,
 )
@@ -63,6 +64,7 @@ _PASS_FIELDS: Final = (
     "shape",
     "confirm",
     "subset",
+    "guards",
 )
 _KEY_FIELDS: Final = ("servicer", "owner", "normalise", "min_length")
 
@@ -99,8 +101,11 @@ def _pass(reader: Reader) -> MatchPass:
         shape=_shape(reader),
         confirm=reader.word("confirm", CONFIRMS),
         subset=_subset(reader),
+        guards=reader.flag("guards"),
     )
     _require_meaning(rule, reader)
+    if rule.guards:
+        require_guard(rule, reader.at("guards"))
     if SUBSET in rule.shape:
         _require_bounds(rule, reader)
     return rule

@@ -106,6 +106,13 @@ class Reader:
             )
         return str(value)
 
+    def flag(self, name: str) -> bool:
+        """Return true or false; a missing one is false."""
+        value = self.value.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise refuse("TERMS_FIELD_TYPE", "true or false is expected", self.at(name))
+
     def array(self, name: str, limit: int = MAX_LIST) -> list[Any]:
         """Return a list of bounded length; a missing one is empty."""
         value = self.value.get(name)

@@ -101,7 +101,8 @@ class SubsetRule:
 class MatchPass:
     """One pass as data; `confirm` is always, unique or never.
 
-    `shape` holds 1:1, 1:N, N:1, or N:M alone, which `subset` then bounds.
+    `shape` holds 1:1, 1:N, N:1, or N:M alone, which `subset` then bounds. `guards`: valid,
+    different values of its keys forbid a pair, as those of an `always` pass do.
     """
 
     name: str
@@ -112,6 +113,12 @@ class MatchPass:
     shape: tuple[str, ...]
     confirm: str
     subset: SubsetRule | None = None
+    guards: bool = False
+
+    @property
+    def tells_apart(self) -> bool:
+        """Say whether valid, different values of its keys forbid a pair outside `always` passes."""
+        return self.guards or self.confirm == "always"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ class Mistakes:
             "false": self.false,
             "false_rate": _share(self.false, self.groups),
             "false_where_told_apart": self.told_apart,
-            # A carrier of a `unique` pass forbids no candidate (matching.md, "confirm").
+            # Counted by the bare texts, whether or not the terms tell payments apart by them.
             "false_where_servicer_refs_differ": self.advised,
             "false_by_pass": dict(self.by_pass),
         }

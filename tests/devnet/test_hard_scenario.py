@@ -4,7 +4,7 @@ import pytest
 
 from devnet.scenario import Flavour, Truth, make_scenario, make_truth, side_book
 from reconcile.matching import RunInput
-from reconcile.model import ZERO32, AgreementKind, MatchGroup, Side, SideBook, window_of
+from reconcile.model import ZERO32, AgreementKind, Carrier, MatchGroup, Side, SideBook, window_of
 from reconcile.report import reconcile
 from reconcile.terms import Terms, default_terms, parse_terms, terms_json
 from tests.devnet.test_scenario import differences, run_day
@@ -49,6 +49,8 @@ def test_default_terms_never_confirm_what_a_reference_or_account_tells_apart() -
         joined += len(groups)
         for group in groups:
             assert not truth.told_apart(group, TERMS)
+            # The servicer's own number too, though its pass confirms only sole candidates.
+            assert not truth.differ(group, Carrier.SERVICER_REF)
             false += truth.false(group)
     assert joined > 2_000
     # What no reference and no account tells apart may be confirmed by the account alone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,25 @@ def test_every_kind_of_a_report_has_a_case() -> None:
     audits = {K.COMMITMENT, K.LEDGER_ONLY, K.BOOK_ONLY}
     bare = {K.BALANCE, K.STATEMENT_GAP}
     assert set(BreakKind) - audits - bare - {K.PARTY} == set(CASES)
+
+
+def test_the_servicers_own_numbers_tell_payments_of_one_account_apart() -> None:
+    """Where both books hold its number and differ, the account confirms nothing: REFERENCE."""
+    party = {"counterparty_account": "62220001", "booking_date": OLD}
+
+    def books(mine: str | None, theirs: str | None) -> tuple[SideBook, SideBook]:
+        held = [() if text is None else ((5, text),) for text in (mine, theirs)]
+        sides = zip("so", held, strict=True)
+        servicer, owner = (entry(ref, 100, references=refs, **party) for ref, refs in sides)
+        return SideBook((servicer,)), SideBook((owner,))
+
+    found = run(*books("SRV1", "SRV2"))
+    assert (len(found.groups), [item.kind for item in found.breaks]) == (0, [K.REFERENCE])
+    assert found.breaks[0].also == ()
+    for mine, theirs in (("SRV1", None), (None, "SRV2"), (None, None)):
+        assert [group.pass_name for group in run(*books(mine, theirs)).groups] == ["account"]
+    plain = Terms(currencies={"CNY": 2}, passes=tuple(replace(r, guards=False) for r in SHORT))
+    assert [g.pass_name for g in run(*books("SRV1", "SRV2"), terms=plain).groups] == ["account"]
 
 
 # -------------------------------------------------------------------- carrying forward

@@ -25,8 +25,7 @@ SATURDAY, MONDAY = FRIDAY + 1, FRIDAY + 3
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 # Pins the bytes of the default terms: agreements hash them, so they may never change unseen.
-DEFAULT_CNY_HASH = "1838f5235d8517467846188cf4c134bb19e89ba37086792e91768ce427b8a2b2"
-
+DEFAULT_CNY_HASH = "6b1a2d37be7a6671ff8030a65699ba63c2ab6347529d40833ce6cf258e00158e"
 days = st.integers(FRIDAY - 60, FRIDAY + 60)
 
 

@@ -82,8 +82,20 @@ def _tried(
     if distance > rule.value_date_days:
         return say("TOO_FAR", f"{distance} business days apart, {rule.value_date_days} are allowed")
     if rule.confirm != "always":
+        apart = _told_apart(terms, left, right)
+        if apart is not None:
+            return say("TOLD_APART", apart)
         return say("NOT_CONFIRMED", "it agrees, but not alone: a person confirms it")
     return say("SETTLED_OTHERWISE", "it agrees, but another entry was first or it is held")
+
+
+def _told_apart(terms: Terms, left: Entry, right: Entry) -> str | None:
+    """Return which reference forbids the pair outside `always` passes, None for none."""
+    for pair in (pair for rule in terms.passes if rule.tells_apart for pair in rule.keys):
+        a, b = _value(pair, left, Side.SERVICER), _value(pair, right, Side.OWNER)
+        if a is not None and b is not None and a != b:
+            return f"{pair.servicer} {a[:SHOWN]} is not {b[:SHOWN]}: not one payment"
+    return None
 
 
 def _missing_key(rule: MatchPass, entries: Sequence[Entry], side: Side) -> str | None:

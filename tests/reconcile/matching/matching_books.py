@@ -88,6 +88,7 @@ def one_pass(name: str, *carriers: str | tuple[str, str], **parts: object) -> Ma
         value_date_days=int(str(parts.get("days", 3))),
         shape=parts.get("shape", ("1:1",)),  # type: ignore[arg-type]
         confirm=str(parts.get("confirm", "always")),
+        guards=bool(parts.get("guards")),
     )
 
 
@@ -95,7 +96,7 @@ SHORT = (
     one_pass("e2e", "end_to_end_id"),
     one_pass("order", "order_no"),
     one_pass("group", "group_ref", shape=("1:N", "N:1")),
-    one_pass("srvref", "servicer_ref", confirm="unique"),
+    one_pass("srvref", "servicer_ref", confirm="unique", guards=True),
     one_pass("account", "counterparty_account", confirm="unique", days=1),
     one_pass("name", "counterparty_name", confirm="never", days=1),
     one_pass("bare", confirm="never", days=1),
@@ -134,11 +135,14 @@ def rules(draw: st.DrawFn) -> tuple[MatchPass, ...]:
     for number in range(draw(st.integers(1, 5))):
         keys = draw(st.sampled_from(carriers))
         shapes = [("1:1",), ("1:1",), ("1:N", "N:1"), ("1:N",), ("1:1", "1:N", "N:1")]
+        confirm = draw(st.sampled_from(["always", "always", "unique", "unique", "never"]))
+        alike = all(isinstance(key, str) for key in keys) and bool(keys)
         made.append(
             one_pass(
                 f"p{number}",
                 *keys,
-                confirm=draw(st.sampled_from(["always", "always", "unique", "unique", "never"])),
+                confirm=confirm,
+                guards=alike and confirm != "always" and draw(st.booleans()),
                 days=draw(st.sampled_from([0, 1, 3])),
                 minor=draw(st.sampled_from([0, 0, 1, 2, 100])),
                 ppm=draw(st.sampled_from([0, 0, 9_000, 10_000, 20_000])),

@@ -96,9 +96,9 @@ class Oracle:
         return None if None in values else values  # type: ignore[return-value]
 
     def contradict(self, s: str, o: str) -> bool:
-        """Outside always passes: a carrier of an always pass differs, valid on both sides."""
+        """Outside always passes: a carrier that tells apart differs, valid on both sides."""
         for rule in self.passes:
-            for pair in rule.keys if rule.confirm == "always" else ():
+            for pair in rule.keys if rule.guards or rule.confirm == "always" else ():
                 a, b = self.pair_value(0, s, pair), self.pair_value(1, o, pair)
                 if a is not None and b is not None and a != b:
                     return True
