@@ -7,8 +7,9 @@ Commands import what they need when they run, so that `kanhe --help` answers at 
 from __future__ import annotations
 
 import errno
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from reconcile.model import KanheError, OutsideError, UsageError
@@ -63,17 +64,23 @@ def _is_option(word: str) -> bool:
 def _run(words: list[str]) -> int:
     import typer
 
-    from node.cli.app import app
-
     try:
-        answer = typer.main.get_command(app).main(
-            args=words, prog_name="kanhe", standalone_mode=False
-        )
+        answer = _run_tree()(args=words, prog_name="kanhe", standalone_mode=False)
     except typer.Abort:
         raise UsageError("ABORTED", "stopped before anything was done") from None
     except typer.TyperException as error:
         raise _translate_usage(error) from None
     return answer if isinstance(answer, int) else 0
+
+
+@functools.cache
+def _run_tree() -> Callable[..., object]:
+    """Return what runs the tree of commands; making the tree costs more than most of them."""
+    import typer
+
+    from node.cli.app import app
+
+    return typer.main.get_command(app).main
 
 
 def _translate_usage(error: Exception) -> UsageError:

@@ -1,24 +1,31 @@
 """`kanhe blacklist import FILE`: an overdue list, MISP events or FtM entities become listings.
 
-`--check` needs no node: it reads the whole file and says, row by row, what would be refused. No
+The whole file is checked before anything is kept. `--check` ends there and needs no node. No
 identifier is shown, written or logged, in either.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, note, require_file, say, write_pieces
+from node.cli.session import Home, Wait, acting, actor, finish
+from reconcile.model import InputError, UsageError
 
 if TYPE_CHECKING:
-    from node.intake import Import, Refused, Stated, Summary
+    from node.intake import ColumnMap, Import, Refused, Stated, Summary
+    from node.intake.kinds import Kind
+    from node.services.screening.importing import Imported
 
 SHOWN_REFUSALS: Final = 40
 
@@ -47,13 +54,6 @@ TestIdentifiers = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command into the tree."""
-    group = typer.Typer(no_args_is_help=True, help="Who is listed, by whom, on what proof.")
-    add_to(group)
-    app.add_typer(group, name="blacklist")
-
-
 def add_to(group: typer.Typer) -> None:
     """Put the command into a group."""
     group.command("import")(import_list)
@@ -80,13 +80,18 @@ def import_list(
     notice_file: NoticeFile = None,
     consent_file: ConsentFile = None,
     test_identifiers: TestIdentifiers = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="List the good rows of a file with refused ones.")
+    ] = False,
+    home: Home = None,
+    wait: Wait = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Check a list of people, row by row, without a node. Exit 1: a row is refused.
+    """List everybody in a file, or --check it, row by row. Exit 1: a row is refused.
 
     What an option states holds for every row that does not say it itself.
     """
-    from node.intake import open_import, read_map
+    from node.intake import read_map
 
     given = {
         "id_type": id_type, "reason": reason, "product": product, "action": action,
@@ -95,37 +100,52 @@ def import_list(
         "effective_from": effective_from, "expires_at": expires_at, "notice_at": notice_at,
         "notice_hash": _sha256(notice_file), "consent": _sha256(consent_file),
     }  # fmt: skip
-    _require_check(check=check)
-    stated = _stated(given, policy, allow_test=test_identifiers)
+    words = {name: text for name, text in given.items() if text is not None}
     own_map = None
     if column_map is not None:
         own_map = read_map(require_file(column_map).read_bytes(), column_map.name)
-    with open_import(
-        require_file(file),
-        stated,
-        column_map=own_map,
-        accept_map=accept_map,
+    opening = functools.partial(
+        _open, require_file(file), column_map=own_map, accept_map=accept_map,
         kind=_kind(file_format),
-    ) as found:
-        _report(found, json_to)
-        summary = found.summary
-    return EXIT_DONE if summary.drafts and not summary.refused else EXIT_NO
+    )  # fmt: skip
+    if check:
+        with opening(_stated(words, policy, allow_test=test_identifiers)) as found:
+            _report(found, None, json_to)
+            done = bool(found.summary.drafts) and not found.summary.refused
+        return EXIT_DONE if done else EXIT_NO
+    with acting(home) as node:
+        try:
+            stated = node.screening.stated(words, policy=policy, allow_test=test_identifiers)
+        except InputError as error:
+            raise _no_word(error) from None
+        with opening(stated) as found:
+            # Told before anything is kept, so that a long list can still be stopped.
+            note(f"{found.summary.drafts:,} may be listed, {found.summary.refused:,} are refused")
+            listed = None
+            if partial or not found.summary.refused:
+                listed = node.screening.list_import(found, partial=partial, actor=actor())
+            _report(found, listed, json_to)
+    if listed is None or not listed.listed:
+        return EXIT_NO
+    finish(home, wait=wait)
+    return EXIT_NO if listed.refused or found.summary.refused else EXIT_DONE
 
 
-def _require_check(*, check: bool) -> None:
-    from reconcile.model import UsageError
+def _open(
+    file: Path,
+    stated: Stated,
+    *,
+    column_map: ColumnMap | None,
+    accept_map: bool,
+    kind: Kind | None,
+) -> AbstractContextManager[Import]:
+    from node.intake import open_import
 
-    if not check:
-        raise UsageError(
-            "IMPORT_NEEDS_NODE",
-            "listings are posted by a node, and this command has none yet",
-            help="add --check to see what would be listed",
-        )
+    return open_import(file, stated, column_map=column_map, accept_map=accept_map, kind=kind)
 
 
-def _kind(word: str | None) -> Any:  # noqa: ANN401 - an enum that is imported late
+def _kind(word: str | None) -> Kind | None:
     from node.intake.kinds import Kind
-    from reconcile.model import UsageError
 
     if word is None:
         return None
@@ -134,45 +154,60 @@ def _kind(word: str | None) -> Any:  # noqa: ANN401 - an enum that is imported l
     return Kind(word)
 
 
-def _stated(given: dict[str, str | None], policy: str, *, allow_test: bool) -> Stated:
+def _stated(words: dict[str, str], policy: str, *, allow_test: bool) -> Stated:
+    """Return what is stated where no node says who lists and what day it is on the ledger."""
     from node.intake.bands import Bands
     from node.intake.drafts import Stated
     from node.intake.values import WORDS, facts_of
     from node.screening.profiles import profile_of
-    from reconcile.model import EPOCH, InputError, UsageError
+    from reconcile.model import EPOCH
 
-    said = {name: text for name, text in given.items() if text is not None}
     try:
-        facts = facts_of(said, WORDS, Bands(), month_first=False)
+        facts = facts_of(words, WORDS, Bands(), month_first=False)
     except InputError as error:
-        option = f"--{(error.where.field or '').replace('_', '-')}"
-        raise UsageError(error.code, f"what {option} says is none: {error.message}") from None
+        raise _no_word(error) from None
     profile_of(policy)
     today = (dt.datetime.now(dt.UTC).date() - EPOCH).days
     return Stated(1, today, policy, facts, allow_test)
+
+
+def _no_word(error: InputError) -> UsageError:
+    if not error.code.startswith("ROW_"):
+        return UsageError(error.code, error.message, help=error.help)
+    option = f"--{(error.where.field or '').replace('_', '-')}"
+    return UsageError(error.code, f"what {option} says is none: {error.message}")
 
 
 def _sha256(path: Path | None) -> str | None:
     return None if path is None else hashlib.sha256(require_file(path).read_bytes()).hexdigest()
 
 
-def _report(found: Import, json_to: str | None) -> None:
+def _report(found: Import, listed: Imported | None, json_to: str | None) -> None:
     """Write refusals as they come, so that the report of a large file is never held."""
     if json_to is not None:
-        write_pieces(_pieces(found), json_to)
+        write_pieces(_pieces(found, listed), json_to)
         return
     shown: list[Refused] = []
     for one in found.refusals():
         if len(shown) < SHOWN_REFUSALS:
             shown.append(one)
-    _show(found.summary, shown)
+    late = () if listed is None else listed.refused
+    _show(found.summary, [*shown, *late[:SHOWN_REFUSALS]])
+    if listed is not None:
+        say(f"{len(listed.listed):,} listed, {len(late):,} refused by this node")
 
 
-def _pieces(found: Import) -> Iterator[str]:
+def _pieces(found: Import, listed: Imported | None) -> Iterator[str]:
     yield '{"refused": ['
-    for number, one in enumerate(found.refusals()):
+    late = () if listed is None else listed.refused
+    for number, one in enumerate(itertools.chain(found.refusals(), late)):
         yield (", " if number else "") + json.dumps(one.to_json(), ensure_ascii=False)
-    rest = json.dumps({**found.summary.to_json(), "kept": False}, ensure_ascii=False)
+    yield '], "listed": ['
+    for number, (line, entry) in enumerate(() if listed is None else listed.listed):
+        pair = {"line": line, "entry": entry.hex()}
+        yield (", " if number else "") + json.dumps(pair)
+    kept = listed is not None and bool(listed.listed)
+    rest = json.dumps({**found.summary.to_json(), "kept": kept}, ensure_ascii=False)
     yield f"], {rest[1:]}\n"
 
 

@@ -76,7 +76,7 @@ def new_key(
     from node.crypto.eip712 import Domain
     from node.wallet import Wallet
 
-    identifier = _identifier(id_type, id_file, allow_test=test_identifiers)
+    identifier = read_person_identifier(id_type, id_file, allow_test=test_identifiers)
     made = Wallet.create(identifier, Domain(chain_id, _address(lookups)))
     made.save(wallet, _passphrase(confirm=True))
     answer = {"wallet": str(wallet), "chain_id": str(chain_id), "id_type": str(identifier.type)}
@@ -308,7 +308,8 @@ def _show(found: Any) -> None:  # noqa: ANN401 - parsed JSON
 
 
 # ----------------------------------------------------------------------------- files, secrets
-def _identifier(id_type: str, id_file: Path | None, *, allow_test: bool) -> Identifier:
+def read_person_identifier(id_type: str, id_file: Path | None, *, allow_test: bool) -> Identifier:
+    """Return an identifier from a file or the terminal, where it is not shown."""
     from node.intake.columns import id_type_named
     from node.screening.identifiers import read_identifier
     from reconcile.model import UsageError
@@ -317,7 +318,7 @@ def _identifier(id_type: str, id_file: Path | None, *, allow_test: bool) -> Iden
     if id_file is not None:
         text = _read(id_file).decode("utf-8", "replace").strip()
     elif sys.stdin.isatty():
-        text = getpass.getpass("Your identifier (not shown): ")
+        text = getpass.getpass("identifier (not shown): ")
     else:
         raise UsageError("IDENTIFIER_NEEDED", "there is no terminal to ask at", help="--id-file")
     return read_identifier(kind, text, allow_test=allow_test)

@@ -140,30 +140,35 @@ class Checked:
 
     def draft(self, randomness: Callable[[int], bytes] = secrets.token_bytes) -> Draft:
         """Return the draft, with its own id, salt, evidence and commitment."""
-        document = self.origin.document(randomness(SALT_BYTES))
-        leaves = [leaf_hash(document)]
+        documents = [self.origin.document(randomness(SALT_BYTES))]
         if self.evidence is not None:
-            leaves.append(leaf_hash(self.evidence))
+            documents.append(self.evidence)
+        root = merkle_root([leaf_hash(document) for document in documents])
         listing = msgspec.structs.replace(
-            self.listing, entry_id=randomness(SALT_BYTES), evidence_root=merkle_root(leaves)
+            self.listing, entry_id=randomness(SALT_BYTES), evidence_root=root
         )
         salt = randomness(SALT_BYTES)
         whole = committed(listing, self.identifier, salt)
-        return Draft(self.line, self.identifier, whole, salt, document)
+        return Draft(self.line, self.identifier, whole, salt, tuple(documents))
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A listing that waits for its ticket: committed to the person under `salt`, not signed.
 
-    `provenance` is the evidence's first document; its leaf hash is in the evidence root.
+    `documents` are those of the evidence root: the origin, then the hash that the row names.
     """
 
     line: int
     identifier: Identifier
     listing: Listing
     salt: bytes
-    provenance: bytes
+    documents: tuple[bytes, ...]
+
+    @property
+    def provenance(self) -> bytes:
+        """Return the document that says where the row came from."""
+        return self.documents[0]
 
     def __repr__(self) -> str:
         """Show line and entry, never person or salt."""

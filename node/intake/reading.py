@@ -138,7 +138,7 @@ class Import:
         if self._file.sha256.hex() != checked.file_sha256:
             raise InputError(
                 "IMPORT_CHANGED",
-                "the file changed while it was read, so nothing was kept",
+                "the file changed while it was read",
                 where=Where(self._file.name),
                 help="import it again once nobody writes it",
             )

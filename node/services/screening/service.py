@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import Now
 from node.identity import address_bytes
-from node.services.screening.disputing import DisputeActs
 from node.services.screening.erasing import ErasingActs
-from node.services.screening.listing import ListingActs
+from node.services.screening.facing import FacingActs
+from node.services.screening.importing import ImportActs
 from node.services.screening.points import PointActs
 from node.services.screening.reading import ReadingActs
 from node.services.screening.stating import StatingActs
@@ -23,7 +23,7 @@ Due = Callable[[Session, int, Now], int]
 
 
 class ScreeningService(
-    StatingActs, ListingActs, DisputeActs, ErasingActs, PointActs, TracingActs, ReadingActs
+    StatingActs, ImportActs, FacingActs, ErasingActs, PointActs, TracingActs, ReadingActs
 ):
     """Entries, disputes, points, recalls and erasure of one node."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from eth_utils.crypto import keccak
@@ -11,11 +12,25 @@ from sqlalchemy import select
 
 from devnet.local import EmbeddedChain
 from node.blacklist import account_of
+from node.crypto.oprf import modes
+from node.crypto.oprf.modes import Mode
+from node.intake import open_import
+from node.screening.asking import (
+    About,
+    ConsentRequest,
+    read_person_request,
+    sign_consent_request,
+)
+from node.screening.consent_files import ConsentFile, RevocationFile
+from node.screening.consents import Purpose, Scope
 from node.screening.envelope import read_envelope
 from node.screening.points import LISTING_STAKE
 from node.screening.states import Verdict
-from node.tables import Erasure, OwnListing, SealedRecord
-from reconcile.model import KanheError
+from node.screening.weighing import weigh_evidence
+from node.services.screening.importing import Imported
+from node.tables import Erasure, OwnListing, RecordedConsent, SealedRecord
+from node.wallet import Wallet, read_back
+from reconcile.model import KanheError, day_iso
 from tests.node.services.blacklist_town import BlacklistTown, make_town, person
 
 
@@ -191,3 +206,118 @@ def test_a_contested_answer_goes_to_the_panel(town: BlacklistTown) -> None:
     settled = alpha.screening.dispute(number)
     assert (settled.phase, settled.outcome) == ("SETTLED", "REMOVED")
     assert alpha.screening.trace(entry).entry.state == "REMOVED"
+
+
+def overdue_list(town: BlacklistTown, path: Path, serials: Sequence[int], *, bad: bool) -> Path:
+    """Write an overdue list of people who cannot exist; a bad one has a person without notice."""
+    told = day_iso(town.today() - 30)
+    since = day_iso(town.today() - 100)
+    header = "身份证号,产品,逾期金额,逾期天数,逾期起始日,告知日期,采取措施,名单类型"
+    rows = [f"{header},授权书摘要,告知书摘要"]
+    for serial in serials:
+        when = "" if bad and serial == serials[-1] else told
+        cells = f"{person(serial).value},信用卡,1234.50,95,{since},{when},催收,逾期"
+        rows.append(f"{cells},{'a' * 64},{'b' * 64}")
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return path
+
+
+def test_a_file_is_listed_whole_or_its_good_rows_on_demand(
+    town: BlacklistTown, tmp_path: Path
+) -> None:
+    """A refused row or points that do not reach keep nothing; again, it lists nobody twice."""
+    town.pass_days(2)
+    screening, beta = town.node(2).screening, town.node(2)
+    stated = screening.stated({}, policy="CN-2013", allow_test=True)
+    assert (stated.uploader, stated.posted_day) == (2, town.today(2))
+    path = overdue_list(town, tmp_path / "list.csv", (70, 71, 72), bad=True)
+
+    def import_it(**options: bool) -> Imported:
+        with open_import(path, stated, accept_map=True) as found:
+            return screening.list_import(found, **options)
+
+    before = beta.tip()["outbox"]
+    assert refused(import_it) == "IMPORT_REFUSED"
+    overdue_list(town, path, range(70, 70 + 130), bad=False)
+    assert refused(import_it) == "POINTS_SHORT"
+    assert beta.tip()["outbox"] == before
+    overdue_list(town, path, (70, 71, 72), bad=True)
+    done = import_it(partial=True)
+    assert [line for line, _ in done.listed] == [2, 3]
+    town.settle()
+    trace = screening.trace(done.listed[0][1])
+    assert trace.holds
+    assert trace.entry.state == "TICKETED"
+    again = import_it(partial=True)
+    assert [(one.line, one.code) for one in again.refused] == [
+        (2, "LISTED_ALREADY"),
+        (3, "LISTED_ALREADY"),
+    ]
+    owned = screening.evidence_of(done.listed[1][1])
+    assert weigh_evidence(owned, allow_test=True).ok
+
+
+def test_a_person_sees_her_entry_and_has_it_disputed(town: BlacklistTown) -> None:
+    """Certified by one member, she asks another; what it shows verifies, and a third disputes."""
+    town.pass_days(2)
+    alpha, beta, gamma = (town.node(member) for member in (1, 2, 3))
+    entry = town.list(1, 80)
+    town.list(1, 81)
+    domain = alpha.identity.place.lookups_domain
+    wallet = Wallet.create(person(80), domain)
+    certificate = beta.screening.certify_person(wallet.request_certificate(2), person(80))
+    assert (
+        refused(beta.screening.certify_person, wallet.request_certificate(2), person(81))
+        == "KYC_OTHER_PERSON"
+    )
+    now_s = alpha.clock() // 1_000
+    request = wallet.ask(1, About.ENTRIES, certificate, now_s=now_s)
+    assert refused(alpha.screening.answer_person, request) == "IDENTIFIER_COMPONENT"
+    answer = alpha.screening.answer_person(request, allow_test=True)
+    found = read_back(wallet, read_person_request(request)[0], answer)
+    (bundle,) = found.evidence
+    assert bundle.ok
+    assert any("LISTED at block" in line for line in bundle.proved)
+    assert any(entry.hex()[:16] in line for line in bundle.proved)
+    assert found.missing == ["the receipt of the lookup: without it nothing shows that it is all"]
+    assert refused(alpha.screening.answer_person, request, allow_test=True) == "ASKED_TWICE"
+    elsewhere = wallet.ask(1, About.ENTRIES, certificate, now_s=now_s)
+    assert refused(gamma.screening.answer_person, elsewhere, allow_test=True) == "ASKED_ELSEWHERE"
+    dispute = wallet.ask(
+        3, About.DISPUTE, certificate, now_s=now_s, entry=entry, grounds="paid in full in May"
+    )
+    gamma.screening.answer_person(dispute, allow_test=True)
+    town.settle()
+    assert alpha.screening.trace(entry).entry.state == "DISPUTED"
+    (raised,) = [item for item in gamma.screening.disputes() if item.entry == entry]
+    assert raised.by_person
+    told = weigh_evidence(alpha.screening.evidence_of(entry), allow_test=True)
+    assert any("the entry was DISPUTED" in line for line in told.proved)
+
+
+def test_a_consent_is_recorded_and_revoked_by_its_secret(town: BlacklistTown) -> None:
+    """The reader records it; another member relays the revocation and learns no key of hers."""
+    beta, gamma = town.node(2), town.node(3)
+    domain = beta.identity.place.lookups_domain
+    wallet = Wallet.create(person(90), domain)
+    certificate = gamma.screening.certify_person(wallet.request_certificate(3), person(90))
+    now_s = beta.clock() // 1_000
+    blinded = modes.blind(Mode.VOPRF, person(90).prf_input)
+    asked = ConsentRequest(
+        domain, *beta.screening.who_asks(), Purpose.CREDIT, Scope.HIT, now_s,
+        town.today() * 86_400 + 90 * 86_400, blinded.blind, blinded.element,
+    )  # fmt: skip
+    envelope = sign_consent_request(asked, beta.keys.approver)
+    made = wallet.consent(asked, envelope, certificate, now_s=now_s)
+    file = ConsentFile(domain, made.signed, made.revocation_hash)
+    assert refused(gamma.screening.record_consent, file) == "CONSENT_FOREIGN"
+    assert beta.screening.record_consent(file) == made.digest
+    revocation = RevocationFile(domain, made.digest, wallet.revocation_of(made.digest))
+    assert refused(gamma.screening.relay_revocation, revocation) == "CONSENT_UNKNOWN"
+    town.settle()
+    gamma.screening.relay_revocation(revocation)
+    town.settle()
+    with beta.database.reading() as session:
+        row = session.get_one(RecordedConsent, made.digest)
+        assert (row.reader, row.level) == (2, 3)
+        assert row.revoked_tx is not None

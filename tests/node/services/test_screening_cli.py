@@ -14,6 +14,7 @@ import pytest
 
 from devnet.local import EmbeddedChain
 from node.cli import main
+from node.wallet import Wallet
 from reconcile.model import day_iso
 from tests.node.services.blacklist_town import PHRASE, BlacklistTown, make_town, person
 
@@ -192,3 +193,72 @@ def month(today: int) -> str:
 def iso(day: int) -> str:
     """Return a day in ISO 8601."""
     return day_iso(day)
+
+
+def test_a_file_is_listed_and_its_people_are_answered(
+    town: BlacklistTown,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Imported, certified, consented, asked, exported: files in and files out."""
+    monkeypatch.setattr(Wallet.save, "__kwdefaults__", {"scrypt_n": 2})
+    town.chain.rpc("evm_increaseTime", 3 * 86_400)
+    town.chain.mine()
+    town.settle(3)
+    alpha, beta = Desk(town, 1, capsys), Desk(town, 2, capsys)
+    alpha.catch_up()
+    beta.catch_up()
+    names = ("list", "id", "me", "kyc", "cert", "ask", "consent", "revoke", "answer", "why")
+    file = {name: str(tmp_path / name) for name in names}
+    told, since = day_iso(town.today(3) - 30), day_iso(town.today(3) - 100)
+    header = "身份证号,产品,逾期金额,逾期天数,逾期起始日,告知日期,采取措施,名单类型"
+    row = f"{person(40).value},信用卡,1234.50,95,{since},{told},催收,逾期,{'a' * 64},{'b' * 64}"
+    Path(file["list"]).write_text(f"{header},授权书摘要,告知书摘要\n{row}\n", encoding="utf-8")
+    Path(file["id"]).write_text(person(40).value)
+    Path(file["why"]).write_text("paid in May")
+    imports = ("import", file["list"], "--test-identifiers")
+    assert alpha.says(*imports, code=2)["error"]["code"] == "COLUMN_MAP_UNCONFIRMED"
+    kept = alpha.says(*imports, "--accept-map", "--wait")
+    assert (kept["kept"], kept["drafts"], kept["refused"]) == (True, 1, [])
+    (entry,) = [one["entry"] for one in kept["listed"]]
+    again = alpha.says(*imports, "--accept-map", code=1)
+    assert [one["code"] for one in again["refused"]] == ["LISTED_ALREADY"]
+
+    def person_says(*words: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON
+        capsys.readouterr()
+        assert main(["person", *words, "--json", "-"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    place = town.node(3).identity.place
+    network = ("--chain-id", str(place.chain_id), "--lookups", f"0x{place.lookups.hex()}")
+    whom = ("--id-type", "CN-RID", "--id-file", file["id"], "--test-identifiers")
+    me = ("--wallet", file["me"])
+    person_says("key", "new", file["me"], *network, *whom)
+    person_says("key", "request", *me, "--member", "2", "--out", file["kyc"])
+    beta.says("certify", file["kyc"], *whom, "--out", file["cert"])
+    own = (*me, "--certificate", file["cert"])
+    alpha.says("ask", "--purpose", "CREDIT", *whom, "--out", file["ask"])
+    person_says("consent", file["ask"], *own, "--yes", "--out", file["consent"])
+    recorded = alpha.says("consent", file["consent"])
+    person_says("revoke", file["consent"], *me, "--out", file["revoke"])
+    early = beta.says("revoke", file["revoke"], code=1)["error"]
+    assert (early["code"], len(recorded["consent"])) == ("CONSENT_UNKNOWN", 64)
+    person_says("entries", *own, "--member", "1", "--out", file["ask"])
+    alpha.says("answer-person", file["ask"], "--test-identifiers", "--out", file["answer"])
+    shown = person_says(
+        "entries", *me, "--request", file["ask"], "--answer", file["answer"], code=1
+    )
+    assert any(entry[:16] in line for line in shown["evidence"][0]["proved"])
+    twice = alpha.says(
+        "answer-person", file["ask"], "--test-identifiers", "--out", file["why"], code=1
+    )
+    assert twice["error"]["code"] == "ASKED_TWICE"
+    alpha.says("evidence", entry[:10], "--out", file["answer"])
+    assert main(["verify", file["answer"], "--test-identifiers"]) == 0
+    said = "".join(capsys.readouterr())
+    assert f"entry {entry[:16]}" in said
+    assert person(40).value not in said
+    assert "PURPOSE_UNKNOWN" in str(
+        alpha.says("ask", "--purpose", "FUN", *whom, "--out", "x", code=2)
+    )

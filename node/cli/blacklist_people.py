@@ -1,0 +1,216 @@
+"""`kanhe blacklist certify | ask | consent | revoke | evidence | answer-person`: towards people.
+
+What a person hands over, or is handed, are files (docs/person.md).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say
+from node.cli.persons import read_person_identifier
+from node.cli.session import Home, Wait, acting, actor, finish
+
+if TYPE_CHECKING:
+    from node.screening.consents import Purpose, Scope
+
+DAY_S = 86_400
+
+Out = Annotated[Path, typer.Option(help="The file to write.")]
+IdType = Annotated[str, typer.Option(help="CN-RID, CN-USCC, LEI, US-SSN or PASSPORT.")]
+IdFile = Annotated[
+    Path | None, typer.Option(help="A file with the identifier; asked for otherwise.")
+]
+TestIdentifiers = Annotated[
+    bool, typer.Option("--test-identifiers", help="Take people who cannot exist (region 99).")
+]
+
+
+def add_to(group: typer.Typer) -> None:
+    """Put the commands into a group."""
+    group.command("certify")(certify)
+    group.command("ask")(ask)
+    group.command("consent")(consent)
+    group.command("revoke")(revoke)
+    group.command("evidence")(evidence)
+    group.command("answer-person")(answer_person)
+
+
+def certify(
+    request: Annotated[Path, typer.Argument(help="What `kanhe person key request` wrote.")],
+    out: Out,
+    id_type: IdType = "CN-RID",
+    id_file: IdFile = None,
+    days: Annotated[int, typer.Option(min=1, max=1_830, help="How long it counts.")] = 365,
+    test_identifiers: TestIdentifiers = False,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Certify a person's key, once you read her identifier from her document."""
+    identifier = read_person_identifier(id_type, id_file, allow_test=test_identifiers)
+    with acting(home) as node:
+        made = node.screening.certify_person(_read(request), identifier, days=days, actor=actor())
+    _write(out, made)
+    emit({"out": str(out)}, json_to, lambda: say(f"{out}: to the person"))
+    return EXIT_DONE
+
+
+def ask(
+    out: Out,
+    purpose: Annotated[str, typer.Option(help="CREDIT, ACCOUNT, GUARANTEE, MONITORING, …")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="HIT, RECORD, EVIDENCE; repeatable.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How long it would count.")] = 30,
+    id_type: IdType = "CN-RID",
+    id_file: IdFile = None,
+    test_identifiers: TestIdentifiers = False,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Ask a person's consent to one lookup: her wallet recomputes the element that it signs.
+
+    Keep the file: it holds the blind with which the lookup is made.
+    """
+    from node.crypto.oprf import group, modes
+    from node.crypto.oprf.modes import Mode
+    from node.screening.asking import ConsentRequest, sign_consent_request
+
+    identifier = read_person_identifier(id_type, id_file, allow_test=test_identifiers)
+    meant, reach = _purpose(purpose), _scope(scope or ["HIT"])
+    blinded = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=group.random_scalar())
+    now_s = int(time.time())
+    with acting(home) as node:
+        member, name = node.screening.who_asks()
+        asked = ConsentRequest(
+            node.identity.place.lookups_domain,
+            member,
+            name,
+            meant,
+            reach,
+            now_s,
+            now_s + days * DAY_S,
+            blinded.blind,
+            blinded.element,
+        )
+        made = sign_consent_request(asked, node.keys.approver)
+    _write(out, made)
+    emit({"out": str(out)}, json_to, lambda: say(f"{out}: to the person; keep a copy"))
+    return EXIT_DONE
+
+
+def consent(
+    file: Annotated[Path, typer.Argument(help="What `kanhe person consent` wrote.")],
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Record a person's consent to you on the ledger: its digest, and how she revokes it."""
+    from node.screening.consent_files import read_consent_file
+
+    found = read_consent_file(_read(file))
+    with acting(home) as node:
+        digest = node.screening.record_consent(found, actor=actor())
+    done = finish(home, wait=wait)
+    answer = {"consent": digest.hex(), "done": done}
+    emit(answer, json_to, lambda: say(f"consent {digest.hex()}"))
+    return EXIT_DONE
+
+
+def revoke(
+    file: Annotated[Path, typer.Argument(help="What `kanhe person revoke` wrote.")],
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Relay a person's revocation to the ledger; whose it is, nobody sees."""
+    from node.screening.consent_files import read_revocation_file
+
+    found = read_revocation_file(_read(file))
+    with acting(home) as node:
+        node.screening.relay_revocation(found, actor=actor())
+    done = finish(home, wait=wait)
+    answer = {"consent": found.consent.hex(), "done": done}
+    emit(answer, json_to, lambda: say(f"consent {found.consent.hex()} revoked"))
+    return EXIT_DONE
+
+
+def evidence(
+    entry: Annotated[str, typer.Argument(help="An own entry's id or its beginning (6 digits).")],
+    out: Out,
+    receipt: Annotated[
+        list[Path] | None, typer.Option(help="A lookup's receipt to enclose. Repeatable.")
+    ] = None,
+    notice_file: Annotated[Path | None, typer.Option(help="The notice that was sent.")] = None,
+    consent_file: Annotated[Path | None, typer.Option(help="What she agreed to.")] = None,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Export an own entry's evidence: one signed file, which `kanhe verify` checks offline."""
+    receipts = [_read(path) for path in receipt or ()]
+    notice = None if notice_file is None else _read(notice_file)
+    agreed = None if consent_file is None else _read(consent_file)
+    with acting(home) as node:
+        found = node.screening.find_entry(entry)
+        made = node.screening.evidence_of(
+            found, notice=notice, consent=agreed, receipts=receipts, actor=actor()
+        )
+    _write(out, made)
+    note("it names the person: for her, a court or the regulator, and nobody else")
+    emit({"entry": found.hex(), "out": str(out)}, json_to, lambda: say(str(out)))
+    return EXIT_DONE
+
+
+def answer_person(
+    request: Annotated[Path, typer.Argument(help="What `kanhe person entries` wrote.")],
+    out: Out,
+    test_identifiers: TestIdentifiers = False,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Answer a person's own request, once: her entries here, or her dispute raised for her."""
+    with acting(home) as node:
+        made = node.screening.answer_person(
+            _read(request), allow_test=test_identifiers, actor=actor()
+        )
+    _write(out, made)
+    done = finish(home, wait=wait)
+    emit({"out": str(out), "done": done}, json_to, lambda: say(f"{out}: to the person"))
+    return EXIT_DONE
+
+
+def _purpose(word: str) -> Purpose:
+    from node.screening.consents import Purpose
+    from reconcile.model import UsageError
+
+    if word not in Purpose.__members__:
+        raise UsageError("PURPOSE_UNKNOWN", f"{word!r} is none of {', '.join(Purpose.__members__)}")
+    return Purpose[word]
+
+
+def _scope(words: list[str]) -> Scope:
+    from node.screening.consents import Scope
+    from reconcile.model import UsageError
+
+    found = Scope(0)
+    for word in words:
+        if word not in Scope.__members__:
+            known = ", ".join(Scope.__members__)
+            raise UsageError("SCOPE_UNKNOWN", f"{word!r} is none of {known}")
+        found |= Scope[word]
+    return found
+
+
+def _read(path: Path) -> bytes:
+    return require_file(path).read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from node.crypto.files import write_private
+
+    write_private(path, data)

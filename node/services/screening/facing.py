@@ -1,0 +1,225 @@
+"""What this member does for the people themselves: certifies, shows, disputes, relays, exports.
+
+Certificates, evidence and answers are signed by the APPROVER. The audit log says that something
+was asked and answered, by a nonce or an entry; never by or about whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.agreements import member_name
+from node.blacklist import changes_of, require_entry
+from node.errors import Conflict
+from node.keyholders import holds_key
+from node.listings import open_listing
+from node.screening.asking import About, PersonAnswer, PersonRequest, sign_person_answer
+from node.screening.attesting import FRESH_S, Counter, admit, certify
+from node.screening.consent_files import ConsentFile, RevocationFile
+from node.screening.consents import Trust
+from node.screening.envelope import LISTING_TYPE, Envelope
+from node.screening.evidence import Evidence, sign_evidence
+from node.screening.identifiers import Identifier
+from node.services.screening.disputing import DisputeActs
+from node.tables import AuditRow, ListedEntry, OwnListing, RecordedConsent
+from reconcile.model import ProtocolError, Where
+
+#: A certificate is for as long as a document is looked at again.
+CERTIFICATE_DAYS: Final = 365
+ANSWERED: Final = "answer person"
+DAY_S: Final = 86_400
+
+
+class FacingActs(DisputeActs):
+    """A member towards the people it knows."""
+
+    def certify_person(
+        self,
+        request: bytes,
+        identifier: Identifier,
+        *,
+        days: int = CERTIFICATE_DAYS,
+        actor: str = "node",
+    ) -> bytes:
+        """Return a certificate of a person's key, once she was identified by her document.
+
+        Raises an envelope's errors, `ProtocolError` KYC_FOREIGN, KYC_OTHER_PERSON.
+        """
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            now_s = self._clock_s()
+            made = certify(
+                request,
+                identifier,
+                self._identity.keys.approver,
+                member=member,
+                domain=self._identity.place.lookups_domain,
+                valid_from_s=now_s - DAY_S,
+                valid_to_s=now_s + days * DAY_S,
+            )
+            self._act(session, actor, "certify person", str(member))
+            return made
+
+    def evidence_of(
+        self,
+        entry: bytes,
+        *,
+        notice: bytes | None = None,
+        consent: bytes | None = None,
+        receipts: Sequence[bytes] = (),
+        actor: str = "node",
+    ) -> bytes:
+        """Return the evidence bundle of an own entry, for the person, a court or the regulator.
+
+        Raises `NotFound` ENTRY_UNKNOWN, LISTING_NOT_OURS, LISTING_ERASED.
+        """
+        with self._writing() as session:
+            made = self._evidence(session, entry, notice=notice, consent=consent, receipts=receipts)
+            self._act(session, actor, "export evidence", entry.hex())
+            return made
+
+    def answer_person(
+        self, request: bytes, *, allow_test: bool = False, actor: str = "node"
+    ) -> bytes:
+        """Answer a person's own request, once: her entries' evidence, or her dispute raised.
+
+        Raises what `admit` refuses, and for a dispute what `open_dispute` refuses.
+        """
+        with self._reading() as session:
+            asked, identifier = admit(request, self._counter(session, allow_test=allow_test))
+        evidence: tuple[bytes, ...] = ()
+        if asked.about is About.DISPUTE:
+            assert asked.entry is not None, "admitted with its entry"
+            self.open_dispute(asked.entry, asked.grounds, by_person=True, actor=actor)
+        with self._writing() as session:
+            # Read again inside the transaction that answers: two callers do not answer one.
+            if self._was_seen(session, asked.nonce):
+                raise Conflict("ASKED_TWICE", "the request was answered before")
+            if asked.about is About.ENTRIES:
+                own = self._entries_about(session, identifier)
+                evidence = tuple(self._evidence(session, entry) for entry in own)
+            self._act(session, actor, ANSWERED, asked.nonce.hex(), about=str(asked.about))
+            return self._answer(session, asked, evidence)
+
+    # ------------------------------------------------------------------------- consents
+    def who_asks(self) -> tuple[int, str]:
+        """Return this member's number and the name that it is known by here."""
+        with self._reading() as session:
+            member = self._identity.require_member(session)
+            return member, member_name(session, member)
+
+    def record_consent(self, file: ConsentFile, *, actor: str = "node") -> bytes:
+        """Record a consent to this reader on the ledger; return its digest.
+
+        Raises `ProtocolError` CONSENT_FOREIGN.
+        """
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            consent = file.signed.consent
+            if consent.reader != member or file.domain != self._identity.place.lookups_domain:
+                raise _refuse("CONSENT_FOREIGN", "reader", "the consent is for another reader")
+            self._calls.record_consent(
+                session, file.digest, int(consent.level), consent.valid_to_s, file.revocation_hash
+            )
+            self._act(session, actor, "record consent", file.digest.hex())
+            return file.digest
+
+    def relay_revocation(self, file: RevocationFile, *, actor: str = "node") -> None:
+        """Relay a person's revocation; the ledger compares the secret with what was recorded.
+
+        Raises `ProtocolError` CONSENT_FOREIGN, CONSENT_UNKNOWN.
+        """
+        with self._writing() as session:
+            if file.domain != self._identity.place.lookups_domain:
+                raise _refuse("CONSENT_FOREIGN", "contract", "the consent is of another network")
+            row = session.get(RecordedConsent, file.consent)
+            if row is None:
+                raise _refuse("CONSENT_UNKNOWN", "consent", "no such consent is recorded")
+            if row.revoked_block is None:
+                self._calls.revoke_consent(session, file.consent, file.secret)
+            self._act(session, actor, "relay revocation", file.consent.hex())
+
+    # ------------------------------------------------------------------------- inside
+    def _counter(self, session: Session, *, allow_test: bool) -> Counter:
+        return Counter(
+            self._identity.require_member(session),
+            self._identity.place.lookups_domain,
+            self._clock_s(),
+            Trust(lambda member, key: holds_key(session, member, key)),
+            lambda nonce: self._was_seen(session, nonce),
+            allow_test,
+        )
+
+    def _was_seen(self, session: Session, nonce: bytes) -> bool:
+        """Say whether a request was answered; older ones are refused for their time."""
+        since_ms = self._identity.clock() - 3_000 * FRESH_S
+        found = select(AuditRow.id).where(
+            AuditRow.act == ANSWERED,
+            AuditRow.subject == nonce.hex(),
+            AuditRow.at_ms >= since_ms,
+        )
+        return session.scalar(found.limit(1)) is not None
+
+    def _clock_s(self) -> int:
+        return self._identity.clock() // 1_000
+
+    def _evidence(
+        self,
+        session: Session,
+        entry: bytes,
+        *,
+        notice: bytes | None = None,
+        consent: bytes | None = None,
+        receipts: Sequence[bytes] = (),
+    ) -> bytes:
+        require_entry(session, entry)
+        owned, now = open_listing(session, self._ring, entry), self._now(session)
+        opened, place = owned.opened, self._identity.place
+        signed = Envelope(LISTING_TYPE, opened.listing.payload, (opened.signature,))
+        bundle = Evidence(
+            chain_id=place.chain_id,
+            blacklist=place.blacklist,
+            lookups=place.lookups,
+            exporter=self._identity.require_member(session),
+            as_of_block=now.block,
+            as_of_s=now.time_s,
+            id_type=owned.identifier.type,
+            id_value=owned.identifier.value,
+            salt=opened.salt,
+            statement=signed.to_json(),
+            notice=notice,
+            consent=consent,
+            evidence=owned.documents,
+            changes=changes_of(session, entry),
+            consents=(),
+            receipts=tuple(receipts),
+        )
+        return sign_evidence(bundle, self._identity.keys.approver)
+
+    def _answer(self, session: Session, asked: PersonRequest, evidence: tuple[bytes, ...]) -> bytes:
+        member = self._identity.require_member(session)
+        answer = PersonAnswer(member, asked.nonce, self._clock_s(), (), evidence)
+        return sign_person_answer(answer, self._identity.keys.approver)
+
+    def _entries_about(self, session: Session, identifier: Identifier) -> list[bytes]:
+        """Return own entries about a person that stand on the ledger, oldest first.
+
+        Identifiers are sealed one by one: nothing finds a person but opening each.
+        """
+        rows = select(OwnListing.entry).join(ListedEntry, ListedEntry.entry == OwnListing.entry)
+        kept = rows.where(OwnListing.erased_at_ms.is_(None)).order_by(ListedEntry.block_number)
+        return [
+            entry
+            for entry in session.scalars(kept).all()
+            if open_listing(session, self._ring, entry).identifier == identifier
+        ]
+
+
+def _refuse(code: str, field: str, message: str) -> ProtocolError:
+    return ProtocolError(
+        code, message, where=Where(field=field), help="Nothing was sent to the ledger."
+    )
