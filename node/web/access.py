@@ -21,6 +21,8 @@ ACTS: Final = {
     "note": frozenset({"maker", "checker", "operator", "single"}),
     "operate": frozenset({"operator", "single"}),
     "discard": frozenset({"maker", "operator", "single"}),
+    "screen": frozenset({"maker", "single"}),
+    "judge": frozenset({"checker", "single"}),
     "audit": frozenset({"auditor", "operator", "single"}),
 }
 # These acts reconcile; who keeps the books of an account never does them for that account.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from node.services.posting import PostingService
     from node.services.proofs import ProofService
     from node.services.reconciliation import ReconciliationService
+    from node.services.screening import ScreeningService
 
 
 class NodeView(Protocol):
@@ -50,6 +51,10 @@ class NodeView(Protocol):
     @property
     def proofs(self) -> ProofService:
         """Return the service of bundles and record proofs."""
+
+    @property
+    def screening(self) -> ScreeningService:
+        """Return the service of the blacklist's entries, disputes and points."""
 
     def tip(self) -> Mapping[str, Any]:
         """Return head, lag and outbox depth as `/healthz` shows them."""

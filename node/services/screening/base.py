@@ -14,7 +14,7 @@ from node.attempts import Attempts
 from node.blacklist import Now, now_of
 from node.blacklist_calls import BlacklistCalls
 from node.db import Database, translated
-from node.errors import ChainStalled
+from node.errors import ChainStalled, NotFound
 from node.identity import Identity
 from node.keyring import KeyRing
 from node.tables import ListedEntry, OwnListing
@@ -73,22 +73,25 @@ class Base:
             raise ChainStalled("no block was read yet", help="let the node run, then try again")
         return now
 
+    def fingerprint(self, words: bytes) -> bytes:
+        """Return what tells a call's words from others' without telling them; for idempotency."""
+        return self._ring.fingerprint(b"call/" + words)
+
     def find_entry(self, text: str) -> bytes:
         """Return the entry that an id or its beginning means.
 
-        Raises `UsageError` ENTRY_UNKNOWN, ENTRY_AMBIGUOUS.
+        Raises `NotFound` ENTRY_UNKNOWN, `UsageError` ENTRY_AMBIGUOUS.
         """
         wanted = text.lower().removeprefix("0x").removesuffix("…")
         with self._reading() as session:
             found = _entries_from(session, wanted)
         if len(found) == 1:
             return found.pop()
-        code = "ENTRY_AMBIGUOUS" if found else "ENTRY_UNKNOWN"
-        raise UsageError(
-            code,
-            f"{text!r} means {len(found) or 'no'} entries",
-            help=f"give its id, {ID_HEX} hexadecimal digits, or at least {MIN_PREFIX} of them",
-        )
+        says = f"{text[:ID_HEX]!r} means {len(found) or 'no'} entries"
+        hint = f"give its id, {ID_HEX} hexadecimal digits, or at least {MIN_PREFIX} of them"
+        if found:
+            raise UsageError("ENTRY_AMBIGUOUS", says, help=hint)
+        raise NotFound("ENTRY_UNKNOWN", says, help=hint)
 
 
 def _entries_from(session: Session, wanted: str) -> set[bytes]:

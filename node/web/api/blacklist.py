@@ -1,0 +1,265 @@
+"""REST: who is listed, by whom, on what proof; disputes, points, recall and erasure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import JSONResponse, Response
+
+from node.screening.states import Verdict
+from node.services.screening import ScreeningService
+from node.web.api import blacklist_shapes as shape
+from node.web.api.calls import Caller, caller
+from node.web.api.schemas import PageOf
+from node.web.numbers import Number
+from reconcile.model import UsageError, Where
+
+router = APIRouter(prefix="/blacklist", tags=["blacklist"])
+By = Annotated[Caller, Depends(caller)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+After = Annotated[str | None, Query(description="Cursor: `next` of the page before.")]
+
+
+# ------------------------------------------------------------------------- reading
+@router.get("/entries")
+def entries(
+    by: By,
+    everybody: Annotated[bool, Query(alias="all", description="All members' entries.")] = False,
+    after: After = None,
+    limit: Limit = 50,
+) -> PageOf[shape.EntryOut]:
+    """Entries, newest first; own ones that wait or were refused come first."""
+    by.who.require("view")
+    rows, more = by.node.screening.entries(ours=not everybody, after=after, limit=limit)
+    return PageOf(rows=[shape.EntryOut(**row.to_json()) for row in rows], next=more)
+
+
+@router.get("/entries/{entry}")
+def trace(by: By, entry: str) -> shape.TraceOut:
+    """Who uploaded an entry, when, on what proof, every change with its transaction."""
+    by.who.require("view")
+    service = by.node.screening
+    return shape.TraceOut(**service.trace(service.find_entry(entry)).to_json())
+
+
+@router.get("/entries/{entry}/certificate")
+def certificate(by: By, entry: str) -> Response:
+    """This node's signed certificate of deletion, as its hash on the ledger covers it."""
+    by.who.require("view")
+    service = by.node.screening
+    data = service.certificate_of(service.find_entry(entry))
+    return Response(data, media_type="application/json")
+
+
+@router.get("/disputes")
+def disputes(
+    by: By,
+    everything: Annotated[bool, Query(alias="all", description="Settled ones too.")] = False,
+    ours: Annotated[bool, Query(description="Those in which we have a part.")] = False,
+) -> list[shape.DisputeOut]:
+    """Disputes with their clocks."""
+    by.who.require("view")
+    found = by.node.screening.disputes(ours=ours, everything=everything)
+    return [shape.DisputeOut(**row.to_json()) for row in found]
+
+
+@router.get("/disputes/{dispute}")
+def dispute(by: By, dispute: Number) -> shape.DisputeOut:
+    """One dispute."""
+    by.who.require("view")
+    return shape.DisputeOut(**by.node.screening.dispute(dispute).to_json())
+
+
+@router.get("/points")
+def points(
+    by: By, member: Number | None = None, after: After = None, limit: Limit = 50
+) -> shape.PointsOut:
+    """A member's points, ours by default, and every movement with its reason."""
+    by.who.require("view")
+    return shape.PointsOut(**by.node.screening.points(member, after=after, limit=limit).to_json())
+
+
+# ------------------------------------------------------------------------- entries
+@router.post("/entries", status_code=202, response_model=shape.EntryAsked)
+def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONResponse:
+    """List a person; the ticket goes to the ledger, the statement is kept here, sealed."""
+    by.who.require("screen")
+    service = by.node.screening
+
+    def act() -> dict[str, Any]:
+        made = service.state_listing(
+            listing.identifier,
+            listing.words,
+            policy=listing.policy,
+            evidence=[_document(item) for item in listing.evidence],
+            supersedes=None if listing.supersedes is None else bytes.fromhex(listing.supersedes),
+            allow_test=listing.test_identifiers,
+        )
+        return {"entry": service.list_person(made, actor=by.who.login).hex()}
+
+    # What tells two calls apart must not let anybody try identifiers out against it.
+    body = b"" if key is None else service.fingerprint(listing.model_dump_json().encode())
+    return by.once("blacklist-list", key, body, act)
+
+
+def _document(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise UsageError(
+            "EVIDENCE_MALFORMED", "a document is no base64", where=Where(field="evidence")
+        ) from None
+
+
+def _on_entry(
+    by: Caller, act: str, entry: str, key: str | None, call: Callable[[bytes], object]
+) -> JSONResponse:
+    """Do a write about an entry, once a key."""
+    found = by.node.screening.find_entry(entry)
+
+    def work() -> dict[str, Any]:
+        call(found)
+        return {"entry": found.hex()}
+
+    return by.once(f"blacklist-{act}", key, found, work)
+
+
+@router.post("/entries/{entry}/again", status_code=202, response_model=shape.EntryAsked)
+def again(by: By, entry: str, key: Key = None) -> JSONResponse:
+    """Post a refused listing's ticket again, from the first day that is lawful now."""
+    by.who.require("screen")
+    call = by.node.screening.list_again
+    return _on_entry(by, "again", entry, key, lambda found: call(found, actor=by.who.login))
+
+
+@router.post("/entries/{entry}/withdraw", status_code=202, response_model=shape.EntryAsked)
+def withdraw(by: By, entry: str, key: Key = None) -> JSONResponse:
+    """Take an own entry back."""
+    by.who.require("screen")
+    call = by.node.screening.withdraw
+    return _on_entry(by, "withdraw", entry, key, lambda found: call(found, actor=by.who.login))
+
+
+@router.post("/entries/{entry}/recall", status_code=202, response_model=shape.EntryAsked)
+def recall(by: By, entry: str, key: Key = None) -> JSONResponse:
+    """Recall a changed entry from every reader that was released its detail."""
+    by.who.require("screen")
+    call = by.node.screening.recall
+    return _on_entry(by, "recall", entry, key, lambda found: call(found, actor=by.who.login))
+
+
+@router.post("/entries/{entry}/acknowledge", status_code=202, response_model=shape.EntryAsked)
+def acknowledge(by: By, entry: str, key: Key = None) -> JSONResponse:
+    """Acknowledge that an entry changed that this node had read."""
+    by.who.require("screen")
+    call = by.node.screening.acknowledge
+    return _on_entry(by, "acknowledge", entry, key, lambda found: call(found, actor=by.who.login))
+
+
+@router.post("/entries/{entry}/erase", status_code=202, response_model=shape.EntryAsked)
+def erase(by: By, entry: str, key: Key = None) -> JSONResponse:
+    """Destroy what this node holds of an entry, once it is over, and certify it."""
+    by.who.require("judge")
+    call = by.node.screening.erase
+    return _on_entry(by, "erase", entry, key, lambda found: call(found, actor=by.who.login))
+
+
+# ------------------------------------------------------------------------- disputes
+@router.post("/entries/{entry}/disputes", status_code=202, response_model=shape.EntryAsked)
+def open_dispute(by: By, entry: str, grounds: shape.GroundsIn, key: Key = None) -> JSONResponse:
+    """Dispute another member's entry; the grounds stay here, their salted hash is posted."""
+    by.who.require("screen")
+    service = by.node.screening
+    found = service.find_entry(entry)
+
+    def act() -> dict[str, Any]:
+        service.open_dispute(
+            found, grounds.grounds, by_person=grounds.for_person, actor=by.who.login
+        )
+        return {"entry": found.hex()}
+
+    words = found + grounds.model_dump_json().encode()
+    return by.once("blacklist-dispute", key, _told_apart(service, key, words), act)
+
+
+def _told_apart(service: ScreeningService, key: str | None, words: bytes) -> bytes:
+    return b"" if key is None else service.fingerprint(words)
+
+
+def _on_dispute(
+    by: Caller, act: str, dispute: int, key: str | None, words: bytes, call: Callable[[], object]
+) -> JSONResponse:
+    """Do a write about a dispute, once a key."""
+
+    def work() -> dict[str, Any]:
+        call()
+        return {"dispute": str(dispute)}
+
+    body = _told_apart(by.node.screening, key, str(dispute).encode() + b"/" + words)
+    return by.once(f"blacklist-{act}", key, body, work)
+
+
+@router.post("/disputes/{dispute}/answer", status_code=202, response_model=shape.DisputeAsked)
+def answer(by: By, dispute: Number, given: shape.AnswerIn, key: Key = None) -> JSONResponse:
+    """Answer a dispute about an own entry: UPHELD, CORRECTED or REMOVED."""
+    by.who.require("screen")
+    word, reasons, login = _verdict(given.verdict), given.reasons, by.who.login
+    call = by.node.screening.answer_dispute
+    words = given.model_dump_json().encode()
+    return _on_dispute(
+        by, "answer", dispute, key, words, lambda: call(dispute, word, reasons, actor=login)
+    )
+
+
+@router.post("/disputes/{dispute}/extend", status_code=202, response_model=shape.DisputeAsked)
+def extend(by: By, dispute: Number, key: Key = None) -> JSONResponse:
+    """Take the uploader's extension, once."""
+    by.who.require("screen")
+    call, login = by.node.screening.extend_answer, by.who.login
+    return _on_dispute(by, "extend", dispute, key, b"", lambda: call(dispute, actor=login))
+
+
+@router.post("/disputes/{dispute}/contest", status_code=202, response_model=shape.DisputeAsked)
+def contest(by: By, dispute: Number, key: Key = None) -> JSONResponse:
+    """Take an answer to the panel."""
+    by.who.require("screen")
+    call, login = by.node.screening.contest, by.who.login
+    return _on_dispute(by, "contest", dispute, key, b"", lambda: call(dispute, actor=login))
+
+
+@router.post("/disputes/{dispute}/verdict", status_code=202, response_model=shape.DisputeAsked)
+def verdict(by: By, dispute: Number, given: shape.VerdictIn, key: Key = None) -> JSONResponse:
+    """Vote as a panelist, hidden until the votes are opened, or decide as the regulator."""
+    by.who.require("judge")
+    word, login, call = _verdict(given.verdict), by.who.login, by.node.screening.give_verdict
+    words = given.verdict.upper().encode()
+    return _on_dispute(by, "verdict", dispute, key, words, lambda: call(dispute, word, actor=login))
+
+
+def _verdict(word: str) -> Verdict:
+    found = {item.name: item for item in Verdict if item is not Verdict.NONE}.get(word.upper())
+    if found is None:
+        raise UsageError(
+            "VERDICT_UNKNOWN",
+            f"{word!r} is no verdict",
+            where=Where(field="verdict"),
+            help="UPHELD, CORRECTED, REMOVED or, in a vote, UNVERIFIABLE",
+        )
+    return found
+
+
+# ------------------------------------------------------------------------- points
+@router.post("/points/claim", status_code=202)
+def claim(by: By, key: Key = None) -> JSONResponse:
+    """Take the allowance that is due."""
+    by.who.require("screen")
+
+    def act() -> dict[str, Any]:
+        return {"id": str(by.node.screening.claim_allowance(actor=by.who.login))}
+
+    return by.once("blacklist-claim", key, b"", act)

@@ -1,0 +1,182 @@
+"""Shapes of the blacklist's REST calls: micro-points and numbers as strings, ids hex without 0x."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+HEX64 = "^[0-9a-f]{64}$"
+
+
+class RefusalOut(BaseModel):
+    """Why the ledger did not take a ticket."""
+
+    code: str = Field(examples=["POINTS_SHORT"])
+    message: str
+
+
+class EntryOut(BaseModel):
+    """An entry in a list; `state` WAITING, REFUSED or TAKEN before it is ours on the ledger."""
+
+    entry: str
+    uploader: str
+    name: str
+    state: str = Field(examples=["LISTED"])
+    profile: str | None = Field(examples=["CN-2013"])
+    posted_at: str | None
+    effective_from: str
+    expires_at: str
+    reason: str | None
+    product: str | None
+    ours: bool
+    erased: bool
+    refusal: RefusalOut | None
+
+
+class StepOut(BaseModel):
+    """One change; `tx` and `block` are null for what time alone did."""
+
+    what: str = Field(examples=["EntryPosted"])
+    says: str
+    at: str
+    block: str | None
+    tx: str | None
+
+
+class CheckOut(BaseModel):
+    """One thing that holds, does not, or (null) cannot be said here."""
+
+    name: str
+    ok: bool | None
+    says: str
+
+
+class DisputeOut(BaseModel):
+    """A dispute with its clocks; `due_at` ends the present phase, `moves` is what we may do."""
+
+    dispute: str
+    entry: str
+    by: str
+    target: str
+    by_person: bool
+    phase: str = Field(examples=["OPEN"])
+    opened_at: str
+    due_at: str | None
+    suspends_at: str
+    extended: bool
+    answer: str | None
+    answered_at: str | None
+    contested_at: str | None
+    panel: list[str] | None
+    seats: str
+    ballots: list[dict[str, str | None]]
+    outcome: str | None
+    settled_at: str | None
+    role: str
+    moves: list[str]
+    grounds: str
+    answer_hash: str | None
+    tx: str
+
+
+class TraceOut(EntryOut):
+    """Where an entry comes from and what became of it, each change with its transaction."""
+
+    code: str | None
+    commitment: str
+    stage: str
+    stake_held: bool
+    notice: dict[str, str | None]
+    proof: dict[str, str | None] | None
+    statement: dict[str, Any] | None
+    signer: str | None
+    supersedes: str | None
+    superseded_by: list[str]
+    tx: str
+    block: str
+    checks: list[CheckOut]
+    holds: bool
+    consents: list[dict[str, Any]]
+    history: list[StepOut]
+    disputes: list[DisputeOut]
+    recalls: dict[str, str]
+    certificates: list[dict[str, str]]
+    releases: list[dict[str, str | None]]
+
+
+class MovementOut(BaseModel):
+    """One movement of points, with its reason and what it was for."""
+
+    kind: str = Field(examples=["STAKED"])
+    amount_micro: str
+    reason: str = Field(examples=["listing"])
+    entry: str | None
+    dispute: str | None
+    tickets: dict[str, str] | None
+    at: str
+    block: str
+    tx: str
+
+
+class PointsOut(BaseModel):
+    """A member's points and a page of their movements, newest first."""
+
+    member: str
+    balance_micro: str
+    staked_micro: str
+    free_micro: str
+    debt_micro: str
+    earned_micro: str
+    minted_micro: str
+    burned_micro: str
+    entries: str
+    upheld: str
+    overturned: str
+    accuracy_ppm: str
+    allowance_due_micro: str
+    movements: list[MovementOut]
+    next: str | None
+
+
+class ListingIn(BaseModel):
+    """A person to list. `words` are a list's fields by name; `evidence` documents in base64."""
+
+    identifier: str = Field(min_length=1, max_length=256, repr=False)
+    words: dict[str, str] = Field(examples=[{"reason": "OVERDUE_M3", "product": "CARD"}])
+    policy: str = Field(default="CN-2013", max_length=40)
+    evidence: list[str] = Field(default_factory=list, max_length=16, repr=False)
+    supersedes: str | None = Field(default=None, pattern=HEX64)
+    test_identifiers: bool = False
+
+
+class GroundsIn(BaseModel):
+    """Why an entry is disputed; for the person, whose identity we attest, or with a stake."""
+
+    grounds: str = Field(min_length=1, max_length=4_000)
+    for_person: bool = False
+
+
+class AnswerIn(BaseModel):
+    """The uploader's answer to a dispute."""
+
+    verdict: str = Field(max_length=40, examples=["UPHELD"])
+    reasons: str = Field(min_length=1, max_length=4_000)
+
+
+class VerdictIn(BaseModel):
+    """A panelist's hidden vote, or the regulator's verdict."""
+
+    verdict: str = Field(max_length=40, examples=["REMOVED"])
+
+
+class EntryAsked(BaseModel):
+    """An entry about which something was asked of the ledger."""
+
+    entry: str
+
+
+class DisputeAsked(BaseModel):
+    """A dispute about which something was asked of the ledger."""
+
+    dispute: str

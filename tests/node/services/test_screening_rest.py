@@ -1,0 +1,170 @@
+"""The blacklist's REST calls: the same acts and refusals, once an idempotency key."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from devnet.local import EmbeddedChain
+from node.bootstrap import Node
+from node.tables import IdempotencyKey, Person
+from node.web.auth import invite_person, make_api_token
+from reconcile.model import day_iso
+from tests.node.services.blacklist_town import BlacklistTown, make_town, person
+from tests.node.web.desk_town import served
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
+    """Four members with a blacklist."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        made = make_town(tmp_path_factory.mktemp("rest"), chain)
+        yield made
+        made.close()
+
+
+@contextmanager
+def program(node: Node, base: str, slug: str, *roles: str) -> Iterator[httpx.Client]:
+    """A program that acts for a new person with these roles."""
+    login = "-".join(roles)
+    now_ms = node.clock()
+    invite_person(node.sessions, login=login, display_name=login, roles=roles, now_ms=now_ms)
+    with node.sessions.begin() as session:
+        found = session.scalars(select(Person).where(Person.login == login)).one()
+        token = make_api_token(session, found.id, "test", roles, now_ms)
+    headers = {"authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"{base}/{slug}/api/v1/blacklist", headers=headers) as client:
+        yield client
+
+
+def good(answer: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
+    """Return the body of a good answer."""
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and code of a refusal in problem+json."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    body = answer.json()
+    assert body["help"] or body["detail"]
+    return answer.status_code, body["code"]
+
+
+def listing(town: BlacklistTown, serial: int, **words: str) -> dict[str, object]:
+    """Return a call's body that lists somebody."""
+    today = town.today()
+    facts = {
+        "id_type": "CN-RID",
+        "reason": "OVERDUE_M3",
+        "product": "CARD",
+        "action": "COLLECTION",
+        "amount_band": "3",
+        "days_past_due_band": "4",
+        "event_month": day_iso(today - 100)[:7],
+        "notice_at": day_iso(today - 30),
+        "notice_hash": "11" * 32,
+        "consent": "22" * 32,
+    }
+    return {
+        "identifier": person(serial).value,
+        "words": facts | words,
+        "evidence": [base64.b64encode(b"a document").decode()],
+        "test_identifiers": True,
+    }
+
+
+def test_a_case_by_rest(town: BlacklistTown) -> None:
+    """Listed once a key, traced, disputed, answered, and every movement of points read."""
+    alpha, beta = town.node(1), town.node(2)
+    nodes: dict[str, object] = {"alpha": alpha, "beta": beta}
+    with (
+        served(nodes) as base,
+        program(alpha, base, "alpha", "maker") as maker,
+        program(beta, base, "beta", "maker") as other,
+        program(beta, base, "beta", "checker") as judge,
+    ):
+        body, key = listing(town, 1), {"Idempotency-Key": "one"}
+        made = good(maker.post("/entries", json=body, headers=key))
+        assert good(maker.post("/entries", json=body, headers=key)) == made
+        again = maker.post("/entries", json=listing(town, 2), headers=key)
+        assert refused(again) == (409, "IDEMPOTENCY_CONFLICT")
+        assert refused(maker.post("/entries", json=body)) == (409, "LISTED_ALREADY")
+        entry = made["entry"]
+        (waiting,) = good(maker.get("/entries"))["rows"]
+        assert (waiting["entry"], waiting["state"]) == (entry, "WAITING")
+        town.settle()
+        town.tag(1)
+        town.settle()
+        seen = good(other.get(f"/entries/{entry[:12]}"))
+        assert (seen["uploader"], seen["state"], seen["statement"]) == ("1", "LISTED", None)
+        assert good(maker.get(f"/entries/{entry}"))["holds"]
+        assert good(maker.get("/points"))["staked_micro"] == "5000000"
+        grounds = {"grounds": "it is somebody else", "for_person": True}
+        assert good(other.post(f"/entries/{entry}/disputes", json=grounds))["entry"] == entry
+        town.settle()
+        (raised,) = good(other.get("/disputes?ours=true"))
+        number = raised["dispute"]
+        assert (raised["role"], raised["phase"], raised["by_person"]) == ("by", "OPEN", True)
+        given = {"verdict": "REMOVED", "reasons": "it was somebody else"}
+        good(maker.post(f"/disputes/{number}/answer", json=given))
+        town.settle()
+        assert good(maker.get(f"/disputes/{number}"))["answer"] == "REMOVED"
+        # Nobody contests: after two days whoever sees it settles.
+        town.pass_days(2.1)
+        assert good(other.get(f"/entries/{entry}"))["state"] == "REMOVED"
+        assert refused(judge.post(f"/disputes/{number}/verdict", json={"verdict": "UPHELD"})) == (
+            409,
+            "PHASE_NOT_ALLOWED",
+        )
+        with program(alpha, base, "alpha", "checker") as ours:
+            good(ours.post(f"/entries/{entry}/erase"))
+        town.settle()
+        signed = maker.get(f"/entries/{entry}/certificate")
+        assert signed.json()["payloadType"].endswith("deletion.v1")
+        assert good(maker.get(f"/entries/{entry}"))["state"] == "ERASED"
+    with alpha.database.reading() as session:
+        for row in session.scalars(select(IdempotencyKey)):
+            assert person(1).value.encode() not in row.answer
+
+
+def test_refusals_by_rest(town: BlacklistTown) -> None:
+    """Roles, shapes, unknown things and bad input: status, code, and no identifier in any."""
+    alpha = town.node(1)
+    with (
+        served({"alpha": alpha}) as base,
+        program(alpha, base, "alpha", "viewer") as viewer,
+        program(alpha, base, "alpha", "maker", "viewer") as maker,
+    ):
+        paths = httpx.get(f"{base}/alpha/api/v1/openapi.json").json()["paths"]
+        assert len([path for path in paths if "/blacklist/" in path]) >= 14
+        wrong = listing(town, 3)
+        wrong["identifier"] = "990000198001010099"
+        cases = [
+            (viewer.post("/entries", json=listing(town, 3)), (403, "NOT_ALLOWED")),
+            (maker.post("/disputes/1/verdict", json={"verdict": "UPHELD"}), (403, "NOT_ALLOWED")),
+            (maker.post("/entries", json=wrong), (422, "IDENTIFIER_CHECKSUM")),
+            (
+                maker.post("/entries", json=listing(town, 3, notice_at="")),
+                (422, "LISTING_NO_NOTICE"),
+            ),
+            (maker.post("/entries", json=listing(town, 3, hair="red")), (422, "FIELD_UNKNOWN")),
+            (maker.post("/entries", json={"words": {}}), (422, "REQUEST_MALFORMED")),
+            (maker.get("/entries/abcdef0123"), (404, "ENTRY_UNKNOWN")),
+            (maker.get("/disputes/99"), (404, "DISPUTE_UNKNOWN")),
+            (maker.get("/points?after=x"), (422, "CURSOR_MALFORMED")),
+            (
+                maker.post("/disputes/99/answer", json={"verdict": "NO", "reasons": "x"}),
+                (422, "VERDICT_UNKNOWN"),
+            ),
+        ]
+        for answer, expected in cases:
+            assert refused(answer) == expected
+            assert person(3).value not in answer.text
+            assert "990000198001010099" not in answer.text
