@@ -234,7 +234,7 @@ class Node:
             self.database, self.identity, queue_decision=self.posting.queue_within
         )
         self.parts = LookupParts(self)
-        self.committee = self.parts.committee
+        self.committee, self.lookups = self.parts.committee, self.parts.lookups
         self.proofs = ProofService(self.database, self.identity, key_of=self.opening.epoch_key)
         self.screening = ScreeningService(
             self.database, self.identity, BlacklistCalls(self.identity), attempts=self.attempts
@@ -377,7 +377,7 @@ class Node:
 
     def close(self) -> None:
         """Close connections; give the home up."""
-        self.peers.close()
+        self.parts.close()
         self.client.close()
         self.database.close()
         if self._lock is not None:

@@ -51,6 +51,57 @@ class LookupCalls:
         subject = f"keyepoch/{key_epoch}/{digest}"
         return self._once(session, LOOKUPS, "approveKeyEpoch", args, subject, ADMIN)
 
+    def anchor_log(self, session: Session, day: int, root: bytes, count: int) -> int | None:
+        """Anchor this node's log of a day's evaluations."""
+        args = (day, root, count)
+        return self._once(session, LOOKUPS, "anchorLog", args, f"lookuplog/{day}", POSTER)
+
+    def record_consent(
+        self, session: Session, consent: bytes, level: int, valid_to_s: int, revocation_hash: bytes
+    ) -> int | None:
+        """Record a consent by its digest, and the hash of the secret that revokes it."""
+        args = (consent, level, valid_to_s, revocation_hash)
+        subject = f"consent/{consent.hex()}"
+        return self._once(session, LOOKUPS, "recordConsent", args, subject, POSTER)
+
+    def revoke_consent(self, session: Session, consent: bytes, secret: bytes) -> int | None:
+        """Revoke a consent by its secret."""
+        subject = f"revoke/{consent.hex()}"
+        return self._once(session, LOOKUPS, "revokeConsent", (consent, secret), subject, POSTER)
+
+    def buy_tickets(self, session: Session, kind: int, count: int, number: int) -> int | None:
+        """Burn points for numbered tickets; `number` tells this purchase from others."""
+        subject = f"tickets/{kind}/{number}"
+        return self._once(session, POINTS, "buyTickets", (kind, count), subject, POSTER)
+
+    def cut(self, session: Session, key_epoch: int, number: int) -> int | None:
+        """Cut the log for the next index version; `number` is the version that it will have."""
+        return self._once(session, BLACKLIST, "cut", (key_epoch,), f"cut/{number}", POSTER)
+
+    def publish_root(
+        self,
+        session: Session,
+        version: int,
+        leaf_count: int,
+        root: bytes,
+        signatures: Sequence[bytes],
+        *,
+        revision: int,
+    ) -> int | None:
+        """Publish a version's root with the committee's signatures."""
+        args = (version, leaf_count, root, list(signatures))
+        subject = f"root/{version}/{revision}"
+        return self._once(session, BLACKLIST, "publishRoot", args, subject, POSTER)
+
+    def challenge_root(self, session: Session, version: int, entry: bytes) -> int | None:
+        """Stop a root in which an own leaf is not found."""
+        subject = f"challenge/{version}/{entry.hex()}"
+        return self._once(session, BLACKLIST, "challengeRoot", (version, entry), subject, POSTER)
+
+    def waits(self, session: Session, subject: str) -> bool:
+        """Say whether an effect was asked for and not refused."""
+        return self._calls.pending(session, subject)
+
     def _once(
         self,
         session: Session,

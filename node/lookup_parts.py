@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from cryptography import x509
+
 from node.attempts import Attempts
-from node.blacklist import note_regulator
+from node.blacklist import note_regulator, regulator_of
 from node.chain.client import ChainClient
 from node.chain.codec import Contracts
 from node.chain.deploy import read_regulator
@@ -16,8 +19,12 @@ from node.committees import Committees
 from node.db import Database, translated
 from node.doors import Doors
 from node.identity import Identity
+from node.peers.client import PREFIX
 from node.peers.peering import Peering
-from node.services.committee import CommitteeService
+from node.screening.explaining import read_authorities
+from node.services.committee import AnsweringService, CommitteeService
+from node.services.index import IndexService
+from node.services.lookups import LookupService
 from node.settings import Settings
 
 
@@ -38,22 +45,53 @@ class LookupParts:
 
     def __init__(self, host: Host) -> None:
         self._place = host.identity.place
-        doors = Doors(host.database, host.identity, host.peers, host.attempts, Committees())
+        doors = self._doors = Doors(
+            host.database, host.identity, host.peers, host.attempts, Committees()
+        )
         self.committee = CommitteeService(
             doors,
             confirmations=host.profile.confirmations,
             backup_folder=host.home / "backup" / "keystore",
         )
 
+        authorities = functools.partial(_authorities, host.settings.authorities)
+        self.answering = AnsweringService(
+            doors,
+            self.committee.holder,
+            authorities=authorities,
+            regulator=regulator_of,
+        )
+
+        self.index = IndexService(doors, self.ask, folder=host.home / "replica")
+        self.lookups = LookupService(doors, self.ask, authorities=authorities)
+
+    def ask(self, member: int, word: str, body: bytes) -> bytes:
+        """Ask a member's node; this one's own answers without a connection."""
+        with self._doors.reading() as session:
+            own = self._doors.identity.member(session)
+        if member == own:
+            return self.handlers()[word](member, body)
+        return self._doors.peers.client.call(member, PREFIX + word, body)
+
+    def close(self) -> None:
+        """End threads and connections, close files."""
+        self._doors.peers.close()
+        self.lookups.close()
+        self.index.close()
+
     def react(self) -> int:
         """Do what happens by itself; return how much was done."""
         if not self._place.blacklist:
             return 0
-        return self.committee.react()
+        return self.committee.react() + self.answering.react() + self.index.react()
 
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
         """Return what other members' nodes may ask, by word."""
-        return {**self.committee.handlers()}
+        return {
+            **self.committee.handlers(),
+            **self.answering.handlers(),
+            **self.index.handlers(),
+        }
 
 
 def note_regulator_of(database: Database, client: ChainClient, contracts: Contracts) -> None:
@@ -61,3 +99,10 @@ def note_regulator_of(database: Database, client: ChainClient, contracts: Contra
     if contracts.blacklist:
         with translated(), database.writing.begin() as session:
             note_regulator(session, read_regulator(client, contracts))
+
+
+def _authorities(folder: Path | None) -> tuple[x509.Certificate, ...]:
+    """Read the authorities' certificates; raises `InputError` AUTHORITY_MALFORMED."""
+    if folder is None:
+        return ()
+    return read_authorities([path.read_bytes() for path in sorted(folder.glob("*.pem"))])

@@ -57,6 +57,8 @@ class Settings:
     peer_port: int = 0
     # Seconds until a call to another member's node is given up.
     peer_timeout_s: float = 5.0
+    # Folder of authorities' certificates (*.pem) whose consents count as level 2; empty: none.
+    authorities: Path | None = None
     # Folder of your own profiles (*.toml) for tables; empty: ~/.config/kanhe/profiles, if there.
     profiles: Path | None = None
     # Largest request body that is read.

@@ -182,7 +182,6 @@ class Follower:
                 f"the node is set to chain {ours.chain_id}, ledger 0x{ours.ledger.hex()}",
                 help="one database belongs to one network: correct the settings or use another",
             )
-
         if (cursor.blacklist_address or b"") != ours.blacklist:
             raise WrongChain(
                 "DATABASE_OF_ANOTHER_BLACKLIST",
@@ -338,8 +337,7 @@ class Follower:
             )
         _log.warning("rewinding", fork=fork.number, cursor=cursor.block_number)
         with translated(), self._sessions.begin() as session:
-            stored = session.get_one(Cursor, CURSOR_ID)
-            below_final = fork.number < stored.final_block
+            below_final = fork.number < (stored := session.get_one(Cursor, CURSOR_ID)).final_block
             orphans = session.scalars(
                 select(Block).where(Block.number > fork.number).order_by(Block.number)
             ).all()

@@ -11,6 +11,8 @@ index.py        padded buckets, their tree, inclusion and absence
 consents.py     who may look up what, and for how long
 asking.py       what a person and a member ask of each other; attesting.py  the member's checks
 consent_files.py  a signed consent, and its revocation, as files
+roots.py        what a replica says of a version, under its signature
+evaluations.py  what is asked of a committee node, answered and logged
 receipts.py     what a lookup leaves behind
 verifying.py    a receipt verified offline, by repeating the lookup
 explaining.py   what `kanhe verify` says of a receipt, in words

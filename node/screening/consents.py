@@ -127,14 +127,15 @@ class SignedConsent:
 class Use:
     """What a lookup does with a consent: by whom, why, how far, when, for which element.
 
-    `bound_to` is SHA-256 of the element that this consent was used with before, if it was.
+    `bound_to` is SHA-256 of the element that this consent was used with before, if it was. Who
+    evaluates sees no `identifier`.
     """
 
     reader: int
     purpose: Purpose
     scope: Scope
     now_s: int
-    identifier: Identifier
+    identifier: Identifier | None
     blinded: bytes
     bound_to: bytes | None = None
     revoked: bool = False
@@ -177,7 +178,30 @@ def check_consent(signed: SignedConsent, use: Use, domain: Domain, trust: Trust)
     CONSENT_SCOPE, CONSENT_NOT_YET, CONSENT_EXPIRED, CONSENT_REVOKED, CONSENT_OTHER_PERSON,
     CONSENT_OTHER_ELEMENT, CONSENT_REPLAYED, then CONSENT_SIGNATURE or CONSENT_CERTIFICATE.
     """
-    consent = signed.consent
+    assert use.identifier is not None, "who does not see the person calls `check_blind_consent`"
+    _require_use(signed.consent, use)
+    if len(signed.salt) != SALT_BYTES or (
+        person_commitment(use.identifier, signed.salt) != signed.consent.person
+    ):
+        raise _refuse("CONSENT_OTHER_PERSON", "person", "is another person's")
+    _require_element(signed.consent, use)
+    return _effect(signed, use, domain, trust)
+
+
+def check_blind_consent(signed: SignedConsent, use: Use, domain: Domain, trust: Trust) -> Effect:
+    """Return what a consent amounts to for one who evaluates without seeing whose it is.
+
+    As `check_consent`, but for the person: the salt stays with the reader, and that the element is
+    of the consenting person is audited. Raises CONSENT_MALFORMED where a salt was sent.
+    """
+    if signed.salt:
+        raise _refuse("CONSENT_MALFORMED", "salt", "came with the salt that opens it")
+    _require_use(signed.consent, use)
+    _require_element(signed.consent, use)
+    return _effect(signed, use, domain, trust)
+
+
+def _require_use(consent: Consent, use: Use) -> None:
     _require_fields(consent)
     if consent.reader != use.reader:
         raise _refuse("CONSENT_FOREIGN", "reader", f"is for member {consent.reader}")
@@ -191,8 +215,6 @@ def check_consent(signed: SignedConsent, use: Use, domain: Domain, trust: Trust)
         raise _refuse("CONSENT_EXPIRED", "validTo_s", "has expired")
     if use.revoked:
         raise _refuse("CONSENT_REVOKED", "revocation", "was revoked")
-    _require_element(signed, use)
-    return _effect(signed, use, domain, trust)
 
 
 def _require_fields(consent: Consent) -> None:
@@ -205,12 +227,7 @@ def _require_fields(consent: Consent) -> None:
         raise _refuse("CONSENT_MALFORMED", "blinded", "names an element at level 3 and only there")
 
 
-def _require_element(signed: SignedConsent, use: Use) -> None:
-    consent = signed.consent
-    if len(signed.salt) != SALT_BYTES or (
-        person_commitment(use.identifier, signed.salt) != consent.person
-    ):
-        raise _refuse("CONSENT_OTHER_PERSON", "person", "is another person's")
+def _require_element(consent: Consent, use: Use) -> None:
     asked = hashlib.sha256(use.blinded).digest()
     if consent.level is Level.PERSON and consent.blinded != asked:
         raise _refuse("CONSENT_OTHER_ELEMENT", "blinded", "was signed for another element")

@@ -37,7 +37,13 @@ from node.tables.chain import (
     Motion,
     SealingKey,
 )
-from node.tables.committee import CommitteeRun, DealtShare, ShareDelivery
+from node.tables.committee import (
+    CommitteeRun,
+    DealtShare,
+    Evaluation,
+    EvaluationRefusal,
+    ShareDelivery,
+)
 from node.tables.ledger import (
     AgreedResult,
     Attestation,
@@ -68,6 +74,7 @@ from node.tables.lookups import (
     RecordedConsent,
     TicketRange,
 )
+from node.tables.lookups_own import CheckedRoot, Deposit, OwnLookup, RecordDelivery
 from node.tables.outgoing import (
     Adoption,
     Intent,
@@ -125,17 +132,21 @@ __all__ = [
     "Block",
     "BreakNote",
     "ChainEvent",
+    "CheckedRoot",
     "Closing",
     "CommitteeRun",
     "CommitteeWord",
     "Cursor",
     "DealtShare",
     "DeletionCertificate",
+    "Deposit",
     "Dispute",
     "Draft",
     "EntryTag",
     "EpochKey",
     "Erasure",
+    "Evaluation",
+    "EvaluationRefusal",
     "HeldDetail",
     "IdempotencyKey",
     "ImportedFile",
@@ -159,6 +170,7 @@ __all__ = [
     "OwnAttestation",
     "OwnBallot",
     "OwnListing",
+    "OwnLookup",
     "OwnPaper",
     "PartyName",
     "Person",
@@ -171,6 +183,7 @@ __all__ = [
     "PostedSectionDigest",
     "QueuedRecord",
     "Recall",
+    "RecordDelivery",
     "RecordedConsent",
     "Release",
     "ReportRow",

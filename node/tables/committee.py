@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.tables.base import (
@@ -11,6 +11,8 @@ from node.tables.base import (
     Blob,
     Bytes32,
     LongText,
+    Name,
+    RowId,
     Word,
 )
 
@@ -57,3 +59,47 @@ class ShareDelivery(Base):
     run: Mapped[Bytes32] = mapped_column(primary_key=True)
     receiver: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     delivered_at_ms: Mapped[Big]
+
+
+class Evaluation(Base):
+    """One evaluation by this node's share: the row is there before the answer leaves.
+
+    `subject` is what one element B is for, for ever: a ticket, or an entry in a key epoch.
+    `consent` is the consent's digest, the entry's id for a listing. `blinded` is SHA-256 of B;
+    `signature` the reader's over (ticket, B, consent, key epoch). `day` is of the chain's time.
+    """
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        UniqueConstraint("subject"),
+        Index(None, "consent"),
+        Index(None, "day", "reader"),
+    )
+
+    id: Mapped[RowId]
+    day: Mapped[Big]
+    at_s: Mapped[Big]
+    subject: Mapped[Name]
+    reader: Mapped[int]
+    ticket: Mapped[Big]
+    consent: Mapped[Bytes32]
+    blinded: Mapped[Bytes32]
+    key_epoch: Mapped[Big]
+    level: Mapped[int]
+    signature: Mapped[Blob]
+
+
+class EvaluationRefusal(Base):
+    """A request that this node did not evaluate, and why: an unconsented lookup leaves a trace."""
+
+    __tablename__ = "evaluation_refusals"
+    __table_args__ = (Index(None, "reader", "at_ms"),)
+
+    id: Mapped[RowId]
+    at_ms: Mapped[Big]
+    reader: Mapped[int]
+    ticket: Mapped[Big]
+    consent: Mapped[Bytes32 | None]
+    blinded: Mapped[Bytes32]
+    code: Mapped[Word]
+    says: Mapped[LongText]

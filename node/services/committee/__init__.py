@@ -6,7 +6,15 @@ views.py      runs and epochs, for people
 service.py    proposing, joining, reacting, and what other nodes may send
 """
 
+from node.services.committee.answering import AnsweringService, DayView, RefusalView
 from node.services.committee.service import CommitteeService
 from node.services.committee.views import EpochView, RunView
 
-__all__ = ["CommitteeService", "EpochView", "RunView"]
+__all__ = [
+    "AnsweringService",
+    "CommitteeService",
+    "DayView",
+    "EpochView",
+    "RefusalView",
+    "RunView",
+]

@@ -6,20 +6,28 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from listed_people import make_listing, person_of
 from sqlalchemy import select
 
 from devnet.deploy import deploy
 from devnet.local import EmbeddedChain
+from node.blacklist_calls import BlacklistCalls
 from node.bootstrap import Node, init_home, open_node, write_target
 from node.chain.deploy import Founder
 from node.peers.directory import read_peers
+from node.screening.consents import Purpose, Scope
+from node.screening.states import DAY_S, ROOT_CHALLENGE_S
 from node.services.committee.planning import MARGIN_BLOCKS
+from node.services.lookups import Found
+from node.services.lookups.consenting import Terms
+from node.services.screening.listing import Candidate
 from node.settings import Settings
 from node.tables import Incident
 from node.web.peer_server import serve_peers_of
+from reconcile.model import ZERO32, day_iso
 
 PHRASE = "a phrase for tests"
 WEAK_SCRYPT = 1_024
@@ -158,6 +166,84 @@ class Town:
         if switch > head:
             self.chain.mine(switch - head)
         self.settle()
+
+    # ------------------------------------------------------------------------ people
+    def time_s(self) -> int:
+        """Return the chain's time."""
+        return self.nodes[1].client.head().time_s
+
+    def pass_s(self, seconds: int) -> None:
+        """Let so much of the chain's time go by."""
+        self.chain.rpc("evm_increaseTime", seconds)
+        self.chain.mine()
+        self.settle()
+
+    def claim(self) -> None:
+        """Let everybody take the first day's allowance."""
+        for node in self.nodes.values():
+            with node.sessions.begin() as session:
+                BlacklistCalls(node.identity).claim_allowance(session, self.time_s() // DAY_S)
+        self.settle()
+
+    def list(self, member: int, serial: int) -> bytes:
+        """List a person who cannot exist; the node evaluates, seals, leaves and tags by itself."""
+        today = self.time_s() // DAY_S
+        listing = make_listing(
+            serial,
+            entry_id=ZERO32,
+            uploader=member,
+            effective_from=today,
+            expires_at=today + 900,
+            notice_at=today - 30,
+            event_month=day_iso(today - 90)[:7],
+        )
+        candidate = Candidate(person_of(serial), listing)
+        entry = self.nodes[member].screening.list_person(candidate)
+        self.settle()
+        return entry
+
+    def publish(self) -> int:
+        """Cut, build, sign and publish a version, and wait until it is live."""
+        version = self.nodes[1].parts.index.cut()
+        self.until(lambda: self.version(version) == "PUBLISHED", "the root", blocks=20)
+        self.pass_s(ROOT_CHALLENGE_S + 60)
+        assert self.version(version) == "LIVE"
+        return version
+
+    def version(self, number: int) -> str:
+        """Return where a version stands."""
+        views = self.nodes[1].parts.index.versions()
+        return next((view.state for view in views if view.version == number), "NONE")
+
+    def terms(self, **changes: object) -> Terms:
+        """Return the terms of a lookup that is valid now."""
+        now = self.time_s()
+        terms = Terms(Purpose.CREDIT, Scope.HIT | Scope.RECORD, now - 60, now + 30 * DAY_S)
+        return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def consented(self, member: int, serial: int, **changes: object) -> int:
+        """Prepare a lookup with a consent of level 1 that is on the ledger."""
+        lookups = self.nodes[member].lookups
+        lookup = lookups.prepare(person_of(serial), self.terms(**changes))
+        lookups.consent_by_institution(lookup)
+        self.settle()
+        return lookup
+
+    def found(self, member: int, serial: int) -> Found:
+        """Look a person up with a fresh consent and ticket."""
+        lookup = self.consented(member, serial)
+        self.tickets(member)
+        (found,) = self.nodes[member].lookups.look_up([lookup])
+        assert isinstance(found, Found), found
+        return found
+
+    def tickets(self, member: int, count: int = 1) -> None:
+        """See to it that a member has free tickets."""
+        lookups = self.nodes[member].lookups
+        missing = count - len(lookups.tickets())
+        if missing > 0:
+            lookups.buy_tickets(missing)
+            self.settle()
 
     def close(self) -> None:
         """Stop the servers, then the nodes."""

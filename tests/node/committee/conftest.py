@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "screening"))
 
-from committee_town import Town, make_town
+from committee_town import OUTSIDER, Town, make_town
 
 from devnet.local import EmbeddedChain
 
@@ -31,3 +32,13 @@ def keyed(empty_town: Town) -> Town:
     empty_town.finish(run)
     empty_town.begin(1)
     return empty_town
+
+
+@pytest.fixture(scope="session")
+def indexed(keyed: Town) -> Town:
+    """The town with points, two listed people and a live index; person 3 is listed nowhere."""
+    keyed.claim()
+    for serial in (1, 2):
+        keyed.list(OUTSIDER, serial)
+    keyed.publish()
+    return keyed

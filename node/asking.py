@@ -1,0 +1,138 @@
+"""t evaluations from the committee: asked at once, each proof checked, wrong shares named.
+
+Nodes are asked in an order that is drawn for each request, t of them first; who fails, refuses or
+answers wrongly is replaced by the next. What t nodes accepted is combined, position by position.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.committees import EpochCommittee
+from node.crypto.oprf import threshold
+from node.crypto.oprf.modes import Blinded
+from node.crypto.oprf.threshold import Answer, Outputs, ShareWrong
+from node.screening.evaluations import Asked, NodeAnswer, Refused, read_answer, write_request
+from reconcile.model import KanheError, OutsideError, ProtocolError, Where
+
+EVALUATE: Final = "lookups/evaluate"
+Ask = Callable[[int, str, bytes], bytes]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came back: good answers by member, and what went wrong, in words with the member."""
+
+    answers: dict[int, NodeAnswer] = field(default_factory=dict)
+    wrong: dict[int, KanheError] = field(default_factory=dict)
+
+    def refusals(self, position: int) -> list[tuple[int, Refused]]:
+        """Return why nodes refused a position."""
+        return [
+            (member, item)
+            for member, found in sorted(self.answers.items())
+            for item in found.refused
+            if item.position == position
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The outputs by position, the answers they came from, and everything that went wrong."""
+
+    outputs: Outputs
+    answers: tuple[Answer, ...]
+    tally: Tally
+
+
+def evaluate(
+    epoch: EpochCommittee,
+    items: Sequence[Asked],
+    blinded: Sequence[Blinded],
+    ask: Ask,
+    pool: Executor,
+) -> Evaluated:
+    """Ask until every position has t good answers or nobody is left to ask."""
+    body = write_request(epoch.key_epoch, items)
+    waiting = list(epoch.members)
+    secrets.SystemRandom().shuffle(waiting)
+    tally = Tally()
+    elements = [item.element for item in blinded]
+    while True:
+        missing = _missing(epoch, len(items), tally)
+        if not missing or not waiting:
+            break
+        asked, waiting = waiting[:missing], waiting[missing:]
+        for member, found in zip(
+            asked, pool.map(lambda one: _one(epoch, one, body, elements, ask), asked), strict=True
+        ):
+            if isinstance(found, KanheError):
+                tally.wrong[member] = found
+            else:
+                tally.answers[member] = found
+    answers = tuple(found.answer for found in tally.answers.values() if found.answer.accepted)
+    outputs = threshold.finalize_shares(epoch.committee, blinded, answers)
+    return Evaluated(outputs, answers, tally)
+
+
+def _missing(epoch: EpochCommittee, count: int, tally: Tally) -> int:
+    """Return how many more nodes are needed by the position that has the fewest answers."""
+    accepted = [set(found.answer.accepted) for found in tally.answers.values()]
+    fewest = min(sum(position in one for one in accepted) for position in range(count))
+    return max(0, epoch.committee.threshold - fewest)
+
+
+def _one(
+    epoch: EpochCommittee, member: int, body: bytes, elements: Sequence[bytes], ask: Ask
+) -> NodeAnswer | KanheError:
+    try:
+        found = read_answer(ask(member, EVALUATE, body))
+        if found.answer.node != epoch.index_of(member):
+            raise ShareWrong(epoch.index_of(member) or 0, "answers under another node's number")
+        threshold.verify_answer(epoch.committee, elements, found.answer)
+    except KanheError as error:
+        return error
+    return found
+
+
+def require_output(found: Evaluated, position: int, epoch: EpochCommittee) -> bytes:
+    """Return a position's output, or refuse with the clearest of what stood in its way.
+
+    A refusal that as many nodes gave as leave fewer than t is the answer itself: its code comes
+    through. Else `ProtocolError` OPRF_BELOW_THRESHOLD names every node and what it said.
+    """
+    output = found.outputs.outputs.get(position)
+    if output is not None:
+        return output
+    refusals = found.tally.refusals(position)
+    nodes, needed = len(epoch.members), epoch.committee.threshold
+    said = [f"member {member}: {item.code}, {item.message}" for member, item in refusals]
+    said += [
+        f"member {member}: {error.code}, {error.message}"
+        for member, error in sorted(found.tally.wrong.items())
+    ]
+    codes = {item.code for _, item in refusals}
+    if len(codes) == 1 and len(refusals) > nodes - needed:
+        raise ProtocolError(
+            refusals[0][1].code,
+            "; ".join(said),
+            where=Where(field="lookup"),
+            help="the committee evaluated nothing for this lookup; the ticket is not used up by it",
+        )
+    unreachable = all(isinstance(error, OutsideError) for error in found.tally.wrong.values())
+    if not refusals and unreachable:
+        raise OutsideError(
+            "OPRF_BELOW_THRESHOLD",
+            f"fewer than {needed} nodes answered: {'; '.join(said)}",
+            help="try again later with the same lookup; its ticket stays good",
+        )
+    raise ProtocolError(
+        "OPRF_BELOW_THRESHOLD",
+        f"fewer than {needed} nodes evaluated this element: {'; '.join(said)}",
+        where=Where(field="lookup"),
+        help="try again with the same lookup; a node that answers wrongly is an incident",
+    )

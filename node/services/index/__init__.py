@@ -1,0 +1,12 @@
+"""The index: uploaders leave sealed records, replicas build versions, the committee signs roots.
+
+uploading.py  an uploader's side: evaluate, seal, leave with the replicas, look for own leaves
+deposits.py   what was left with this replica, and which of it belongs into a version
+building.py   a replica's side: cut, build, sign, publish
+serving.py    headers and buckets for readers, under the replica's signature
+service.py    reacting, and what other nodes may ask
+"""
+
+from node.services.index.service import IndexService, VersionView
+
+__all__ = ["IndexService", "VersionView"]

@@ -1,0 +1,294 @@
+"""The index's service: what a member does by itself as uploader and as replica."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.blacklist import current_key_epoch, now_of
+from node.committees import EpochCommittee
+from node.doors import Doors
+from node.index_reading import Ask, is_challenged, key_check
+from node.lookup_calls import LookupCalls
+from node.replica import Replica
+from node.screening.index import IndexHeader
+from node.screening.states import ROOT_CHALLENGE_S
+from node.services.index import building, uploading
+from node.services.index.building import SIGN, Place
+from node.services.index.deposits import DEPOSIT, missing_of, take_records
+from node.services.index.serving import BUCKET, HEADER, Shelf
+from node.tables import Deposit, IndexCut, IndexRoot
+from node.telemetry import logger
+from reconcile.model import ProtocolError, UsageError, Where
+
+#: Blocks for which records that are missing are waited for in silence.
+PATIENCE_BLOCKS: Final = 40
+ASKERS: Final = 4
+_log = logger("index")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version of the index: where it stands on the ledger, and here."""
+
+    version: int
+    key_epoch: int
+    cut_block: int
+    leaf_count: int
+    root: bytes | None
+    revision: int
+    state: str
+    built_here: bool
+
+
+class IndexService:
+    """Uploader and replica of one member."""
+
+    def __init__(self, doors: Doors, ask: Ask, *, folder: Path) -> None:
+        """Take how a member's node is asked, and where a replica's files lie."""
+        self._doors = doors
+        self._ask = ask
+        self._folder = folder
+        self._calls = LookupCalls(doors.identity)
+        self._pool = ThreadPoolExecutor(ASKERS, thread_name_prefix="index")
+        self._replica: Replica | None = None
+        self._shelf: Shelf | None = None
+
+    def close(self) -> None:
+        """Close files and threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._shelf is not None:
+            self._shelf.close()
+
+    # ------------------------------------------------------------------------ by people
+    def cut(self, *, actor: str = "node") -> int:
+        """Ask for the next cut now; return the version that it will have.
+
+        Raises `ProtocolError` COMMITTEE_UNKNOWN, NOT_IN_COMMITTEE.
+        """
+        with self._doors.writing() as session:
+            member = self._doors.identity.require_member(session)
+            epoch = self._epoch(session)
+            if epoch.index_of(member) is None:
+                raise _refuse("NOT_IN_COMMITTEE", "a member of the committee cuts the log")
+            last = session.scalar(
+                select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)
+            )
+            version = (last or 0) + 1
+            self._calls.cut(session, epoch.key_epoch, version)
+            self._doors.act(session, actor, "index-cut", str(version))
+            return version
+
+    def challenge(self, version: int, entry: bytes, *, actor: str = "node") -> None:
+        """Stop a root in which an own entry's leaf is not found."""
+        with self._doors.writing() as session:
+            if session.get(IndexCut, version) is None:
+                raise UsageError("VERSION_UNKNOWN", f"the log was never cut for version {version}")
+            self._calls.challenge_root(session, version, entry)
+            self._doors.act(session, actor, "index-challenge", entry.hex(), version=str(version))
+
+    def versions(self, *, limit: int = 50) -> tuple[VersionView, ...]:
+        """Return the versions, newest first."""
+        with self._doors.reading() as session:
+            now = now_of(session)
+            cuts = session.scalars(
+                select(IndexCut).order_by(IndexCut.version.desc()).limit(limit)
+            ).all()
+            views = []
+            for cut in cuts:
+                place = building.place_of(session, cut)
+                views.append(self._view(session, place, now.time_s))
+            return tuple(views)
+
+    def _view(self, session: Session, place: Place, time_s: int) -> VersionView:
+        cut, root = place.cut, place.root
+        if root is None:
+            state = "CUT"
+        elif is_challenged(session, cut.version, root.revision):
+            state = "CHALLENGED"
+        else:
+            live = time_s > root.block_time_s + ROOT_CHALLENGE_S
+            state = "LIVE" if live else "PUBLISHED"
+        built = self._folder.exists() and cut.version in self.replica().versions(cut.key_epoch)
+        return VersionView(
+            cut.version,
+            cut.key_epoch,
+            cut.block_number,
+            cut.leaf_count,
+            None if root is None else root.root,
+            place.revision,
+            state,
+            built,
+        )
+
+    # ------------------------------------------------------------------------ by itself
+    def react(self) -> int:
+        """Seal, leave and check as an uploader; cut, build and publish as a replica."""
+        with self._doors.reading() as session:
+            member = self._doors.identity.member(session)
+            now = now_of(session)
+            epochs = []
+            for key_epoch in uploading.usable_epochs(session, now) if member else ():
+                try:
+                    epochs.append(self._doors.committees.of_epoch(session, key_epoch))
+                except ProtocolError:
+                    continue
+        done = 0
+        for epoch in epochs:
+            assert member is not None, "without a member there are no epochs here"
+            for name, work in (
+                ("index upload", functools.partial(self._upload, member, epoch)),
+                ("index build", functools.partial(self._build, member, epoch)),
+            ):
+                done += self._doors.attempts.run(f"{name} {epoch.key_epoch}", work)
+        return done
+
+    def _upload(self, member: int, epoch: EpochCommittee) -> int:
+        done = uploading.seal_due(self._doors, member, epoch, self._ask, self._pool)
+        done += uploading.leave_due(self._doors, member, epoch, self._ask)
+        with self._doors.reading() as session:
+            now = now_of(session)
+        return done + uploading.check_due(self._doors, member, epoch, self._ask, self._calls, now)
+
+    def _build(self, member: int, epoch: EpochCommittee) -> int:
+        if epoch.index_of(member) is None:
+            return 0
+        with self._doors.writing() as session:
+            now = now_of(session)
+            done = building.cut_due(session, self._calls, member, epoch, now)
+            place = building.newest_place(session, epoch.key_epoch)
+            if place is None:
+                return done
+            missing = missing_of(session, place.cut)
+            if missing and now.block < place.cut.block_number + PATIENCE_BLOCKS:
+                return done
+            done += building.build_due(session, self.replica(), place)
+        self._settle_served(place, now.time_s)
+        if done or not place.due:
+            return done
+        return self._publish(member, epoch, place)
+
+    def _publish(self, member: int, epoch: EpochCommittee, place: Place) -> int:
+        """Gather t signatures over the own root and publish it, when it is this member's turn."""
+        header = building.own_header(self.replica(), place.cut)
+        subject = f"root/{place.cut.version}/{place.revision}"
+        with self._doors.reading() as session:
+            waits = self._calls.waits(session, subject)
+            turn = building.leads(epoch, member, place, now_of(session))
+            if header is None or waits or not turn:
+                return 0
+            identity = self._doors.identity
+            signatures, refused = building.gather(
+                epoch,
+                member,
+                header,
+                place.revision,
+                domain=identity.place.blacklist_domain,
+                signer=identity.keys.approver,
+                ask=self._ask,
+                is_key_of=key_check(session),
+            )
+        for other, error in refused.items():
+            _log.warning("root not signed", by=other, code=error.code, says=error.message)
+        if len(signatures) < epoch.committee.threshold:
+            return 0
+        with self._doors.writing() as session:
+            asked = self._calls.publish_root(
+                session,
+                place.cut.version,
+                header.leaf_count,
+                header.root,
+                signatures,
+                revision=place.revision,
+            )
+        return int(asked is not None)
+
+    def _settle_served(self, place: Place, time_s: int) -> None:
+        """Take a live version as the one that is served, and let older files go."""
+        root, cut, replica = place.root, place.cut, self.replica()
+        live = root is not None and not place.due and time_s > root.block_time_s + ROOT_CHALLENGE_S
+        mark = (cut.key_epoch, cut.version)
+        if live and replica.current() != mark and cut.version in replica.versions(cut.key_epoch):
+            replica.serve(*mark)
+            replica.prune()
+
+    # ------------------------------------------------------------------------ by others
+    def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
+        """Return what other nodes may ask, by word."""
+        return {
+            DEPOSIT: self.take,
+            SIGN: self._sign,
+            HEADER: lambda _member, body: self.shelf().header(body),
+            BUCKET: lambda _member, body: self.shelf().bucket(body),
+        }
+
+    def take(self, member: int, body: bytes) -> bytes:
+        """Keep records that a member leaves, once they are committed; see `take_records`."""
+        with self._doors.writing() as session:
+            take_records(session, member, body, now_ms=self._doors.identity.clock())
+        return b"{}"
+
+    def _sign(self, member: int, body: bytes) -> bytes:
+        with self._doors.reading() as session:
+            if self._epoch(session).index_of(member) is None:
+                raise _refuse("NOT_IN_COMMITTEE", "roots are signed for committee members alone")
+        identity = self._doors.identity
+        return building.sign_asked(
+            body, self._header_of, identity.place.blacklist_domain, identity.keys.approver
+        )
+
+    def _header_of(self, version: int) -> IndexHeader | None:
+        with self._doors.reading() as session:
+            cut = session.get(IndexCut, version)
+        return None if cut is None else building.own_header(self.replica(), cut)
+
+    # ------------------------------------------------------------------------ inside
+    def replica(self) -> Replica:
+        """Return this replica's files; the folder is made at its first use."""
+        if self._replica is None:
+            self._replica = Replica(self._folder)
+        return self._replica
+
+    def shelf(self) -> Shelf:
+        """Return the versions that are open for readers."""
+        if self._shelf is None:
+            identity = self._doors.identity
+            self._shelf = Shelf(
+                self.replica,
+                self._place_of,
+                identity.place.blacklist_domain,
+                identity.keys.approver,
+            )
+        return self._shelf
+
+    def _place_of(self, version: int) -> tuple[int, int] | None:
+        with self._doors.reading() as session:
+            cut = session.get(IndexCut, version)
+            root = session.scalars(
+                select(IndexRoot)
+                .where(IndexRoot.version == version)
+                .order_by(IndexRoot.revision.desc())
+                .limit(1)
+            ).first()
+        return None if cut is None or root is None else (cut.key_epoch, root.revision)
+
+    def _epoch(self, session: Session) -> EpochCommittee:
+        current = current_key_epoch(session, now_of(session))
+        return self._doors.committees.of_epoch(session, max(current, 1))
+
+    def deposits(self, key_epoch: int) -> int:
+        """Return how many records lie here for a key epoch."""
+        with self._doors.reading() as session:
+            query = select(Deposit.entry).where(Deposit.key_epoch == key_epoch)
+            return len(session.scalars(query).all())
+
+
+def _refuse(code: str, says: str) -> ProtocolError:
+    return ProtocolError(code, says, where=Where(field="index"), help="nothing was done")

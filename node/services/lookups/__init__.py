@@ -1,0 +1,11 @@
+"""A reader's lookups: consent, ticket, evaluation by the committee, bucket, receipt.
+
+acts.py        consents signed, recorded and revoked; tickets bought
+consenting.py  own lookups: whom they concern, with whose consent
+buying.py      numbered tickets for points
+service.py     looking up, consents, revocations
+"""
+
+from node.services.lookups.service import Found, LookupService, LookupView
+
+__all__ = ["Found", "LookupService", "LookupView"]

@@ -1,0 +1,202 @@
+"""Own lookups before they are asked: identifier, blind and element, sealed; consent, recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+import msgspec
+from eth_utils.crypto import keccak
+from sqlalchemy.orm import Session
+
+from node.crypto.eip712 import Domain
+from node.crypto.oprf import modes
+from node.crypto.oprf.group import Scalar
+from node.crypto.oprf.modes import Blinded, Mode
+from node.errors import NotFound
+from node.keyring import KeyRing
+from node.screening.consent_files import ConsentFile, read_consent_file, write_consent_file
+from node.screening.consents import (
+    SALT_BYTES,
+    Consent,
+    Level,
+    Purpose,
+    Scope,
+    SignedConsent,
+    person_commitment,
+)
+from node.screening.identifiers import Identifier, IdType
+from node.tables import OwnLookup
+from reconcile.model import ZERO32, InputError, ProtocolError, Where
+
+PREPARED = "PREPARED"
+CONSENTED = "CONSENTED"
+DONE = "DONE"
+
+
+class _Person(msgspec.Struct, array_like=True):
+    id_type: IdType
+    id_value: str
+    salt: bytes
+    blind: bytes
+
+
+class _Consent(msgspec.Struct, array_like=True):
+    file: bytes
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a lookup concerns, in clear."""
+
+    identifier: Identifier
+    salt: bytes
+    blinded: Blinded
+
+    def __repr__(self) -> str:
+        """Show the type, never the person."""
+        return f"Subject({self.identifier.type})"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a lookup is for, how far it goes, and when it may take place (Unix seconds)."""
+
+    purpose: Purpose
+    scope: Scope
+    valid_from_s: int
+    valid_to_s: int
+
+
+def prepare(
+    session: Session,
+    ring: KeyRing,
+    identifier: Identifier,
+    terms: Terms,
+    *,
+    now_ms: int,
+    blind: bytes | None = None,
+    salt: bytes | None = None,
+) -> OwnLookup:
+    """Keep a new lookup; its element is made here, so that a wallet can recompute it.
+
+    `blind` and `salt` are given where the person made them (a query about herself).
+    """
+    drawn = None if blind is None else Scalar(blind)
+    made = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=drawn)
+    row = OwnLookup(
+        state=PREPARED,
+        purpose=int(terms.purpose),
+        scope=int(terms.scope),
+        valid_from_s=terms.valid_from_s,
+        valid_to_s=terms.valid_to_s,
+        person=b"",
+        element=made.element,
+        made_at_ms=now_ms,
+    )
+    session.add(row)
+    session.flush()
+    secret = _Person(
+        identifier.type,
+        identifier.value,
+        salt or secrets.token_bytes(SALT_BYTES),
+        bytes(made.blind),
+    )
+    row.person = ring.seal_bytes(msgspec.msgpack.encode(secret), _label(b"person", row.id))
+    session.flush()
+    return row
+
+
+def require_lookup(session: Session, lookup: int) -> OwnLookup:
+    """Return a lookup's row; `NotFound` LOOKUP_UNKNOWN."""
+    row = session.get(OwnLookup, lookup)
+    if row is None:
+        raise NotFound("LOOKUP_UNKNOWN", f"there is no lookup {lookup} here")
+    return row
+
+
+def subject_of(ring: KeyRing, row: OwnLookup) -> Subject:
+    """Return whom a lookup concerns; raises `ProtocolError` VAULT_NOT_OPENED."""
+    opened = msgspec.msgpack.decode(
+        ring.open_bytes(row.person, _label(b"person", row.id)), type=_Person
+    )
+    identifier = Identifier(opened.id_type, opened.id_value)
+    blinded = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=Scalar(opened.blind))
+    return Subject(identifier, opened.salt, blinded)
+
+
+def institutions_consent(subject: Subject, terms: Terms, reader: int, *, nonce: bytes) -> Consent:
+    """Return a consent of level 1, which the institution signs; the element is bound at its use."""
+    return Consent(
+        reader,
+        terms.purpose,
+        terms.scope,
+        terms.valid_from_s,
+        terms.valid_to_s,
+        nonce,
+        person_commitment(subject.identifier, subject.salt),
+        ZERO32,
+        Level.INSTITUTION,
+    )
+
+
+def keep_consent(
+    ring: KeyRing, row: OwnLookup, file: ConsentFile, subject: Subject, *, secret: bytes = b""
+) -> None:
+    """Keep the consent of a lookup; what is not of this lookup is refused before it is recorded.
+
+    Raises `InputError` CONSENT_OTHER_LOOKUP: another reader's checks find the rest.
+    """
+    consent, element = file.signed.consent, hashlib.sha256(row.element).digest()
+    fits = {
+        "purpose": int(consent.purpose) == row.purpose,
+        "scope": not row.scope & ~int(consent.scope),
+        "person": consent.person == person_commitment(subject.identifier, file.signed.salt),
+        "blinded": consent.level is not Level.PERSON or consent.blinded == element,
+    }
+    for field, holds in fits.items():
+        if not holds:
+            raise InputError(
+                "CONSENT_OTHER_LOOKUP",
+                f"the consent's {field} is not this lookup's",
+                where=Where(field=field),
+                help="ask the person to consent to the request of this very lookup",
+            )
+    packed = msgspec.msgpack.encode(_Consent(write_consent_file(file), secret))
+    row.consent = ring.seal_bytes(packed, _label(b"consent", row.id))
+    row.digest, row.state = file.digest, CONSENTED
+    row.valid_to_s = consent.valid_to_s
+
+
+def consent_of(ring: KeyRing, row: OwnLookup) -> tuple[ConsentFile, bytes]:
+    """Return a lookup's consent, and the secret that revokes it, empty where it is the person's.
+
+    Raises `ProtocolError` CONSENT_MISSING.
+    """
+    if row.consent is None:
+        raise ProtocolError(
+            "CONSENT_MISSING",
+            f"lookup {row.id} has no consent",
+            help="record one: `kanhe blacklist consent`",
+        )
+    opened = msgspec.msgpack.decode(
+        ring.open_bytes(row.consent, _label(b"consent", row.id)), type=_Consent
+    )
+    return read_consent_file(opened.file), opened.secret
+
+
+def new_consent_file(domain: Domain, signed: SignedConsent) -> tuple[ConsentFile, bytes]:
+    """Return a consent's file and the fresh secret whose hash is recorded with it."""
+    secret = secrets.token_bytes(SALT_BYTES)
+    return ConsentFile(domain, signed, keccak(secret)), secret
+
+
+def receipt_label(lookup: int) -> bytes:
+    """Return the label under which a lookup's receipt is sealed."""
+    return _label(b"receipt", lookup)
+
+
+def _label(what: bytes, lookup: int) -> bytes:
+    return b"lookup/" + what + b"/" + lookup.to_bytes(8, "big")

@@ -1,0 +1,296 @@
+"""Looking up: from a consent and a ticket to a receipt of a hit or of an absence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, undefer
+
+from node.asking import Evaluated, evaluate, require_output
+from node.blacklist import current_key_epoch, now_of, state_of
+from node.committees import EpochCommittee
+from node.crypto.oprf.epochs import require_one_epoch
+from node.crypto.oprf.threshold import ShareWrong
+from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, key_check, live_root
+from node.listings import know_statement
+from node.screening.consents import (
+    Purpose,
+    Scope,
+    SignedConsent,
+    Trust,
+    evaluation_digest,
+)
+from node.screening.derivation import Tag
+from node.screening.envelope import RECEIPT_TYPE, sign_envelope
+from node.screening.evaluations import MAX_ITEMS, Asked
+from node.screening.index import look_in
+from node.screening.receipts import Receipt, write_receipt
+from node.screening.verifying import Ledger, Verdict, verify_receipt
+from node.services.lookups.acts import ConsentActs
+from node.services.lookups.buying import bind_ticket
+from node.services.lookups.consenting import (
+    DONE,
+    Subject,
+    Terms,
+    consent_of,
+    receipt_label,
+    require_lookup,
+    subject_of,
+)
+from node.services.lookups.views import LookupView, view_of
+from node.tables import ListedEntry, OwnLookup, RecordedConsent
+from node.telemetry import logger
+from reconcile.model import KanheError, ProtocolError, UsageError, Where
+
+HIT: Final = "HIT"
+MISS: Final = "MISS"
+_log = logger("lookups")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A lookup's outcome: the entries found with their state now, and the receipt's envelope."""
+
+    lookup: int
+    outcome: str
+    level: int
+    enforced: bool
+    version: int
+    entries: tuple[tuple[bytes, str], ...]
+    receipt: bytes
+
+    def __repr__(self) -> str:
+        """Show the outcome, never the receipt, which names the person."""
+        return f"Found(lookup={self.lookup}, outcome={self.outcome})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One lookup on its way: its row's facts, in clear for this call alone."""
+
+    lookup: int
+    subject: Subject
+    signed: SignedConsent
+    ticket: int
+    signature: bytes
+    asked: Asked
+
+
+class LookupService(ConsentActs):
+    """Consents, tickets and lookups of one member."""
+
+    # ------------------------------------------------------------------------ looking up
+    def look_up(self, lookups: Sequence[int], *, actor: str = "node") -> list[Found | KanheError]:
+        """Look people up in one batch; each outcome or refusal stands for itself.
+
+        The ticket is bound and committed before anybody is asked: a call repeated after a crash
+        asks with the same ticket and element, and is answered without counting. Raises for all of
+        them `UsageError` LOOKUP_BATCH, `ProtocolError` COMMITTEE_UNKNOWN, INDEX_NONE.
+        """
+        if not 1 <= len(lookups) <= MAX_ITEMS or len(set(lookups)) != len(lookups):
+            raise UsageError("LOOKUP_BATCH", f"1 to {MAX_ITEMS} different lookups go together")
+        done: dict[int, Found | KanheError] = {}
+        with self._doors.writing() as session:
+            now = now_of(session)
+            key_epoch = current_key_epoch(session, now)
+            epoch = self._doors.committees.of_epoch(session, key_epoch)
+            live = live_root(session, key_epoch, now)
+            jobs = []
+            for lookup in lookups:
+                try:
+                    jobs.append(self._job(session, lookup, key_epoch))
+                except KanheError as error:
+                    done[lookup] = error
+        if jobs:
+            items, blinded = [j.asked for j in jobs], [j.subject.blinded for j in jobs]
+            evaluated = evaluate(epoch, items, blinded, self._ask, self._pool)
+            self._finish(jobs, evaluated, epoch, live, done, actor)
+        return [done[lookup] for lookup in lookups]
+
+    def _job(self, session: Session, lookup: int, key_epoch: int) -> _Job:
+        """Bind a ticket, sign for the evaluation, and keep both before anybody is asked."""
+        row = require_lookup(session, lookup)
+        file, _ = consent_of(self._ring, row)
+        _require_recorded(session, file.digest)
+        subject = subject_of(self._ring, row)
+        member = self._doors.identity.require_member(session)
+        purpose = Purpose(row.purpose)
+        kind = "OWN_RECORD" if purpose is Purpose.OWN_RECORD else "LOOKUP"
+        ticket = bind_ticket(session, row, member, kind)
+        if row.key_epoch not in {None, key_epoch}:
+            raise ProtocolError(
+                "LOOKUP_EPOCHS_DIFFER",
+                f"the ticket was used in key epoch {row.key_epoch}, {key_epoch} is in use",
+                help="prepare a new lookup with a new ticket",
+            )
+        row.key_epoch = key_epoch
+        digest = evaluation_digest(
+            self._doors.identity.place.lookups_domain,
+            ticket=ticket,
+            blinded=row.element,
+            consent=file.digest,
+            key_epoch=key_epoch,
+        )
+        signature = self._doors.identity.keys.approver.sign_digest(digest)
+        scope = Scope(row.scope)
+        asked = Asked(row.element, signature, ticket, file.signed, purpose, scope)
+        return _Job(lookup, subject, file.signed, ticket, signature, asked)
+
+    def _finish(
+        self,
+        jobs: Sequence[_Job],
+        evaluated: Evaluated,
+        epoch: EpochCommittee,
+        live: LiveRoot,
+        done: dict[int, Found | KanheError],
+        actor: str,
+    ) -> None:
+        """Read each person's bucket, make and keep the receipts; keep who did wrong."""
+        domain = self._doors.identity.place.blacklist_domain
+        with self._doors.reading() as session:
+            reader = Reader(live, epoch, domain, self._ask, is_key_of=key_check(session))
+            made: list[tuple[_Job, bytes, Verdict]] = []
+            for position, job in enumerate(jobs):
+                try:
+                    output = require_output(evaluated, position, epoch)
+                    tag = Tag(output, epoch.key_epoch)
+                    made.append(
+                        self._receipt(session, jobs, position, tag, evaluated, epoch, reader, live)
+                    )
+                except KanheError as error:
+                    done[job.lookup] = error
+        with self._doors.writing() as session:
+            now_ms = self._doors.identity.clock()
+            for wrong in [*reader.wrong, *_wrong_shares(evaluated, epoch)]:
+                keep_wrong(session, wrong, live.version, now_ms=now_ms)
+            for job, envelope, verdict in made:
+                done[job.lookup] = self._keep(session, job, envelope, verdict, actor)
+
+    def _receipt(
+        self,
+        session: Session,
+        jobs: Sequence[_Job],
+        position: int,
+        tag: Tag,
+        evaluated: Evaluated,
+        epoch: EpochCommittee,
+        reader: Reader,
+        live: LiveRoot,
+    ) -> tuple[_Job, bytes, Verdict]:
+        """Make the receipt and verify it as a third party would: what it proves is the answer."""
+        job = jobs[position]
+        proof = reader.bucket_of(tag)
+        require_one_epoch(
+            ticket=epoch.key_epoch, evaluation=epoch.key_epoch, root=proof.header.key_epoch
+        )
+        entries = sorted(item.listing.entry_id for item in look_in(proof, tag))
+        receipt = Receipt(
+            domain=self._doors.identity.place.lookups_domain,
+            id_type=job.subject.identifier.type,
+            id_value=job.subject.identifier.value,
+            blind=bytes(job.subject.blinded.blind),
+            ticket=job.ticket,
+            key_epoch=epoch.key_epoch,
+            consent=job.signed,
+            evaluation_signature=job.signature,
+            batch=tuple(item.subject.blinded.element for item in jobs),
+            position=position,
+            committee=epoch.committee,
+            answers=tuple(a for a in evaluated.answers if position in a.accepted),
+            proof=proof,
+            entries=tuple(entries),
+        )
+        keys = self._doors.identity.keys
+        envelope = sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()
+        verdict = verify_receipt(
+            envelope,
+            trust=Trust(key_check(session), self._authorities()),
+            at_s=now_of(session).time_s,
+            ledger=Ledger(
+                has_root=lambda header: header.root == live.root,
+                committee_of=lambda _epoch: epoch.committee,
+            ),
+            allow_test=True,
+        )
+        return job, envelope, verdict
+
+    def _keep(
+        self, session: Session, job: _Job, envelope: bytes, verdict: Verdict, actor: str
+    ) -> Found:
+        row = require_lookup(session, job.lookup)
+        now_ms = self._doors.identity.clock()
+        row.receipt = self._ring.seal_bytes(envelope, receipt_label(row.id))
+        row.state, row.done_at_ms = DONE, now_ms
+        row.outcome = HIT if verdict.records else MISS
+        row.level = int(verdict.effect.level)
+        for record in verdict.records:
+            know_statement(session, self._ring, record, source="lookup", now_ms=now_ms)
+        self._doors.act(session, actor, "lookup", str(row.id), outcome=row.outcome)
+        return self._found(session, row, envelope, verdict)
+
+    def _found(self, session: Session, row: OwnLookup, envelope: bytes, verdict: Verdict) -> Found:
+        now = now_of(session)
+        entries = []
+        for record in verdict.records:
+            entry = session.get(ListedEntry, record.listing.entry_id)
+            state = "UNKNOWN" if entry is None else state_of(session, entry, now).name
+            entries.append((record.listing.entry_id, state))
+        return Found(
+            row.id,
+            row.outcome or MISS,
+            int(verdict.effect.level),
+            verdict.effect.enforced,
+            verdict.receipt.proof.header.version,
+            tuple(entries),
+            envelope,
+        )
+
+    # ------------------------------------------------------------------------ afterwards
+    def receipt(self, lookup: int) -> bytes:
+        """Return a lookup's receipt, to be shown to the person, a court or the regulator.
+
+        Raises `NotFound` LOOKUP_UNKNOWN, `ProtocolError` LOOKUP_NOT_DONE.
+        """
+        with self._doors.reading() as session:
+            row = session.scalars(
+                select(OwnLookup).where(OwnLookup.id == lookup).options(undefer(OwnLookup.receipt))
+            ).first() or require_lookup(session, lookup)
+            if row.receipt is None:
+                raise ProtocolError("LOOKUP_NOT_DONE", f"lookup {lookup} has no receipt yet")
+            return self._ring.open_bytes(row.receipt, receipt_label(lookup))
+
+    def lookups(self, *, limit: int = 200) -> tuple[LookupView, ...]:
+        """Return the lookups, newest first."""
+        with self._doors.reading() as session:
+            rows = session.scalars(select(OwnLookup).order_by(OwnLookup.id.desc()).limit(limit))
+            return tuple(view_of(session, row) for row in rows)
+
+
+def _require_recorded(session: Session, digest: bytes) -> None:
+    row = session.get(RecordedConsent, digest)
+    if row is None:
+        raise ProtocolError(
+            "CONSENT_NOT_RECORDED",
+            "the consent is not on the ledger yet",
+            where=Where(field="consent"),
+            help="let the node catch up; `kanhe blacklist lookups` shows where it stands",
+        )
+
+
+def _wrong_shares(evaluated: Evaluated, epoch: EpochCommittee) -> list[Wrong]:
+    return [
+        Wrong(
+            "OPRF_SHARE_WRONG",
+            member,
+            f"member {member} answered with a wrong share: {error.message}",
+            {"member": str(member), "key_epoch": str(epoch.key_epoch), "says": error.message},
+        )
+        for member, error in evaluated.tally.wrong.items()
+        if isinstance(error, ShareWrong)
+    ]
+
+
+__all__ = ["Found", "LookupService", "LookupView", "Terms"]

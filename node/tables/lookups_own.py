@@ -1,0 +1,82 @@
+"""Rows of this node's own lookups and of its part as a replica; none follow from the ledger."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.tables.base import Base, Big, Blob, Bytes32, RowId, Word
+
+
+class OwnLookup(Base):
+    """A lookup of this node: whom it concerns is sealed by the vault, in every column.
+
+    `person`: identifier, salt and blind. `element` is B. `consent` is the signed consent and the
+    secret that revokes it where this node made it. `state`: PREPARED, CONSENTED, DONE. `outcome` is
+    HIT or MISS, `receipt` the envelope. `ticket` is bound before anybody is asked.
+    """
+
+    __tablename__ = "own_lookups"
+    __table_args__ = (Index(None, "state"), Index(None, "ticket"))
+
+    id: Mapped[RowId]
+    state: Mapped[Word]
+    purpose: Mapped[int]
+    scope: Mapped[int]
+    valid_from_s: Mapped[Big]
+    valid_to_s: Mapped[Big]
+    person: Mapped[Blob]
+    element: Mapped[Bytes32]
+    digest: Mapped[Bytes32 | None] = mapped_column(index=True)
+    consent: Mapped[Blob | None]
+    ticket: Mapped[Big | None]
+    key_epoch: Mapped[Big | None]
+    outcome: Mapped[Word | None]
+    level: Mapped[int | None]
+    receipt: Mapped[Blob | None] = mapped_column(deferred=True)
+    made_at_ms: Mapped[Big]
+    done_at_ms: Mapped[Big | None]
+
+
+class Deposit(Base):
+    """A record that an uploader left with this replica for a key epoch.
+
+    `record` is empty once it lies in the replica's files; `removed` when it was taken out of them.
+    """
+
+    __tablename__ = "deposits"
+    __table_args__ = (Index(None, "key_epoch", "taken", "removed"),)
+
+    key_epoch: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    entry: Mapped[Bytes32] = mapped_column(primary_key=True)
+    uploader: Mapped[int]
+    loc: Mapped[Bytes32]
+    leaf: Mapped[Bytes32]
+    hash: Mapped[Bytes32]
+    record: Mapped[Blob]
+    taken: Mapped[bool]
+    removed: Mapped[bool]
+    received_at_ms: Mapped[Big]
+
+
+class RecordDelivery(Base):
+    """An own record that a replica has taken."""
+
+    __tablename__ = "record_deliveries"
+
+    key_epoch: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    entry: Mapped[Bytes32] = mapped_column(primary_key=True)
+    replica: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    delivered_at_ms: Mapped[Big]
+
+
+class CheckedRoot(Base):
+    """A published root in which this uploader has looked for its own leaves."""
+
+    __tablename__ = "checked_roots"
+
+    version: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    replica: Mapped[int]
+    missing: Mapped[int]
+    checked_at_ms: Mapped[Big]
