@@ -55,6 +55,7 @@ def register(app: typer.Typer) -> None:
     group.command("entries")(entries)
     group.command("receipts")(receipts)
     group.command("dispute")(dispute)
+    group.command("page")(page)
     app.add_typer(group, name="person")
 
 
@@ -305,6 +306,24 @@ def _show(found: Any) -> None:  # noqa: ANN401 - parsed JSON
                     say(f"{word}: {line}")
     for line in found["missing"]:
         say(f"missing: {line}")
+
+
+# ----------------------------------------------------------------------------- the page
+def page(
+    wallet: WalletFile,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 0,
+) -> int:
+    """Serve all of it as a page, on this machine alone, at an address that nobody guesses."""
+    from node.web.server import serve
+    from node.web.wallet_app import WalletPage, create_wallet_app
+
+    made = WalletPage(_open(wallet))
+    serve(
+        create_wallet_app(made),
+        port=port,
+        on_ready=lambda address: say(f"{address}{made.base}/"),
+    )
+    return EXIT_DONE
 
 
 # ----------------------------------------------------------------------------- files, secrets
