@@ -237,7 +237,11 @@ class Node:
         self.committee, self.lookups = self.parts.committee, self.parts.lookups
         self.proofs = ProofService(self.database, self.identity, key_of=self.opening.epoch_key)
         self.screening = ScreeningService(
-            self.database, self.identity, BlacklistCalls(self.identity), attempts=self.attempts
+            self.database,
+            self.identity,
+            BlacklistCalls(self.identity),
+            attempts=self.attempts,
+            peers=self.peers,
         )
 
     def _sender(self, lane_key: str) -> Signer | None:
@@ -250,7 +254,7 @@ class Node:
 
     def peer_handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
         """Return what other members' nodes may ask of this one, by word."""
-        return self.parts.handlers()
+        return {**self.parts.handlers(), **self.screening.handlers()}
 
     @property
     def sessions(self) -> sessionmaker[Session]:

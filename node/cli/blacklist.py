@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from node.cli import blacklist_disputes, blacklist_import, blacklist_people
+from node.cli import blacklist_detail, blacklist_disputes, blacklist_import, blacklist_people
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
 from node.cli.session import Home, Wait, acting, actor, finish, node_of
 
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command("recall")(recall)
     group.command("acknowledge")(acknowledge)
     group.command("erase")(erase)
+    blacklist_detail.add_to(group)
     blacklist_disputes.add_to(group)
     blacklist_import.add_to(group)
     blacklist_people.add_to(group)

@@ -7,6 +7,8 @@ states.py       what time does to an entry and a dispute
 listings.py     the statement that lists somebody: fields, checks, bytes, commitment
 envelope.py     typed, signed envelopes (DSSE)
 records.py      a listing sealed into a record of fixed size
+messages.py     what signed messages share: network, payload in its one form
+releases.py     a detail asked for, released by HPKE, and the receipt of it; what a reader attests
 index.py        padded buckets, their tree, inclusion and absence
 consents.py     who may look up what, and for how long
 asking.py       what a person and a member ask of each other; attesting.py  the member's checks

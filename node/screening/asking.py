@@ -32,15 +32,14 @@ from node.screening.envelope import (
     sign_envelope,
 )
 from node.screening.identifiers import IdType
+from node.screening.messages import network_json, read_network
 from node.screening.receipts import consent_json, read_consent
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
-    address_text,
     as_map,
     list_of,
     malformed,
     map_of,
-    read_address,
     read_hex,
     read_number,
 )
@@ -130,7 +129,7 @@ class PersonAnswer:
 def sign_kyc_request(asked: KycRequest, signer: Signer) -> bytes:
     """Return the envelope; its signature shows that the key is hers."""
     body = {
-        **_network(asked.domain),
+        **network_json(asked.domain),
         "member": str(asked.member),
         "id_type": str(asked.id_type),
         "person": asked.person.hex(),
@@ -142,7 +141,7 @@ def sign_kyc_request(asked: KycRequest, signer: Signer) -> bytes:
 def sign_consent_request(asked: ConsentRequest, signer: Signer) -> bytes:
     """Return the envelope, signed by the reader."""
     body = {
-        **_network(asked.domain),
+        **network_json(asked.domain),
         "reader": str(asked.reader),
         "reader_name": asked.reader_name,
         "purpose": str(int(asked.purpose)),
@@ -175,7 +174,7 @@ def sign_person_answer(answer: PersonAnswer, signer: Signer) -> bytes:
 def _person_payload(asked: PersonRequest) -> bytes:
     return canonical_json(
         {
-            **_network(asked.domain),
+            **network_json(asked.domain),
             "member": str(asked.member),
             "about": str(asked.about),
             "asked_at_s": str(asked.asked_at_s),
@@ -197,7 +196,7 @@ def read_kyc_request(data: bytes) -> tuple[KycRequest, str]:
     """Return a request and the key that signed it; raises an envelope's errors, PROOF_MALFORMED."""
     body, signer = _open(data, KYC_REQUEST_TYPE)
     asked = KycRequest(
-        _domain(body),
+        read_network(body),
         read_number(body, "member", _MAX32),
         _id_type(body),
         read_hex(body, "person", 32),
@@ -214,7 +213,7 @@ def read_consent_request(data: bytes) -> tuple[ConsentRequest, str]:
     except ValueError:
         raise malformed("purpose", "is unknown") from None
     asked = ConsentRequest(
-        _domain(body),
+        read_network(body),
         read_number(body, "reader", _MAX32),
         _string(body, "reader_name", 200),
         purpose,
@@ -238,7 +237,7 @@ def read_person_request(data: bytes) -> tuple[PersonRequest, str]:
     except ValueError:
         raise malformed("about", "is unknown") from None
     asked = PersonRequest(
-        _domain(body),
+        read_network(body),
         read_number(body, "member", _MAX32),
         about,
         read_number(body, "asked_at_s", _MAX64),
@@ -280,14 +279,6 @@ def _open(data: bytes, kind: str) -> tuple[Mapping[str, object], str]:
     if canonical_json(body) != envelope.payload:
         raise malformed("payload", "is not in its one form")
     return body, signers[0]
-
-
-def _network(domain: Domain) -> dict[str, object]:
-    return {"chain_id": str(domain.chain_id), "contract": address_text(domain.contract)}
-
-
-def _domain(body: Mapping[str, object]) -> Domain:
-    return Domain(read_number(body, "chain_id", _MAX256), read_address(body, "contract", 20))
 
 
 def _id_type(body: Mapping[str, object]) -> IdType:

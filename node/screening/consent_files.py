@@ -19,15 +19,13 @@ from eth_utils.crypto import keccak
 
 from node.crypto.eip712 import Domain
 from node.screening.consents import SignedConsent
+from node.screening.messages import network_json, read_network
 from node.screening.receipts import consent_json, read_consent
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
-    address_text,
     as_map,
     malformed,
-    read_address,
     read_hex,
-    read_number,
 )
 
 CONSENT: Final = "consent/1"
@@ -67,7 +65,7 @@ def write_consent_file(file: ConsentFile) -> bytes:
     """Return the file's bytes."""
     body = {
         "kanhe": CONSENT,
-        **_network(file.domain),
+        **network_json(file.domain),
         **consent_json(file.signed),
         "digest": file.digest.hex(),
         "revocation_hash": file.revocation_hash.hex(),
@@ -78,7 +76,9 @@ def write_consent_file(file: ConsentFile) -> bytes:
 def read_consent_file(data: bytes) -> ConsentFile:
     """Read a consent; its signature is `check_consent`'s. Raises `InputError` PROOF_MALFORMED."""
     body = _body(data, CONSENT)
-    found = ConsentFile(_domain(body), read_consent(body), read_hex(body, "revocation_hash", 32))
+    found = ConsentFile(
+        read_network(body), read_consent(body), read_hex(body, "revocation_hash", 32)
+    )
     if write_consent_file(found) != data:
         raise malformed("consent", "is not in its one form")
     return found
@@ -88,7 +88,7 @@ def write_revocation_file(file: RevocationFile) -> bytes:
     """Return the file's bytes."""
     body = {
         "kanhe": REVOCATION,
-        **_network(file.domain),
+        **network_json(file.domain),
         "consent": file.consent.hex(),
         "secret": file.secret.hex(),
     }
@@ -99,7 +99,7 @@ def read_revocation_file(data: bytes) -> RevocationFile:
     """Read a revocation; raises `InputError` PROOF_MALFORMED."""
     body = _body(data, REVOCATION)
     found = RevocationFile(
-        _domain(body), read_hex(body, "consent", 32), read_hex(body, "secret", 32)
+        read_network(body), read_hex(body, "consent", 32), read_hex(body, "secret", 32)
     )
     if write_revocation_file(found) != data:
         raise malformed("revocation", "is not in its one form")
@@ -114,11 +114,3 @@ def _body(data: bytes, kind: str) -> Mapping[str, object]:
     if body.get("kanhe") != kind:
         raise malformed("kanhe", f"is not {kind}")
     return body
-
-
-def _network(domain: Domain) -> dict[str, object]:
-    return {"chain_id": str(domain.chain_id), "contract": address_text(domain.contract)}
-
-
-def _domain(body: Mapping[str, object]) -> Domain:
-    return Domain(read_number(body, "chain_id", _MAX256), read_address(body, "contract", 20))

@@ -28,6 +28,9 @@ CONSENT_REQUEST_TYPE: Final = "application/vnd.kanhe.consent-request.v1"
 PERSON_REQUEST_TYPE: Final = "application/vnd.kanhe.person-request.v1"
 PERSON_ANSWER_TYPE: Final = "application/vnd.kanhe.person-answer.v1"
 DELETION_TYPE: Final = "application/vnd.kanhe.deletion.v1"
+DETAIL_REQUEST_TYPE: Final = "application/vnd.kanhe.detail-request.v1"
+RELEASE_TYPE: Final = "application/vnd.kanhe.release.v1"
+ATTESTATION_TYPE: Final = "application/vnd.kanhe.attestation.v1"
 #: A receipt with the largest bucket, in hexadecimal and base64, fits.
 MAX_ENVELOPE_BYTES: Final = 1 << 24
 MAX_SIGNATURES: Final = 64

@@ -17,6 +17,7 @@ from node.db import Database, translated
 from node.errors import ChainStalled, NotFound
 from node.identity import Identity
 from node.keyring import KeyRing
+from node.peers.peering import Peering
 from node.tables import ListedEntry, OwnListing
 from reconcile.model import UsageError
 
@@ -34,11 +35,19 @@ class Base:
         calls: BlacklistCalls,
         *,
         attempts: Attempts,
+        peers: Peering | None = None,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
         self._attempts = attempts
+        # Without it, messages to other members travel as files.
+        self._peers = peers
+
+    def _require_peers(self) -> Peering:
+        if self._peers is None:
+            raise UsageError("PEER_UNKNOWN", "this node speaks to no others", help="use files")
+        return self._peers
 
     @property
     def _ring(self) -> KeyRing:

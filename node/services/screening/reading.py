@@ -12,7 +12,7 @@ from node.listings import know_statement
 from node.screening.consents import Trust
 from node.screening.envelope import read_envelope
 from node.screening.receipts import read_receipt
-from node.screening.verifying import verify_receipt
+from node.screening.verifying import Verdict, verify_receipt
 from node.services.screening.base import Base
 from node.tables import TicketRange
 from reconcile.model import ProtocolError
@@ -29,16 +29,21 @@ class ReadingActs(Base):
         Raises what `verify_receipt` refuses, `ProtocolError` TICKET_UNKNOWN.
         """
         with self._writing() as session:
-            receipt = read_receipt(read_envelope(data).payload)
-            # Tickets are bought ahead: the lookup came after the ticket and within the consent.
-            at_s = max(_bought_at(session, receipt.ticket), receipt.consent.consent.valid_from_s)
-            trust = Trust(lambda member, key: holds_key(session, member, key))
-            verdict = verify_receipt(data, trust=trust, at_s=at_s, allow_test=allow_test)
+            verdict = verified(session, data, allow_test=allow_test)
             for record in verdict.records:
                 know_statement(
                     session, self._ring, record, source=RECEIPT, now_ms=self._identity.clock()
                 )
             return tuple(record.listing.entry_id for record in verdict.records)
+
+
+def verified(session: Session, data: bytes, *, allow_test: bool = True) -> Verdict:
+    """Return what a receipt proves, by the keys of this registry; its refusals come through."""
+    receipt = read_receipt(read_envelope(data).payload)
+    # Tickets are bought ahead: the lookup came after the ticket and within the consent.
+    at_s = max(_bought_at(session, receipt.ticket), receipt.consent.consent.valid_from_s)
+    trust = Trust(lambda member, key: holds_key(session, member, key))
+    return verify_receipt(data, trust=trust, at_s=at_s, allow_test=allow_test)
 
 
 def _bought_at(session: Session, ticket: int) -> int:

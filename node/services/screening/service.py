@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import Now
 from node.identity import address_bytes
+from node.services.screening.attesting import AttestingActs
 from node.services.screening.erasing import ErasingActs
 from node.services.screening.facing import FacingActs
 from node.services.screening.importing import ImportActs
@@ -23,7 +24,14 @@ Due = Callable[[Session, int, Now], int]
 
 
 class ScreeningService(
-    StatingActs, ImportActs, FacingActs, ErasingActs, PointActs, TracingActs, ReadingActs
+    StatingActs,
+    ImportActs,
+    FacingActs,
+    ErasingActs,
+    PointActs,
+    TracingActs,
+    ReadingActs,
+    AttestingActs,
 ):
     """Entries, disputes, points, recalls and erasure of one node."""
 

@@ -51,7 +51,7 @@ from node.tables import (
     RecordedConsent,
     Release,
 )
-from reconcile.model import KanheError, UsageError, day_iso
+from reconcile.model import ZERO32, KanheError, UsageError, day_iso
 
 MAX_PAGE: Final = 500
 #: A chain of corrections longer than this is shown in part.
@@ -390,7 +390,9 @@ def _certificates(session: Session, entry: bytes) -> list[tuple[int, bytes, byte
 
 
 def _releases(session: Session, entry: bytes) -> list[tuple[int, int, bytes, int]]:
-    found = select(Release).where(Release.entry == entry).order_by(Release.ticket)
+    # What carries no consent is a reader's attestation: nothing was released.
+    mine = (Release.entry == entry, Release.consent != ZERO32)
+    found = select(Release).where(*mine).order_by(Release.ticket)
     return [
         (row.ticket, row.reader, row.consent, row.released_at_ms) for row in session.scalars(found)
     ]

@@ -1,0 +1,54 @@
+"""What signed messages share: the network they are for, and their payload in its one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from node.crypto.eip712 import Domain
+from node.screening.envelope import read_envelope
+from reconcile.canonical import canonical_json
+from reconcile.commitment.fields import (
+    address_text,
+    as_map,
+    malformed,
+    read_address,
+    read_number,
+)
+from reconcile.model import ProtocolError, Where
+
+_MAX256 = 2**256 - 1
+
+
+def network_json(domain: Domain) -> dict[str, object]:
+    """Return which network and contract a message is for."""
+    return {"chain_id": str(domain.chain_id), "contract": address_text(domain.contract)}
+
+
+def read_network(body: Mapping[str, object]) -> Domain:
+    """Read which network and contract a message is for; raises `InputError` PROOF_MALFORMED."""
+    return Domain(read_number(body, "chain_id", _MAX256), read_address(body, "contract", 20))
+
+
+def read_message(data: bytes, kind: str) -> tuple[Mapping[str, object], tuple[str, ...]]:
+    """Return the payload of an envelope of one type, and who signed it.
+
+    Raises the envelope's errors, `ProtocolError` ENVELOPE_TYPE, `InputError` PROOF_MALFORMED unless
+    the payload is canonical JSON.
+    """
+    envelope = read_envelope(data)
+    if envelope.type != kind:
+        raise ProtocolError(
+            "ENVELOPE_TYPE",
+            f"the envelope holds {envelope.type}, not {kind}",
+            where=Where(field="type"),
+            help="Ask the one who should have signed for it again.",
+        )
+    try:
+        body = as_map(msgspec.json.decode(envelope.payload), "message")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise malformed("message", "is no JSON") from None
+    if canonical_json(body) != envelope.payload:
+        raise malformed("message", "is not in its one form")
+    return body, envelope.signers()

@@ -1,0 +1,178 @@
+"""A reader's part in a detail: evidence asked for on a consent that reaches that far, and kept."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.blacklist import require_entry
+from node.errors import NotFound
+from node.keyholders import holds_key
+from node.listings import know_statement, statement_of
+from node.peers.client import PREFIX
+from node.screening.consents import Scope, SignedConsent
+from node.screening.envelope import LISTING_TYPE, Envelope
+from node.screening.releases import DetailRequest, Released, open_release, write_request
+from node.services.screening.detail import (
+    DETAIL,
+    KIND,
+    DetailView,
+    Looking,
+    held_label,
+    refuse,
+    require_ticket,
+    view_of,
+)
+from node.services.screening.erasing import recall_label, recipient_of
+from node.tables import HeldDetail
+from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.model import ZERO32, ProtocolError, Where
+
+
+class AskingActs(Looking):
+    """Asking for evidence, taking it, showing it."""
+
+    def request_detail(
+        self,
+        entry: bytes,
+        ticket: int,
+        receipt: bytes,
+        *,
+        consent: SignedConsent | None = None,
+        actor: str = "node",
+    ) -> bytes:
+        """Return a signed request for an entry's evidence.
+
+        `receipt` is that of the lookup that found it, `consent` one that reaches the evidence
+        where the lookup's does not. Raises `NotFound` ENTRY_UNKNOWN, `ProtocolError`
+        CONSENT_SCOPE, ENTRY_NOT_IN_RECEIPT and the receipt's refusals, `NotAllowed` TICKET_FOREIGN.
+        """
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            require_entry(session, entry)
+            found = self._looked(session, entry, receipt)
+            signed = found.receipt.consent if consent is None else consent
+            if not signed.consent.scope & Scope.EVIDENCE:
+                raise ProtocolError(
+                    "CONSENT_SCOPE",
+                    "the consent does not reach the evidence",
+                    where=Where(field="scope"),
+                    help="ask the person for a consent whose scope is the evidence",
+                )
+            require_ticket(session, ticket, member)
+            request = DetailRequest(
+                self._identity.place.blacklist_domain,
+                entry,
+                member,
+                ticket,
+                found.receipt.batch[found.receipt.position],
+                signed,
+            )
+            self._act(session, actor, "detail-request", entry.hex(), ticket=str(ticket))
+            return write_request(request, self._identity.keys.approver)
+
+    def ask_detail(
+        self,
+        entry: bytes,
+        ticket: int,
+        receipt: bytes,
+        *,
+        consent: SignedConsent | None = None,
+        actor: str = "node",
+    ) -> DetailView:
+        """Ask the uploader's node for an entry's evidence and keep it, sealed.
+
+        Raises as `request_detail` and `take_release`, and what the peer's client raises.
+        """
+        request = self.request_detail(entry, ticket, receipt, consent=consent, actor=actor)
+        with self._reading() as session:
+            uploader = require_entry(session, entry).uploader
+        answer = self._require_peers().client.call(uploader, PREFIX + DETAIL, request)
+        return self.take_release(answer, actor=actor)
+
+    def take_release(self, data: bytes, *, actor: str = "node") -> DetailView:
+        """Open a release, hold it against the ledger and keep it, sealed.
+
+        Raises what `open_release` raises, `ProtocolError` RELEASE_FOREIGN or RELEASE_FALSE.
+        """
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            released = open_release(data, self._ring.sealing_keys(session, ZERO32))
+            self._require_true(session, released, member)
+            receipt = released.receipt
+            row = session.get(HeldDetail, receipt.ticket) or HeldDetail(ticket=receipt.ticket)
+            row.entry, row.uploader, row.recipient = (
+                receipt.entry,
+                receipt.uploader,
+                receipt.recipient,
+            )
+            row.secret = self._ring.seal_bytes(released.secret, recall_label(receipt.recipient))
+            row.documents = self._ring.seal_bytes(
+                msgspec.msgpack.encode(list(released.documents)), held_label(receipt.ticket)
+            )
+            row.receipt, row.erased_at_ms = released.receipt_envelope, None
+            row.received_at_ms = self._identity.clock()
+            session.add(row)
+            know_statement(
+                session, self._ring, released.opened, source=KIND, now_ms=self._identity.clock()
+            )
+            self._act(session, actor, "detail-receive", receipt.entry.hex())
+            return view_of(released)
+
+    def _require_true(self, session: Session, released: Released, member: int) -> None:
+        receipt, place = released.receipt, self._identity.place
+        row = require_entry(session, receipt.entry)
+        if receipt.reader != member or receipt.domain != place.blacklist_domain:
+            raise refuse("RELEASE_FOREIGN", "is for another member or network")
+        listing = released.opened.listing
+        signed = Envelope(LISTING_TYPE, listing.payload, (released.opened.signature,))
+        says = [
+            (listing.commitment == row.commitment, "its statement is not the ledger's"),
+            (receipt.uploader == row.uploader, "it is not its uploader's"),
+            (
+                any(holds_key(session, row.uploader, key) for key in released.signers),
+                "its receipt is not signed by its uploader",
+            ),
+            (
+                any(holds_key(session, row.uploader, key) for key in signed.signers()),
+                "its statement is not signed by its uploader",
+            ),
+            (
+                recipient_of(receipt.entry, released.secret) == receipt.recipient,
+                "its recall secret is another's",
+            ),
+            (
+                receipt.documents == tuple(leaf_hash(item) for item in released.documents),
+                "its documents are not those of its receipt",
+            ),
+        ]
+        for holds, wrong in says:
+            if not holds:
+                raise refuse("RELEASE_FALSE", f"does not hold: {wrong}")
+
+    def details(self, entry: bytes) -> tuple[DetailView, ...]:
+        """Return the evidence that this node holds of an entry; `NotFound` DETAIL_UNKNOWN."""
+        with self._reading() as session:
+            said = statement_of(session, entry)
+            rows = session.scalars(
+                select(HeldDetail).where(HeldDetail.entry == entry, HeldDetail.documents != b"")
+            ).all()
+            if not rows or said is None:
+                raise NotFound(
+                    "DETAIL_UNKNOWN",
+                    f"this node holds no evidence of entry {entry.hex()[:16]}…",
+                    help="ask its uploader: `kanhe blacklist detail ask`",
+                )
+            return tuple(
+                self._held_view(row, said[0].to_json(), said[0].evidence_root) for row in rows
+            )
+
+    def _held_view(self, row: HeldDetail, statement: dict[str, object], root: bytes) -> DetailView:
+        documents = msgspec.msgpack.decode(
+            self._ring.open_bytes(row.documents, held_label(row.ticket)), type=list[bytes]
+        )
+        complete = merkle_root([leaf_hash(item) for item in documents]) == root
+        return DetailView(
+            row.entry, row.uploader, row.ticket, statement, tuple(documents), complete
+        )

@@ -1,0 +1,102 @@
+"""What a reader's and an uploader's part in a detail share: words, tickets, what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.errors import NotAllowed
+from node.screening.releases import Released
+from node.screening.verifying import Verdict
+from node.services.screening.base import Base
+from node.services.screening.reading import verified
+from node.tables import TicketRange
+from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.model import ProtocolError
+
+#: What other members' nodes may ask.
+DETAIL: Final = "blacklist/detail"
+ATTEST: Final = "blacklist/attest"
+SECRET_BYTES: Final = 32
+KIND: Final = "DETAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class DetailView:
+    """Evidence that this node was released; `complete`: the documents make the statement's root."""
+
+    entry: bytes
+    uploader: int
+    ticket: int
+    statement: dict[str, object]
+    documents: tuple[bytes, ...]
+    complete: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the detail, documents by their leaf hashes and sizes."""
+        return {
+            "entry": self.entry.hex(),
+            "uploader": str(self.uploader),
+            "ticket": str(self.ticket),
+            "statement": self.statement,
+            "documents": [
+                {"leaf": leaf_hash(item).hex(), "bytes": str(len(item))} for item in self.documents
+            ],
+            "complete": self.complete,
+        }
+
+
+class Looking(Base):
+    """Reading the receipt of an own lookup."""
+
+    def _looked(self, session: Session, entry: bytes, receipt: bytes) -> Verdict:
+        found = verified(session, receipt)
+        if entry not in found.receipt.entries:
+            raise ProtocolError(
+                "ENTRY_NOT_IN_RECEIPT",
+                "the lookup of this receipt did not find this entry",
+                help="give the receipt of the lookup that did",
+            )
+        if found.receipt.consent.consent.reader != self._identity.require_member(session):
+            raise ProtocolError("RECEIPT_READER", "the receipt is another member's")
+        return found
+
+
+def view_of(released: Released) -> DetailView:
+    """Return what a release holds, for people."""
+    listing = released.opened.listing
+    root = merkle_root([leaf_hash(item) for item in released.documents])
+    return DetailView(
+        listing.entry_id,
+        listing.uploader,
+        released.receipt.ticket,
+        listing.to_json(),
+        released.documents,
+        root == listing.evidence_root,
+    )
+
+
+def require_ticket(session: Session, ticket: int, member: int, *, kind: str = KIND) -> None:
+    """Refuse a ticket that the ledger did not sell to this member for this: TICKET_FOREIGN."""
+    found = select(TicketRange).where(TicketRange.first <= ticket)
+    row = session.scalars(found.order_by(TicketRange.first.desc()).limit(1)).first()
+    bought = row is not None and ticket < row.first + row.count and row.member == member
+    if not bought or (row is not None and kind and row.kind != kind):
+        raise NotAllowed(
+            "TICKET_FOREIGN",
+            f"ticket {ticket} is none of member {member}'s for {kind or 'a lookup'}",
+            help="buy one first; each names one request",
+        )
+
+
+def held_label(ticket: int) -> bytes:
+    """Return which row evidence that was received belongs to."""
+    return b"detail/" + ticket.to_bytes(8, "big")
+
+
+def refuse(code: str, says: str) -> ProtocolError:
+    """Return the refusal of another member's message."""
+    return ProtocolError(code, f"the message {says}", help="Ask again; nothing of it was kept.")

@@ -1,0 +1,137 @@
+"""An uploader's part in a detail: evidence released to who asks on a consent, once a ticket.
+
+A ticket names one request for ever: the answer is kept and given again unchanged, so that a lost
+answer costs nobody a second ticket.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.crypto.keys import SealingPublicKey
+from node.errors import Conflict, NotAllowed
+from node.keyholders import holds_key
+from node.listings import open_listing
+from node.screening.consents import Scope, Trust, Use, check_consent
+from node.screening.identifiers import Identifier
+from node.screening.releases import DetailRequest, ReleaseReceipt, read_request, write_release
+from node.services.screening.base import Base
+from node.services.screening.detail import SECRET_BYTES, refuse, require_ticket
+from node.services.screening.erasing import recipient_of
+from node.tables import RecordedConsent, Release, SealingKey
+from reconcile.commitment.tree import leaf_hash
+from reconcile.model import ZERO32, ProtocolError, Where
+
+
+class ReleasingActs(Base):
+    """Releasing evidence."""
+
+    def release_detail(
+        self, data: bytes, *, caller: int | None = None, actor: str = "node"
+    ) -> bytes:
+        """Release an own entry's evidence to the reader that asks; return the sealed package.
+
+        Raises `NotFound` LISTING_*, `NotAllowed` REQUEST_FOREIGN, TICKET_FOREIGN, `Conflict`
+        TICKET_USED, `ProtocolError` CONSENT_*, SEALING_KEY_MISSING and the envelope's errors.
+        """
+        request, signers = read_request(data)
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            self._require_asker(session, request, signers, caller)
+            require_ticket(session, request.ticket, request.reader)
+            given = session.get(Release, request.ticket)
+            if given is not None:
+                if (given.entry, given.reader) != (request.entry, request.reader):
+                    raise Conflict("TICKET_USED", "this ticket was used for another entry")
+                if given.package:
+                    return given.package
+            owned = open_listing(session, self._ring, request.entry)
+            self._require_consent(session, request, owned.identifier)
+            key = _general_key(session, request.reader)
+            secret = secrets.token_bytes(SECRET_BYTES)
+            receipt = ReleaseReceipt(
+                request.domain,
+                request.entry,
+                member,
+                request.reader,
+                request.ticket,
+                request.consent.consent.digest(self._identity.place.lookups_domain),
+                recipient_of(request.entry, secret),
+                tuple(leaf_hash(item) for item in owned.documents),
+            )
+            package, signed = write_release(
+                receipt,
+                owned.opened,
+                owned.documents,
+                secret,
+                signer=self._identity.keys.approver,
+                reader_key=SealingPublicKey.parse(key.public_key),
+                generation=key.generation,
+            )
+            row = given or Release(ticket=request.ticket)
+            row.entry, row.reader, row.consent = request.entry, request.reader, receipt.consent
+            row.recipient, row.package, row.receipt = receipt.recipient, package, signed
+            row.released_at_ms = self._identity.clock()
+            session.add(row)
+            words = {"reader": str(request.reader), "ticket": str(request.ticket)}
+            self._act(session, actor, "detail-release", request.entry.hex(), **words)
+            return package
+
+    def _require_asker(
+        self,
+        session: Session,
+        request: DetailRequest,
+        signers: tuple[str, ...],
+        caller: int | None,
+    ) -> None:
+        if request.domain != self._identity.place.blacklist_domain:
+            raise refuse("REQUEST_FOREIGN", "is for another network")
+        if caller not in {None, request.reader} or not any(
+            holds_key(session, request.reader, key) for key in signers
+        ):
+            raise NotAllowed(
+                "REQUEST_FOREIGN",
+                f"the request is not signed by member {request.reader}, whom it names",
+                help="only the reader itself asks, with a key that counts now",
+            )
+
+    def _require_consent(self, session: Session, request: DetailRequest, who: Identifier) -> None:
+        place, consent = self._identity.place, request.consent.consent
+        row = session.get(RecordedConsent, consent.digest(place.lookups_domain))
+        if row is None or row.reader != request.reader:
+            raise ProtocolError(
+                "CONSENT_UNRECORDED",
+                "the consent does not stand on the ledger under its reader",
+                where=Where(field="consent"),
+                help="record it first: `kanhe blacklist consent`",
+            )
+        use = Use(
+            request.reader,
+            consent.purpose,
+            Scope.EVIDENCE,
+            self._now(session).time_s,
+            who,
+            request.element,
+            revoked=row.revoked_at_s is not None,
+        )
+        trust = Trust(lambda member, key: holds_key(session, member, key))
+        check_consent(request.consent, use, place.lookups_domain, trust)
+
+
+def _general_key(session: Session, member: int) -> SealingKey:
+    row = session.scalars(
+        select(SealingKey)
+        .where(SealingKey.member == member, SealingKey.agreement == ZERO32)
+        .order_by(SealingKey.generation.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        raise ProtocolError(
+            "SEALING_KEY_MISSING",
+            f"member {member} has published no general sealing key",
+            help="its node does so by itself once its keys are in force",
+        )
+    return row

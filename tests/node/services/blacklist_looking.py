@@ -1,0 +1,135 @@
+"""A lookup as a reader and its committee make it, over the town's key: the receipt of a hit."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Final
+
+from eth_utils.crypto import keccak
+from sqlalchemy import select
+
+from node.crypto.oprf import modes, shamir, threshold
+from node.crypto.oprf.modes import Mode
+from node.crypto.oprf.threshold import Committee, ShareHolder
+from node.listings import open_listing
+from node.outbox import append_intent
+from node.screening.consents import (
+    Consent,
+    Level,
+    Purpose,
+    Scope,
+    SignedConsent,
+    evaluation_digest,
+    person_commitment,
+)
+from node.screening.envelope import RECEIPT_TYPE, sign_envelope
+from node.screening.index import bucket_number, build_index, make_buckets, prove_bucket
+from node.screening.receipts import Receipt, write_receipt
+from node.tables import SealedRecord, TicketRange
+from tests.node.services.blacklist_town import KEY, BlacklistTown
+
+POLYNOMIAL: Final = shamir.random_polynomial(1, constant=KEY.secret)
+HOLDERS: Final = [ShareHolder.of(at, shamir.share_of(POLYNOMIAL, at)) for at in (1, 2, 3)]
+COMMITTEE: Final = Committee(
+    2, KEY.public, {holder.index: holder.pair.public for holder in HOLDERS}
+)
+DAY_S: Final = 86_400
+KINDS: Final = {"LOOKUP": 0, "DETAIL": 1}
+
+
+def ask(town: BlacklistTown, member: int, contract: str, call: str, *args: object) -> None:
+    """Let a member make a call of the blacklist's contracts."""
+    with town.node(member).database.writing.begin() as session:
+        subject = f"{call}/{secrets.token_hex(8)}"
+        append_intent(
+            session,
+            kind=call,
+            contract=contract,
+            call=call,
+            args=args,
+            subject=subject,
+            lane_key="registry",
+        )
+    # The first member is the uploader here: it has to see what was bought and recorded.
+    town.settle(*sorted({1, member}))
+
+
+def buy(town: BlacklistTown, member: int, kind: str) -> int:
+    """Buy one ticket and return its number."""
+    ask(town, member, "Points", "buyTickets", KINDS[kind], 1)
+    with town.node(member).database.reading() as session:
+        newest = select(TicketRange.first).where(TicketRange.member == member)
+        return session.scalars(newest.order_by(TicketRange.first.desc())).first() or 0
+
+
+def look(
+    town: BlacklistTown,
+    reader: int,
+    uploader: int,
+    entry: bytes,
+    *,
+    scope: Scope = Scope.HIT | Scope.EVIDENCE,
+    record: bool = True,
+) -> bytes:
+    """Look up who stands behind an entry, on the reader's own word; return the signed receipt."""
+    node, other = town.node(reader), town.node(uploader)
+    place = node.identity.place
+    ticket = buy(town, reader, "LOOKUP")
+    with other.database.reading() as session:
+        person = open_listing(session, other.keys.ring, entry).identifier
+        rows = session.scalars(select(SealedRecord)).all()
+        buckets = make_buckets([(row.loc, row.record) for row in rows])
+        loc = next(row.loc for row in rows if row.entry == entry)
+    blinded = modes.blind(Mode.VOPRF, person.prf_input)
+    now_s = int(town.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    salt = secrets.token_bytes(32)
+    consent = Consent(
+        reader,
+        Purpose.CREDIT,
+        scope,
+        now_s - 60,
+        now_s + DAY_S,
+        secrets.token_bytes(32),
+        person_commitment(person, salt),
+        bytes(32),
+        Level.INSTITUTION,
+    )
+    digest = consent.digest(place.lookups_domain)
+    if record:
+        until = consent.valid_to_s
+        ask(town, reader, "Lookups", "recordConsent", digest, 1, until, keccak(b"\x09" * 32))
+    asked = evaluation_digest(
+        place.lookups_domain, ticket=ticket, blinded=blinded.element, consent=digest, key_epoch=1
+    )
+    index = build_index(buckets, key_epoch=1, version=1, cut_block=5)
+    signer = node.keys.approver
+    receipt = Receipt(
+        place.lookups_domain,
+        person.type,
+        person.value,
+        blinded.blind,
+        ticket,
+        1,
+        SignedConsent(consent, salt, signer.sign_digest(digest)),
+        signer.sign_digest(asked),
+        (blinded.element,),
+        0,
+        COMMITTEE,
+        tuple(threshold.evaluate_share(holder, (blinded.element,)) for holder in HOLDERS[1:]),
+        prove_bucket(index, buckets[bucket_number(loc, index.header.bits)]),
+        (entry,),
+    )
+    return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [signer]).to_json()
+
+
+def revoke(town: BlacklistTown, member: int, receipt_consent: Consent) -> None:
+    """Revoke a consent by its secret."""
+    place = town.node(member).identity.place
+    digest = receipt_consent.digest(place.lookups_domain)
+    ask(town, member, "Lookups", "revokeConsent", digest, b"\x09" * 32)
+
+
+def digest_of(data: bytes) -> str:
+    """Return SHA-256 as hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,177 @@
+"""Detail: asked for on a consent, released to one reader, recalled from it; hits attested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from devnet.local import EmbeddedChain
+from node.cli import main
+from node.screening.consents import Scope
+from node.screening.envelope import read_envelope
+from node.screening.receipts import read_receipt
+from node.screening.releases import HitVerdict, open_release
+from node.tables import HeldDetail, Release
+from reconcile.commitment.tree import leaf_hash
+from reconcile.model import ZERO32, KanheError
+from tests.node.services.blacklist_looking import buy, look, revoke
+from tests.node.services.blacklist_town import PHRASE, BlacklistTown, make_town, person
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
+    """Four members; the first lists, the second looks up."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        made = make_town(tmp_path_factory.mktemp("detail"), chain)
+        for member in (2, 3):
+            made.node(member).screening.claim_allowance()
+        yield made
+        made.close()
+
+
+def refused(call: object, *args: object, **more: object) -> str:
+    """Return the code of the refusal in which a call ends."""
+    with pytest.raises(KanheError) as caught:
+        call(*args, **more)  # type: ignore[operator]
+    return caught.value.code
+
+
+def test_evidence_is_released_once_a_ticket_and_recalled(town: BlacklistTown) -> None:
+    """B asks on a consent for the evidence, A releases it; a later change is acknowledged by B."""
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    entry = town.list(1, 1)
+    town.settle()
+    receipt = look(town, 2, 1, entry)
+    assert beta.read_receipt(receipt) == (entry,)
+    seen = beta.trace(entry)
+    assert {check.name: check.ok for check in seen.checks}["signature"] is True
+    assert seen.statement is not None
+    assert seen.statement["reason"] == "OVERDUE_M3"
+    lookup = read_receipt(read_envelope(receipt).payload).ticket
+    assert refused(beta.request_detail, entry, lookup, receipt) == "TICKET_FOREIGN"
+    ticket = buy(town, 2, "DETAIL")
+    request = beta.request_detail(entry, ticket, receipt)
+    package = alpha.handlers()["blacklist/detail"](2, request)
+    assert alpha.release_detail(request) == package, "the same answer again"
+    assert refused(alpha.release_detail, request, caller=3) == "REQUEST_FOREIGN"
+    wrong = town.node(3).keys.ring
+    with town.node(3).database.reading() as session:
+        others = wrong.sealing_keys(session, ZERO32)
+    assert refused(open_release, package, others) == "WRAP_NOT_OPENED"
+    detail = beta.take_release(package)
+    assert detail.complete
+    assert detail.documents == (b"the evidence against 1",)
+    assert [view.documents for view in beta.details(entry)] == [detail.documents]
+    with town.node(2).database.reading() as session:
+        row = session.scalars(select(HeldDetail)).one()
+        assert leaf_hash(detail.documents[0]).hex() in read_envelope(row.receipt).payload.decode()
+    given = alpha.trace(entry).releases
+    assert [(item[0], item[1]) for item in given] == [(ticket, 2)]
+    assert refused(beta.acknowledge, entry) == "RECALL_UNKNOWN"
+    assert refused(alpha.recall, entry) == "ENTRY_STATE_NOT_ALLOWED"
+    alpha.withdraw(entry)
+    town.settle()
+    assert alpha.recall(entry) == 1
+    town.settle()
+    assert beta.trace(entry).recalls == (1, 0)
+    assert beta.acknowledge(entry) == 1
+    town.settle()
+    assert alpha.trace(entry).recalls == (1, 1)
+    assert alpha.erase(entry) is not None
+    town.settle()
+    assert beta.erase(entry) is not None
+    town.settle()
+    assert {member for member, _, _ in alpha.trace(entry).certificates} == {1, 2}
+    assert refused(beta.details, entry) == "DETAIL_UNKNOWN"
+    assert refused(alpha.release_detail, request) == "LISTING_ERASED"
+    with town.node(2).database.reading() as session:
+        assert session.scalars(select(HeldDetail)).one().documents == b""
+
+
+def test_a_consent_that_does_not_reach_releases_nothing(town: BlacklistTown) -> None:
+    """Narrow, unrecorded, revoked, of another reader: each refused before anything is sealed."""
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    entry = town.list(1, 2)
+    ticket = buy(town, 2, "DETAIL")
+    narrow = look(town, 2, 1, entry, scope=Scope.HIT)
+    assert refused(beta.request_detail, entry, ticket, narrow) == "CONSENT_SCOPE"
+    silent = beta.request_detail(entry, ticket, look(town, 2, 1, entry, record=False))
+    assert refused(alpha.release_detail, silent) == "CONSENT_UNRECORDED"
+    whole = look(town, 2, 1, entry)
+    request = beta.request_detail(entry, ticket, whole)
+    changed = request.replace(b'"payload":"', b'"payload":"A')
+    assert refused(alpha.release_detail, changed) in {"ENVELOPE_MALFORMED", "ENVELOPE_SIGNER"}
+    revoke(town, 2, read_receipt(read_envelope(whole).payload).consent.consent)
+    assert refused(alpha.release_detail, request) == "CONSENT_REVOKED"
+    other = town.list(1, 3)
+    assert refused(beta.request_detail, other, ticket, whole) == "ENTRY_NOT_IN_RECEIPT"
+    gamma = town.node(3).screening
+    assert refused(gamma.request_detail, entry, ticket, whole) == "RECEIPT_READER"
+    assert refused(gamma.release_detail, request) == "LISTING_NOT_OURS"
+    with town.node(1).database.reading() as session:
+        assert session.scalars(select(Release).where(Release.entry == entry)).all() == []
+
+
+def test_a_hit_is_attested_once_and_its_reader_recalled(town: BlacklistTown) -> None:
+    """Confirmed by a reader, kept by the uploader: the recall of a change reaches it too."""
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    entry = town.list(1, 4)
+    receipt = look(town, 2, 1, entry)
+    envelope = beta.attest_hit(entry, HitVerdict.CONFIRMED, receipt)
+    assert beta.attest_hit(entry, HitVerdict.CONFIRMED, receipt) == envelope
+    assert refused(beta.attest_hit, entry, HitVerdict.STALE, receipt) == "ATTESTED_ALREADY"
+    assert person(4).value.encode() not in envelope
+    assert refused(alpha.take_attestation, envelope, caller=3) == "REQUEST_FOREIGN"
+    assert refused(town.node(3).screening.take_attestation, envelope) == "REQUEST_FOREIGN"
+    alpha.handlers()["blacklist/attest"](2, envelope)
+    alpha.take_attestation(envelope)
+    assert alpha.trace(entry).releases == (), "nothing was released"
+    alpha.withdraw(entry)
+    town.settle()
+    assert alpha.recall(entry) == 1
+    town.settle()
+    assert beta.acknowledge(entry) == 1
+    town.settle()
+    assert alpha.trace(entry).recalls == (1, 1)
+
+
+def test_a_detail_by_files_from_the_command_line(
+    town: BlacklistTown, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Request, release and answer as files, beside the running nodes; documents come out whole."""
+    town.pass_days(1)
+    entry = town.list(1, 5)
+    receipt = tmp_path / "receipt.json"
+    receipt.write_bytes(look(town, 2, 1, entry))
+    ticket = str(buy(town, 2, "DETAIL"))
+    (tmp_path / "phrase").write_text(PHRASE)
+    homes = {member: str(town.node(member).home) for member in (1, 2)}
+
+    def says(member: int, *words: object, code: int = 0) -> Any:  # noqa: ANN401 - JSON
+        capsys.readouterr()
+        given = ["blacklist", *map(str, words), "--home", homes[member], "--json", "-"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KANHE_PASSPHRASE_FILE", str(tmp_path / "phrase"))
+            found = main(given)
+        out = capsys.readouterr().out
+        assert found == code, out
+        return json.loads(out)
+
+    request, package = tmp_path / "request.json", tmp_path / "package"
+    asked = ("detail", "ask", entry.hex()[:12], "--ticket", ticket, "--receipt", receipt)
+    assert says(2, *asked, code=2)["error"]["code"] == "PEER_UNKNOWN"
+    says(2, *asked, "--out", request)
+    says(1, "detail", "release", request, "--out", package)
+    opened = says(2, "detail", "open", package)
+    assert (opened["complete"], opened["statement"]["reason"]) == (True, "OVERDUE_M3")
+    (path,) = says(2, "detail", "show", entry.hex(), "--out", tmp_path / "out")["written"]
+    assert Path(path).read_bytes() == b"the evidence against 5"
+    said = ("attest", entry.hex(), "false-positive", "--receipt", receipt)
+    assert says(2, *said, "--out", tmp_path / "said.json")["verdict"] == "FALSE_POSITIVE"
+    wrong = says(2, "attest", entry.hex(), "maybe", "--receipt", receipt, code=2)
+    assert wrong["error"]["code"] == "VERDICT_UNKNOWN"
