@@ -20,6 +20,7 @@ from node.web.api import health, problem, stream, v1
 from node.web.auth import Cookies, Limits
 from node.web.console import (
     ageing,
+    blacklist,
     cases,
     chains,
     days,
@@ -131,6 +132,7 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
         results,
         imports,
         ageing,
+        blacklist,
         decisions,
         cases,
         chains,

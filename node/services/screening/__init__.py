@@ -20,6 +20,7 @@ from node.services.screening.views import (
     EntryView,
     MovementView,
     PointsView,
+    Step,
     TraceView,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "MovementView",
     "PointsView",
     "ScreeningService",
+    "Step",
     "Taken",
     "TraceView",
 ]

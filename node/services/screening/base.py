@@ -86,6 +86,11 @@ class Base:
         """Return what tells a call's words from others' without telling them; for idempotency."""
         return self._ring.fingerprint(b"call/" + words)
 
+    @property
+    def present(self) -> bool:
+        """Say whether this network has a blacklist, as this node was told."""
+        return bool(self._identity.place.blacklist)
+
     def find_entry(self, text: str) -> bytes:
         """Return the entry that an id or its beginning means.
 

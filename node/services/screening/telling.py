@@ -65,6 +65,7 @@ def _step(fact: BlacklistFact) -> Step:
         at_s=fact.block_time_s,
         block=fact.block_number,
         tx_hash=fact.tx_hash,
+        args=fact.args,
     )
 
 
@@ -79,7 +80,9 @@ def _by_time(session: Session, row: ListedEntry, now: Now) -> list[Step]:
         until_s = suspends_s(dispute_facts(session, dispute), profile)
         if end_s > until_s:
             says = f"suspended: dispute {dispute.dispute} ran out"
-            steps.append(Step("SuspendedByTime", says, until_s + 1))
+            steps.append(
+                Step("SuspendedByTime", says, until_s + 1, args={"dispute": dispute.dispute})
+            )
     over = {Stage.REMOVED.name, Stage.CORRECTED.name, Stage.ERASED.name, Stage.TICKETED.name}
     ends_s = (row.expires_day + 1) * DAY_S
     if row.stage not in over and now.time_s >= ends_s:

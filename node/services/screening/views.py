@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from node.blacklist import Account
@@ -42,13 +43,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of an entry; `tx_hash` and `block` are None for what time alone did."""
+    """One change of an entry; `tx_hash` and `block` are None for what time alone did.
+
+    `args` are the fact's, by the ABI's names, for who says it in other words.
+    """
 
     what: str
     says: str
     at_s: int
     block: int | None = None
     tx_hash: bytes | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the step."""

@@ -49,7 +49,7 @@ class Watcher:
         self.node = node
         self.readers = 0
         self.now: dict[str, int] = {}
-        self.changed = asyncio.Condition()
+        self.changed = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     def _look(self) -> dict[str, int]:
@@ -60,9 +60,10 @@ class Watcher:
         while self.readers:
             seen = await run_in_threadpool(self._look)
             if seen != self.now:
-                async with self.changed:
-                    self.now = seen
-                    self.changed.notify_all()
+                self.now = seen
+                # Whoever waits holds the old event; the next change has one of its own.
+                past, self.changed = self.changed, asyncio.Event()
+                past.set()
             await asyncio.sleep(POLL_S)
         self.task = None
 
@@ -86,8 +87,8 @@ class Watcher:
     async def _next(self, seen: dict[str, int]) -> bytes:
         # Short waits, so that a stopping server and a reader who left are noticed.
         try:
-            async with self.changed:
-                await asyncio.wait_for(self.changed.wait_for(lambda: self.now != seen), WAIT_S)
+            if self.now == seen:
+                await asyncio.wait_for(self.changed.wait(), WAIT_S)
         except TimeoutError:
             return b": here\n\n"
         return b"event: moved\ndata: " + msgspec.json.encode(self.now) + b"\n\n"

@@ -1,0 +1,191 @@
+"""The blacklist's words on the desk: states, phases, verdicts, reasons and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from node.screening.states import Stage
+from node.web.i18n import decimal_text
+from node.web.words import N_, State
+
+if TYPE_CHECKING:
+    from node.services.screening import Step
+
+Translate = Callable[[str], str]
+#: Micro-points in a point.
+POINT_DIGITS: Final = 6
+
+ENTRY_STATES: Final[Mapping[str, State]] = {
+    "WAITING": State(N_("waiting"), "info", "ring"),
+    "REFUSED": State(N_("refused for good"), "bad", "cross"),
+    "TAKEN": State(N_("id taken by another"), "bad", "cross"),
+    "TICKETED": State(N_("staked, not evaluated yet"), "info", "half"),
+    "LAPSED": State(N_("ticket lapsed"), "idle", "ring"),
+    "UNTAGGED": State(N_("without a leaf in this key epoch"), "warn", "clock"),
+    "LISTED": State(N_("listed"), "info", "dot"),
+    "DISPUTED": State(N_("disputed"), "warn", "bang"),
+    "SUSPENDED": State(N_("suspended"), "warn", "cross"),
+    "CORRECTED": State(N_("corrected"), "idle", "ring"),
+    "REMOVED": State(N_("removed"), "idle", "cross"),
+    "EXPIRED": State(N_("expired"), "idle", "ring"),
+    "ERASED": State(N_("erased"), "idle", "ring"),
+}
+
+PHASES: Final[Mapping[str, State]] = {
+    "OPEN": State(N_("waiting for the uploader's answer"), "warn", "clock"),
+    "UNANSWERED": State(N_("not answered in time"), "bad", "clock"),
+    "ANSWERED": State(N_("answered, may be contested"), "info", "half"),
+    "ACCEPTED": State(N_("answer accepted"), "good", "check"),
+    "COMMIT": State(N_("panel votes, hidden"), "info", "pen"),
+    "REVEAL": State(N_("panel opens its votes"), "info", "pen"),
+    "DECIDED": State(N_("panel has decided"), "good", "check"),
+    "REGULATOR": State(N_("waiting for the regulator"), "warn", "clock"),
+    "SETTLED": State(N_("settled"), "good", "check"),
+}
+
+VERDICTS: Final[Mapping[str, str]] = {
+    "UPHELD": N_("upheld"),
+    "CORRECTED": N_("corrected"),
+    "REMOVED": N_("removed"),
+    "UNVERIFIABLE": N_("unverifiable"),
+    "TIMED_OUT": N_("timed out"),
+}
+
+REASONS: Final[Mapping[str, str]] = {
+    "OVERDUE_M3": N_("overdue by three months or more"),
+    "CHARGED_OFF": N_("charged off"),
+    "APPLICATION_FRAUD": N_("application fraud"),
+    "IDENTITY_STOLEN": N_("identity stolen: protects the person"),
+    "MULE_ACCOUNT": N_("mule account"),
+    "COLLATERAL_FRAUD": N_("collateral fraud"),
+    "MERCHANT_COLLUSION": N_("merchant collusion"),
+    "COURT_CONFIRMED": N_("confirmed by a court"),
+}
+
+PRODUCTS: Final[Mapping[str, str]] = {
+    "CARD": N_("card"),
+    "CONSUMER_LOAN": N_("consumer loan"),
+    "MORTGAGE": N_("mortgage"),
+    "BUSINESS_LOAN": N_("business loan"),
+    "GUARANTEE": N_("guarantee"),
+    "ACCOUNT": N_("account"),
+    "ACQUIRING": N_("acquiring"),
+}
+
+PROOF_LEVELS: Final[Mapping[str, str]] = {
+    "STATED": N_("stated by the uploader"),
+    "DOCUMENTED": N_("documented"),
+    "ADJUDICATED": N_("adjudicated by a court or authority"),
+}
+
+#: How a consent was given; the numbers are the ledger's.
+CONSENT_LEVELS: Final[Mapping[int, str]] = {
+    1: N_("recorded by the institution"),
+    2: N_("signed by a CA's certificate"),
+    3: N_("signed by the person"),
+}
+
+CHECKS: Final[Mapping[str, str]] = {
+    "statement": N_("statement and ledger"),
+    "signature": N_("signature"),
+    "notice": N_("notice to the person"),
+    "not back-dated": N_("not back-dated"),
+    "commitment": N_("commitment"),
+}
+
+ROLES: Final[Mapping[str, str]] = {
+    "by": N_("raised by us"),
+    "target": N_("against us"),
+    "panelist": N_("we sit on the panel"),
+    "regulator": N_("we are the regulator"),
+}
+
+MOVES: Final[Mapping[str, str]] = {
+    "answer": N_("answer it"),
+    "contest": N_("contest the answer, or let it stand"),
+    "verdict": N_("give a verdict"),
+}
+
+#: What happened to an entry, by the name of the ledger's event or of what time did.
+STEPS: Final[Mapping[str, str]] = {
+    "EntryPosted": N_("posted: stake and commitment"),
+    "EntryTagged": N_("has a leaf in the index"),
+    "EntryUntagged": N_("has no leaf in this key epoch any more"),
+    "EntryVested": N_("stake returned after the challenge window"),
+    "RootChallenged": N_("missed in an index version by its uploader"),
+    "DisputeOpened": N_("dispute %(dispute)s raised"),
+    "DisputeExtended": N_("dispute %(dispute)s: the uploader took its extension"),
+    "DisputeAnswered": N_("dispute %(dispute)s answered"),
+    "DisputeContested": N_("dispute %(dispute)s: the answer is contested"),
+    "PanelDrawn": N_("dispute %(dispute)s: the panel is drawn"),
+    "BallotCommitted": N_("dispute %(dispute)s: a hidden vote"),
+    "BallotRevealed": N_("dispute %(dispute)s: a vote opened"),
+    "DisputeSettled": N_("dispute %(dispute)s settled"),
+    "RecallOpened": N_("recalled from its readers"),
+    "RecallAcknowledged": N_("a reader acknowledged the recall"),
+    "DeletionCertifiedBy": N_("a member certified what it destroyed"),
+    "Lapsed": N_("its ticket was not used in time"),
+    "SuspendedByTime": N_("suspended: its dispute ran out"),
+    "Expired": N_("its time is over"),
+}
+#: What an `EntryStaged` came to, by the ledger's number.
+STAGES: Final[Mapping[int, str]] = {
+    Stage.LISTED: N_("listed: its ticket is used"),
+    Stage.SUSPENDED: N_("suspended: its dispute ran out"),
+    Stage.CORRECTED: N_("corrected"),
+    Stage.REMOVED: N_("removed"),
+    Stage.ERASED: N_("erased: salts and keys are destroyed"),
+}
+
+#: Why points moved, by the reason that the ledger or its transaction gives.
+POINT_REASONS: Final[Mapping[str, str]] = {
+    "allowance": N_("daily allowance"),
+    "tickets": N_("tickets for lookups"),
+    "listing": N_("stake of a listing"),
+    "dispute": N_("stake of a dispute"),
+    "entry vested": N_("a listing's stake returned"),
+    "dispute settled": N_("a dispute was settled"),
+    "ticket lapsed": N_("a listing ticket lapsed"),
+    "settlement": N_("hits that others confirmed"),
+    "debt": N_("debt paid"),
+    "entry overturned": N_("an entry was overturned"),
+    "dispute lost": N_("a dispute was lost"),
+    "panelist silent": N_("a panelist did not open its vote"),
+}
+
+POINT_KINDS: Final[Mapping[str, str]] = {
+    "MINTED": N_("minted"),
+    "BURNED": N_("burned"),
+    "STAKED": N_("staked"),
+    "RELEASED": N_("stake returned"),
+    "OWED": N_("owed"),
+}
+#: Kinds that leave a member with more points free than before.
+GAINS: Final = frozenset({"MINTED", "RELEASED"})
+
+
+def entry_state(word: str) -> State:
+    """Return an entry's state in words; an unknown word is shown as it is."""
+    return ENTRY_STATES.get(word, State(word.lower(), "idle", "ring"))
+
+
+def phase(word: str) -> State:
+    """Return a dispute's phase in words."""
+    return PHASES.get(word, State(word.lower(), "idle", "ring"))
+
+
+def step_words(step: Step, translate: Translate) -> str:
+    """Return what happened; the service's English where the desk has no words of its own."""
+    message = STEPS.get(step.what)
+    if step.what == "EntryStaged":
+        message = STAGES.get(int(step.args.get("stage", 0)))
+    if message is None:
+        return step.says
+    return translate(message) % {"dispute": step.args.get("dispute", "")}
+
+
+def points(micro: int, *, plus: bool = False) -> str:
+    """Return micro-points as points with their decimals, a true minus, and a sign if asked for."""
+    text = decimal_text(micro, POINT_DIGITS).rstrip("0").rstrip(".")
+    return f"+{text}" if plus and micro > 0 else text
