@@ -16,6 +16,7 @@ from node.cli.persons import read_person_identifier
 from node.cli.session import Home, Wait, acting, actor, finish
 
 if TYPE_CHECKING:
+    from node.bootstrap import Node
     from node.screening.consents import Purpose, Scope
 
 DAY_S = 86_400
@@ -170,18 +171,48 @@ def answer_person(
     out: Out,
     test_identifiers: TestIdentifiers = False,
     home: Home = None,
-    wait: Wait = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Answer a person's own request, once: her entries here, or her dispute raised for her."""
+    """Answer a person's own request, once: her entries, her receipts, or her dispute raised.
+
+    For her entries she is looked up free of charge, with the blind and the consent that she made.
+    """
+    from node.screening.asking import About
+
+    data, lookup = _read(request), None
     with acting(home) as node:
-        made = node.screening.answer_person(
-            _read(request), allow_test=test_identifiers, actor=actor()
-        )
+        admitted = node.screening.admit_person(data, allow_test=test_identifiers)
+        if admitted.asked.about is About.ENTRIES:
+            lookup = node.lookups.prepare_own(admitted.asked, admitted.identifier, actor=actor())
+    if lookup is not None:
+        # The lookup needs her consent and a ticket on the ledger.
+        finish(home, wait=True)
+    with acting(home) as node:
+        receipts: tuple[bytes, ...] = ()
+        if lookup is not None:
+            receipts = _own_receipt(node, lookup)
+        elif admitted.asked.about is About.RECEIPTS:
+            receipts = node.lookups.receipts_about(admitted.identifier)
+        made = node.screening.answer_person(admitted, receipts=receipts, actor=actor())
     _write(out, made)
-    done = finish(home, wait=wait)
-    emit({"out": str(out), "done": done}, json_to, lambda: say(f"{out}: to the person"))
+    finish(home, wait=admitted.asked.about is About.DISPUTE)
+    answer = {"out": str(out), "receipts": len(receipts)}
+    emit(answer, json_to, lambda: say(f"{out}: to the person"))
     return EXIT_DONE
+
+
+def _own_receipt(node: Node, lookup: int) -> tuple[bytes, ...]:
+    """Return the receipt of a person's own lookup; without one she sees that it is missing."""
+    from reconcile.model import KanheError
+
+    try:
+        (found,) = node.lookups.look_up([lookup], actor=actor())
+    except KanheError as error:
+        found = error
+    if isinstance(found, KanheError):
+        note(f"no receipt of a lookup is in the answer: {found.message} [{found.code}]")
+        return ()
+    return (found.receipt,)
 
 
 def _purpose(word: str) -> Purpose:

@@ -29,7 +29,6 @@ from node.screening.evaluations import MAX_ITEMS, Asked
 from node.screening.index import look_in
 from node.screening.receipts import Receipt, write_receipt
 from node.screening.verifying import Ledger, Verdict, verify_receipt
-from node.services.lookups.acts import ConsentActs
 from node.services.lookups.buying import bind_ticket
 from node.services.lookups.consenting import (
     DONE,
@@ -40,6 +39,7 @@ from node.services.lookups.consenting import (
     require_lookup,
     subject_of,
 )
+from node.services.lookups.own import OwnRecordActs
 from node.services.lookups.views import LookupView, view_of
 from node.tables import ListedEntry, OwnLookup, RecordedConsent
 from node.telemetry import logger
@@ -79,7 +79,7 @@ class _Job:
     asked: Asked
 
 
-class LookupService(ConsentActs):
+class LookupService(OwnRecordActs):
     """Consents, tickets and lookups of one member."""
 
     # ------------------------------------------------------------------------ looking up

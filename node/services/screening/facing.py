@@ -7,6 +7,7 @@ was asked and answered, by a nonce or an entry; never by or about whom.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select
@@ -32,6 +33,14 @@ from reconcile.model import ProtocolError, Where
 CERTIFICATE_DAYS: Final = 365
 ANSWERED: Final = "answer person"
 DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be answered, and whom it concerns."""
+
+    asked: PersonRequest
+    identifier: Identifier
 
 
 class FacingActs(DisputeActs):
@@ -82,28 +91,36 @@ class FacingActs(DisputeActs):
             self._act(session, actor, "export evidence", entry.hex())
             return made
 
-    def answer_person(
-        self, request: bytes, *, allow_test: bool = False, actor: str = "node"
-    ) -> bytes:
-        """Answer a person's own request, once: her entries' evidence, or her dispute raised.
-
-        Raises what `admit` refuses, and for a dispute what `open_dispute` refuses.
-        """
+    def admit_person(self, request: bytes, *, allow_test: bool = False) -> Admitted:
+        """Return a person's own request that may be answered; raises what `admit` refuses."""
         with self._reading() as session:
             asked, identifier = admit(request, self._counter(session, allow_test=allow_test))
-        evidence: tuple[bytes, ...] = ()
+            return Admitted(asked, identifier)
+
+    def answer_person(
+        self, admitted: Admitted, *, receipts: Sequence[bytes] = (), actor: str = "node"
+    ) -> bytes:
+        """Answer a request, once: her entries' evidence, her receipts, or her dispute raised.
+
+        `receipts` are those of her own lookup, or of lookups of her, by the lookup service. Raises
+        `Conflict` ASKED_TWICE and, for a dispute, what `open_dispute` refuses.
+        """
+        asked = admitted.asked
         if asked.about is About.DISPUTE:
             assert asked.entry is not None, "admitted with its entry"
             self.open_dispute(asked.entry, asked.grounds, by_person=True, actor=actor)
+        evidence: tuple[bytes, ...] = ()
         with self._writing() as session:
-            # Read again inside the transaction that answers: two callers do not answer one.
+            # Looked for again in the transaction that answers: two callers do not answer one.
             if self._was_seen(session, asked.nonce):
                 raise Conflict("ASKED_TWICE", "the request was answered before")
             if asked.about is About.ENTRIES:
-                own = self._entries_about(session, identifier)
+                own = self._entries_about(session, admitted.identifier)
                 evidence = tuple(self._evidence(session, entry) for entry in own)
             self._act(session, actor, ANSWERED, asked.nonce.hex(), about=str(asked.about))
-            return self._answer(session, asked, evidence)
+            member = self._identity.require_member(session)
+            answer = PersonAnswer(member, asked.nonce, self._clock_s(), tuple(receipts), evidence)
+            return sign_person_answer(answer, self._identity.keys.approver)
 
     # ------------------------------------------------------------------------- consents
     def who_asks(self) -> tuple[int, str]:
@@ -199,11 +216,6 @@ class FacingActs(DisputeActs):
             receipts=tuple(receipts),
         )
         return sign_evidence(bundle, self._identity.keys.approver)
-
-    def _answer(self, session: Session, asked: PersonRequest, evidence: tuple[bytes, ...]) -> bytes:
-        member = self._identity.require_member(session)
-        answer = PersonAnswer(member, asked.nonce, self._clock_s(), (), evidence)
-        return sign_person_answer(answer, self._identity.keys.approver)
 
     def _entries_about(self, session: Session, identifier: Identifier) -> list[bytes]:
         """Return own entries about a person that stand on the ledger, oldest first.

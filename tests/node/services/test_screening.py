@@ -272,21 +272,23 @@ def test_a_person_sees_her_entry_and_has_it_disputed(town: BlacklistTown) -> Non
     )
     now_s = alpha.clock() // 1_000
     request = wallet.ask(1, About.ENTRIES, certificate, now_s=now_s)
-    assert refused(alpha.screening.answer_person, request) == "IDENTIFIER_COMPONENT"
-    answer = alpha.screening.answer_person(request, allow_test=True)
+    assert refused(alpha.screening.admit_person, request) == "IDENTIFIER_COMPONENT"
+    admitted = alpha.screening.admit_person(request, allow_test=True)
+    answer = alpha.screening.answer_person(admitted)
     found = read_back(wallet, read_person_request(request)[0], answer)
     (bundle,) = found.evidence
     assert bundle.ok
     assert any("LISTED at block" in line for line in bundle.proved)
     assert any(entry.hex()[:16] in line for line in bundle.proved)
     assert found.missing == ["the receipt of the lookup: without it nothing shows that it is all"]
-    assert refused(alpha.screening.answer_person, request, allow_test=True) == "ASKED_TWICE"
+    assert refused(alpha.screening.answer_person, admitted) == "ASKED_TWICE"
+    assert refused(alpha.screening.admit_person, request, allow_test=True) == "ASKED_TWICE"
     elsewhere = wallet.ask(1, About.ENTRIES, certificate, now_s=now_s)
-    assert refused(gamma.screening.answer_person, elsewhere, allow_test=True) == "ASKED_ELSEWHERE"
+    assert refused(gamma.screening.admit_person, elsewhere, allow_test=True) == "ASKED_ELSEWHERE"
     dispute = wallet.ask(
         3, About.DISPUTE, certificate, now_s=now_s, entry=entry, grounds="paid in full in May"
     )
-    gamma.screening.answer_person(dispute, allow_test=True)
+    gamma.screening.answer_person(gamma.screening.admit_person(dispute, allow_test=True))
     town.settle()
     assert alpha.screening.trace(entry).entry.state == "DISPUTED"
     (raised,) = [item for item in gamma.screening.disputes() if item.entry == entry]

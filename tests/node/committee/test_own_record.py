@@ -1,0 +1,86 @@
+"""A person asks about herself: her own blind, a free ticket, a receipt that shows it is all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from committee_town import Town
+from listed_people import person_of
+
+from node.screening.asking import About, read_person_request
+from node.services.lookups import Found
+from node.wallet import ReadBack, Wallet, read_back
+
+READER, CERTIFIER = 1, 2
+LISTED, NOBODY = 1, 3
+
+
+@contextlib.contextmanager
+def town_clock(town: Town, *members: int) -> Iterator[None]:
+    """Let members go by the town's time, which tests before this one moved ahead."""
+    identities = [town.node(member).identity for member in members]
+    clocks = [identity.clock for identity in identities]
+    try:
+        for identity in identities:
+            object.__setattr__(identity, "clock", lambda: town.time_s() * 1_000)
+        yield
+    finally:
+        for identity, clock in zip(identities, clocks, strict=True):
+            object.__setattr__(identity, "clock", clock)
+
+
+def answer_to(town: Town, wallet: Wallet, about: About) -> ReadBack:
+    """Certify, ask, look up, answer and read back, as the commands do."""
+    node = town.node(READER)
+    with town_clock(town, READER, CERTIFIER):
+        certificate = town.node(CERTIFIER).screening.certify_person(
+            wallet.request_certificate(CERTIFIER), wallet.identifier
+        )
+        request = wallet.ask(READER, about, certificate, now_s=town.time_s())
+        admitted = node.screening.admit_person(request, allow_test=True)
+        receipts: tuple[bytes, ...] = ()
+        if about is About.ENTRIES:
+            lookup = node.lookups.prepare_own(admitted.asked, admitted.identifier)
+            assert node.lookups.prepare_own(admitted.asked, admitted.identifier) == lookup
+            town.settle()
+            (found,) = node.lookups.look_up([lookup])
+            assert isinstance(found, Found), found
+            receipts = (found.receipt,)
+        elif about is About.RECEIPTS:
+            receipts = node.lookups.receipts_about(admitted.identifier)
+        answer = node.screening.answer_person(admitted, receipts=receipts)
+    return read_back(wallet, read_person_request(request)[0], answer)
+
+
+def test_who_is_not_listed_is_shown_that_it_is_so(indexed: Town) -> None:
+    """An absence of her own element, verified offline: nothing is missing, nothing was paid."""
+    before = indexed.node(READER).screening.points().account.free
+    wallet = Wallet.create(person_of(NOBODY), indexed.node(READER).identity.place.lookups_domain)
+    found = answer_to(indexed, wallet, About.ENTRIES)
+    assert found.ok
+    assert any("no entry concerned" in line for line in found.receipts[0].proved)
+    assert indexed.node(READER).screening.points().account.free == before
+
+
+def test_an_entry_of_another_uploader_is_found_and_its_evidence_asked_there(indexed: Town) -> None:
+    """The receipt names the entry; the member that did not list it has no evidence to show."""
+    wallet = Wallet.create(person_of(LISTED), indexed.node(READER).identity.place.lookups_domain)
+    found = answer_to(indexed, wallet, About.ENTRIES)
+    assert [one.ok for one in found.receipts] == [True]
+    assert not found.ok
+    assert len(found.missing) == 1
+    assert found.missing[0].startswith("evidence of entry")
+
+
+def test_she_sees_who_looked_her_up(indexed: Town) -> None:
+    """Every receipt that the member holds about her, and none about anybody else."""
+    looked = indexed.found(READER, LISTED)
+    wallet = Wallet.create(person_of(LISTED), indexed.node(READER).identity.place.lookups_domain)
+    found = answer_to(indexed, wallet, About.RECEIPTS)
+    assert found.ok
+    assert len(found.receipts) >= 1
+    held = indexed.node(READER).lookups.receipts_about(person_of(LISTED))
+    assert looked.receipt in held
+    assert len(found.receipts) == len(held)
+    assert indexed.node(READER).lookups.receipts_about(person_of(40)) == ()
