@@ -15,7 +15,10 @@ from typing import Any, Final
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import BaseEquals, registry
 from eth_utils.crypto import keccak
 
 from node.errors import ChainError, ContractError, ProtocolError, RejectedForGood
@@ -30,6 +33,8 @@ POINTS: Final = "Points"
 ALL_CONTRACTS: Final = (LEDGER, REGISTRY, BLACKLIST, LOOKUPS, POINTS)
 ABI_FOLDER: Final = Path(__file__).resolve().parent / "abi"
 WORD: Final = 32
+# Stands for what is no text, or what no database keeps in one.
+NO_TEXT: Final = "\ufffd"
 _SAFE_INT: Final = 2**53
 _SELECTOR: Final = 4
 # Solidity's own errors: `require` with a text, and a failed assertion.
@@ -236,6 +241,26 @@ def decode_batch_posted(log: RawLog) -> BatchPosted:
     )
 
 
+def is_text(text: str) -> bool:
+    """Say whether a text of the ledger was one: neither bytes that are no UTF-8, nor a NUL."""
+    return NO_TEXT not in text
+
+
+def _lenient() -> ABICodec:
+    """Return a decoder that keeps an event whose text is none: other facts may build on it."""
+    known = registry.copy()  # type: ignore[no-untyped-call]
+    known.unregister_decoder("string")
+    known.register_decoder(
+        BaseEquals("string", with_sub=False),  # type: ignore[no-untyped-call]
+        StringDecoder(handle_string_errors="replace"),  # type: ignore[no-untyped-call]
+        label="string",
+    )
+    return ABICodec(known)
+
+
+_EVENTS: Final = _lenient()
+
+
 def decode_event(contract: str, log: RawLog) -> Event | None:
     """Decode any other event; None where the ABI does not know it (a later contract's)."""
     shape = contract_abi(contract).events.get(log.topics[0]) if log.topics else None
@@ -254,7 +279,7 @@ def decode_event(contract: str, log: RawLog) -> Event | None:
                 strict=True,
             )
         )
-        decoded = abi_decode([_type_of(p) for p in rest], log.data)
+        decoded = _EVENTS.decode([_type_of(p) for p in rest], log.data)
     except (DecodingError, ValueError) as error:
         raise ProtocolError("EVENT_MALFORMED", f"{shape.name}: {error}") from error
     values |= _named(rest, decoded)
@@ -287,6 +312,8 @@ def _named(parameters: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> di
 def _plain(parameter: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401 - ABI values
     """Turn tuples into maps by component name, all the way down."""
     kind = str(parameter["type"])
+    if isinstance(value, str):
+        return value.replace("\0", NO_TEXT)
     if kind.endswith("[]"):
         element = {**parameter, "type": kind[:-2]}
         return [_plain(element, item) for item in value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from node.cli.output import (
     EXIT_NO,
     JsonTo,
     emit,
+    note,
     progress,
     require_file,
     say,
@@ -110,20 +112,41 @@ def attest(
     single: Annotated[
         bool, typer.Option("--single", help="A one-person enterprise signs alone; it shows.")
     ] = False,
+    digest: Annotated[
+        str | None,
+        typer.Option("--digest", help="Sign this report alone: its digest as `status` shows it."),
+    ] = None,
     home: Home = None,
     wait: Wait = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Sign a window's proof as APPROVER. Exit 1: signed, and not agreed (yet)."""
+    """Sign a window's proof as APPROVER. Exit 1: signed, and not agreed (yet).
+
+    Without --digest a terminal is shown the report and asked. A proof that is another one by the
+    time of signing is refused.
+    """
     chosen = window_of_words(window, day)
     with acting(home) as node:
         found = node.network.find_agreement(agreement).agreement
-        node.reconciliation.attest(found, chosen, single=single, actor=actor())
+        pinned = digest or _seen(node.reconciliation.window_status(found, chosen))
+        node.reconciliation.attest(found, chosen, single=single, digest=pinned, actor=actor())
     done = finish(home, wait=wait)
     with node_of(home) as node:
         row = node.reconciliation.window_status(found, chosen)
     emit({**row.to_json(), "done": done}, json_to, lambda: _show_status((row,)))
     return EXIT_DONE if row.state in AGREED or not wait else EXIT_NO
+
+
+def _seen(row: WindowStatus) -> str | None:
+    """Show what would be signed, ask where somebody is there to answer, and return its digest."""
+    if row.digest is None:
+        return None
+    if sys.stdin.isatty():
+        _show_status((row,))
+        typer.confirm(f"Sign {row.digest.hex()}?", abort=True, err=True)
+    else:
+        note(f"signing {row.digest.hex()}: name it with --digest to sign no other")
+    return row.digest.hex()
 
 
 def status(

@@ -28,6 +28,7 @@ from node.chain.codec import (
     RawLog,
     decode_batch_posted,
     decode_event,
+    is_text,
 )
 from node.projections import blacklist, control, data, lookups, points, windows
 from node.projections.reading import SEALED, BatchReader
@@ -46,6 +47,7 @@ from node.telemetry import logger
 from reconcile.model import ProtocolError
 
 EVIDENCE_ROWS: Final = 256
+ADMITTED: Final = "MemberAdmitted"
 #: The blacklist's contracts, each with what writes its rows.
 SCREENING: Final = {
     BLACKLIST: blacklist.append,
@@ -103,6 +105,11 @@ class Projections:
                 self._add_data(session, event, log, time_s)
             else:
                 control.append(session, event, log, time_s)
+        if event.name == ADMITTED and not is_text(event.args["codeText"]):
+            says = (
+                f"the code of member {event.args['member']} is no text; it is shown by its number"
+            )
+            self._quarantine(session, log, "POISON", says)
 
     def _add_batch(self, session: Session, batch: BatchPosted, log: RawLog, time_s: int) -> None:
         stream = data.stream_of(session, self._contracts, batch.agreement, batch.side)
@@ -293,6 +300,8 @@ class Projections:
         ).all()
         for row in rows:
             row.state, row.entry_count, row.repeat_count, row.decision_count = SEALED, 0, 0, 0
+            # What only a batch that counts says: read anew, it may count no more.
+            row.complete_until_ms = row.generation = None
         data.rebuild_stream(session, self._contracts, agreement, side)
         stream = data.stream_of(session, self._contracts, agreement, side)
         for row in session.scalars(

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from node.chain.codec import Event, RawLog, json_args
+from node.chain.codec import Event, RawLog, is_text, json_args
 from node.tables import (
     Agreement,
     AgreementTerms,
@@ -109,7 +109,8 @@ def _member_admitted(session: Session, fact: ChainEvent, args: Args) -> None:
             kind="FULL" if args["full"] else "PARTICIPANT",
             state="ACTIVE",
             sponsor=args["sponsor"] or None,
-            code=args["codeText"][:256] or None,
+            # Where the code is no text only its hash stands: the member itself is a fact.
+            code=args["codeText"][:256] or None if is_text(args["codeText"]) else None,
             code_hash=_bytes(args["code"]),
             generation=0,
             admitted_at_s=fact.block_time_s,

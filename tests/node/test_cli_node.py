@@ -81,6 +81,16 @@ def turn(homes: Homes, capsys: pytest.CaptureFixture[str]) -> None:
             said(capsys, "post", "--home", str(home), "--wait")
 
 
+def only_what_stands_is_signed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Another report's digest, or what is none, signs nothing; the one that stands is signed."""
+    for digest, refusal in (("ab" * 32, "REPORT_MOVED"), ("abc", "DIGEST_MALFORMED")):
+        assert main([*words, "--digest", digest]) != 0
+        assert refusal in capsys.readouterr().err
+    status = [word for word in words[1:] if word != "--wait"]
+    digest = said(capsys, "status", *status, code=1)["windows"][0]["digest"]
+    said(capsys, *words, "--digest", digest[:8], code=1)
+
+
 def test_one_day_by_the_command_line(
     homes: Homes, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -123,7 +133,7 @@ def test_one_day_by_the_command_line(
     status = ["status", "-a", "main", *window, "--home"]
     said(capsys, *status, str(homes.owner), code=1)
     words = ["attest", "-a", "main", *window, "--wait", "--home"]
-    said(capsys, *words, str(homes.servicer), code=1)
+    only_what_stands_is_signed([*words, str(homes.servicer)], capsys)
     turn(homes, capsys)
     said(capsys, *words, str(homes.owner))
     turn(homes, capsys)

@@ -23,12 +23,15 @@ from node.crypto.sealing import seal_batch
 from node.errors import ContractError, ProtocolError
 from node.errors.contract import CONTRACT_ERRORS
 from node.projections.control import known_events
+from node.projections.reading import Reading
 from node.tables import (
     Agreement,
     Batch,
+    ChainEvent,
     Cursor,
     EpochKey,
     Incident,
+    Member,
     PostedEntry,
     StreamState,
     WindowTotals,
@@ -164,6 +167,62 @@ def test_what_cannot_be_opened_yet_is_opened_when_the_key_is_there(world: World)
     assert world.servicer.derived() == world.owner.derived()
     with world.servicer.database.writing.begin() as session:
         assert world.servicer.projections.reopen(session, world.agreement, int(OWNER)) == 0
+
+
+def test_a_batch_read_anew_that_counts_no_more_takes_its_watermark_along(world: World) -> None:
+    """Neither the batch's row nor the side's kept state says what only a valid batch says."""
+    key = (world.agreement, int(OWNER), 1)
+    secret = world.servicer.epoch_keys.pop(key)
+    try:
+        post_entries(world, booked("x", 5))
+    finally:
+        world.servicer.epoch_keys[key] = secret
+    projections = world.servicer.projections
+    with world.servicer.database.writing.begin() as session:
+        # As an earlier release, which judged it valid, left it.
+        row = session.scalars(select(Batch)).one()
+        row.complete_until_ms, row.generation = 9, 3
+        session.get_one(StreamState, (world.agreement, int(OWNER))).complete_until_ms = 9
+    read, projections._read = projections._read, lambda *_: Reading("INVALID", "VERSION_GAP")
+    try:
+        with world.servicer.database.writing.begin() as session:
+            assert projections.reopen(session, world.agreement, int(OWNER)) == 1
+    finally:
+        projections._read = read
+    with world.servicer.database.reading() as session:
+        row = session.scalars(select(Batch)).one()
+        assert (row.state, row.complete_until_ms, row.generation) == ("INVALID", None, None)
+        stream = session.get_one(StreamState, (world.agreement, int(OWNER)))
+        assert (stream.complete_until_ms, stream.invalid_count) == (None, 1)
+
+
+@pytest.mark.parametrize("code", [b"BAD\x00CODE", b"BAD\xff"])
+def test_a_code_that_is_no_text_is_set_aside_and_its_member_stands(
+    world: World, code: bytes
+) -> None:
+    """A NUL stops a PostgreSQL node, and what follows builds on the member: only the code goes."""
+    topic, shape = next(
+        (t, s) for t, s in contract_abi(REGISTRY).events.items() if s.name == "MemberAdmitted"
+    )
+    with world.servicer.database.reading() as session:
+        block = session.scalars(select(Cursor.block_number)).one()
+    given = {"member": 77, "code": bytes(32), "full": True, "sponsor": 0, "codeText": code}
+    indexed = [p for p in shape.parameters if p["indexed"]]
+    rest = [p for p in shape.parameters if not p["indexed"]]
+    topics = [abi_encode((p["type"],), (given[p["name"]],)) for p in indexed]
+    kinds = ["bytes" if p["type"] == "string" else p["type"] for p in rest]
+    data = abi_encode(kinds, [given[p["name"]] for p in rest])
+    registry = world.deployed.contracts.registry
+    log = RawLog(registry, (topic, *topics), data, block, bytes(32), bytes(32), 0)
+    with world.servicer.database.writing.begin() as session:
+        world.servicer.projections.apply(session, [log], {block: 1})
+    with world.servicer.database.reading() as session:
+        assert session.get_one(Member, 77).code is None
+        fact = session.scalars(select(ChainEvent).where(ChainEvent.member == 77)).one()
+        assert "\x00" not in str(fact.args)
+        incident = session.scalars(select(Incident)).one()
+    assert (incident.kind, incident.stops_signing) == ("POISON", False)
+    assert "the code of member 77 is no text" in incident.says
 
 
 # ------------------------------------------------------------------------- a lying endpoint

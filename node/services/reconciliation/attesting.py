@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ ATTESTED: Final = "ATTESTED"
 DIFFERS: Final = "DIFFERS"
 OPEN_STATES: Final = (COMPUTED, SIGNED, ATTESTED, DIFFERS)
 SINGLE_FLAG: Final = 1
+DIGEST: Final = re.compile("[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,21 @@ def current_report(session: Session, agreement: bytes, window: int) -> ReportRow
     return row
 
 
-def require_shown(row: ReportRow, shown: int | None) -> None:
-    """Refuse to sign another report than a person was shown; None: nobody was shown one."""
-    if shown is not None and row.id != shown:
+def require_shown(row: ReportRow, shown: int | None, digest: str | None) -> None:
+    """Refuse to sign another report than a person was shown; None: nobody was shown one.
+
+    `shown` is its row, `digest` its digest in hex or the first eight digits or more. Raises
+    `UsageError` DIGEST_MALFORMED, `ProtocolError` REPORT_MOVED.
+    """
+    wanted = None if digest is None else digest.lower().removeprefix("0x")
+    if wanted is not None and not DIGEST.fullmatch(wanted):
+        raise UsageError(
+            "DIGEST_MALFORMED",
+            f"{digest!r} names no report",
+            help="give the digest, or its first eight hex digits, that `kanhe status` shows",
+        )
+    moved = wanted is not None and not row.digest.hex().startswith(wanted)
+    if moved or (shown is not None and row.id != shown):
         raise ProtocolError(
             "REPORT_MOVED",
             f"window {row.window} was proven again since it was shown",

@@ -48,18 +48,20 @@ class ReconciliationService(Reacting):
         *,
         single: bool = False,
         shown: int | None = None,
+        digest: str | None = None,
         actor: str = "node",
     ) -> int:
         """Sign a window's proof as APPROVER and hand it to the outbox; return the intent.
 
         `single` marks a one-person enterprise that signed alone (flag bit 0). `shown`: the row of
-        the report that the person saw; `ProtocolError` REPORT_MOVED where another one stands.
+        the report that the person saw, `digest`: its digest or the beginning; `ProtocolError`
+        REPORT_MOVED where another one stands.
         """
         with self._writing() as session:
             facts = self._facts(session, agreement)
             require_standing(session, self._identity.member(session))
             row = attesting.current_report(session, agreement, window)
-            attesting.require_shown(row, shown)
+            attesting.require_shown(row, shown, digest)
             signed = attesting.sign_result(session, self._identity, facts, row, single=single)
             intent = self._calls.attest(session, agreement, signed.side, signed.args)
             record_act(

@@ -305,10 +305,25 @@ def close(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out.
 
 
 @router.post("/agreements/{agreement}/windows/{window}/attest", tags=["acts"], status_code=202)
-def attest(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out.Accepted:
-    """Sign a proven window's result."""
+def attest(
+    by: By,
+    agreement: str,
+    window: WindowNumber,
+    digest: Annotated[
+        str | None, Query(description="The window's `digest` as it was shown; needed.")
+    ] = None,
+    key: Key = None,
+) -> out.Accepted:
+    """Sign a proven window's result: exactly the one whose digest is given (409 REPORT_MOVED)."""
     with reading(by.node)() as session:
         view = by.view(session, agreement, "attest")
+    if digest is None:
+        raise UsageError(
+            "DIGEST_MISSING",
+            "a signature names the report it is for",
+            where=Where(field="digest"),
+            help="give ?digest= as GET …/windows/{window} shows it",
+        )
 
     def act() -> dict[str, Any]:
         intent = by.node.reconciliation.attest(
@@ -316,10 +331,11 @@ def attest(by: By, agreement: str, window: WindowNumber, key: Key = None) -> out
             window,
             actor=by.who.login,
             single=by.who.single(view.agreement),
+            digest=digest,
         )
         return {"id": str(intent)}
 
-    body = f"{view.agreement.hex()}/{window}".encode()
+    body = f"{view.agreement.hex()}/{window}/{digest}".encode()
     return by.once("attest", key, body, act)  # type: ignore[return-value]
 
 

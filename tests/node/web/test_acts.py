@@ -202,6 +202,11 @@ def test_a_window_is_closed_and_signed_from_the_desk(town: Town) -> None:
             # A form of a report that was proven anew signs nothing that nobody saw.
             other = str(int(shown.group(1)) + 1)
             assert "REPORT_MOVED" in reader.post(f"{here}/attest", 409, report=other)
+            # A program names the digest that it read; another one, or none, signs nothing.
+            address = f"/{reader.slug}/api/v1{here}/attest"
+            csrf = {"x-csrf-token": reader.csrf}
+            for query, code in (("", "DIGEST_MISSING"), (f"?digest={'ab' * 32}", "REPORT_MOVED")):
+                assert code in reader.client.post(address + query, headers=csrf).text
             reader.post(f"{here}/attest", report=shown.group(1))
         for reader in readers:
             wait_for(lambda reader=reader: "The ledger recorded one result" in reader.get(here))
