@@ -127,11 +127,16 @@ class EntryTable(Sequence[Entry], ABC):
         return _Joined(self, EntryTable.of(more)) if len(self) else EntryTable.of(more)
 
     def grown(self, more: Sequence[Entry]) -> EntryTable:
-        """Return this table with a few entries behind it, columns that were read as well.
+        """Return this table with a few entries behind it; of a column only theirs is read anew.
 
         Only a table of Python entries keeps its columns; of another one they are read again.
         """
         return self.followed_by(more)
+
+    def refs_from(self, start: int) -> list[str]:
+        """Return the refs from a place on."""
+        refs: list[str] = self.column("entry_ref")[start:].to_pylist()
+        return refs
 
     def places_of(self, refs: Iterable[str]) -> dict[str, int]:
         """Return where those of a few refs stand that the table holds; one look for all of them."""
@@ -182,11 +187,17 @@ class _Listed(EntryTable):
     def __init__(self, entries: Sequence[Entry]) -> None:
         super().__init__(len(entries))
         self._entries = entries
+        # Columns of the first entries, that were read before the last ones came.
+        self._earlier: dict[str, pa.Array] = {}
 
     def _read(self, name: str) -> pa.Array:
+        early = self._earlier.pop(name, None)
+        if early is not None:
+            return pa.concat_arrays([early, _Listed(self._entries[len(early) :]).column(name)])
         if name not in _FIELDS:
-            self._columns |= _carrier_columns(self._entries)
-            return self._columns[name]
+            held = _carrier_columns(self._entries)
+            self._columns |= {word: held[word] for word in held if word not in self._earlier}
+            return held[name]
         values = list(map(attrgetter(name), self._entries))
         if name == "documents":
             values = [[{"type": t, "sha256": d} for t, d in held] or None for held in values]
@@ -198,11 +209,14 @@ class _Listed(EntryTable):
     def grown(self, more: Sequence[Entry]) -> EntryTable:
         if not more:
             return self
-        added, both = _Listed(more), _Listed([*self._entries, *more])
-        # A run of another thread may read more columns of this table meanwhile.
-        for name, column in list(self._columns.items()):
-            both._columns[name] = pa.concat_arrays([column, added.column(name)])
+        both = _Listed([*self._entries, *more])
+        # Copies of both: a run of another thread may read more columns of this table meanwhile.
+        both._earlier = dict(self._earlier) | dict(self._columns)
         return both
+
+    def refs_from(self, start: int) -> list[str]:
+        # The very texts that the entries hold: made anew each would take its room again.
+        return [entry.entry_ref for entry in self._entries[start:]]
 
     def at(self, places: Sequence[int]) -> list[Entry]:
         return list(map(self._entries.__getitem__, places))
@@ -260,6 +274,11 @@ class _Joined(EntryTable):
 
     def _read(self, name: str) -> pa.Array:
         return pa.concat_arrays([part.column(name) for part in self._parts])
+
+    def refs_from(self, start: int) -> list[str]:
+        first, second = self._parts
+        early = first.refs_from(start) if start < len(first) else []
+        return early + second.refs_from(max(start - len(first), 0))
 
     def at(self, places: Sequence[int]) -> list[Entry]:
         first, second = self._parts

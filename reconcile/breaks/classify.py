@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from reconcile.breaks.differences import Judge
-from reconcile.breaks.keys import Entries, KeyAndMerged, assign_keys
-from reconcile.breaks.onesided import OneSided
-from reconcile.matching.run_input import Matched, RunInput
+from reconcile.breaks.keys import Carried, Entries, KeyAndMerged, assign_keys, carried_keys
+from reconcile.breaks.onesided import OneSided, linked_of, said_again
+from reconcile.matching.run_input import Matched, NearMiss, RunInput
 from reconcile.model import Break, BreakKind, Entry, Mark, Side, window_day
+
+
+@dataclass(frozen=True)
+class Left:
+    """Open entries, all of a run or some that no break holds together with others.
+
+    `opened`: by side. `near`: near misses among them. `proposals`: those that name an entry, by
+    side and ref.
+    """
+
+    opened: tuple[Sequence[Entry], Sequence[Entry]]
+    near: Sequence[NearMiss]
+    proposals: Mapping[tuple[Side, str], Collection[bytes]]
 
 
 def classify(run: RunInput, matched: Matched) -> tuple[Break, ...]:
@@ -19,28 +33,34 @@ def classify(run: RunInput, matched: Matched) -> tuple[Break, ...]:
 
     Each open entry is in exactly one, but VOID ones alone or against VOID: those are counted.
     """
-    alone = OneSided(run, matched)
+    again = said_again(run.terms, matched.open, matched.entries)
+    left = Left(matched.open, matched.near, _proposals_by_entry(matched))
+    return breaks_of(OneSided(run, linked_of(matched), again), carried_keys(run), left)
+
+
+def breaks_of(alone: OneSided, carried: Carried, left: Left) -> tuple[Break, ...]:
+    """Return the breaks of these entries, sorted as `classify` does."""
+    run = alone.run
     judge = Judge(run.terms)
     drafts: list[tuple[Entries, tuple[BreakKind, ...]]] = []
-    by_ref = tuple({e.entry_ref: e for e in entries} for entries in matched.open)
+    by_ref = tuple({e.entry_ref: e for e in entries} for entries in left.opened)
     near_refs: tuple[set[str], set[str]] = (set(), set())
-    for near in matched.near:
+    for near in left.near:
         servicer = tuple(by_ref[0][ref] for ref in near.servicer)
         owner = tuple(by_ref[1][ref] for ref in near.owner)
         near_refs[0].update(near.servicer)
         near_refs[1].update(near.owner)
         drafts.append(((servicer, owner), judge.kinds(near, servicer, owner)))
     for side in Side:
-        for entry in matched.open[side]:
+        for entry in left.opened[side]:
             if entry.entry_ref not in near_refs[side]:
                 kind = alone.kind(side, entry)
                 entries: Entries = ((entry,), ()) if side is Side.SERVICER else ((), (entry,))
                 drafts.append((entries, () if kind is None else (kind,)))
     drafts = sorted((draft for draft in drafts if draft[1]), key=lambda draft: _order(draft[0]))
-    keys = assign_keys(run, [entries for entries, _ in drafts])
-    named = _proposals_by_entry(matched)
+    keys = assign_keys(run.agreement, carried, [entries for entries, _ in drafts])
     found = [
-        _break(run, alone, key, named, entries, kinds)
+        _break(run, alone, key, left.proposals, entries, kinds)
         for key, (entries, kinds) in zip(keys, drafts, strict=True)
     ]
     return tuple(sorted(found, key=lambda item: (item.servicer, item.owner, item.kind, item.key)))
@@ -60,7 +80,7 @@ def _break(
     run: RunInput,
     alone: OneSided,
     key_and_merged: KeyAndMerged,
-    named: dict[tuple[Side, str], set[bytes]],
+    named: Mapping[tuple[Side, str], Collection[bytes]],
     entries: Entries,
     kinds: tuple[BreakKind, ...],
 ) -> Break:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reconcile.matching.keys import break_key
 from reconcile.matching.opening import total_order
@@ -11,25 +11,33 @@ from reconcile.model import Entry, Side
 
 Entries = tuple[tuple[Entry, ...], tuple[Entry, ...]]
 KeyAndMerged = tuple[bytes, tuple[bytes, ...]]
+Carried = Mapping[tuple[Side, str], tuple[int, bytes]]
 
 
-def assign_keys(run: RunInput, breaks: Sequence[Entries]) -> list[KeyAndMerged]:
-    """Return each break's key and the keys that merged into it, no key twice.
-
-    The entry carried longest names its break, ties by rule 2; a break of new entries is named by
-    its first. Where the parts of one break drifted apart, the key stays with the entry it was
-    made of; if that is gone, with the first part.
-    """
-    carried = {
+def carried_keys(run: RunInput) -> Carried:
+    """Return since which window the carried entries are open, and the keys of their breaks."""
+    return {
         (side, item.entry.entry_ref): (item.since_window, item.break_key)
         for side in Side
         for item in run.book(side).carried
     }
+
+
+def assign_keys(
+    agreement: bytes, carried: Carried, breaks: Sequence[Entries]
+) -> list[KeyAndMerged]:
+    """Return each break's key and the keys that merged into it, no key twice.
+
+    The entry carried longest names its break, ties by rule 2; a break of new entries is named by
+    its first. Where the parts of one break drifted apart, the key stays with the entry it was
+    made of; if that is gone, with the first part. So breaks that share no carried key know nothing
+    of each other.
+    """
     own: list[list[bytes]] = []
     older: list[list[bytes]] = []
     for entries in breaks:
         members = sorted((*total_order(entry), side) for side in Side for entry in entries[side])
-        own.append([break_key(run.agreement, side, ref) for _, _, ref, side in members])
+        own.append([break_key(agreement, side, ref) for _, _, ref, side in members])
         known = [
             (carried[side, ref][0], place, carried[side, ref][1])
             for place, (_, _, ref, side) in enumerate(members)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,32 +13,25 @@ from reconcile.entries import EntryTable, places_where
 from reconcile.matching.run_input import Matched, RunInput
 from reconcile.matching.table import key_columns, moving_column, signed_column
 from reconcile.model import BreakKind, Entry, EntryStatus, Side, window_day
-from reconcile.terms import KeyPair
+from reconcile.terms import KeyPair, Terms
 
 MS_PER_SECOND = 1_000
 
 
-@dataclass
+Named = frozenset[tuple[Side, str]]
+
+
+@dataclass(frozen=True)
 class OneSided:
-    """What is known of a run when an entry stands alone."""
+    """What is known of a run when an entry stands alone.
+
+    `linked`: by side the refs of reversals and returns whose original is known. `said_again`: those
+    of open entries that say what an entry in a group of this run says.
+    """
 
     run: RunInput
-    matched: Matched
-    _keys: tuple[tuple[KeyPair, ...], ...] = field(init=False)
-    _originals: frozenset[tuple[Side, str]] = field(init=False)
-    _duplicates: frozenset[tuple[Side, str]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Index the originals of reversals, and who says again what a group holds."""
-        self._keys = tuple(
-            rule.keys
-            for rule in self.run.terms.passes
-            if rule.confirm == "always" and rule.keys and "1:1" in rule.shape
-        )
-        self._originals = frozenset((link.side, link.entry_ref) for link in self.matched.links)
-        self._duplicates = frozenset(
-            (side, ref) for side in Side for ref in self._duplicates_of(side)
-        )
+    linked: Named
+    said_again: Named
 
     def kind(self, side: Side, entry: Entry) -> BreakKind | None:
         """Return the kind of an entry without counterpart, None for a VOID one."""
@@ -47,11 +40,11 @@ class OneSided:
         if entry.status in UNDECIDED:
             return BreakKind.TIMEOUT
         reverses = entry.is_reversal or entry.reversal_of is not None
-        if reverses and (side, entry.entry_ref) not in self._originals:
+        if reverses and (side, entry.entry_ref) not in self.linked:
             return BreakKind.REVERSAL_ORPHAN
         if entry.status is EntryStatus.RETURNED:
             return BreakKind.RETURN
-        if (side, entry.entry_ref) in self._duplicates:
+        if (side, entry.entry_ref) in self.said_again:
             return BreakKind.DUPLICATE
         if self.age_days(side, entry) <= self.run.terms.grace_days:
             return BreakKind.TIMING
@@ -77,34 +70,56 @@ class OneSided:
         last_day = terms.calendar(side.other).add(entry.booking_date, terms.grace_days)
         return last_day <= other.closed_through
 
-    def _duplicates_of(self, side: Side) -> Iterator[str]:
-        """Return the open entries whose key and signed amount an entry in a group of theirs has.
 
-        Only grouped entries of an open one's amount and then key are looked at, by columns.
-        """
-        mine = EntryTable.of([entry for entry in self.matched.open[side] if entry.moving])
-        theirs = self._grouped_alike(side, mine) if len(mine) else mine
-        if not len(theirs):
-            return
-        names = {keys: str(number) for number, keys in enumerate(self._keys)}
-        asked, held = (key_columns(entries, side, names) for entries in (mine, theirs))
-        for name in names.values():
-            same = pc.is_in(held[name], value_set=asked[name], skip_nulls=True)
-            places = places_where(same)
-            prints = set(_prints(theirs.take(places), held[name].take(places)))
-            refs = mine.column("entry_ref").to_pylist()
-            for ref, print_ in zip(refs, _prints(mine, asked[name]), strict=True):
-                if print_ in prints:
-                    yield ref
+def linked_of(matched: Matched) -> Named:
+    """Return the reversals and returns whose original matching found."""
+    return frozenset((link.side, link.entry_ref) for link in matched.links)
 
-    def _grouped_alike(self, side: Side, mine: EntryTable) -> EntryTable:
-        """Return a side's entries in groups that have the amount of an open one."""
-        entries = self.matched.entries[side]
-        same = pc.is_in(signed_column(entries), value_set=signed_column(mine))
-        opened = pa.array([entry.entry_ref for entry in self.matched.open[side]], pa.string())
-        grouped = pc.invert(pc.is_in(entries.column("entry_ref"), value_set=opened))
-        alike = pc.and_(pc.and_(same, moving_column(entries)), grouped)
-        return entries.take(places_where(alike))
+
+def said_again(
+    terms: Terms, opened: Sequence[Sequence[Entry]], entries: Sequence[EntryTable]
+) -> Named:
+    """Return the open entries whose key and signed amount an entry in a group of theirs has.
+
+    `opened`, `entries`: by side those that are open, and all of them. Only grouped entries of an
+    open one's amount and then key are looked at, by columns.
+    """
+    keys = tuple(
+        rule.keys
+        for rule in terms.passes
+        if rule.confirm == "always" and rule.keys and "1:1" in rule.shape
+    )
+    return frozenset(
+        (side, ref) for side in Side for ref in _twins(keys, side, opened[side], entries[side])
+    )
+
+
+def _twins(
+    keys: Sequence[tuple[KeyPair, ...]], side: Side, opened: Sequence[Entry], entries: EntryTable
+) -> Iterator[str]:
+    mine = EntryTable.of([entry for entry in opened if entry.moving])
+    theirs = _grouped_alike(opened, entries, mine) if len(mine) else mine
+    if not len(theirs):
+        return
+    names = {pairs: str(number) for number, pairs in enumerate(keys)}
+    asked, held = (key_columns(table, side, names) for table in (mine, theirs))
+    for name in names.values():
+        same = pc.is_in(held[name], value_set=asked[name], skip_nulls=True)
+        places = places_where(same)
+        prints = set(_prints(theirs.take(places), held[name].take(places)))
+        refs = mine.column("entry_ref").to_pylist()
+        for ref, print_ in zip(refs, _prints(mine, asked[name]), strict=True):
+            if print_ in prints:
+                yield ref
+
+
+def _grouped_alike(opened: Sequence[Entry], entries: EntryTable, mine: EntryTable) -> EntryTable:
+    """Return the entries in groups that have the amount of an open one."""
+    same = pc.is_in(signed_column(entries), value_set=signed_column(mine))
+    refs = pa.array([entry.entry_ref for entry in opened], pa.string())
+    grouped = pc.invert(pc.is_in(entries.column("entry_ref"), value_set=refs))
+    alike = pc.and_(pc.and_(same, moving_column(entries)), grouped)
+    return entries.take(places_where(alike))
 
 
 def _prints(entries: EntryTable, keys: pa.Array) -> Iterator[tuple[str | None, str, int]]:

@@ -15,8 +15,10 @@ core.py        the passes over what is left
   residue.py     N:M over what is left (subset.py: the search itself)
   proposals.py   what nobody confirmed
   near.py        rule 8
-groups.py      what they confirm, as columns
+groups.py      what they confirm, as columns (formed.py makes them)
 standing.py    open entries kept between batches: a batch costs what it touches
+  blocks.py      which entries share a block
+  proposed.py    the proposals that stand
 keys.py        the hashes that name groups, proposals, decisions and breaks
 """
 

@@ -20,18 +20,16 @@ import pyarrow.compute as pc
 from reconcile.entries import EntryTable
 from reconcile.matching.engine import ALWAYS, Engine, Plan, plan_passes
 from reconcile.matching.first import single_blocks, unsettled
-from reconcile.matching.groups import SCHEMA, WIDE, Groups
+from reconcile.matching.formed import groups_of
+from reconcile.matching.groups import Groups
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
 from reconcile.matching.run_input import NearMiss, ProposalRefs
 from reconcile.matching.source import TOLERANT
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, check_carriers, key_columns, side_table
-from reconcile.model import Entry, MatchGroup, Proposal, Side
+from reconcile.model import Entry, Proposal, Side
 from reconcile.terms import KeyPair, MatchPass
-
-# Of fewer entries the engine alone makes short work.
-FEW_ROWS: Final = 20_000
 
 RefSets = tuple[frozenset[str], frozenset[str]]
 Places = tuple[pa.Array, pa.Array]
@@ -88,16 +86,24 @@ class CoreResult:
     mates: Places
 
 
+@dataclass(frozen=True)
+class CoreLeft:
+    """What is said of entries that no group holds: as in `CoreResult`."""
+
+    proposals: tuple[Proposal, ...] = ()
+    proposal_refs: tuple[ProposalRefs, ...] = ()
+    near: tuple[NearMiss, ...] = ()
+
+
 def match_open(given: CoreInput) -> CoreResult:
     """Run all passes over open entries, then propose and look for near misses."""
     with _confirmed(given) as (rows, engine, party):
-        proposals, proposal_refs = propose(engine, given.agreement)
-        near = _near_misses(engine, near_misses(engine.store, engine.plans, party))
+        left = CoreLeft() if engine is None else _look_at_left(engine, given.agreement, party)
         return CoreResult(
-            groups=_groups(rows, engine),
-            proposals=proposals,
-            near=near,
-            proposal_refs=proposal_refs,
+            groups=groups_of(rows, engine),
+            proposals=left.proposals,
+            near=left.near,
+            proposal_refs=left.proposal_refs,
             left=rows.left(engine),
             mates=rows.mates,
         )
@@ -106,35 +112,72 @@ def match_open(given: CoreInput) -> CoreResult:
 def confirm_open(given: CoreInput) -> Groups:
     """Return only what the passes confirm."""
     with _confirmed(given) as (rows, engine, _):
-        return _groups(rows, engine)
+        return groups_of(rows, engine)
+
+
+def match_left(given: CoreInput) -> CoreLeft:
+    """Propose and look for near misses among entries of which the passes confirm nothing more."""
+    columns = KeyColumns()
+    plans = plan_passes(given.passes, columns)
+    party = _party(columns)
+    rows = Rows(given)
+    with _engine(rows, plans, columns) as engine:
+        return _look_at_left(engine, given.agreement, party)
+
+
+def _look_at_left(engine: Engine, agreement: bytes, party: tuple[str, str]) -> CoreLeft:
+    proposals, proposal_refs = propose(engine, agreement)
+    near = _near_misses(engine, near_misses(engine.store, engine.plans, party))
+    return CoreLeft(proposals, proposal_refs, near)
 
 
 @contextmanager
-def _confirmed(given: CoreInput) -> Iterator[tuple[Rows, Engine, tuple[str, str]]]:
-    """Settle everything that the passes confirm; yields also the columns of account and name.
-
-    Where the tolerant residuals of a currency exceed the budget, everything is run again with no
-    tolerant step in that currency: none of that run is confirmed. Currencies never touch.
-    """
-    columns = KeyColumns()
-    plans = plan_passes(given.passes, columns)
-    party = tuple(columns.of((pair,)) for pair in (ACCOUNT, NAME))
-    account, name = party
-    assert account is not None
-    assert name is not None
-    check_carriers(columns)
-    rows = Rows(given)
-    rows.settle_first(plans)
+def _engine(
+    rows: Rows,
+    plans: tuple[Plan, ...],
+    columns: KeyColumns,
+    strict: frozenset[str] = frozenset(),
+) -> Iterator[Engine]:
+    """Open an engine over what is not settled, with what decisions rejected barred."""
     tables, entries = rows.rest()
     keys = (
         key_columns(entries[0], Side.SERVICER, columns.names),
         key_columns(entries[1], Side.OWNER, columns.names),
     )
+    with Store(*tables, keys, threads=rows.given.threads) as store:
+        engine = Engine(store, plans, entries, strict)
+        _bar(engine, rows.rejected())
+        yield engine
+
+
+def _party(columns: KeyColumns) -> tuple[str, str]:
+    """Return the columns of account and name."""
+    account, name = (columns.of((pair,)) for pair in (ACCOUNT, NAME))
+    assert account is not None
+    assert name is not None
+    return account, name
+
+
+@contextmanager
+def _confirmed(given: CoreInput) -> Iterator[tuple[Rows, Engine | None, tuple[str, str]]]:
+    """Settle everything that the passes confirm; yields also the columns of account and name.
+
+    Where one side has nothing left after the first step, there is no engine.
+    Where the tolerant residuals of a currency exceed the budget, everything is run again with no
+    tolerant step in that currency: none of that run is confirmed. Currencies never touch.
+    """
+    columns = KeyColumns()
+    plans = plan_passes(given.passes, columns)
+    party = _party(columns)
+    check_carriers(columns)
+    rows = Rows(given)
+    rows.settle_first(plans)
+    if rows.done:
+        yield rows, None, party
+        return
     strict: frozenset[str] = frozenset()
     while True:
-        with Store(*tables, keys, threads=given.threads) as store:
-            engine = Engine(store, plans, entries, strict)
-            _bar(engine, given.rejected)
+        with _engine(rows, plans, columns, strict) as engine:
             engine.run()
             over = frozenset(
                 currency
@@ -145,8 +188,15 @@ def _confirmed(given: CoreInput) -> Iterator[tuple[Rows, Engine, tuple[str, str]
                 strict = over
                 continue
             rows.settle_rest(engine)
-            yield rows, engine, (account, name)
+            yield rows, engine, party
             return
+
+
+_NO_PAIRS: Final = (
+    pa.array([], pa.int32()),
+    pa.array([], pa.int64()),
+    pa.array([], pa.int64()),
+)
 
 
 @dataclass
@@ -160,7 +210,7 @@ class Rows:
     given: CoreInput
     entries: tuple[EntryTable, EntryTable] = field(init=False)
     tables: tuple[pa.RecordBatch, pa.RecordBatch] = field(init=False)
-    pairs: list[tuple[pa.Array, pa.Array, pa.Array]] = field(default_factory=list)
+    pairs: list[tuple[pa.Array, pa.Array, pa.Array]] = field(default_factory=lambda: [_NO_PAIRS])
     waiting: Places | None = None
 
     def __post_init__(self) -> None:
@@ -176,12 +226,10 @@ class Rows:
         """Settle what stands alone in its block, pass by pass, while that leaves no block tied.
 
         A pass that comes later must not take what a tied block of an earlier one still holds. A
-        pair that a decision rejected stays for the engine, and so does all of a few entries.
+        pair that a decision rejected stays for the engine.
         """
         for plan in plans:
-            if plan.rule.confirm != ALWAYS or self._few():
-                return
-            if plan.key is None:
+            if plan.rule.confirm != ALWAYS or plan.key is None or self.done:
                 return
             tables, entries = self.rest()
             keys = [
@@ -199,9 +247,23 @@ class Rows:
             if found.tied:
                 return
 
-    def _few(self) -> bool:
-        sizes = map(len, self.waiting or self.entries)
-        return sum(sizes) < FEW_ROWS
+    @property
+    def done(self) -> bool:
+        """Say whether one side has nothing left that the other's could meet."""
+        return not all(map(len, self.waiting or self.entries))
+
+    def rejected(self) -> frozenset[RefSets]:
+        """Return the rejected sets that were wholly open: of any other nothing is told apart."""
+        rejected = self.given.rejected
+        if not rejected:
+            return rejected
+        known = [
+            self.entries[side].places_of({ref for sets in rejected for ref in sets[side]})
+            for side in Side
+        ]
+        return frozenset(
+            sets for sets in rejected if all(sets[side] <= known[side].keys() for side in Side)
+        )
 
     def _not_barred(self, tables: tuple[pa.RecordBatch, pa.RecordBatch], found: Places) -> Places:
         barred = [sets for sets in self.given.rejected if len(sets[0]) == len(sets[1]) == 1]
@@ -252,11 +314,12 @@ class Rows:
             pa.concat_arrays([owner for _, _, owner in self.pairs]),
         )
 
-    def left(self, engine: Engine) -> Places:
+    def left(self, engine: Engine | None) -> Places:
         """Return by side the places that neither a pair nor a group holds."""
         found, mates = [], self.mates
         for side in Side:
-            members = [item for group in engine.groups for item in group.side(side)]
+            groups = () if engine is None else engine.groups
+            members = [item for group in groups for item in group.side(side)]
             several = self._place(side, pa.array([item >> 1 for item in members], pa.int64()))
             grouped = pa.concat_arrays([mates[side], several])
             found.append(unsettled(len(self.entries[side]), grouped))
@@ -278,7 +341,10 @@ def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
 
 
 def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
-    """Translate rejected sets into ids; a set that is not wholly open bars nothing."""
+    """Translate rejected sets into ids; one that is in part settled already bars nothing more.
+
+    The entries of a pair are told apart from their like all the same.
+    """
     if not rejected:
         return
     ids = engine.ids_of(ref for sets in rejected for refs in sets for ref in refs)
@@ -287,54 +353,10 @@ def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
         for sets in rejected
     ]
     engine.rejected = frozenset((s, o) for s, o in known if -1 not in s | o)
-    pairs = sorted((min(s), min(o)) for s, o in engine.rejected if len(s) == len(o) == 1)
-    engine.apart = frozenset(entry_id for pair in pairs for entry_id in pair)
+    pairs = sorted((min(s), min(o)) for s, o in known if len(s) == len(o) == 1)
+    engine.apart = frozenset(entry_id for pair in pairs for entry_id in pair) - {-1}
+    pairs = [pair for pair in pairs if -1 not in pair]
     engine.store.put("barred", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
-
-
-def _groups(rows: Rows, engine: Engine) -> Groups:
-    names = [plan.rule.name for plan in engine.plans]
-    numbers = pc.subtract(pa.concat_arrays([item[0] for item in rows.pairs]), _ONE)
-    # Mostly a book comes in the order of its refs: then its places sort the pairs at no cost.
-    mates = rows.mates
-    turn = pc.inverse_permutation(mates[0], max_index=len(rows.entries[0]) - 1).drop_null()
-    numbers, places = numbers.take(turn), [at.take(turn) for at in mates]
-    servicer, owner = (
-        {name: table[name].take(at) for name in ("entry_ref", "signed")}
-        for table, at in zip(rows.tables, places, strict=True)
-    )
-    single = Groups.pairs(
-        pa.DictionaryArray.from_arrays(numbers, pa.array(names, pa.string())).cast(
-            SCHEMA.field("pass").type
-        ),
-        servicer["entry_ref"],
-        owner["entry_ref"],
-        rows.tables[0]["currency"].take(places[0]),
-        _difference(servicer["signed"], owner["signed"]),
-    )
-    return single.merged(Groups.of(_several(engine, names)))
-
-
-def _difference(servicer: pa.Array, owner: pa.Array) -> pa.Array:
-    """Return servicer - owner; two int64 may be further apart than an int64 says."""
-    if pc.all(pc.equal(servicer, owner)).as_py() is not False:
-        return pa.repeat(pa.scalar(0, WIDE), len(servicer))
-    wide = pa.decimal128(19, 0)
-    return pc.subtract(servicer.cast(wide), owner.cast(wide)).cast(WIDE)
-
-
-def _several(engine: Engine, names: Sequence[str]) -> Iterator[MatchGroup]:
-    for group in engine.groups:
-        yield MatchGroup(
-            names[group.pass_number - 1],
-            tuple(sorted(engine.refs(group.servicer))),
-            tuple(sorted(engine.refs(group.owner))),
-            group.currency,
-            group.residual_minor,
-        )
-
-
-_ONE: Final = pa.scalar(1, pa.int32())
 
 
 def _near_misses(engine: Engine, near: Sequence[NearFound]) -> tuple[NearMiss, ...]:

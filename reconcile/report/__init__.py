@@ -9,6 +9,11 @@ groups.py       the groups beside the report and the root that pins them
 compare.py      what another rule set would do to the same books
 missing.py      which statement to ask for where an identity fails
 run.py          from two books to a result
+  proof.py        totals and identities, and the breaks of those that fail
+ongoing.py      a provisional run that goes on: what is new, and what that touches
+  figures.py      a run in figures, and what moved between two
+  referring.py    what entries refer to beyond their blocks
+  tallies.py      sums that one entry or break more or less changes
 verify.py       re-deriving a report without node or network
 adjustment.py   余额调节表, the bank reconciliation statement of a report
 bookings.py     the vouchers that would settle what it leaves open
@@ -36,9 +41,11 @@ from reconcile.report.chains import (
     voucher_of,
 )
 from reconcile.report.compare import Comparison, Repaired, compare
-from reconcile.report.document import break_json, proposal_json
+from reconcile.report.document import break_json, proposal_json, totals_json
+from reconcile.report.figures import Figures, Moved, figures_of
 from reconcile.report.groups import group_from_json, group_json, groups_root
 from reconcile.report.missing import MissingStatement, missing_statements
+from reconcile.report.ongoing import Ongoing, may_go_on
 from reconcile.report.run import Result, match_json, reconcile
 from reconcile.report.verify import (
     NOT_PROVED,
@@ -59,7 +66,10 @@ __all__ = [
     "ChainState",
     "Check",
     "Comparison",
+    "Figures",
     "MissingStatement",
+    "Moved",
+    "Ongoing",
     "Repaired",
     "Result",
     "SectionName",
@@ -75,10 +85,12 @@ __all__ = [
     "digest_of",
     "entry_from_json",
     "entry_json",
+    "figures_of",
     "group_from_json",
     "group_json",
     "groups_root",
     "match_json",
+    "may_go_on",
     "missing_statements",
     "open_subjects",
     "proposal_json",
@@ -87,6 +99,7 @@ __all__ = [
     "roll_up",
     "section_digests",
     "suggested_bookings",
+    "totals_json",
     "verify_report",
     "voucher_of",
 ]

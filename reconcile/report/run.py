@@ -16,13 +16,11 @@ from reconcile.canonical import digest_of
 from reconcile.entries import EntryTable, places_where
 from reconcile.matching import match
 from reconcile.matching.groups import Groups
-from reconcile.matching.keys import bare_break_key
 from reconcile.matching.run_input import Matched, RunInput
 from reconcile.model import (
     ZERO32,
     AgreementKind,
     Break,
-    BreakKind,
     CarriedItem,
     InvalidBatch,
     OpenResidual,
@@ -33,16 +31,15 @@ from reconcile.model import (
 from reconcile.report.document import break_json, proposal_json, report_document
 from reconcile.report.groups import group_json
 from reconcile.report.memory import no_collection
+from reconcile.report.proof import BALANCE_KINDS, prove
 from reconcile.report.settlement import clearing_lines, settlement_identities
 from reconcile.report.totals import (
-    BALANCE_KINDS,
     CurrencyTotals,
     Identity,
-    currency_totals,
     explained_by,
     flows_of,
     fresh_rows,
-    identities_of,
+    in_transit,
 )
 from reconcile.terms import terms_hash
 
@@ -120,15 +117,13 @@ def _reconcile(
         ((item.currency, item.minor) for item in matched.residuals),
         ((item.currency, item.minor) for item in matched.written_off),
     )
-    totals = currency_totals(run, (flows_of(moved[0]), flows_of(moved[1])), explained)
-    identities = identities_of(run, totals) + settlement_identities(moved)
-    breaks = found + _balance_breaks(run, identities)
+    flows = (flows_of(moved[0]), flows_of(moved[1]))
+    proof = prove(run, flows, explained, in_transit(run), settlement_identities(moved))
+    breaks = found + proof.breaks
     carried = (
         _carried(run, matched, found, Side.SERVICER),
         _carried(run, matched, found, Side.OWNER),
     )
-    complete = all(line.holds for line in identities)
-    proven = complete and bool(totals) and all(p.proven for row in totals for p in row.positions)
     clearing = _clearing(run, matched, fresh, found)
     clock.append(time.perf_counter_ns())
     report = report_document(
@@ -136,11 +131,11 @@ def _reconcile(
         matched,
         breaks=breaks,
         carried=carried,
-        totals=totals,
-        identities=identities,
+        totals=proof.totals,
+        identities=proof.identities,
         clearing=clearing,
-        complete=complete,
-        balance_proven=proven,
+        complete=proof.complete,
+        balance_proven=proof.balance_proven,
         previous_agreed_digest=previous_agreed_digest,
         heads=heads,
         terms_hashes=terms_hashes,
@@ -156,13 +151,13 @@ def _reconcile(
         groups=matched.groups,
         proposals=matched.proposals,
         breaks=breaks,
-        complete=complete,
-        balance_proven=proven,
+        complete=proof.complete,
+        balance_proven=proof.balance_proven,
         carried=carried,
         residuals=matched.residuals,
         written_off=matched.written_off,
-        totals=totals,
-        identities=identities,
+        totals=proof.totals,
+        identities=proof.identities,
         matched=matched,
         timing_ms={"parse": 0, **{name: (end - start) // NS_PER_MS for name, start, end in spans}},
     )
@@ -202,38 +197,6 @@ def _carried(
             window = since.get(entry.entry_ref, run.window)
             items.append(CarriedItem(entry, found.key, marks, window))
     return tuple(items)
-
-
-def _balance_breaks(run: RunInput, identities: Iterable[Identity]) -> tuple[Break, ...]:
-    """Return BALANCE and STATEMENT_GAP: one each for every side and currency that fails.
-
-    A proof amount that is not zero is a break of its own only where no side's own identity fails:
-    otherwise it is the same difference again.
-    """
-    failed = [line for line in identities if not line.holds]
-    own = {line.currency for line in failed if line.side is not None and line.name != "gapless"}
-    found: dict[bytes, Break] = {}
-    for line in failed:
-        if line.side is None and line.currency in own:
-            continue
-        kind = BreakKind.STATEMENT_GAP if line.name == "gapless" else BreakKind.BALANCE
-        side = Side.SERVICER if line.side is None else line.side
-        key = bare_break_key(run.agreement, kind, side, line.currency, run.window)
-        # The first line that fails is the one to ask about: the opening before the flow.
-        found.setdefault(
-            key,
-            Break(
-                key=key,
-                kind=kind,
-                servicer=(),
-                owner=(),
-                signed=((line.currency, 0),) if line.currency else (),
-                age_days=0,
-                side=line.side,
-                unexplained_minor=line.found_minor - line.expected_minor,
-            ),
-        )
-    return tuple(found.values())
 
 
 def match_json(result: Result) -> dict[str, Any]:

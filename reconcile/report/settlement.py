@@ -8,7 +8,7 @@ in every line, or the open breaks explain the difference. The net of a settlemen
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from reconcile.entries import EntryTable, places_where
 from reconcile.matching.groups import WIDE
 from reconcile.matching.run_input import Matched
 from reconcile.matching.table import signed_column
-from reconcile.model import Side, day_iso
+from reconcile.model import Entry, Side, day_iso
 from reconcile.report.totals import Flow, Identity, flows_by
 
 SETTLEMENT: Final = "SETTLEMENT"
@@ -128,25 +128,31 @@ def settlement_identities(fresh: Sequence[EntryTable]) -> tuple[Identity, ...]:
     The entry pays out what its parts add up to, so it stands on the account with the opposite
     direction or beside it with the same; its size is what must agree.
     """
-    lines = []
+    lines: list[Identity] = []
     for side, entries in zip(Side, fresh, strict=True):
         is_settlement = pc.equal(entries.column("kind"), pa.scalar(SETTLEMENT))
         named = pc.and_(pc.is_valid(entries.column("group_ref")), is_settlement)
-        places = places_where(named).to_pylist()
-        settled = sorted(entries.at(places), key=lambda item: item.entry_ref)
+        settled = entries.at(places_where(named).to_pylist())
         parts = _parts(entries, [item.group_ref or "" for item in settled]) if settled else {}
-        lines += [
-            Identity(
-                f"settlement {entry.group_ref}",
-                side,
-                entry.currency,
-                abs(parts[entry.group_ref, entry.currency]),
-                entry.amount_minor,
-            )
-            for entry in settled
-            if (entry.group_ref, entry.currency) in parts
-        ]
+        lines += settlement_lines(side, settled, parts)
     return tuple(lines)
+
+
+def settlement_lines(
+    side: Side, settled: Sequence[Entry], parts: Mapping[tuple[str | None, str], int]
+) -> list[Identity]:
+    """Return a line for each settlement entry; `parts`: sums by group_ref and currency."""
+    return [
+        Identity(
+            f"settlement {entry.group_ref}",
+            side,
+            entry.currency,
+            abs(parts[entry.group_ref, entry.currency]),
+            entry.amount_minor,
+        )
+        for entry in sorted(settled, key=lambda item: item.entry_ref)
+        if (entry.group_ref, entry.currency) in parts
+    ]
 
 
 def _parts(entries: EntryTable, names: Sequence[str]) -> dict[tuple[str | None, str], int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -165,21 +165,33 @@ class Explained:
     written_off: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
-def in_transit_minor(run: RunInput, currency: str) -> int:
-    """Return servicer's minus owner's opening as the last report explained it."""
-    minor = sum(item.minor for item in run.residuals if item.currency == currency)
-    minor += sum(item.minor for item in run.written_off if item.currency == currency)
+class Transit(NamedTuple):
+    """What was open when the run began, by currency; `carried`: the currencies of carried items.
+
+    `minor`: the servicer's minus the owner's opening as the last report explained it.
+    """
+
+    minor: Mapping[str, int]
+    carried: frozenset[str]
+
+
+def in_transit(run: RunInput) -> Transit:
+    """Return what the last report left open."""
+    minor: dict[str, int] = defaultdict(int)
+    for left in run.residuals:
+        minor[left.currency] += left.minor
+    for off in run.written_off:
+        minor[off.currency] += off.minor
+    carried: set[str] = set()
     for side, sign in ((Side.SERVICER, 1), (Side.OWNER, -1)):
-        minor += sign * sum(
-            item.entry.signed_minor
-            for item in run.book(side).carried
-            if item.entry.moving and item.entry.currency == currency
-        )
-    return minor
+        for item in run.book(side).carried:
+            carried.add(item.entry.currency)
+            minor[item.entry.currency] += sign * item.entry.signed_minor * item.entry.moving
+    return Transit(minor, frozenset(carried))
 
 
 def positions_of(
-    run: RunInput, currency: str, flows: tuple[Flow, Flow]
+    run: RunInput, currency: str, flows: tuple[Flow, Flow], transit: int
 ) -> tuple[Position, Position]:
     """Return both sides' balances; what a source does not state is derived and marked so.
 
@@ -191,7 +203,6 @@ def positions_of(
         for side, flow in zip(Side, flows, strict=True)
     ]
     servicer, owner = known
-    transit = in_transit_minor(run, currency)
     if owner is None:
         base = 0 if servicer is None else servicer.opening_minor - transit
         owner = _derived(base, flows[Side.OWNER])
@@ -223,13 +234,16 @@ def _derived(opening_minor: int, flow: Flow) -> Position:
 
 
 def currency_totals(
-    run: RunInput, flows: tuple[Mapping[str, Flow], Mapping[str, Flow]], explained: Explained
+    run: RunInput,
+    flows: tuple[Mapping[str, Flow], Mapping[str, Flow]],
+    explained: Explained,
+    transit: Transit,
 ) -> tuple[CurrencyTotals, ...]:
     """Return the totals of every currency that occurs, by its code."""
-    names = {name for side in Side for name in flows[side]}
+    names = transit.carried | {name for side in Side for name in flows[side]}
     for side in Side:
         book = run.book(side)
-        names |= {*book.opening, *book.closing, *(item.entry.currency for item in book.carried)}
+        names |= {*book.opening, *book.closing}
     names |= {*explained.breaks, *explained.residuals, *explained.written_off}
     totals = []
     for currency in sorted(names):
@@ -242,7 +256,7 @@ def currency_totals(
                 currency=currency,
                 digits=run.terms.currencies.get(currency, 0),
                 flows=pair,
-                positions=positions_of(run, currency, pair),
+                positions=positions_of(run, currency, pair, transit.minor.get(currency, 0)),
                 breaks_minor=explained.breaks.get(currency, 0),
                 residual_minor=explained.residuals.get(currency, 0),
                 written_off_minor=explained.written_off.get(currency, 0),

@@ -134,14 +134,15 @@ def standing(folder: Path) -> Run:
     servicer, owner = _tables(folder)
     terms = default_terms(["CNY"])
     state = Standing(terms.passes, terms.common_calendar.ordinal)
-    state.add(servicer)
+    came: list[Any] = []
+    state.add(servicer, EntryTable.of(came))
     starts = iter(range(0, len(owner), BATCH))
 
     def run() -> Found:
         start = next(starts)
-        batch = list(owner[start : start + BATCH])
+        came.extend(owner[start : start + BATCH])
         begin = time.perf_counter()
-        change = state.add(owner=batch)
+        change = state.add(servicer, EntryTable.of(list(came)))
         spent = time.perf_counter() - begin
         return {"seconds": spent, "counts": _counts(matched=len(change.formed))}
 

@@ -13,7 +13,7 @@ from matching_oracle import Oracle
 
 from reconcile.breaks import classify
 from reconcile.entries import EntryTable
-from reconcile.matching import Matched, RunInput, core, match, opening, store
+from reconcile.matching import Matched, RunInput, core, first, match, opening, store
 from reconcile.model import AgreementKind, Break, Entry, EntryStatus, SideBook, window_of
 from reconcile.terms import KeyPair, MatchPass, Terms
 
@@ -114,10 +114,10 @@ def test_order_of_lines_and_threads_change_nothing(
     servicer: Book, owner: Book, passes: tuple[MatchPass, ...], rng: random.Random
 ) -> None:
     """Shuffled input on another number of threads gives the same values in the same order."""
-    first = outcome(run_of(servicer, owner, passes, threads=1))
+    before = outcome(run_of(servicer, owner, passes, threads=1))
     shuffled = [rng.sample(book, len(book)) for book in (servicer, owner)]
     second = outcome(run_of(tuple(shuffled[0]), tuple(shuffled[1]), passes, threads=2))
-    assert first == second
+    assert before == second
 
 
 @MANY
@@ -125,13 +125,16 @@ def test_order_of_lines_and_threads_change_nothing(
 def test_whole_columns_settle_what_the_engine_would(
     servicer: Book, owner: Book, passes: tuple[MatchPass, ...]
 ) -> None:
-    """Many entries take another way to the same values; so do entries that come as columns."""
-    first = outcome(run_of(servicer, owner, passes))
+    """What is settled by a dictionary or by columns is what the engine alone would settle."""
+    few = outcome(run_of(servicer, owner, passes))
     columns = [EntryTable.from_arrow(EntryTable.of(book).to_arrow()) for book in (servicer, owner)]
     with pytest.MonkeyPatch.context() as patch:
-        for module in (core, opening, store):
+        for module in (first, opening, store):
             patch.setattr(module, "FEW_ROWS", 0)
-        assert outcome(run_of(columns[0], columns[1], passes)) == first
+        assert outcome(run_of(columns[0], columns[1], passes)) == few
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core.Rows, "settle_first", lambda *_: None)
+        assert outcome(run_of(servicer, owner, passes)) == few
 
 
 def mirrored(passes: tuple[MatchPass, ...]) -> tuple[MatchPass, ...]:

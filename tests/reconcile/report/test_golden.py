@@ -8,7 +8,7 @@ from pathlib import Path
 import golden_runs
 import pytest
 
-from reconcile.matching import core, opening, store
+from reconcile.matching import first, opening, store
 from reconcile.model import BreakKind, Mark
 from reconcile.report import reconcile
 
@@ -65,7 +65,7 @@ def test_the_pinned_runs_use_every_pass_shape_reason_mark_and_kind() -> None:
 
 def test_large_runs_take_another_way_to_the_same_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limits of rows, columns alone settle most and nothing is glanced at: no change."""
-    for module in (core, opening, store):
+    for module in (first, opening, store):
         monkeypatch.setattr(module, "FEW_ROWS", 0)
     monkeypatch.setattr(store, "GLANCE_ROWS", 0)
     assert golden_runs.digests() == PINNED
