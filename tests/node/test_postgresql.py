@@ -30,6 +30,7 @@ from node.tables import AuditRow, Base, NodeFact, QueuedRecord
 from reconcile.model import Side
 from tests.conftest import absent
 from tests.databases import SERVER, address_of
+from tests.node.services.blacklist_town import make_town
 from tests.node.services.conftest import DATE, WINDOW, Pair, csv_of, make_pair
 
 ROWS = [f"e1,IN,10.00,{DATE},E2E-0001", f"e2,OUT,5.00,{DATE},E2E-0002"]
@@ -187,6 +188,25 @@ def pair(server: str, tmp_path: Path) -> Iterator[Pair]:
         yield made
         for node in made.nodes:
             node.close()
+
+
+def test_an_entry_of_the_blacklist(server: str, tmp_path: Path) -> None:
+    """Listed, tagged, disputed, replayed on a server: the same rows and the same trace."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        town = make_town(tmp_path, chain, server)
+        node = town.node(1)
+        assert node.database.engine.dialect.name == "postgresql"
+        entry = town.list(1, 1)
+        town.node(2).screening.open_dispute(entry, "not hers")
+        town.settle()
+        before = node.screening.trace(entry).to_json()
+        assert (before["state"], before["holds"]) == ("DISPUTED", True)
+        points = town.node(2).screening.points().to_json()
+        town.node(2).rebuild()
+        assert town.node(2).screening.points().to_json() == points
+        node.rebuild()
+        assert node.screening.trace(entry).to_json() == before
+        town.close()
 
 
 def test_a_day_from_file_to_attested(pair: Pair, tmp_path: Path) -> None:

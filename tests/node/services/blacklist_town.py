@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -36,6 +38,7 @@ from node.screening.states import DAY_S
 from node.services.screening import Candidate
 from node.settings import Settings
 from reconcile.model import ZERO32, day_iso
+from tests import databases
 from tests.databases import SERVER, address_of
 
 PHRASE: Final = "a phrase for tests"
@@ -179,6 +182,26 @@ class BlacklistTown:
         """Close every node."""
         for node in self.nodes:
             node.close()
+
+
+@contextmanager
+def fresh_town(founded: BlacklistTown) -> Iterator[BlacklistTown]:
+    """Lend a founded town; chain and databases go back to what they were afterwards."""
+    kept = founded.folder / "kept"
+    kept.mkdir(exist_ok=True)
+    founded.close()
+    for node in founded.nodes:
+        databases.copy(node.home / "kanhe.db", kept / f"{node.name}.db")
+    snapshot = founded.chain.rpc("evm_snapshot")
+    for member in range(1, len(founded.nodes) + 1):
+        founded.reopen(member)
+    try:
+        yield founded
+    finally:
+        founded.close()
+        founded.chain.rpc("evm_revert", snapshot)
+        for node in founded.nodes:
+            databases.copy(kept / f"{node.name}.db", node.home / "kanhe.db")
 
 
 def make_town(folder: Path, chain: EmbeddedChain, server: str = SERVER) -> BlacklistTown:

@@ -27,6 +27,7 @@ from reconcile.model import (
 )
 from reconcile.terms import Terms, default_terms
 from tests.databases import SERVER, address_of
+from tests.node.services.blacklist_town import BlacklistTown, fresh_town, make_town
 
 PHRASE = "a phrase for tests"
 WEAK_SCRYPT = 1_024
@@ -191,6 +192,22 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield made
         for node in made.nodes:
             node.close()
+
+
+@pytest.fixture(scope="session")
+def founded_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
+    """Four members with a blacklist, founded once; `town` lends it to a file's tests."""
+    with EmbeddedChain(block_time_s=0) as chain:
+        made = make_town(tmp_path_factory.mktemp("town"), chain)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def town(founded_town: BlacklistTown) -> Iterator[BlacklistTown]:
+    """Four members with a blacklist as they were founded; tests go on in its time."""
+    with fresh_town(founded_town) as lent:
+        yield lent
 
 
 @pytest.fixture

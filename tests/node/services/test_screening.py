@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from eth_utils.crypto import keccak
 from sqlalchemy import select
 
-from devnet.local import EmbeddedChain
 from node.blacklist import account_of
 from node.crypto.oprf import modes
 from node.crypto.oprf.modes import Mode
@@ -31,16 +30,7 @@ from node.services.screening.importing import Imported
 from node.tables import Erasure, OwnListing, RecordedConsent, SealedRecord
 from node.wallet import Wallet, read_back
 from reconcile.model import KanheError, day_iso
-from tests.node.services.blacklist_town import BlacklistTown, make_town, person
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
-    """Four members with a blacklist; tests go on in its time."""
-    with EmbeddedChain(block_time_s=0) as chain:
-        made = make_town(tmp_path_factory.mktemp("town"), chain)
-        yield made
-        made.close()
+from tests.node.services.blacklist_town import BlacklistTown, person
 
 
 def refused(call: object, *args: object, **more: object) -> str:

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from devnet.local import EmbeddedChain
 from node.cli import main
 from node.wallet import Wallet
 from reconcile.model import day_iso
-from tests.node.services.blacklist_town import PHRASE, BlacklistTown, make_town, person
+from tests.node.services.blacklist_town import PHRASE, BlacklistTown, fresh_town, person
 
 FACTS = (
     *("--reason", "OVERDUE_M3", "--product", "CARD", "--action", "COLLECTION"),
@@ -25,19 +24,18 @@ FACTS = (
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
+def town(
+    founded_town: BlacklistTown, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BlacklistTown]:
     """Four members with a blacklist; the first two are worked from the command line."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "phrase").write_text(PHRASE + "\n")
-    (folder / "letter").write_text("you are overdue")
-    with pytest.MonkeyPatch.context() as patch, EmbeddedChain(block_time_s=0) as chain:
+    (founded_town.folder / "letter").write_text("you are overdue")
+    with pytest.MonkeyPatch.context() as patch, fresh_town(founded_town) as lent:
         patch.setenv("KANHE_PASSPHRASE_FILE", str(folder / "phrase"))
-        made = make_town(folder, chain)
         for member in (1, 2):
-            made.node(member).close()
-        yield made
-        for member in (3, 4):
-            made.node(member).close()
+            lent.node(member).close()
+        yield lent
 
 
 class Desk:

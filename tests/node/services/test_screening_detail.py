@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from devnet.local import EmbeddedChain
 from node.cli import main
 from node.screening.consents import Scope
 from node.screening.envelope import read_envelope
@@ -20,18 +18,14 @@ from node.tables import HeldDetail, Release
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, KanheError
 from tests.node.services.blacklist_looking import buy, look, revoke
-from tests.node.services.blacklist_town import PHRASE, BlacklistTown, make_town, person
+from tests.node.services.blacklist_town import PHRASE, BlacklistTown, person
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
-    """Four members; the first lists, the second looks up."""
-    with EmbeddedChain(block_time_s=0) as chain:
-        made = make_town(tmp_path_factory.mktemp("detail"), chain)
-        for member in (2, 3):
-            made.node(member).screening.claim_allowance()
-        yield made
-        made.close()
+@pytest.fixture(scope="module", autouse=True)
+def allowances(town: BlacklistTown) -> None:
+    """Both readers have points for tickets."""
+    for member in (2, 3):
+        town.node(member).screening.claim_allowance()
 
 
 def refused(call: object, *args: object, **more: object) -> str:

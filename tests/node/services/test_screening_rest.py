@@ -8,25 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import pytest
 from sqlalchemy import select
 
-from devnet.local import EmbeddedChain
 from node.bootstrap import Node
 from node.tables import IdempotencyKey, Person
 from node.web.auth import invite_person, make_api_token
 from reconcile.model import day_iso
-from tests.node.services.blacklist_town import BlacklistTown, make_town, person
+from tests.node.services.blacklist_town import BlacklistTown, person
 from tests.node.web.desk_town import served
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlacklistTown]:
-    """Four members with a blacklist."""
-    with EmbeddedChain(block_time_s=0) as chain:
-        made = make_town(tmp_path_factory.mktemp("rest"), chain)
-        yield made
-        made.close()
 
 
 @contextmanager
