@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from node.cli import blacklist_detail, blacklist_disputes, blacklist_import, blacklist_people
+from node.cli import (
+    blacklist_detail,
+    blacklist_disputes,
+    blacklist_import,
+    blacklist_lookups,
+    blacklist_people,
+)
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
 from node.cli.session import Home, Wait, acting, actor, finish, node_of
 
@@ -39,6 +45,7 @@ def register(app: typer.Typer) -> None:
     blacklist_detail.add_to(group)
     blacklist_disputes.add_to(group)
     blacklist_import.add_to(group)
+    blacklist_lookups.add_to(group)
     blacklist_people.add_to(group)
     app.add_typer(group, name="blacklist")
 

@@ -55,7 +55,7 @@ def certify(
     identifier = read_person_identifier(id_type, id_file, allow_test=test_identifiers)
     with acting(home) as node:
         made = node.screening.certify_person(_read(request), identifier, days=days, actor=actor())
-    _write(out, made)
+    write_file(out, made)
     emit({"out": str(out)}, json_to, lambda: say(f"{out}: to the person"))
     return EXIT_DONE
 
@@ -82,7 +82,7 @@ def ask(
     from node.screening.asking import ConsentRequest, sign_consent_request
 
     identifier = read_person_identifier(id_type, id_file, allow_test=test_identifiers)
-    meant, reach = _purpose(purpose), _scope(scope or ["HIT"])
+    meant, reach = read_purpose(purpose), read_scope(scope or ["HIT"])
     blinded = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=group.random_scalar())
     now_s = int(time.time())
     with acting(home) as node:
@@ -99,7 +99,7 @@ def ask(
             blinded.element,
         )
         made = sign_consent_request(asked, node.keys.approver)
-    _write(out, made)
+    write_file(out, made)
     emit({"out": str(out)}, json_to, lambda: say(f"{out}: to the person; keep a copy"))
     return EXIT_DONE
 
@@ -160,7 +160,7 @@ def evidence(
         made = node.screening.evidence_of(
             found, notice=notice, consent=agreed, receipts=receipts, actor=actor()
         )
-    _write(out, made)
+    write_file(out, made)
     note("it names the person: for her, a court or the regulator, and nobody else")
     emit({"entry": found.hex(), "out": str(out)}, json_to, lambda: say(str(out)))
     return EXIT_DONE
@@ -194,7 +194,7 @@ def answer_person(
         elif admitted.asked.about is About.RECEIPTS:
             receipts = node.lookups.receipts_about(admitted.identifier)
         made = node.screening.answer_person(admitted, receipts=receipts, actor=actor())
-    _write(out, made)
+    write_file(out, made)
     finish(home, wait=admitted.asked.about is About.DISPUTE)
     answer = {"out": str(out), "receipts": len(receipts)}
     emit(answer, json_to, lambda: say(f"{out}: to the person"))
@@ -215,7 +215,8 @@ def _own_receipt(node: Node, lookup: int) -> tuple[bytes, ...]:
     return (found.receipt,)
 
 
-def _purpose(word: str) -> Purpose:
+def read_purpose(word: str) -> Purpose:
+    """Return the purpose that a word means; `UsageError` PURPOSE_UNKNOWN."""
     from node.screening.consents import Purpose
     from reconcile.model import UsageError
 
@@ -224,7 +225,8 @@ def _purpose(word: str) -> Purpose:
     return Purpose[word]
 
 
-def _scope(words: list[str]) -> Scope:
+def read_scope(words: list[str]) -> Scope:
+    """Return the scope that words mean together; `UsageError` SCOPE_UNKNOWN."""
     from node.screening.consents import Scope
     from reconcile.model import UsageError
 
@@ -241,7 +243,8 @@ def _read(path: Path) -> bytes:
     return require_file(path).read_bytes()
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that only its user can read."""
     from node.crypto.files import write_private
 
     write_private(path, data)

@@ -204,7 +204,7 @@ def _look(
             try:
                 missing = _missing(reader, replica, rows)
             except KanheError as error:
-                _log.warning("replica not read", replica=replica, code=error.code)
+                _log.info("replica not read", replica=replica, code=error.code)
                 continue
             wrong = list(reader.wrong)
             if missing:

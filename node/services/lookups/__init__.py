@@ -6,6 +6,7 @@ buying.py      numbered tickets for points
 service.py     looking up, consents, revocations
 """
 
+from node.services.lookups.consenting import Terms
 from node.services.lookups.service import Found, LookupService, LookupView
 
-__all__ = ["Found", "LookupService", "LookupView"]
+__all__ = ["Found", "LookupService", "LookupView", "Terms"]

@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 from sqlalchemy.orm import Session
 
+from node.blacklist import now_of
 from node.doors import Doors
 from node.index_reading import Ask
 from node.lookup_calls import LookupCalls
@@ -53,6 +54,11 @@ class ConsentActs:
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def chain_time_s(self) -> int:
+        """Return the newest block's time, which consents and tickets go by."""
+        with self._doors.reading() as session:
+            return now_of(session).time_s
 
     # ------------------------------------------------------------------------ consents
     def prepare(

@@ -1,12 +1,48 @@
-"""Lookups through a committee of nodes: hit and absence, receipts, refusals, wrong shares."""
+"""Lookups through a committee of nodes: hit and absence, receipts, wrong shares, wrong roots."""
 
 from __future__ import annotations
 
-from committee_town import Town
+import dataclasses
+import threading
+from types import SimpleNamespace
 
-from node.screening.explaining import explain_receipt
+import pytest
+from committee_town import COMMITTEE, OUTSIDER, Town
+from listed_people import person_of
+from sqlalchemy import select
+
+from node import index_reading
+from node.crypto.oprf import group, modes, threshold
+from node.crypto.oprf.group import Element
+from node.crypto.oprf.modes import Mode
+from node.crypto.oprf.threshold import ShareHolder
+from node.lookup_parts import LookupParts
+from node.screening.consents import Trust
+from node.screening.envelope import read_envelope
+from node.screening.explaining import ClaimedKeys, explain_receipt
+from node.screening.receipts import read_receipt
+from node.screening.roots import read_header, root_digest, write_header
+from node.screening.verifying import Ledger, verify_receipt
+from node.services.lookups import Found
+from node.tables import Deposit, Incident, RootChallenge
+from reconcile.model import KanheError, OutsideError, ProtocolError, UsageError
 
 READER = 1
+
+
+def incidents(town: Town, member: int, kind: str) -> list[str]:
+    """What a member's incidents of a kind say."""
+    with town.node(member).sessions() as session:
+        return [i.says for i in session.scalars(select(Incident).where(Incident.kind == kind))]
+
+
+def refusal(town: Town, serial: int) -> KanheError:
+    """Look a person up and return what refused it."""
+    lookup = town.consented(READER, serial)
+    town.tickets(READER)
+    (found,) = town.node(READER).lookups.look_up([lookup])
+    assert isinstance(found, KanheError)
+    return found
 
 
 def test_a_hit_and_an_absence_each_leave_a_receipt_that_anyone_verifies(indexed: Town) -> None:
@@ -19,3 +55,173 @@ def test_a_hit_and_an_absence_each_leave_a_receipt_that_anyone_verifies(indexed:
         said = explain_receipt(found.receipt, allow_test=True)
         assert said.ok, said
         assert indexed.node(READER).lookups.receipt(found.lookup) == found.receipt
+        # Against a ledger that has no such root the receipt is void.
+        ledger = Ledger(lambda _header: False, lambda _epoch: None)
+        with pytest.raises(ProtocolError) as caught:
+            verify_receipt(
+                found.receipt,
+                trust=Trust(ClaimedKeys()),
+                at_s=indexed.time_s(),
+                ledger=ledger,
+                allow_test=True,
+            )
+        assert caught.value.code == "RECEIPT_ROOT"
+    views = indexed.node(READER).lookups.lookups()
+    assert {view.outcome for view in views} >= {"HIT", "MISS"}
+    assert all("9900" not in repr(view) for view in views)
+
+
+def test_hit_and_miss_look_the_same_to_everyone_else(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words and sizes of what is asked and answered are equal, for nodes and for replicas."""
+    seen: list[tuple[str, int, int]] = []
+    lock, asked = threading.Lock(), LookupParts.ask
+
+    def watch(parts: LookupParts, member: int, word: str, body: bytes) -> bytes:
+        answer = asked(parts, member, word, body)
+        with lock:
+            seen.append((word, len(body), len(answer)))
+        return answer
+
+    monkeypatch.setattr(LookupParts, "ask", watch)
+    node = indexed.node(READER)
+    monkeypatch.setattr(node.lookups, "_ask", node.parts.ask)
+    shapes = []
+    for serial in (1, 3):
+        indexed.found(READER, serial)
+        seen.clear()
+        indexed.found(READER, serial)
+        # Ticket numbers have as many digits as they have, whomever they are for.
+        shapes.append(sorted((w, b, a) for w, b, a in seen if w.startswith("index/")))
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) == 2
+
+
+def test_many_people_go_in_one_batch(indexed: Town) -> None:
+    """One request a node, one proof, an outcome and a receipt each; a bad one stands alone."""
+    lookups = [indexed.consented(READER, serial) for serial in (1, 2, 3)]
+    indexed.tickets(READER, 3)
+    unconsented = indexed.node(READER).lookups.prepare(person_of(1), indexed.terms())
+    found = indexed.node(READER).lookups.look_up([*lookups, unconsented])
+    outcomes = [item.outcome if isinstance(item, Found) else item.code for item in found]
+    assert outcomes == ["HIT", "HIT", "MISS", "CONSENT_MISSING"]
+    for item in found[:3]:
+        assert isinstance(item, Found)
+        assert explain_receipt(item.receipt, allow_test=True).ok
+        assert len(read_receipt(read_envelope(item.receipt).payload).batch) == 3
+    with pytest.raises(UsageError) as caught:
+        indexed.node(READER).lookups.look_up([])
+    assert caught.value.code == "LOOKUP_BATCH"
+
+
+def test_a_wrong_share_is_named_and_the_others_answer(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that evaluates with another key is found by its proof and kept as an incident."""
+    service = indexed.node(2).committee
+    with indexed.node(2).sessions() as session:
+        holder, epoch = service.holder(session, 1)
+    other = ShareHolder(holder.index, modes.generate_key_pair())
+    monkeypatch.setitem(service._holders, epoch.run, other)
+    lookups = indexed.node(READER).lookups
+    # Whoever is asked first: with both other nodes every lookup still ends in a receipt.
+    while not incidents(indexed, READER, "OPRF_SHARE_WRONG"):
+        assert indexed.found(READER, 1).outcome == "HIT"
+    (says,) = incidents(indexed, READER, "OPRF_SHARE_WRONG")
+    assert says.startswith("member 2 answered with a wrong share")
+    assert lookups.lookups()[0].outcome == "HIT"
+
+
+def test_fewer_than_t_nodes_evaluate_nothing_and_learn_nothing(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one node left the lookup says who is missing; its answer alone gives no output."""
+    alone = indexed.node(READER)
+    asked = alone.parts.ask
+
+    def cut_off(member: int, word: str, body: bytes) -> bytes:
+        if member != READER:
+            raise OutsideError("PEER_UNREACHABLE", "the line is cut")
+        return asked(member, word, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alone.lookups, "_ask", cut_off)
+        error = refusal(indexed, 1)
+    assert error.code == "OPRF_BELOW_THRESHOLD"
+    assert "member 2" in error.message
+    assert "member 3" in error.message
+    # The same lookup goes on with the same ticket once the others are there again.
+    waiting = alone.lookups.lookups()[0]
+    assert waiting.ticket is not None
+    (found,) = alone.lookups.look_up([waiting.lookup])
+    assert isinstance(found, Found)
+    # One share's evaluation is a point through which every polynomial's value at 0 can go.
+    with alone.sessions() as session:
+        holder, epoch = alone.committee.holder(session, 1)
+    blinded = [modes.blind(Mode.VOPRF, person_of(1).prf_input)]
+    answer = threshold.evaluate_share(holder, [blinded[0].element])
+    outputs = threshold.finalize_shares(epoch.committee, blinded, [answer])
+    assert outputs.missing == (0,)
+    assert holder.pair.public != epoch.committee.public
+    assert group.scale_base(holder.pair.secret) != Element(epoch.committee.public)
+
+
+def test_a_refusal_by_the_committee_comes_through(indexed: Town) -> None:
+    """A revoked consent is the answer itself, with every node's words."""
+    lookups = indexed.node(READER).lookups
+    lookup = indexed.consented(READER, 1)
+    lookups.revoke(lookup)
+    indexed.settle()
+    indexed.tickets(READER)
+    (found,) = lookups.look_up([lookup])
+    assert isinstance(found, KanheError)
+    assert found.code == "CONSENT_REVOKED"
+    assert "member" in found.message
+
+
+def test_a_replica_with_two_roots_is_found_with_its_own_signature(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its signed header is the evidence; the lookup goes on with another replica."""
+    shelf = indexed.node(3).parts.index.shelf()
+    honest = shelf.header
+
+    def two_faced(body: bytes) -> bytes:
+        signed = read_header(honest(body))
+        other = dataclasses.replace(signed.header, tree_root=b"\x09" * 32)
+        node = indexed.node(3)
+        digest = root_digest(node.identity.place.blacklist_domain, other, signed.revision)
+        signature = node.keys.approver.sign_digest(digest)
+        return write_header(dataclasses.replace(signed, header=other, signature=signature))
+
+    monkeypatch.setattr(shelf, "header", two_faced)
+    # Member 3 is asked first.
+    drawn = SimpleNamespace(shuffle=lambda replicas: replicas.sort(reverse=True))
+    monkeypatch.setattr(index_reading, "secrets", SimpleNamespace(SystemRandom=lambda: drawn))
+    assert indexed.found(READER, 1).outcome == "HIT"
+    (says,) = incidents(indexed, READER, "REPLICA_TWO_ROOTS")
+    assert "member 3 signed another root" in says
+
+
+def test_an_index_that_lacks_an_entry_is_challenged_by_its_uploader(indexed: Town) -> None:
+    """Replicas that all swap a record publish a root that the uploader's node stops by itself."""
+    town = indexed
+    entry = town.list(OUTSIDER, 4)
+    for member in COMMITTEE:
+        with town.node(member).sessions.begin() as session:
+            row = session.get_one(Deposit, (1, entry))
+            row.record = row.record[:1] + b"\x07" * 999
+            row.leaf = row.record[1:33]
+    version = town.node(1).parts.index.cut()
+
+    def challenged() -> bool:
+        with town.node(1).sessions() as session:
+            row = session.get(RootChallenge, (version, OUTSIDER))
+            return row is not None and row.entry == entry
+
+    town.until(challenged, "the challenge", blocks=20)
+    (says,) = incidents(town, OUTSIDER, "INDEX_LEAF_MISSING")
+    assert f"version {version}" in says
+    # Readers stay with the version before it.
+    assert town.found(READER, 1).version < version
