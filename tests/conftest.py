@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(ROOT).as_posix()
         shared = next((folder for folder in SHARED_NETWORK if path.startswith(folder)), path)
         item.add_marker(pytest.mark.xdist_group(shared))
+
+
+@pytest.fixture
+def node_stack() -> Iterator[None]:
+    """Give Python a node's stack limit: a library that only tests import (py_ecc) raises it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 def absent(reason: str) -> None:

@@ -113,7 +113,7 @@ def _entities(file: OpenFile) -> Iterator[_Entity | Refused]:
             continue
         try:
             read = msgspec.json.decode(data, type=_EntityLine)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             yield _malformed(line, "entity")
             continue
         facts = {
@@ -136,7 +136,7 @@ def _json_statements(file: OpenFile) -> Iterator[tuple[int, _Statement | Refused
             continue
         try:
             yield line, msgspec.json.decode(data, type=_Statement)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             yield line, _malformed(line, "statement")
 
 

@@ -44,7 +44,7 @@ def kind_of(file: OpenFile) -> Kind:
 def _json_kind(head: bytes, file: str) -> Kind:
     try:
         first = msgspec.json.decode(head.split(b"\n", 1)[0])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A document over several lines; MISP writes its events so.
         if b'"Event"' in head:
             return Kind.MISP

@@ -144,7 +144,7 @@ def _events(file: OpenFile) -> Sequence[_Event]:
     kinds = _Wrapped | list[_Wrapped] if b'"response"' not in data[:64] else _Response
     try:
         read = msgspec.json.decode(data, type=kinds)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InputError(
             "MISP_MALFORMED",
             "the file holds no MISP event, or one that is not whole",

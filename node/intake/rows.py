@@ -23,6 +23,8 @@ from reconcile.statements.xls_apart import plain_cell
 
 MAX_ROWS: Final = 1_000_000
 MAX_WORKBOOK_BYTES: Final = 256 * 1024 * 1024
+#: A row of 512 cells that each hold a sentence.
+MAX_LINE: Final = 1 << 17
 SAMPLE_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
 
@@ -128,7 +130,7 @@ class OpenFile:
         binary = io.BufferedReader(hashing, _CHUNK_BYTES)
         binary.read(skip)
         text = io.TextIOWrapper(binary, encoding=name, errors="strict", newline="")
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        reader = csv.reader(self._bounded(text), delimiter=delimiter, strict=True)
         line = 1
         try:
             for count, row in enumerate(reader, 1):
@@ -143,6 +145,16 @@ class OpenFile:
             says = f"a byte is not {name.upper()} as the rest of the file is"
             raise _refuse(self.name, line, "ENCODING_WRONG", says) from None
         self.sha256 = hashing.hash.digest()
+
+    def _bounded(self, text: io.TextIOWrapper) -> Iterator[str]:
+        """Yield lines; one that never ends is refused before it fills the memory."""
+        line = 0
+        while data := text.readline(MAX_LINE):
+            line += 1
+            if len(data) == MAX_LINE:
+                says = f"a line exceeds {MAX_LINE:,} characters"
+                raise _refuse(self.name, line, "LINE_TOO_LONG", says)
+            yield data
 
     def _encoding(self) -> tuple[str, int]:
         """Return codec and length of the mark, by the first part that is not all ASCII."""

@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from node.crypto.eip712 import Domain
 from node.crypto.signer import Signer
 from node.screening.consents import Purpose, Scope, SignedConsent
@@ -36,12 +34,12 @@ from node.screening.messages import network_json, read_network
 from node.screening.receipts import consent_json, read_consent
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
-    as_map,
     list_of,
     malformed,
     map_of,
     read_hex,
     read_number,
+    read_object,
 )
 
 MAX_ITEMS: Final = 1_000
@@ -272,10 +270,7 @@ def _open(data: bytes, kind: str) -> tuple[Mapping[str, object], str]:
     signers = envelope.signers()
     if envelope.type != kind or len(signers) != 1:
         raise malformed("envelope", f"is not one signer's {kind}")
-    try:
-        body = as_map(msgspec.json.decode(envelope.payload), "payload")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise malformed("payload", "is no JSON") from None
+    body = read_object(envelope.payload, "payload")
     if canonical_json(body) != envelope.payload:
         raise malformed("payload", "is not in its one form")
     return body, signers[0]

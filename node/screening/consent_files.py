@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 from eth_utils.crypto import keccak
 
 from node.crypto.eip712 import Domain
@@ -23,9 +22,9 @@ from node.screening.messages import network_json, read_network
 from node.screening.receipts import consent_json, read_consent
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
-    as_map,
     malformed,
     read_hex,
+    read_object,
 )
 
 CONSENT: Final = "consent/1"
@@ -107,10 +106,7 @@ def read_revocation_file(data: bytes) -> RevocationFile:
 
 
 def _body(data: bytes, kind: str) -> Mapping[str, object]:
-    try:
-        body = as_map(msgspec.json.decode(data), kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise malformed("file", "is no JSON") from None
+    body = read_object(data, "file")
     if body.get("kanhe") != kind:
         raise malformed("kanhe", f"is not {kind}")
     return body

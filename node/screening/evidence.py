@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from node.crypto.eip712 import Domain
 from node.crypto.signer import Signer
 from node.screening.consents import SignedConsent
@@ -32,6 +30,7 @@ from reconcile.commitment.fields import (
     read_address,
     read_hex,
     read_number,
+    read_object,
 )
 
 SCHEMA: Final = "kanhe/evidence/1"
@@ -162,11 +161,7 @@ def write_evidence(evidence: Evidence) -> bytes:
 
 def read_evidence(data: bytes) -> Evidence:
     """Read a bundle; raises `InputError` PROOF_MALFORMED unless it re-encodes to itself."""
-    try:
-        decoded = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise malformed("evidence", "is no JSON") from None
-    body = as_map(decoded, "evidence")
+    body = read_object(data, "evidence")
     found = Evidence(
         read_number(body, "chain_id", _MAX256),
         read_address(body, "blacklist", 20),

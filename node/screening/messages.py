@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from node.crypto.eip712 import Domain
 from node.screening.envelope import read_envelope
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
     address_text,
-    as_map,
     malformed,
     read_address,
     read_number,
+    read_object,
 )
 from reconcile.model import ProtocolError, Where
 
@@ -45,10 +43,7 @@ def read_message(data: bytes, kind: str) -> tuple[Mapping[str, object], tuple[st
             where=Where(field="type"),
             help="Ask the one who should have signed for it again.",
         )
-    try:
-        body = as_map(msgspec.json.decode(envelope.payload), "message")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise malformed("message", "is no JSON") from None
+    body = read_object(envelope.payload, "message")
     if canonical_json(body) != envelope.payload:
         raise malformed("message", "is not in its one form")
     return body, envelope.signers()

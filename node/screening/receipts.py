@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from node.crypto.eip712 import Domain
 from node.crypto.oprf.dleq import MAX_BATCH, Proof
 from node.crypto.oprf.group import Element
@@ -33,6 +31,7 @@ from reconcile.commitment.fields import (
     read_address,
     read_hex,
     read_number,
+    read_object,
 )
 
 SCHEMA: Final = "kanhe/receipt/1"
@@ -97,11 +96,7 @@ def read_receipt(data: bytes) -> Receipt:
 
     The committee's and the elements' own errors come through.
     """
-    try:
-        decoded = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise malformed("receipt", "is no JSON") from None
-    body = as_map(decoded, "receipt")
+    body = read_object(data, "receipt")
     found = Receipt(
         Domain(read_number(body, "chain_id", 2**256 - 1), read_address(body, "contract", 20)),
         _id_type(body),

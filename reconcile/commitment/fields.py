@@ -6,10 +6,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from reconcile.model import InputError, Where
 
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,77}")
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})*")
+
+
+def read_object(data: bytes, field: str) -> Mapping[str, object]:
+    """Return the object that JSON bytes hold; `field` names them in the refusal.
+
+    A stranger's file may be nested deeper than any decoder follows: that is malformed, too.
+    """
+    try:
+        decoded = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise malformed(field, "is no JSON") from None
+    return as_map(decoded, field)
 
 
 def read_number(body: Mapping[str, object], field: str, most: int) -> int:

@@ -241,6 +241,19 @@ def test_statements_out_of_order_are_refused(tmp_path: Path) -> None:
     assert (refused.code, refused.line) == ("STATEMENTS_UNSORTED", 5)
 
 
+@pytest.mark.usefixtures("node_stack")
+def test_files_nested_beyond_any_decoder_are_refused(tmp_path: Path) -> None:
+    """A hostile depth is bad input, in each form, and no crash."""
+    deep = "[" * 100_000
+    for text in (deep, f'{{"Event": {{"x": {deep}', f'{{"Event": {{"date": {deep}'):
+        with pytest.raises(InputError) as caught:
+            run(write(tmp_path / "deep.json", text), FOREIGN)
+        assert caught.value.code in {"MISP_MALFORMED", "FORMAT_UNKNOWN"}
+    text = jsonl(ENTITY) + f'{{"id": "x", "schema": "Person", "properties": {{"a": {deep}\n'
+    _, (refused,), _ = run(write(tmp_path / "deep.json", text), FOREIGN)
+    assert refused.code == "FTM_MALFORMED"
+
+
 def test_a_broken_line_is_refused_and_shows_nothing(tmp_path: Path) -> None:
     """The other lines are still judged; none is kept."""
     text = jsonl(ENTITY) + f'{{"id": "{number_of(2)}\n' + jsonl(PASSPORT)

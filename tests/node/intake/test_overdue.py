@@ -216,6 +216,7 @@ def test_a_file_that_breaks_off_is_refused_whole(tmp_path: Path) -> None:
         (good.encode() + "张".encode("gb18030") + b"\n", "ENCODING_WRONG"),
         (b"one,two\n1,2\n", "HEADER_UNKNOWN"),
         (b"", "HEADER_UNKNOWN"),
+        (good.encode() + b"x" * (1 << 18), "LINE_TOO_LONG"),
         (b"PK\x03\x04no workbook", "TRUNCATED"),
     ]:
         path = write(tmp_path / "list.csv", data)

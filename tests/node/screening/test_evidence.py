@@ -15,6 +15,8 @@ from test_receipts import make, signed
 
 from node.cli import main
 from node.crypto.signer import LocalSigner
+from node.screening.asking import read_consent_request, read_person_request
+from node.screening.consent_files import read_consent_file
 from node.screening.consents import Consent, Level, Purpose, Scope, SignedConsent, person_commitment
 from node.screening.envelope import LISTING_TYPE, read_envelope, sign_envelope
 from node.screening.evidence import (
@@ -353,3 +355,20 @@ def test_a_statement_reads_back_from_its_json(code_of: Callable[..., str]) -> No
         base64.b64encode(payload),
     ):
         assert code_of(read_statement, bad) == "LISTING_MALFORMED"
+
+
+@pytest.mark.usefixtures("node_stack")
+@pytest.mark.parametrize("kind", ["receipt", "evidence", "person-request", "consent-request"])
+def test_what_is_nested_beyond_any_decoder_is_malformed(
+    kind: str, code_of: Callable[..., str], tmp_path: Path
+) -> None:
+    """A stranger's file of a hostile depth is bad input for `kanhe verify`, and no crash."""
+    deep = b'{"a":' * 100_000
+    data = sign_envelope(f"application/vnd.kanhe.{kind}.v1", deep, [EXPORTER]).to_json()
+    readers = {"person-request": read_person_request, "consent-request": read_consent_request}
+    if kind in readers:
+        assert code_of(readers[kind], data) == "PROOF_MALFORMED"
+        return
+    (tmp_path / "deep").write_bytes(data)
+    assert main(["verify", str(tmp_path / "deep")]) == 2
+    assert code_of(read_consent_file, deep) == "PROOF_MALFORMED"
