@@ -175,6 +175,9 @@ def status(
 
 
 def _show_status(rows: tuple[WindowStatus, ...]) -> None:
+    for row in rows:
+        if row.refusal and row.state == "NOT_COMPUTED":
+            note(f"{row.label}: {row.refusal}")
     table(
         "",
         (

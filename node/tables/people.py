@@ -162,9 +162,9 @@ class Incident(Base):
     """Something that must not happen, kept with its evidence through every rewind.
 
     `kind`: REORG_BELOW_FINAL, SEQUENCE_GAP, HEAD_DIFFERS, CONTRADICTION, POISON,
-    KEY_USED_ELSEWHERE, OWN_BATCH_INVALID, OWN_RECORDS_REFUSED, CLOSED_WITH_HELD, WORK_FAILED,
-    CHAIN_STALLED, CLOCK, COMMITMENT. `stops_signing` holds the relay until an operator closes it.
-    `fingerprint` keeps one from being opened twice.
+    KEY_USED_ELSEWHERE, OWN_BATCH_INVALID, OWN_RECORDS_REFUSED, CLOSED_WITH_HELD, RUN_REFUSED,
+    WORK_FAILED, CHAIN_STALLED, CLOCK, COMMITMENT. `stops_signing` holds the relay until an operator
+    closes it. `fingerprint` keeps one from being opened twice.
     """
 
     __tablename__ = "incidents"

@@ -36,6 +36,7 @@ STATES: Final[Mapping[str, State]] = {
     "PROVISIONAL": State(N_("matching live"), "info", "half"),
     "CLOSED_BY_US": State(N_("waiting for them to close"), "warn", "clock"),
     "CLOSED_BY_THEM": State(N_("they closed, we have not"), "warn", "clock"),
+    "NOT_COMPUTED": State(N_("not compared: refused"), "bad", "bang"),
     "CLOSED": State(N_("closed by both"), "info", "half"),
     "PROVEN": State(N_("ready to sign"), "warn", "pen"),
     "ATTESTED": State(N_("signed, waiting for them"), "info", "clock"),
@@ -194,6 +195,7 @@ TODO_BY_STATE: Final[Mapping[str, str]] = {
     "DIFFERS": N_("Compare the sections of both results; the window page names where they differ."),
     "UNANSWERED": N_("Ask the other side why it has not signed."),
     "CLOSED_BY_THEM": N_("Import what is missing, then close our side."),
+    "NOT_COMPUTED": N_("Its page says why it is not compared, and what to do."),
 }
 DRAFTS: Final[Mapping[str, str]] = {
     "decision": N_("Decision on a break"),

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from node.agreements import ACTIVE, ENDING, Facts, all_facts, final_block, terms_at
-from node.services.reconciliation import attesting
+from node.services.reconciliation import attesting, refusing
 from node.services.reconciliation.agreed import last_agreed
 from node.services.reconciliation.running import Runs
 from node.services.reconciliation.storing import (
@@ -88,13 +88,15 @@ class Reacting(Runs):
             # The work and not the waiting: beside other programs a rest would grow by their share.
             started = time.thread_time_ns()
             matching = functools.partial(self.provisional, facts.agreement)
-            done += self._try("match now", matching, facts.agreement)
+            with self._reading() as session:
+                newest = self._open_window(session, facts.agreement)
+            done += self._try("match now", matching, facts.agreement, newest)
             spent_ms = (time.thread_time_ns() - started) // NS_PER_MS
             rest_ms = spent_ms * REST_FACTOR if spent_ms > SHORT_RUN_MS else 0
             self._rest_until_ms[facts.agreement] = self._identity.clock() + rest_ms
         for window in self._provable(facts.agreement):
             proving = functools.partial(self.prove, facts.agreement, window)
-            done += self._try(f"prove window {window}", proving, facts.agreement)
+            done += self._try(f"prove window {window}", proving, facts.agreement, window)
         done += self._follow(facts)
         return done + (self._close_scheduled(facts) if scheduled else 0)
 
@@ -106,24 +108,46 @@ class Reacting(Runs):
         done = 0
         for window in self._missing_reports(agreement, LAST_WINDOW + 1):
             proving = functools.partial(self._prove_one, agreement, window)
-            if not self._try(f"prove window {window} again", proving, agreement):
+            if not self._try(f"prove window {window} again", proving, agreement, window):
                 self._recompute_at_ms[agreement] = now_ms + RECOMPUTE_AGAIN_MS
                 break
             done += 1
         return done
 
-    def _try(self, name: str, run: Callable[[], RunView], agreement: bytes) -> int:
+    def _try(
+        self, name: str, run: Callable[[], RunView], agreement: bytes, window: int | None
+    ) -> int:
         """Run what may be refused, or fail: one window never stops the others, nor posting."""
+        now_ms = self._identity.clock()
+        place = (agreement, -1 if window is None else window)
+        if now_ms < self._refused_until_ms.get(place, 0):
+            return 0
 
         def attempt() -> int:
             try:
                 run()
             except (ProtocolError, InputError, UsageError) as error:
                 _log.warning("not run", agreement=agreement, code=error.code, says=error.message)
+                if isinstance(error, InputError) and window is not None:
+                    self._refused_until_ms[place] = now_ms + refusing.AGAIN_MS
+                    with self._writing() as session:
+                        refusing.report(session, agreement, window, error, now_ms)
                 return 0
+            self._went_through(agreement, window, now_ms)
             return 1
 
         return self._attempts.run(name, attempt, agreement=agreement)
+
+    def _went_through(self, agreement: bytes, window: int | None, now_ms: int) -> None:
+        """Close the refusal of a window that was run; one of an earlier process too."""
+        if window is None:
+            return
+        self._refused_until_ms.pop((agreement, window), None)
+        with self._reading() as session:
+            stands = (agreement, window) in refusing.standing(session, [agreement])
+        if stands:
+            with self._writing() as session:
+                refusing.went_through(session, agreement, window, now_ms)
 
     def _provisional_due(self, agreement: bytes) -> bool:
         with self._reading() as session:

@@ -109,6 +109,8 @@ class Runs:
         self._waits_since_ms: dict[bytes, int] = {}
         self._tips_at: dict[bytes, tuple[tuple[int, ...], int]] = {}
         self._recompute_at_ms: dict[bytes, int] = {}
+        # What the engine refused is refused again, so long as nothing else is given: it rests.
+        self._refused_until_ms: dict[tuple[bytes, int], int] = {}
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Session]:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from node.agreements import Facts, terms_at
-from node.services.reconciliation import views
+from node.services.reconciliation import refusing, views
 from node.services.reconciliation.storing import PROOF, PROVISIONAL
 from node.services.reconciliation.views import Latency, WindowStatus
 from node.tables import (
@@ -93,7 +93,8 @@ def status_of(session: Session, facts: Facts, window: int, *, now_ms: int) -> Wi
     """Return one agreement × window."""
     ledger = _ledger(session, facts.agreement, window)
     run = _run(session, facts.agreement, window)
-    state = _state(session, facts, window, ledger, run, now_ms)
+    refused = refusing.standing(session, [facts.agreement]).get((facts.agreement, window))
+    state = _state(session, facts, window, ledger, run, now_ms, refused=refused is not None)
     ours, theirs = _digests(facts, ledger, run)
     return WindowStatus(
         agreement=facts.agreement,
@@ -111,6 +112,7 @@ def status_of(session: Session, facts: Facts, window: int, *, now_ms: int) -> Wi
         differing_sections=(
             differing_sections(session, facts, window) if state == views.DIFFERS else ()
         ),
+        refusal=refused.says if refused is not None else None,
     )
 
 
@@ -189,6 +191,8 @@ def _state(
     ledger: _Ledger,
     run: MatchRun | None,
     now_ms: int,
+    *,
+    refused: bool,
 ) -> str:
     if ledger.covered is not None:
         # Agreeing a window agrees all before it (ledger.md, "Results").
@@ -202,6 +206,8 @@ def _state(
         return views.UNANSWERED if overdue else views.ATTESTED
     if other is not None:
         return views.AWAITING_US
+    if refused:
+        return views.NOT_COMPUTED
     if all(ledger.closed):
         return views.PROVEN if run is not None and run.kind == PROOF else views.CLOSED
     if ledger.closed[side]:

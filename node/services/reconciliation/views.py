@@ -21,6 +21,7 @@ AGREED = "AGREED"
 DIFFERS = "DIFFERS"
 UNANSWERED = "UNANSWERED"
 ONE_SIDED = "ONE_SIDED"
+NOT_COMPUTED = "NOT_COMPUTED"
 SETTLED_STATES = frozenset({AGREED, ONE_SIDED})
 
 
@@ -53,7 +54,8 @@ class Latency:
 class WindowStatus:
     """One agreement × window. `breaks` counts by kind; `proof` is per currency.
 
-    `basis` is the weaker balance basis of both sides; None before any run.
+    `basis` is the weaker balance basis of both sides; None before any run. `refusal`: why the
+    engine computes nothing (state NOT_COMPUTED), and what to do.
     """
 
     agreement: bytes
@@ -79,6 +81,7 @@ class WindowStatus:
     close_at_ms: int | None
     attested: tuple[bool, bool]
     differing_sections: tuple[str, ...] = ()
+    refusal: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row for `kanhe status --json`."""
@@ -109,6 +112,7 @@ class WindowStatus:
             "digest": None if self.digest is None else self.digest.hex(),
             "their_digest": None if self.their_digest is None else self.their_digest.hex(),
             "state": self.state,
+            "refusal": self.refusal,
             "close_at_ms": None if self.close_at_ms is None else str(self.close_at_ms),
             "attested": {"servicer": self.attested[0], "owner": self.attested[1]},
             "differing_sections": list(self.differing_sections),

@@ -61,6 +61,7 @@ class WindowOut(BaseModel):
     window: int
     day: str = Field(examples=["2026-11-22"])
     state: str = Field(examples=["AGREED"])
+    refusal: str | None = Field(description="Why nothing is compared (NOT_COMPUTED), what to do.")
     provisional: bool | None
     posted: SideCount
     entries: SideCount | None

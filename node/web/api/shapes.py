@@ -53,6 +53,7 @@ def window_out(row: WindowView) -> out.WindowOut:
         window=row.window,
         day=day_iso(row.day),
         state=row.state,
+        refusal=row.refusal or None,
         provisional=None if f is None else not f.proof,
         posted=_pair(*row.posted),
         entries=_pair(f.servicer_entries, f.owner_entries) if f else None,

@@ -14,6 +14,7 @@ def window_state(
     proven: bool,
     run: bool,
     overdue: bool,
+    refused: bool,
 ) -> str:
     """Return the window's state from what is known; the first that holds.
 
@@ -29,6 +30,8 @@ def window_state(
         return "UNANSWERED" if overdue else "ATTESTED"
     if digests[theirs] is not None:
         return "AWAITING_US"
+    if refused:
+        return "NOT_COMPUTED"
     if all(closed):
         return "PROVEN" if proven else "CLOSED"
     if closed[mine]:

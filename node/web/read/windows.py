@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import or_, select, union
 from sqlalchemy.orm import Session
 
+from node.services.reconciliation.refusing import standing as refusals
 from node.tables import (
     AgreedResult,
     Attestation,
@@ -27,7 +28,9 @@ PAGE: Final = 40
 RECENT_DAYS: Final = 15
 PROOF: Final = "PROOF"
 SUPERSEDED: Final = "SUPERSEDED"
-NEEDS_US: Final = frozenset({"PROVEN", "AWAITING_US", "DIFFERS", "UNANSWERED", "CLOSED_BY_THEM"})
+NEEDS_US: Final = frozenset(
+    {"PROVEN", "AWAITING_US", "DIFFERS", "UNANSWERED", "CLOSED_BY_THEM", "NOT_COMPUTED"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class WindowView:
     agreed: AgreedResult | None
     report_id: int | None
     close_at_ms: int | None
+    refusal: str = ""
 
     @property
     def day(self) -> int:
@@ -132,6 +136,7 @@ class _Rows:
     attested: dict[tuple[bytes, int, int], Attestation]
     agreed: dict[tuple[bytes, int], AgreedResult]
     reports: dict[tuple[bytes, int], int]
+    refused: dict[tuple[bytes, int], str]
 
 
 def figures_of(run: MatchRun) -> Figures:
@@ -302,7 +307,8 @@ def _fetch(session: Session, agreements: set[bytes], windows: set[int]) -> _Rows
             .order_by(ReportRow.state != SUPERSEDED, ReportRow.id),
         )
     }
-    return _Rows(posted, runs, closings, attested, agreed, reports)
+    refused = {place: row.says for place, row in refusals(session, agreements).items()}
+    return _Rows(posted, runs, closings, attested, agreed, reports, refused)
 
 
 def _window(
@@ -334,6 +340,7 @@ def _window(
         proven=report_id is not None,
         run=run is not None,
         overdue=_overdue(terms, window, now_ms),
+        refused=(agreement, window) in rows.refused,
     )
     return WindowView(
         agreement=view,
@@ -349,6 +356,7 @@ def _window(
         agreed=agreed,
         report_id=report_id,
         close_at_ms=close_at_ms,
+        refusal=rows.refused.get((agreement, window), ""),
     )
 
 
