@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from devnet.desk import DEFAULT_PORT, links
+from devnet.desk import DEFAULT_PORT, SECOND_ACT, links
 from devnet.network import BANK, Network, build_network
 from devnet.outcome import (
     WindowOutcome,
@@ -27,6 +27,7 @@ from devnet.outcome import (
 )
 from devnet.own import OwnFiles, check_own_files, plan_own_files
 from devnet.parsing import Parser, write_outcome
+from devnet.second_act import Outcome, print_outcome, run_second_act
 from devnet.story import Relation, plan_days, run_relations
 from node.home import LOCK_FILE, locked
 from reconcile.model import UsageError, day_number
@@ -43,12 +44,13 @@ NOT_AGREED: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line says; `own` None runs the scenario."""
+    """What the command line says; `own` None runs the scenario, and the second act after it."""
 
     folder: Path = FOLDER
     seed: int = SEED
     entries: int = ENTRIES
     own: OwnFiles | None = None
+    second_act: bool = True
 
 
 def last_business_days(today: dt.date, count: int) -> int:
@@ -90,6 +92,10 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
         log_in = links(network.nodes[BANK.slug], BANK.slug)["maker"]
     finally:
         network.close()
+    told = None
+    if options.second_act and not own:
+        say("second act: the blacklist")
+        told = run_second_act(options.folder / SECOND_ACT, say)
     page = write_index(options.folder, outcomes, title="Kanhe demo")
     console.print()
     print_table(console, outcomes)
@@ -97,8 +103,12 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
         console.print("\nWhy some entries differ, as the owner's desk says it:")
     for why in reasons:
         console.print(f"  {why}", soft_wrap=True)
-    code = DONE if not any(item.problems for item in outcomes) else NOT_AGREED
-    _farewell(console, options, page, code, own=own)
+    if told is not None:
+        console.print()
+        print_outcome(console, told)
+    agreed = not any(item.problems for item in outcomes)
+    code = DONE if agreed and (told is None or told.ok) else NOT_AGREED
+    _farewell(console, options, page, agreed=agreed, told=told)
     console.print(f"  then log in, once: http://127.0.0.1:{DEFAULT_PORT}{log_in}", soft_wrap=True)
     return code, {
         "ok": code == DONE,
@@ -107,6 +117,7 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
             {**item.status.to_json(), "problems": list(item.problems), "report": str(item.report)}
             for item in outcomes
         ],
+        "blacklist": None if told is None else told.to_json(),
     }
 
 
@@ -127,7 +138,7 @@ def clear_folder(folder: Path) -> None:
             f"{folder} is not empty and was not made by a demo",
             help="name another folder with --folder",
         )
-    for lock in folder.glob(f"*/{LOCK_FILE}"):
+    for lock in folder.rglob(LOCK_FILE):
         locked(lock.parent).close()
     shutil.rmtree(folder)
 
@@ -170,12 +181,14 @@ def _reasons(network: Network, relation: Relation, *, own: bool) -> list[str]:
     return said
 
 
-def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, own: bool) -> None:
+def _farewell(
+    console: Console, options: DemoOptions, page: Path, *, agreed: bool, told: Outcome | None
+) -> None:
     console.print()
-    if code == DONE:
+    if agreed:
         words = "Both sides computed and signed the same result for every window."
         console.print(f"[green]✓[/] {words}")
-        if not own:
+        if options.own is None:
             console.print("  The proof amount is 0 and the breaks are exactly the labelled ones.")
     else:
         console.print("[red]✗[/] Not every window came out as it should: see the lines above.")
@@ -183,6 +196,13 @@ def _farewell(console: Console, options: DemoOptions, page: Path, code: int, *, 
     example = next(iter(sorted((options.folder / "reports").glob("*.json"))), None)
     if example is not None:
         console.print(f"Verify offline:  .venv/bin/kanhe verify {example}", soft_wrap=True)
+    if told is not None:
+        if not told.ok:
+            console.print("[red]✗[/] The second act did not come out as it should: see its table.")
+        for path in told.verifiable:
+            console.print(
+                f"                 .venv/bin/kanhe verify --test-identifiers {path}", soft_wrap=True
+            )
     console.print("Your own file:   make demo SERVICER=statement.xml [OWNER=cash-book.csv]")
     console.print("Open the desk:   make desk")
 
@@ -202,6 +222,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--currency", help="of files that name none")
     parser.add_argument("--lenient", action="store_true", help="read files that contradict")
     parser.add_argument("--accept-map", action="store_true", help="accept the proposed columns")
+    parser.add_argument("--no-second-act", action="store_true", help="reconciliation alone")
     parser.add_argument("--json", metavar="FILE", help="the outcome as JSON; - is standard output")
     given = parser.parse_args(argv)
     own = None
@@ -219,7 +240,8 @@ def main(argv: Sequence[str]) -> int:
         )
     elif given.owner is not None:
         raise UsageError("SERVICER_MISSING", "an owner's book needs a servicer's statement too")
-    options = DemoOptions(given.folder, given.seed, given.entries, own)
+    second = not given.no_second_act
+    options = DemoOptions(given.folder, given.seed, given.entries, own, second)
     code, body = run_demo(options, Console(stderr=True))
     if given.json is not None:
         write_outcome(body, given.json)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from devnet.network import Network, reopen_network
+from devnet.network import NETWORK_FILE, reopen_network
 from devnet.parsing import Parser, write_outcome
+from devnet.screening_network import reopen_members
 from node.bootstrap import Node
 from node.telemetry import logger
 from node.web.app import create_app
@@ -21,6 +23,8 @@ from node.web.server import serve
 from reconcile.model import KanheError
 
 FOLDER: Final = Path("demo")
+#: Where the demo's second act has its own network, inside the demo's folder.
+SECOND_ACT: Final = "blacklist"
 DEFAULT_PORT: Final = 8420
 STEP_PAUSE_S: Final = 0.1
 # One person each, with every role but one pair that must never be the same hand.
@@ -57,10 +61,9 @@ def _keep_running(node: Node, stop: threading.Event) -> None:
         _log.error("node_stopped", node=node.name, code=error.code, message=error.message)
 
 
-def _start(network: Network, stop: threading.Event) -> list[threading.Thread]:
+def _start(nodes: Iterable[Node], stop: threading.Event) -> list[threading.Thread]:
     threads = [
-        threading.Thread(target=_keep_running, args=(node, stop), name=node.name)
-        for node in network.everyone
+        threading.Thread(target=_keep_running, args=(node, stop), name=node.name) for node in nodes
     ]
     for thread in threads:
         thread.start()
@@ -75,13 +78,31 @@ def serve_desk(folder: Path, *, port: int, console: Console, json_to: str | None
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    network = reopen_network(folder)
-    threads = _start(network, stop)
+    with contextlib.ExitStack() as stack:
+        network = reopen_network(folder)
+        stack.callback(network.close)
+        nodes = dict(network.nodes)
+        if (folder / SECOND_ACT / NETWORK_FILE).exists():
+            members = reopen_members(folder / SECOND_ACT)
+            stack.callback(members.close)
+            nodes |= members.network.nodes
+        _serve_nodes(nodes, stop, port=port, console=console, json_to=json_to)
+
+
+def _serve_nodes(
+    nodes: Mapping[str, Node],
+    stop: threading.Event,
+    *,
+    port: int,
+    console: Console,
+    json_to: str | None,
+) -> None:
+    threads = _start(nodes.values(), stop)
 
     def ready(base: str) -> None:
         found = [
             {"institution": slug, "role": role, "address": f"{base}{path}"}
-            for slug, node in network.nodes.items()
+            for slug, node in nodes.items()
             for role, path in links(node, slug).items()
         ]
         if json_to is not None:
@@ -92,12 +113,11 @@ def serve_desk(folder: Path, *, port: int, console: Console, json_to: str | None
             console.print(words, soft_wrap=True)
 
     try:
-        serve(create_app(network.nodes), port=port, on_ready=ready, stop_event=stop)
+        serve(create_app(nodes), port=port, on_ready=ready, stop_event=stop)
     finally:
         stop.set()
         for thread in threads:
             thread.join(timeout=30)
-        network.close()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -72,10 +72,12 @@ class EmbeddedChain:
     """One anvil. Use as a context manager, or `start()` and `stop()`.
 
     `state` keeps the chain across restarts (written every second and at the end).
-    `block_time_s` 0 mines each transaction at once: for unit tests only.
+    `block_time_s` 0 mines each transaction at once: for unit tests only. `behind_s`: how far its
+    clock is behind the machine's, so that a story of days can be told without a time to come.
     """
 
     state: Path | None = None
+    behind_s: int = 0
     block_time_s: float = BLOCK_TIME_S
     port: int = 0
     log: Path | None = None
@@ -102,6 +104,8 @@ class EmbeddedChain:
         words += ["--gas-limit", str(GAS_LIMIT), "--base-fee", "0", "--gas-price", "0", "--silent"]
         if self.block_time_s:
             words += ["--block-time", str(self.block_time_s)]
+        if self.behind_s:
+            words += ["--timestamp", str(self._now_s())]
         if self.state:
             self.state.parent.mkdir(parents=True, exist_ok=True)
             words += ["--state", str(self.state), "--state-interval", str(STATE_INTERVAL_S)]
@@ -141,7 +145,7 @@ class EmbeddedChain:
     def _tick(self) -> None:
         last = 0
         while not self._ticking.wait(TICK_S):
-            now = int(time.time())
+            now = self._now_s()
             if now > last:
                 # A block mined in between refuses an equal time; the next tick names the next.
                 with contextlib.suppress(httpx.HTTPError, OutsideError):
@@ -159,6 +163,15 @@ class EmbeddedChain:
     def mine(self, blocks: int = 1) -> None:
         """Mine blocks now."""
         self.rpc("anvil_mine", hex(blocks))
+
+    def pass_s(self, seconds: int) -> None:
+        """Let so much time go by at once; never beyond the machine's clock."""
+        self.behind_s = max(0, self.behind_s - seconds)
+        self.rpc("evm_setNextBlockTimestamp", self._now_s())
+        self.mine()
+
+    def _now_s(self) -> int:
+        return int(time.time()) - self.behind_s
 
     def reorg(self, depth: int) -> None:
         """Replace the last `depth` blocks by empty ones; their transactions are dropped."""

@@ -29,6 +29,7 @@ from reconcile.model import ZERO32, AgreementKind, OutsideError
 from reconcile.terms import Terms
 
 SETTLE_TIMEOUT_S: Final = 120.0
+NETWORK_FILE: Final = "network.json"
 STEP_PAUSE_S: Final = 0.02
 # The demo's passphrase is 24 random bytes: stretching it adds nothing but a wait.
 SCRYPT_N: Final = 2**12
@@ -162,9 +163,9 @@ def build_network(
         for item in institutions:
             write_target(folder / item.slug, target)
             network.nodes[item.slug] = open_node(folder / item.slug, passphrase=phrase)
-        _save(folder, target, institutions)
+        save_network(folder, target, institutions)
         _admit(network, say)
-        _name_everyone(network, institutions)
+        name_everyone(network, institutions)
     except BaseException:
         chain.stop()
         raise
@@ -179,7 +180,7 @@ def _admit(network: Network, say: Callable[[str], None]) -> None:
     )
     say("registering the founders' poster and approver keys")
     for node in (bank, clearing):
-        _register_keys(node)
+        register_keys(node)
     network.settle()
     if BRANCH.slug in network.nodes:
         say("admitting the branch by a motion of the full members")
@@ -201,13 +202,13 @@ def _admit(network: Network, say: Callable[[str], None]) -> None:
         lambda: all(node.member is not None for node in joined), "the new members to be read"
     )
     for node in joined:
-        _register_keys(node)
+        register_keys(node)
     network.until(
         lambda: all(node.network.ready() for node in network.everyone), "every key to be in force"
     )
 
 
-def _name_everyone(network: Network, institutions: Sequence[Institution]) -> None:
+def name_everyone(network: Network, institutions: Sequence[Institution]) -> None:
     """Tell each node what its people call the others; names stay off the chain."""
     for node in network.everyone:
         for item in institutions:
@@ -216,23 +217,25 @@ def _name_everyone(network: Network, institutions: Sequence[Institution]) -> Non
                 node.network.set_name(member, item.name)
 
 
-def _register_keys(node: Node) -> None:
+def register_keys(node: Node) -> None:
+    """Ask for a node's poster and approver keys to be registered."""
     for role in ("POSTER", "APPROVER"):
         node.network.register_key(role)
 
 
-def _save(folder: Path, target: ChainTarget, institutions: Sequence[Institution]) -> None:
+def save_network(folder: Path, target: ChainTarget, institutions: Sequence[Institution]) -> None:
+    """Write down what `reopen_network` needs."""
     body = {
         "port": int(target.url.rsplit(":", 1)[1]),
         "institutions": [item.slug for item in institutions],
     }
-    (folder / "network.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
+    (folder / NETWORK_FILE).write_text(json.dumps(body, indent=1), encoding="utf-8")
 
 
 def reopen_network(folder: Path) -> Network:
     """Start the folder's chain and nodes again; raises `OutsideError` DEMO_NOT_FOUND."""
     try:
-        body = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        body = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
         phrase = (folder / "passphrase").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise OutsideError(

@@ -12,8 +12,11 @@ from devnet.network import BANK, ENTERPRISE, INSTITUTIONS, Network, build_networ
 from devnet.outcome import judge
 from devnet.own import OwnFiles, plan_own_files
 from devnet.own_files import derive_owner
+from devnet.screening_network import reopen_members
+from devnet.second_act import run_second_act
 from devnet.story import Relation, run_relations
-from reconcile.model import BreakKind, UsageError
+from node.screening.weighing import explain_envelope
+from reconcile.model import BreakKind, KanheError, UsageError
 from reconcile.statements import read_statement
 
 KANHE = Path(sys.executable).parent / "kanhe"
@@ -38,6 +41,7 @@ def test_the_demo_agrees_on_exactly_the_labelled_breaks(tmp_path: Path) -> None:
     """`kanhe demo` exits 0, every window is agreed, and a signed report verifies offline."""
     folder = tmp_path / "demo"
     words = [str(KANHE), "demo", "--folder", str(folder), "--entries", "40", "--json", "-"]
+    words.append("--no-second-act")
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     body = json.loads(done.stdout)
@@ -56,6 +60,42 @@ def test_the_demo_agrees_on_exactly_the_labelled_breaks(tmp_path: Path) -> None:
     )
     assert checked.returncode == 0, checked.stdout
     assert json.loads(checked.stdout)["ok"]
+
+
+def test_the_second_act_comes_out_as_it_should(tmp_path: Path) -> None:
+    """Listing, consent, hit, absence, refusal, dispute, suspension, erasure; then the desk again.
+
+    What it wrote verifies offline, and says so of none of it once a byte is another.
+    """
+    outcome = run_second_act(tmp_path / "act", lambda _: None)
+    assert outcome.ok, [finding for finding in outcome.findings if not finding.holds]
+    found = {finding.what: finding.found for finding in outcome.findings}
+    assert found["lookup of the overdue customer"] == "HIT"
+    assert found["lookup of somebody never listed"] == "MISS"
+    assert len(outcome.verifiable) == 3
+    for path in outcome.verifiable:
+        data = path.read_bytes()
+        assert explain_envelope(data, allow_test=True).ok
+        place = data.index(b"payload") + 40
+        changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        assert broken(changed)
+    before, after = (sum(row[place] for row in outcome.points) for place in (1, 2))
+    assert before == 0
+    assert after != 0
+    members = reopen_members(tmp_path / "act")
+    try:
+        views, _ = members.node(1).screening.entries()
+        assert sorted(view.state for view in views) == ["ERASED", "LISTED"]
+    finally:
+        members.close()
+
+
+def broken(data: bytes) -> bool:
+    """Say whether a changed envelope is refused or fails a check."""
+    try:
+        return not explain_envelope(data, allow_test=True).ok
+    except KanheError:
+        return True
 
 
 def test_own_files_of_every_format_end_agreed(samples: Path, tmp_path: Path) -> None:
