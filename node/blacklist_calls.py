@@ -202,6 +202,19 @@ class BlacklistCalls:
         """Mint the allowance of the days since the last one."""
         return self._append(session, POINTS, "claimAllowance", (), self.claim_subject(day))
 
+    def settle_period(
+        self,
+        session: Session,
+        period: int,
+        reader: int,
+        root: bytes,
+        rows: Sequence[tuple[int, int, int]],
+        signatures: Sequence[bytes],
+    ) -> int:
+        """Pay a reader's period from its rows, signed by t of the committee."""
+        args = (period, reader, root, list(rows), list(signatures))
+        return self._append(session, POINTS, "settle", args, f"settleperiod/{reader}/{period}")
+
     # ------------------------------------------------------------------------- inside
     def _blacklist(self, session: Session, call: str, args: Sequence[object], subject: str) -> int:
         return self._append(session, BLACKLIST, call, args, subject)

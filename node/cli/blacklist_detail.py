@@ -1,4 +1,4 @@
-"""Commands on evidence and hits: `blacklist detail ask | release | open | show`, `attest`."""
+"""Commands on evidence and hits: `blacklist detail …`, `attest`, `settle`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say
-from node.cli.session import Home, acting, actor, node_of
+from node.cli.session import Home, Wait, acting, actor, finish, node_of
 
 if TYPE_CHECKING:
     from node.screening.consents import SignedConsent
@@ -29,6 +29,7 @@ def add_to(group: typer.Typer) -> None:
     detail.command("show")(detail_show)
     group.add_typer(detail, name="detail")
     group.command("attest")(attest)
+    group.command("settle")(settle)
 
 
 def detail_ask(
@@ -175,4 +176,30 @@ def attest(
             out.write_bytes(envelope)
     answer = {"entry": found.hex(), "verdict": word, "sent": out is None}
     emit(answer, json_to, lambda: say(f"{found.hex()[:SHOWN]}…: {word}"))
+    return EXIT_DONE
+
+
+def settle(
+    period: Annotated[
+        int | None, typer.Option(min=0, help="A period of ten days; the last one by default.")
+    ] = None,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
+) -> int:
+    """Settle a period's confirmed hits: t nodes of the committee sign, the contract pays."""
+    with acting(home) as node:
+        settled = node.screening.settle_period(period, actor=actor())
+    done = finish(home, wait=wait)
+    answer = {
+        "period": str(settled.period),
+        "root": settled.root.hex(),
+        "rows": [
+            {"uploader": str(uploader), "hits": str(hits), "burned_micro": str(burned)}
+            for uploader, hits, burned in settled.rows
+        ],
+        "done": done,
+    }
+    says = f"period {settled.period}: {len(settled.rows)} uploaders"
+    emit(answer, json_to, lambda: say(says))
     return EXIT_DONE

@@ -21,6 +21,7 @@ explaining.py   what `kanhe verify` says of a receipt, in words
 evidence.py     one entry's evidence bundle, one signed file
 history.py      the ledger's changes of one entry, folded
 weighing.py     an evidence bundle verified offline, in words
+settlements.py  from confirmed hits to the rows that are paid
 points.py       accuracy, settlement and penalties in integers
 
 Nothing here touches a database, a chain, a network or a clock: whoever calls gives the day and the

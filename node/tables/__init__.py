@@ -56,6 +56,7 @@ from node.tables.ledger import (
     WindowTotals,
 )
 from node.tables.listings import (
+    CountedAttestation,
     Erasure,
     HeldDetail,
     KnownStatement,
@@ -65,6 +66,7 @@ from node.tables.listings import (
     OwnPaper,
     Release,
     SealedRecord,
+    SignedSettlement,
 )
 from node.tables.lookups import (
     CommitteeWord,
@@ -136,6 +138,7 @@ __all__ = [
     "Closing",
     "CommitteeRun",
     "CommitteeWord",
+    "CountedAttestation",
     "Cursor",
     "DealtShare",
     "DeletionCertificate",
@@ -200,6 +203,7 @@ __all__ = [
     "SetupLink",
     "ShareDelivery",
     "SideLane",
+    "SignedSettlement",
     "StatedBalance",
     "StreamState",
     "TermsDocument",

@@ -109,7 +109,11 @@ class Erasure(Base):
 
 
 class OwnAttestation(Base):
-    """What this reader said of a hit, once an entry: CONFIRMED, FALSE_POSITIVE or STALE."""
+    """What this reader said of a hit, once an entry: CONFIRMED, FALSE_POSITIVE or STALE.
+
+    `period` is the one with which it is settled, from the first asking on: asked again after a
+    crash, the committee is shown the same ones.
+    """
 
     __tablename__ = "own_attestations"
 
@@ -121,6 +125,7 @@ class OwnAttestation(Base):
     recall_secret: Mapped[Blob] = mapped_column(deferred=True)
     recipient: Mapped[Bytes32]
     made_at_ms: Mapped[Big]
+    period: Mapped[Big | None]
 
 
 class Release(Base):
@@ -158,3 +163,24 @@ class HeldDetail(Base):
     receipt: Mapped[Blob]
     received_at_ms: Mapped[Big]
     erased_at_ms: Mapped[Big | None]
+
+
+class SignedSettlement(Base):
+    """A settlement that this member of the committee signed; another of the period is refused."""
+
+    __tablename__ = "signed_settlements"
+
+    reader: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    period: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[Bytes32]
+    signed_at_ms: Mapped[Big]
+
+
+class CountedAttestation(Base):
+    """An entry that a reader confirmed and this member counted, once for ever."""
+
+    __tablename__ = "counted_attestations"
+
+    reader: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    entry: Mapped[Bytes32] = mapped_column(primary_key=True)
+    period: Mapped[Big]

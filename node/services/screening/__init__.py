@@ -5,7 +5,7 @@ listing.py    a statement checked, committed, signed, kept and ticketed; tags, v
 disputing.py  disputes raised, answered, contested, voted on, settled
 erasing.py    recalls and acknowledgements; erasure with its certificate
 asking.py     evidence asked for and kept; releasing.py  released; detail.py  what both share
-attesting.py  what a reader says of a hit
+attesting.py  what a reader says of a hit; settling.py  a period's hits signed and paid
 points.py     a member's points, each movement with its reason; purse.py  whether they reach
 tracing.py    who uploaded an entry, when, on what proof; telling.py  its life in words
 reading.py    statements of other members, learned from receipts

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import Now
 from node.identity import address_bytes
-from node.services.screening.attesting import AttestingActs
 from node.services.screening.erasing import ErasingActs
 from node.services.screening.facing import FacingActs
 from node.services.screening.importing import ImportActs
 from node.services.screening.points import PointActs
 from node.services.screening.reading import ReadingActs
+from node.services.screening.settling import SettlingActs
 from node.services.screening.stating import StatingActs
 from node.services.screening.tracing import TracingActs
 from node.tables import Member, MemberKey
@@ -31,7 +31,7 @@ class ScreeningService(
     PointActs,
     TracingActs,
     ReadingActs,
-    AttestingActs,
+    SettlingActs,
 ):
     """Entries, disputes, points, recalls and erasure of one node."""
 

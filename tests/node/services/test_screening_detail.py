@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -14,9 +15,9 @@ from node.screening.consents import Scope
 from node.screening.envelope import read_envelope
 from node.screening.receipts import read_receipt
 from node.screening.releases import HitVerdict, open_release
-from node.tables import HeldDetail, Release
+from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
-from reconcile.model import ZERO32, KanheError
+from reconcile.model import ZERO32, KanheError, OutsideError
 from tests.node.services.blacklist_looking import buy, look, revoke
 from tests.node.services.blacklist_town import PHRASE, BlacklistTown, person
 
@@ -169,3 +170,65 @@ def test_a_detail_by_files_from_the_command_line(
     assert says(2, *said, "--out", tmp_path / "said.json")["verdict"] == "FALSE_POSITIVE"
     wrong = says(2, "attest", entry.hex(), "maybe", "--receipt", receipt, code=2)
     assert wrong["error"]["code"] == "VERDICT_UNKNOWN"
+
+
+class Wires:
+    """Stands for the network between nodes: calls what the other member's node would answer."""
+
+    def __init__(
+        self, town: BlacklistTown, caller: int, away: frozenset[int] = frozenset()
+    ) -> None:
+        self._town, self._caller, self._away = town, caller, away
+
+    @property
+    def client(self) -> Wires:
+        """Return who makes the calls."""
+        return self
+
+    def call(self, member: int, path: str, body: bytes) -> bytes:
+        """Call a member's handler of a word; one that is away does not answer."""
+        if member in self._away:
+            raise OutsideError("PEER_UNREACHABLE", f"member {member} does not answer")
+        handlers = self._town.node(member).screening.handlers()
+        return handlers[path.removeprefix("/peer/v1/")](self._caller, body)
+
+
+def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> None:
+    """Confirmed, ten days later signed by two of three, paid to the uploader with its reason."""
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    town.pass_days(1)
+    entry = town.list(1, 6)
+    receipt = look(town, 2, 1, entry)
+    period = town.today() // 10
+    assert refused(beta.settle_period, period) == "PERIOD_NOT_OVER"
+    beta.attest_hit(entry, HitVerdict.CONFIRMED, receipt)
+    town.pass_days(10)
+    service = town.node(2).screening
+    service._peers = Wires(town, 2, frozenset({3}))  # type: ignore[assignment]
+    assert refused(beta.settle_period, period) == "SETTLEMENT_UNSIGNED"
+    service._peers = Wires(town, 2, frozenset())  # type: ignore[assignment]
+    settled = beta.settle_period(period)
+    with town.node(2).database.reading() as session:
+        hits = select(OwnAttestation).where(OwnAttestation.period == period)
+        rows = session.scalars(hits.order_by(OwnAttestation.ticket)).all()
+        envelopes = [row.envelope for row in rows]
+    assert entry in {row.entry for row in rows}
+    assert [row[:2] for row in settled.rows] == [(1, len(rows))]
+    town.settle()
+    (paid,) = [row for row in alpha.points().movements if row.reason == "settlement"]
+    assert alpha.points().account.earned == paid.amount > 0
+    assert refused(beta.settle_period, period) == "SETTLED_ALREADY"
+    sign = town.node(3).screening.sign_settlement
+    whole = msgspec.msgpack.encode([period, envelopes])
+    assert sign(whole, reader=2), "the same word again"
+    twice = msgspec.msgpack.encode([period, [*envelopes, envelopes[0]]])
+    for data, reader, code in [
+        (twice, 2, "SETTLEMENT_FALSE"),
+        (whole, 1, "SETTLEMENT_FALSE"),
+        (msgspec.msgpack.encode([period, []]), 2, "SETTLEMENT_EMPTY"),
+        (msgspec.msgpack.encode([period + 9, envelopes]), 2, "PERIOD_NOT_OVER"),
+        (b"\xc1", 2, "SETTLEMENT_FALSE"),
+    ]:
+        assert refused(sign, data, reader=reader) == code
+    outside = town.node(4).screening.sign_settlement
+    assert refused(outside, whole, reader=2) == "NOT_COMMITTEE_MEMBER"
