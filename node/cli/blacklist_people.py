@@ -141,7 +141,7 @@ def revoke(
 
 
 def evidence(
-    entry: Annotated[str, typer.Argument(help="An own entry's id or its beginning (6 digits).")],
+    entry: Annotated[str, typer.Argument(help="An entry's id or its beginning (6 digits).")],
     out: Out,
     receipt: Annotated[
         list[Path] | None, typer.Option(help="A lookup's receipt to enclose. Repeatable.")
@@ -151,7 +151,10 @@ def evidence(
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
-    """Export an own entry's evidence: one signed file, which `kanhe verify` checks offline."""
+    """Export an entry's evidence: one signed file, which `kanhe verify` checks offline.
+
+    Another member's entry needs the --receipt of a lookup that found it.
+    """
     receipts = [_read(path) for path in receipt or ()]
     notice = None if notice_file is None else _read(notice_file)
     agreed = None if consent_file is None else _read(consent_file)

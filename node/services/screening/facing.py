@@ -15,16 +15,18 @@ from sqlalchemy.orm import Session
 
 from node.agreements import member_name
 from node.blacklist import changes_of, require_entry
-from node.errors import Conflict
+from node.errors import Conflict, NotFound
 from node.keyholders import holds_key
-from node.listings import open_listing
+from node.listings import Owned, open_listing
 from node.screening.asking import About, PersonAnswer, PersonRequest, sign_person_answer
 from node.screening.attesting import FRESH_S, Counter, admit, certify
 from node.screening.consent_files import ConsentFile, RevocationFile
 from node.screening.consents import Trust
-from node.screening.envelope import LISTING_TYPE, Envelope
-from node.screening.evidence import Evidence, sign_evidence
+from node.screening.envelope import LISTING_TYPE, Envelope, read_envelope
+from node.screening.evidence import Evidence, UsedConsent, sign_evidence
 from node.screening.identifiers import Identifier
+from node.screening.receipts import Receipt, read_receipt
+from node.screening.verifying import verify_receipt
 from node.services.screening.disputing import DisputeActs
 from node.tables import AuditRow, ListedEntry, OwnListing, RecordedConsent
 from reconcile.model import ProtocolError, Where
@@ -82,9 +84,12 @@ class FacingActs(DisputeActs):
         receipts: Sequence[bytes] = (),
         actor: str = "node",
     ) -> bytes:
-        """Return the evidence bundle of an own entry, for the person, a court or the regulator.
+        """Return the evidence bundle of an entry, for the person, a court or the regulator.
 
-        Raises `NotFound` ENTRY_UNKNOWN, LISTING_NOT_OURS, LISTING_ERASED.
+        Another member's entry is told from the receipt of a lookup that found it; the consents of
+        enclosed receipts stand in the bundle with what the ledger recorded of them. Raises
+        `NotFound` ENTRY_UNKNOWN, LISTING_NOT_OURS, LISTING_ERASED, and what a receipt is refused
+        for.
         """
         with self._writing() as session:
             made = self._evidence(session, entry, notice=notice, consent=consent, receipts=receipts)
@@ -194,9 +199,12 @@ class FacingActs(DisputeActs):
         receipts: Sequence[bytes] = (),
     ) -> bytes:
         require_entry(session, entry)
-        owned, now = open_listing(session, self._ring, entry), self._now(session)
+        owned, now = self._owned(session, entry, receipts), self._now(session)
         opened, place = owned.opened, self._identity.place
         signed = Envelope(LISTING_TYPE, opened.listing.payload, (opened.signature,))
+        used = [self._used(session, _receipt(data)) for data in receipts]
+        consents = tuple(one for one in used if one is not None)
+        digests = [one.signed.consent.digest(place.lookups_domain) for one in consents]
         bundle = Evidence(
             chain_id=place.chain_id,
             blacklist=place.blacklist,
@@ -211,11 +219,38 @@ class FacingActs(DisputeActs):
             notice=notice,
             consent=consent,
             evidence=owned.documents,
-            changes=changes_of(session, entry),
-            consents=(),
+            changes=changes_of(session, entry, digests),
+            consents=consents,
             receipts=tuple(receipts),
         )
         return sign_evidence(bundle, self._identity.keys.approver)
+
+    def _owned(self, session: Session, entry: bytes, receipts: Sequence[bytes]) -> Owned:
+        """Return an own listing, or what a receipt shows of another member's."""
+        try:
+            return open_listing(session, self._ring, entry)
+        except NotFound as error:
+            if error.code != "LISTING_NOT_OURS":
+                raise
+            trust = Trust(lambda member, key: holds_key(session, member, key))
+            for data in receipts:
+                used = self._used(session, _receipt(data))
+                at_s = self._now(session).time_s if used is None else used.used_at_s
+                verdict = verify_receipt(data, trust=trust, at_s=at_s, allow_test=True)
+                for record in verdict.records:
+                    if record.listing.entry_id == entry:
+                        return Owned(verdict.identifier, record, ())
+            raise
+
+    def _used(self, session: Session, receipt: Receipt) -> UsedConsent | None:
+        """Return a receipt's consent as the ledger has it; None where it was not recorded."""
+        consent = receipt.consent.consent
+        row = session.get(RecordedConsent, consent.digest(self._identity.place.lookups_domain))
+        if row is None:
+            return None
+        # It was used after it was recorded; the ledger keeps no time of a lookup.
+        used_at_s = max(row.block_time_s, consent.valid_from_s)
+        return UsedConsent(receipt.consent, receipt.batch[receipt.position], used_at_s)
 
     def _entries_about(self, session: Session, identifier: Identifier) -> list[bytes]:
         """Return own entries about a person that stand on the ledger, oldest first.
@@ -229,6 +264,10 @@ class FacingActs(DisputeActs):
             for entry in session.scalars(kept).all()
             if open_listing(session, self._ring, entry).identifier == identifier
         ]
+
+
+def _receipt(data: bytes) -> Receipt:
+    return read_receipt(read_envelope(data).payload)
 
 
 def _refuse(code: str, field: str, message: str) -> ProtocolError:

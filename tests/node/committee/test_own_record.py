@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import pytest
 from committee_town import Town
 from listed_people import person_of
 
+from node.errors import NotFound
 from node.screening.asking import About, read_person_request
+from node.screening.weighing import weigh_evidence
 from node.services.lookups import Found
 from node.wallet import ReadBack, Wallet, read_back
 
@@ -84,3 +87,22 @@ def test_she_sees_who_looked_her_up(indexed: Town) -> None:
     assert looked.receipt in held
     assert len(found.receipts) == len(held)
     assert indexed.node(READER).lookups.receipts_about(person_of(40)) == ()
+
+
+def test_a_reader_shows_another_member_s_entry_with_its_consent(indexed: Town) -> None:
+    """From the receipt of its lookup: statement, every change, the consent as it is recorded."""
+    reader = indexed.node(READER)
+    looked = indexed.found(READER, LISTED)
+    ((entry, _),) = looked.entries
+    with pytest.raises(NotFound) as caught:
+        reader.screening.evidence_of(entry)
+    assert caught.value.code == "LISTING_NOT_OURS"
+    told = weigh_evidence(
+        reader.screening.evidence_of(entry, receipts=[looked.receipt]), allow_test=True
+    )
+    assert told.ok
+    assert {"consent_1", "receipt_1", "ticket", "person"} <= {check.name for check in told.checks}
+    assert any("had a consent of level 1 for CREDIT" in line for line in told.proved)
+    other = indexed.found(READER, NOBODY)
+    with pytest.raises(NotFound):
+        reader.screening.evidence_of(entry, receipts=[other.receipt])
