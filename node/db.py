@@ -70,6 +70,21 @@ class Database:
         with translated(), self.engine.begin() as connection:
             command.upgrade(migration_config(connection), "head")
 
+    def empty_log(self) -> bool:
+        """Move SQLite's write-ahead log into the file and empty it; False while a reader holds it.
+
+        Outside of any transaction. On a server there is nothing to do.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return True
+        with translated():
+            raw = self.engine.raw_connection()
+            try:
+                busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                raw.close()
+        return not busy
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -189,6 +204,24 @@ def _begin_postgresql(connection: Connection) -> None:
         return
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(BUSY_TIMEOUT_S)}s'")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
+@contextlib.contextmanager
+def overwriting(session: Session) -> Iterator[None]:
+    """Let what is deleted or replaced inside be overwritten with zeros in a SQLite file.
+
+    The old bytes stay in the write-ahead log until `Database.empty_log`. A server's vacuum and
+    backups are the server's.
+    """
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    if sqlite:
+        session.connection().exec_driver_sql("PRAGMA secure_delete = ON")
+    try:
+        yield
+        session.flush()
+    finally:
+        if sqlite:
+            session.connection().exec_driver_sql("PRAGMA secure_delete = OFF")
 
 
 def migration_config(connection: Connection) -> Config:

@@ -18,6 +18,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, phase_now, require_dispute, require_entry, state_of
+from node.db import overwriting
 from node.errors import Conflict, NotAllowed, NotFound
 from node.listings import destroy_listing
 from node.screening.envelope import DELETION_TYPE, sign_envelope
@@ -47,7 +48,7 @@ RECALLED: Final = frozenset(
 #: Recipients of one call: each costs a slot of storage.
 RECIPIENTS_A_CALL: Final = 64
 DESTROYED: Final = ("identifier", "salt", "statement", "evidence", "sealed records", "papers")
-DESTROYED_BY_READER: Final = ("evidence", "statement")
+DESTROYED_BY_READER: Final = ("evidence", "statement outside of its lookups' receipts")
 
 
 def recipient_of(entry: bytes, secret: bytes) -> bytes:
@@ -57,6 +58,9 @@ def recipient_of(entry: bytes, secret: bytes) -> bytes:
 
 class ErasingActs(Base):
     """Recalling, acknowledging and erasing."""
+
+    # A start empties the log once: the last process may have died before it did.
+    _destroyed = True
 
     def recall(self, entry: bytes, *, actor: str = "node") -> int:
         """Recall a changed entry from every reader that was released its detail; return how many.
@@ -142,7 +146,9 @@ class ErasingActs(Base):
                 session.add(wish)
                 self._act(session, actor, "erase", entry.hex())
             self._advance(session, wish, row, member, now)
-            return wish.hash
+            certificate = wish.hash
+        self._empty_log()
+        return certificate
 
     def _require_erasable(self, session: Session, row: ListedEntry, member: int, now: Now) -> None:
         if row.uploader != member:
@@ -255,14 +261,22 @@ class ErasingActs(Base):
 
     def _destroy(self, session: Session, entry: bytes) -> None:
         now_ms = self._identity.clock()
-        destroy_listing(session, entry, now_ms=now_ms)
-        # A reader still acknowledges recalls: their secrets name it alone, and nobody else.
-        session.execute(
-            update(HeldDetail)
-            .where(HeldDetail.entry == entry)
-            .values(documents=b"", erased_at_ms=now_ms)
-        )
-        session.execute(update(Release).where(Release.entry == entry).values(package=b""))
+        with overwriting(session):
+            destroy_listing(session, entry, now_ms=now_ms)
+            # A reader still acknowledges recalls: their secrets name it alone, and nobody else.
+            session.execute(
+                update(HeldDetail)
+                .where(HeldDetail.entry == entry)
+                .values(documents=b"", erased_at_ms=now_ms)
+            )
+            session.execute(update(Release).where(Release.entry == entry).values(package=b""))
+        self._destroyed = True
+
+    def _empty_log(self) -> int:
+        """Empty the database's own log of what was destroyed; a reader may hold it for a while."""
+        if self._destroyed and self._database.empty_log():
+            self._destroyed = False
+        return 0
 
     def erasure_of(self, entry: bytes) -> bytes | None:
         """Return the hash of the certificate of an erasure that was asked for, None before it."""

@@ -51,6 +51,7 @@ class ScreeningService(
         done = 0
         for name, work in works.items():
             done += self._attempts.run(name, functools.partial(self._work, work))
+        self._attempts.run("empty the log", self._empty_log)
         return done
 
     def _work(self, work: Due) -> int:

@@ -137,6 +137,15 @@ def test_a_wrong_listing_times_out_is_suspended_and_erased(town: BlacklistTown) 
     assert (last.what, last.tx_hash) == ("SuspendedByTime", None)
     town.settle()
     assert alpha.screening.dispute(raised.dispute).outcome == "TIMED_OUT"
+    with alpha.database.reading() as session:
+        held = session.get_one(OwnListing, entry)
+        record = session.get_one(SealedRecord, (entry, 1)).record
+        sealed = [piece[-64:] for piece in (held.secret, held.documents, record)]
+        assert held.statement is not None
+        sealed.append(held.statement)
+    assert alpha.database.empty_log()
+    if alpha.database.engine.dialect.name == "sqlite":
+        assert all(piece in (alpha.home / "kanhe.db").read_bytes() for piece in sealed)
     asked = alpha.screening.erase(entry)
     assert asked is None, "it is withdrawn first"
     town.settle()
@@ -151,6 +160,8 @@ def test_a_wrong_listing_times_out_is_suspended_and_erased(town: BlacklistTown) 
     assert signed.signers() == (alpha.keys.approver.address,)
     assert entry.hex() in signed.payload.decode()
     assert hashlib.sha256(envelope).digest() == certificate
+    for path in alpha.home.glob("kanhe.db*"):
+        assert not any(piece in path.read_bytes() for piece in sealed), path.name
     with alpha.database.reading() as session:
         row = session.get_one(OwnListing, entry)
         assert (row.secret, row.documents, row.statement, row.signature) == (b"", b"", None, None)
