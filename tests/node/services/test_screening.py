@@ -30,6 +30,7 @@ from node.services.screening.importing import Imported
 from node.tables import Erasure, OwnListing, RecordedConsent, SealedRecord
 from node.wallet import Wallet, read_back
 from reconcile.model import KanheError, day_iso
+from tests.databases import SERVER
 from tests.node.services.blacklist_town import BlacklistTown, person
 
 
@@ -254,6 +255,10 @@ def test_a_file_is_listed_whole_or_its_good_rows_on_demand(
         (2, "LISTED_ALREADY"),
         (3, "LISTED_ALREADY"),
     ]
+    # Sealed at rest: nothing that the node keeps, rows, journal or logs, holds an identifier.
+    kept = b"".join(one.read_bytes() for one in beta.home.rglob("*") if one.is_file())
+    assert done.listed[0][1] in kept or SERVER
+    assert not [n for n in (70, 71, 72) if person(n).value.encode() in kept]
     owned = screening.evidence_of(done.listed[1][1])
     assert weigh_evidence(owned, allow_test=True).ok
 
