@@ -27,6 +27,7 @@ from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.index import bucket_number, build_index, make_buckets, prove_bucket
 from node.screening.receipts import Receipt, write_receipt
 from node.tables import SealedRecord, TicketRange
+from reconcile.model import OutsideError
 from tests.node.services.blacklist_town import KEY, BlacklistTown
 
 POLYNOMIAL: Final = shamir.random_polynomial(1, constant=KEY.secret)
@@ -60,7 +61,9 @@ def buy(town: BlacklistTown, member: int, kind: str) -> int:
     ask(town, member, "Points", "buyTickets", KINDS[kind], 1)
     with town.node(member).database.reading() as session:
         newest = select(TicketRange.first).where(TicketRange.member == member)
-        return session.scalars(newest.order_by(TicketRange.first.desc())).first() or 0
+        bought = session.scalars(newest.order_by(TicketRange.first.desc())).first()
+    assert bought, "the member has points for a ticket"
+    return bought
 
 
 def look(
@@ -133,3 +136,24 @@ def revoke(town: BlacklistTown, member: int, receipt_consent: Consent) -> None:
 def digest_of(data: bytes) -> str:
     """Return SHA-256 as hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+class Wires:
+    """Stands for the network between nodes: calls what the other member's node would answer."""
+
+    def __init__(
+        self, town: BlacklistTown, caller: int, away: frozenset[int] = frozenset()
+    ) -> None:
+        self._town, self._caller, self._away = town, caller, away
+
+    @property
+    def client(self) -> Wires:
+        """Return who makes the calls."""
+        return self
+
+    def call(self, member: int, path: str, body: bytes) -> bytes:
+        """Call a member's handler of a word; one that is away does not answer."""
+        if member in self._away:
+            raise OutsideError("PEER_UNREACHABLE", f"member {member} does not answer")
+        handlers = self._town.node(member).screening.handlers()
+        return handlers[path.removeprefix("/peer/v1/")](self._caller, body)

@@ -17,8 +17,8 @@ from node.screening.receipts import read_receipt
 from node.screening.releases import HitVerdict, open_release
 from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
-from reconcile.model import ZERO32, KanheError, OutsideError
-from tests.node.services.blacklist_looking import buy, look, revoke
+from reconcile.model import ZERO32, KanheError
+from tests.node.services.blacklist_looking import Wires, buy, look, revoke
 from tests.node.services.blacklist_town import PHRASE, BlacklistTown, person
 
 
@@ -170,27 +170,6 @@ def test_a_detail_by_files_from_the_command_line(
     assert says(2, *said, "--out", tmp_path / "said.json")["verdict"] == "FALSE_POSITIVE"
     wrong = says(2, "attest", entry.hex(), "maybe", "--receipt", receipt, code=2)
     assert wrong["error"]["code"] == "VERDICT_UNKNOWN"
-
-
-class Wires:
-    """Stands for the network between nodes: calls what the other member's node would answer."""
-
-    def __init__(
-        self, town: BlacklistTown, caller: int, away: frozenset[int] = frozenset()
-    ) -> None:
-        self._town, self._caller, self._away = town, caller, away
-
-    @property
-    def client(self) -> Wires:
-        """Return who makes the calls."""
-        return self
-
-    def call(self, member: int, path: str, body: bytes) -> bytes:
-        """Call a member's handler of a word; one that is away does not answer."""
-        if member in self._away:
-            raise OutsideError("PEER_UNREACHABLE", f"member {member} does not answer")
-        handlers = self._town.node(member).screening.handlers()
-        return handlers[path.removeprefix("/peer/v1/")](self._caller, body)
 
 
 def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> None:

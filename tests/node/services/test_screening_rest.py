@@ -14,6 +14,7 @@ from node.bootstrap import Node
 from node.tables import IdempotencyKey, Person
 from node.web.auth import invite_person, make_api_token
 from reconcile.model import day_iso
+from tests.node.services.blacklist_looking import Wires, buy, look
 from tests.node.services.blacklist_town import BlacklistTown, person
 from tests.node.web.desk_town import served
 
@@ -157,3 +158,46 @@ def test_refusals_by_rest(town: BlacklistTown) -> None:
             assert refused(answer) == expected
             assert person(3).value not in answer.text
             assert "990000198001010099" not in answer.text
+
+
+def test_evidence_and_hits_by_rest(town: BlacklistTown) -> None:
+    """Asked of the uploader's node, kept, attested; refusals in the same words."""
+    beta = town.node(2)
+    beta.screening.claim_allowance()
+    entry = town.list(1, 5).hex()
+    receipt = look(town, 2, 1, bytes.fromhex(entry))
+    ticket = buy(town, 2, "DETAIL")
+    asked = {"ticket": ticket, "receipt": base64.b64encode(receipt).decode()}
+    beta.screening._peers = Wires(town, 2, frozenset())  # type: ignore[assignment]
+    with (
+        served({"beta": beta}) as base,
+        program(beta, base, "beta", "maker", "auditor") as maker,
+        program(beta, base, "beta", "viewer") as viewer,
+    ):
+        here = f"/entries/{entry}/detail"
+        found = good(maker.post(here, json=asked))
+        assert found["complete"]
+        documents = [base64.b64decode(item["content"]) for item in found["documents"]]
+        assert documents == [b"the evidence against 5"]
+        assert good(maker.get(here)) == [found]
+        said = {"verdict": "CONFIRMED", "receipt": asked["receipt"]}
+        there = f"/entries/{entry}/attest"
+        assert good(maker.post(there, json=said))["sent"]
+        cases = [
+            (viewer.get(here), (403, "NOT_ALLOWED")),
+            (maker.post(here, json=asked | {"receipt": "!"}), (422, "BASE64_MALFORMED")),
+            (maker.post(here, json=asked | {"ticket": 9_999}), (403, "TICKET_FOREIGN")),
+            (
+                maker.post(f"/entries/{entry}/attest", json=said | {"verdict": "STALE"}),
+                (409, "ATTESTED_ALREADY"),
+            ),
+            (
+                maker.post(f"/entries/{entry}/attest", json=said | {"verdict": "NO"}),
+                (422, "REQUEST_MALFORMED"),
+            ),
+            (maker.post("/settlements", json={"period": 999_999}), (409, "PERIOD_NOT_OVER")),
+            (maker.post("/settlements", json={"period": 0}), (409, "SETTLEMENT_EMPTY")),
+        ]
+        for answer, expected in cases:
+            assert refused(answer) == expected
+            assert person(5).value not in answer.text

@@ -1,0 +1,152 @@
+"""REST: evidence behind an entry, what came of a hit, and the settling of a period."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from node.screening.consent_files import read_consent_file
+from node.screening.releases import HitVerdict
+from node.services.screening.detail import DetailView
+from node.web.api.calls import Caller, caller
+from reconcile.model import UsageError, Where
+
+router = APIRouter(prefix="/blacklist", tags=["blacklist"])
+By = Annotated[Caller, Depends(caller)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+MAX_RECEIPT = 1 << 25
+
+
+class DetailIn(BaseModel):
+    """A DETAIL ticket, the lookup's receipt and, where that does not reach, a consent; base64."""
+
+    ticket: int = Field(ge=1, lt=2**63)
+    receipt: str = Field(max_length=MAX_RECEIPT, repr=False)
+    consent: str | None = Field(default=None, max_length=1 << 20, repr=False)
+
+
+class DocumentOut(BaseModel):
+    """One document of the evidence, in base64, with its leaf in the evidence's tree."""
+
+    leaf: str
+    content: str = Field(repr=False)
+
+
+class DetailOut(BaseModel):
+    """Evidence that was released; `complete`: the documents make the statement's root."""
+
+    entry: str
+    uploader: str
+    ticket: str
+    statement: dict[str, Any]
+    documents: list[DocumentOut]
+    complete: bool
+
+
+class HitIn(BaseModel):
+    """What came of a hit, with the receipt of its lookup in base64."""
+
+    verdict: HitVerdict
+    receipt: str = Field(max_length=MAX_RECEIPT, repr=False)
+
+
+class HitOut(BaseModel):
+    """What was attested; `sent`: the uploader's node has it."""
+
+    entry: str
+    verdict: str
+    sent: bool
+
+
+class SettleIn(BaseModel):
+    """A period of ten days, the last one where it is not named."""
+
+    period: int | None = Field(default=None, ge=0, lt=2**31)
+
+
+class SettledOut(BaseModel):
+    """What a period came to: rows by uploader, under the root of the attestations."""
+
+    period: str
+    root: str
+    rows: list[dict[str, str]]
+
+
+@router.post("/entries/{entry}/detail")
+def ask_detail(by: By, entry: str, asked: DetailIn) -> DetailOut:
+    """Ask the uploader's node for an entry's evidence; the same ticket gives the same answer."""
+    by.who.require("screen")
+    service = by.node.screening
+    consent = None
+    if asked.consent is not None:
+        consent = read_consent_file(_bytes(asked.consent, "consent")).signed
+    view = service.ask_detail(
+        service.find_entry(entry),
+        asked.ticket,
+        _bytes(asked.receipt, "receipt"),
+        consent=consent,
+        actor=by.who.login,
+    )
+    return _detail(view)
+
+
+@router.get("/entries/{entry}/detail")
+def details(by: By, entry: str, response: Response) -> list[DetailOut]:
+    """The evidence of an entry that this node was released."""
+    by.who.require("screen")
+    response.headers["cache-control"] = "no-store"
+    service = by.node.screening
+    return [_detail(view) for view in service.details(service.find_entry(entry))]
+
+
+@router.post("/entries/{entry}/attest", status_code=202)
+def attest(by: By, entry: str, hit: HitIn) -> HitOut:
+    """Say of a verified hit, once an entry, that it is true, false or stale."""
+    by.who.require("screen")
+    service = by.node.screening
+    found = service.find_entry(entry)
+    service.attest_hit(found, hit.verdict, _bytes(hit.receipt, "receipt"), actor=by.who.login)
+    service.send_attestation(found)
+    return HitOut(entry=found.hex(), verdict=str(hit.verdict), sent=True)
+
+
+@router.post("/settlements", status_code=202, response_model=SettledOut)
+def settle(by: By, asked: SettleIn, key: Key = None) -> JSONResponse:
+    """Settle a period's confirmed hits: the committee signs, the contract pays."""
+    by.who.require("screen")
+
+    def act() -> dict[str, Any]:
+        done = by.node.screening.settle_period(asked.period, actor=by.who.login)
+        return {
+            "period": str(done.period),
+            "root": done.root.hex(),
+            "rows": [
+                {"uploader": str(who), "hits": str(hits), "burned_micro": str(burned)}
+                for who, hits, burned in done.rows
+            ],
+        }
+
+    return by.once("blacklist-settle", key, asked.model_dump_json().encode(), act)
+
+
+def _detail(view: DetailView) -> DetailOut:
+    body = view.to_json()
+    documents = [
+        DocumentOut(leaf=one["leaf"], content=base64.b64encode(data).decode())
+        for one, data in zip(body["documents"], view.documents, strict=True)
+    ]
+    return DetailOut(**{**body, "documents": documents})
+
+
+def _bytes(text: str, field: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError(
+            "BASE64_MALFORMED", f"{field} is no base64", where=Where(field=field)
+        ) from None
