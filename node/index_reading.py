@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from node.blacklist import Now
 from node.committees import EpochCommittee
 from node.crypto.eip712 import Domain
-from node.keyholders import holds_key
 from node.screening.derivation import Tag
 from node.screening.index import BucketProof, bucket_number, verify_bucket
 from node.screening.roots import SignedHeader, read_bucket_of, read_header
@@ -104,15 +103,19 @@ class Reader:
         ask: Ask,
         *,
         is_key_of: Callable[[int, str], bool],
+        headers: dict[tuple[int, LiveRoot], SignedHeader] | None = None,
     ) -> None:
-        """Take the version, who replicates it (its committee), and how to ask."""
+        """Take the version, who replicates it (its committee), and how to ask.
+
+        `headers` are kept from one reading to the next: a version's do not change.
+        """
         self._live = live
         self._domain = domain
         self._ask = ask
         self._is_key_of = is_key_of
         self.replicas = list(epoch.members)
         secrets.SystemRandom().shuffle(self.replicas)
-        self._headers: dict[int, SignedHeader] = {}
+        self._headers = {} if headers is None else headers
         self.wrong: list[Wrong] = []
         self.failed: dict[int, KanheError] = {}
 
@@ -141,11 +144,11 @@ class Reader:
 
     def header(self, replica: int) -> SignedHeader:
         """Return a replica's header once it is the ledger's root under the replica's signature."""
-        found = self._headers.get(replica)
+        found = self._headers.get((replica, self._live))
         if found is None:
             asked = msgspec.json.encode({"version": self._live.version})
             found = self._checked(replica, read_header(self._ask(replica, HEADER, asked)))
-            self._headers[replica] = found
+            self._headers[replica, self._live] = found
         return found
 
     def bucket(self, replica: int, number: int) -> BucketProof:
@@ -207,11 +210,6 @@ def keep_wrong(session: Session, wrong: Wrong, version: int, *, now_ms: int) -> 
         )
     )
     session.flush()
-
-
-def key_check(session: Session) -> Callable[[int, str], bool]:
-    """Return the question whose key an address is, over this session."""
-    return lambda member, key: holds_key(session, member, key)
 
 
 def _refuse(code: str, says: str) -> ProtocolError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -32,6 +32,19 @@ def holds_key(
     if owner is None or owner.state != _ACTIVE or cursor is None:
         return False
     return row.valid_from <= cursor.head_block <= row.valid_to
+
+
+def key_check(session: Session) -> Callable[[int, str], bool]:
+    """Return the question whose key an address is, over this session; each is asked once."""
+    known: dict[tuple[int, str], bool] = {}
+
+    def check(member: int, key: str) -> bool:
+        found = known.get((member, key))
+        if found is None:
+            found = known[member, key] = holds_key(session, member, key)
+        return found
+
+    return check
 
 
 def is_active(session: Session, member: int) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from node.crypto.oprf.group import Scalar, reduce_wide
 from node.errors import NotFound
 from node.keyring import KeyRing
 from node.screening.derivation import Tag
@@ -133,6 +134,15 @@ def untagged(session: Session, member: int, key_epoch: int, *, limit: int) -> li
         .limit(limit)
     )
     return list(session.scalars(found))
+
+
+def blind_of(ring: KeyRing, entry: bytes, key_epoch: int) -> Scalar:
+    """Return the blind with which an own entry is evaluated in a key epoch.
+
+    It follows from the vault: asked again after a crash, or opened to an auditor, it is the same.
+    """
+    place = b"tag/" + entry + key_epoch.to_bytes(4, "big")
+    return reduce_wide(ring.fingerprint(place + b"/1") + ring.fingerprint(place + b"/2"))
 
 
 def seal_for_epoch(

@@ -24,7 +24,7 @@ from node.peers.peering import Peering
 from node.screening.explaining import read_authorities
 from node.services.committee import AnsweringService, CommitteeService
 from node.services.index import IndexService
-from node.services.lookups import LookupService
+from node.services.lookups import AuditingService, LookupService
 from node.settings import Settings
 
 
@@ -45,6 +45,7 @@ class LookupParts:
 
     def __init__(self, host: Host) -> None:
         self._place = host.identity.place
+        self._own: int | None = None
         doors = self._doors = Doors(
             host.database, host.identity, host.peers, host.attempts, Committees()
         )
@@ -53,7 +54,6 @@ class LookupParts:
             confirmations=host.profile.confirmations,
             backup_folder=host.home / "backup" / "keystore",
         )
-
         authorities = functools.partial(_authorities, host.settings.authorities)
         self.answering = AnsweringService(
             doors,
@@ -61,15 +61,23 @@ class LookupParts:
             authorities=authorities,
             regulator=regulator_of,
         )
-
         self.index = IndexService(doors, self.ask, folder=host.home / "replica")
         self.lookups = LookupService(doors, self.ask, authorities=authorities)
+        self.audits = AuditingService(
+            doors,
+            self.ask,
+            regulator=regulator_of,
+            authorities=authorities,
+            allow_test=host.settings.test_identifiers,
+        )
 
     def ask(self, member: int, word: str, body: bytes) -> bytes:
         """Ask a member's node; this one's own answers without a connection."""
-        with self._doors.reading() as session:
-            own = self._doors.identity.member(session)
-        if member == own:
+        if self._own is None:
+            # A member's number never changes once it has one.
+            with self._doors.reading() as session:
+                self._own = self._doors.identity.member(session)
+        if member == self._own:
             return self.handlers()[word](member, body)
         return self._doors.peers.client.call(member, PREFIX + word, body)
 
@@ -91,6 +99,7 @@ class LookupParts:
             **self.committee.handlers(),
             **self.answering.handlers(),
             **self.index.handlers(),
+            **self.audits.handlers(),
         }
 
 

@@ -59,6 +59,8 @@ class Settings:
     peer_timeout_s: float = 5.0
     # Folder of authorities' certificates (*.pem) whose consents count as level 2; empty: none.
     authorities: Path | None = None
+    # Take people of region 99, who cannot exist, in the regulator's audit; for trials alone.
+    test_identifiers: bool = False
     # Folder of your own profiles (*.toml) for tables; empty: ~/.config/kanhe/profiles, if there.
     profiles: Path | None = None
     # Largest request body that is read.

@@ -1,4 +1,4 @@
-"""`kanhe blacklist lookup | lookups | receipt | tickets | index`: looking people up, replicas."""
+"""`kanhe blacklist lookup | lookups | receipt | tickets | audit | index`: looking up, replicas."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli.blacklist_people import read_purpose, read_scope, write_file
-from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say, table
+from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
 from node.cli.persons import read_person_identifier
-from node.cli.session import Home, Wait, acting, actor, finish, node_of
+from node.cli.session import Home, Wait, acting, actor, day_of_words, finish, node_of
 
 if TYPE_CHECKING:
     from node.bootstrap import Node
@@ -27,6 +27,7 @@ def add_to(group: typer.Typer) -> None:
     group.command("lookups")(lookups)
     group.command("receipt")(receipt)
     group.command("tickets")(tickets)
+    group.command("audit")(audit)
     index = typer.Typer(no_args_is_help=True, help="Versions of the index.")
     index.command("list")(index_list)
     index.command("cut")(index_cut)
@@ -195,6 +196,40 @@ def tickets(
         free = node.lookups.tickets()
     emit({"free": [str(item) for item in free]}, json_to, lambda: say(f"{len(free)} free tickets"))
     return EXIT_DONE
+
+
+def audit(
+    day: Annotated[str, typer.Option(help="Which day of the chain, e.g. 2026-11-20 (UTC).")],
+    one_of: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Open one evaluation of so many.")
+    ] = 100,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Audit a day's evaluations, on the regulator's node: anchored logs, and a sample opened."""
+    with acting(home) as node:
+        report = node.parts.audits.audit(day_of_words(day), one_of=one_of, actor=actor())
+    answer = {
+        "day": day,
+        "logs": str(report.logs),
+        "evaluations": str(report.evaluations),
+        "sampled": str(report.sampled),
+        "opened": str(report.opened),
+        "wrong": [
+            {"kind": item.kind, "member": str(item.replica), "says": item.says}
+            for item in report.wrong
+        ],
+        "holds": report.holds,
+    }
+
+    def human() -> None:
+        say(f"{report.logs} logs hold, {report.evaluations} evaluations")
+        say(f"{report.opened} of {report.sampled} sampled ones opened")
+        for item in report.wrong:
+            say(f"  {item.kind}: {item.says}")
+
+    emit(answer, json_to, human)
+    return EXIT_DONE if report.holds else EXIT_NO
 
 
 def index_list(home: Home = None, json_to: JsonTo = None) -> int:

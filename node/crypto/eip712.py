@@ -6,6 +6,7 @@ signature for one chain or one contract says nothing on another.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -73,13 +74,7 @@ class Domain:
     @property
     def separator(self) -> bytes:
         """Return the domain separator, 32 bytes."""
-        return keccak(
-            keccak(text=_DOMAIN_TYPE)
-            + keccak(text=DOMAIN_NAME)
-            + keccak(text=DOMAIN_VERSION)
-            + self.chain_id.to_bytes(32, "big")
-            + self.contract.rjust(32, b"\x00")
-        )
+        return _separator(self.chain_id, self.contract)
 
     def digest(self, name: str, *values: Value) -> bytes:
         """Return the digest of one of `TYPES`, values in the order of its fields."""
@@ -88,7 +83,7 @@ class Domain:
     def digest_of(self, name: str, fields: Fields, values: Sequence[Value]) -> bytes:
         """Return the digest of a struct with these fields, values in their order."""
         words = [_word(kind, value) for (kind, _), value in zip(fields, values, strict=True)]
-        struct_hash = keccak(keccak(text=_type_string(name, fields)) + b"".join(words))
+        struct_hash = keccak(_type_hash(name, fields) + b"".join(words))
         return keccak(b"\x19\x01" + self.separator + struct_hash)
 
     def key_possession(
@@ -150,6 +145,22 @@ def observers_hash(observers: Sequence[int]) -> bytes:
 def recover_signer(domain: Domain, claim: ResultClaim, signature: bytes) -> str:
     """Return the address that signed a result; raises `ProtocolError` SIGNATURE_MALFORMED."""
     return recover_address(domain.result(claim), signature)
+
+
+@functools.lru_cache(maxsize=64)
+def _separator(chain_id: int, contract: bytes) -> bytes:
+    return keccak(
+        keccak(text=_DOMAIN_TYPE)
+        + keccak(text=DOMAIN_NAME)
+        + keccak(text=DOMAIN_VERSION)
+        + chain_id.to_bytes(32, "big")
+        + contract.rjust(32, b"\x00")
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _type_hash(name: str, fields: Fields) -> bytes:
+    return keccak(text=_type_string(name, fields))
 
 
 def _type_string(name: str, fields: Fields) -> str:

@@ -8,6 +8,7 @@ key, on this network, and signed by a key that the member holds now.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def make_certificate(
     )
 
 
+@functools.lru_cache(maxsize=1_024)
 def read_statement(certificate: x509.Certificate, network: Network) -> Statement:
     """Return what a certificate says, once its statement is about this key and network.
 

@@ -14,6 +14,7 @@ consents.py     who may look up what, and for how long
 asking.py       what a person and a member ask of each other; attesting.py  the member's checks
 consent_files.py  a signed consent, and its revocation, as files
 roots.py        what a replica says of a version, under its signature
+auditing.py     evaluations opened to the regulator
 evaluations.py  what is asked of a committee node, answered and logged
 receipts.py     what a lookup leaves behind
 verifying.py    a receipt verified offline, by repeating the lookup

@@ -10,6 +10,7 @@ from scripts.benchmarks.accuracy import bench_accuracy
 from scripts.benchmarks.codec import bench_codec
 from scripts.benchmarks.counterparty import bench_counterparty
 from scripts.benchmarks.day import bench_day
+from scripts.benchmarks.lookups import bench_lookups
 from scripts.benchmarks.matching import bench_matching
 from scripts.benchmarks.oprf import bench_oprf
 from scripts.benchmarks.parse import bench_parse
@@ -23,5 +24,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Measurement]]] = {
     "day": bench_day,
     "counterparty": bench_counterparty,
     "oprf": bench_oprf,
+    "lookups": bench_lookups,
     "replica": bench_replica,
 }

@@ -23,8 +23,9 @@ from node.crypto.eip712 import Domain
 from node.crypto.oprf import group, threshold
 from node.crypto.oprf.threshold import ShareHolder
 from node.crypto.signer import recover_address
-from node.keyholders import holds_key, is_active
+from node.keyholders import is_active, key_check
 from node.screening.consents import (
+    IsKeyOf,
     Level,
     Purpose,
     Trust,
@@ -72,6 +73,7 @@ class Desk:
     current: int
     now: Now
     now_ms: int
+    is_key_of: IsKeyOf
     authorities: Sequence[x509.Certificate] = ()
 
     @property
@@ -172,7 +174,7 @@ def _require_signature(desk: Desk, reader: int, item: Asked, name: bytes) -> Non
         key_epoch=desk.epoch.key_epoch,
     )
     signer = recover_address(digest, item.signature)
-    if not holds_key(desk.session, reader, signer):
+    if not desk.is_key_of(reader, signer):
         raise _refuse(
             "EVALUATION_SIGNATURE",
             "signature",
@@ -224,7 +226,7 @@ def _require_lookup(desk: Desk, reader: int, item: Asked, digest: bytes) -> int:
         bound,
         recorded.revoked_at_s is not None,
     )
-    trust = Trust(lambda member, key: holds_key(desk.session, member, key), tuple(desk.authorities))
+    trust = Trust(desk.is_key_of, tuple(desk.authorities))
     effect = check_blind_consent(signed, use, desk.domain, trust)
     if own and effect.level < Level.AUTHORITY:
         # Free lookups on the reader's own word would be no longer metered.
@@ -358,7 +360,7 @@ def make_desk(
             "key_epoch",
             f"key epoch {epoch.key_epoch} is over, {current} is in use",
         )
-    return Desk(session, domain, epoch, current, now, now_ms, authorities)
+    return Desk(session, domain, epoch, current, now, now_ms, key_check(session), authorities)
 
 
 def _refuse(code: str, field_: str, says: str) -> ProtocolError:

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from node.blacklist import current_key_epoch, now_of
 from node.committees import EpochCommittee
 from node.doors import Doors
-from node.index_reading import Ask, is_challenged, key_check
+from node.index_reading import Ask, is_challenged
+from node.keyholders import key_check
 from node.lookup_calls import LookupCalls
 from node.replica import Replica
 from node.screening.index import IndexHeader

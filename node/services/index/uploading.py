@@ -18,12 +18,13 @@ from sqlalchemy.orm import Session
 from node.asking import Ask, evaluate
 from node.blacklist import Now, current_key_epoch
 from node.committees import EpochCommittee
-from node.crypto.oprf import group, modes
+from node.crypto.oprf import modes
 from node.crypto.oprf.modes import Blinded, Mode
 from node.doors import Doors
-from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, key_check
+from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong
+from node.keyholders import key_check
 from node.keyring import KeyRing
-from node.listings import open_listing, seal_for_epoch, untagged
+from node.listings import blind_of, open_listing, seal_for_epoch, untagged
 from node.lookup_calls import LookupCalls
 from node.screening.consents import evaluation_digest
 from node.screening.derivation import Tag
@@ -86,9 +87,8 @@ def seal_due(doors: Doors, member: int, epoch: EpochCommittee, ask: Ask, pool: E
 
 def _blinded(session: Session, ring: KeyRing, entry: bytes, key_epoch: int) -> Blinded:
     identifier = open_listing(session, ring, entry).identifier
-    place = b"tag/" + entry + key_epoch.to_bytes(4, "big")
-    wide = ring.fingerprint(place + b"/1") + ring.fingerprint(place + b"/2")
-    return modes.blind(Mode.VOPRF, identifier.prf_input, scalar=group.reduce_wide(wide))
+    blind = blind_of(ring, entry, key_epoch)
+    return modes.blind(Mode.VOPRF, identifier.prf_input, scalar=blind)
 
 
 def _item(doors: Doors, entry: bytes, made: Blinded, key_epoch: int) -> Asked:

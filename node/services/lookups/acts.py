@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import now_of
 from node.doors import Doors
-from node.index_reading import Ask
+from node.index_reading import Ask, LiveRoot
 from node.lookup_calls import LookupCalls
 from node.screening.asking import ConsentRequest, sign_consent_request
 from node.screening.consent_files import ConsentFile, read_consent_file, read_revocation_file
 from node.screening.consents import Purpose, Scope, SignedConsent
 from node.screening.identifiers import Identifier
+from node.screening.roots import SignedHeader
 from node.services.lookups.buying import buy, free_tickets
 from node.services.lookups.consenting import (
     Terms,
@@ -50,6 +51,7 @@ class ConsentActs:
         self._calls = LookupCalls(doors.identity)
         self._pool = ThreadPoolExecutor(ASKERS, thread_name_prefix="lookup")
         self._ring = doors.identity.keys.ring
+        self._headers: dict[tuple[int, LiveRoot], SignedHeader] = {}
 
     def close(self) -> None:
         """End the threads."""

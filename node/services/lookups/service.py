@@ -14,7 +14,8 @@ from node.blacklist import current_key_epoch, now_of, state_of
 from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
-from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, key_check, live_root
+from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
+from node.keyholders import key_check
 from node.listings import know_statement
 from node.screening.consents import (
     Purpose,
@@ -28,6 +29,7 @@ from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.evaluations import MAX_ITEMS, Asked
 from node.screening.index import look_in
 from node.screening.receipts import Receipt, write_receipt
+from node.screening.roots import SignedHeader
 from node.screening.verifying import Ledger, Verdict, verify_receipt
 from node.services.lookups.buying import bind_ticket
 from node.services.lookups.consenting import (
@@ -151,7 +153,14 @@ class LookupService(OwnRecordActs):
         """Read each person's bucket, make and keep the receipts; keep who did wrong."""
         domain = self._doors.identity.place.blacklist_domain
         with self._doors.reading() as session:
-            reader = Reader(live, epoch, domain, self._ask, is_key_of=key_check(session))
+            reader = Reader(
+                live,
+                epoch,
+                domain,
+                self._ask,
+                is_key_of=key_check(session),
+                headers=self._headers_of(live),
+            )
             made: list[tuple[_Job, bytes, Verdict]] = []
             for position, job in enumerate(jobs):
                 try:
@@ -168,6 +177,11 @@ class LookupService(OwnRecordActs):
                 keep_wrong(session, wrong, live.version, now_ms=now_ms)
             for job, envelope, verdict in made:
                 done[job.lookup] = self._keep(session, job, envelope, verdict, actor)
+
+    def _headers_of(self, live: LiveRoot) -> dict[tuple[int, LiveRoot], SignedHeader]:
+        """Return the headers that replicas have shown of this version; older ones are forgotten."""
+        self._headers = {key: item for key, item in self._headers.items() if key[1] == live}
+        return self._headers
 
     def _receipt(
         self,

@@ -91,6 +91,7 @@ def test_hit_and_miss_look_the_same_to_everyone_else(
     for serial in (1, 3):
         indexed.found(READER, serial)
         seen.clear()
+        node.lookups._headers.clear()
         indexed.found(READER, serial)
         # Ticket numbers have as many digits as they have, whomever they are for.
         shapes.append(sorted((w, b, a) for w, b, a in seen if w.startswith("index/")))
@@ -199,6 +200,7 @@ def test_a_replica_with_two_roots_is_found_with_its_own_signature(
     # Member 3 is asked first.
     drawn = SimpleNamespace(shuffle=lambda replicas: replicas.sort(reverse=True))
     monkeypatch.setattr(index_reading, "secrets", SimpleNamespace(SystemRandom=lambda: drawn))
+    indexed.node(READER).lookups._headers.clear()
     assert indexed.found(READER, 1).outcome == "HIT"
     (says,) = incidents(indexed, READER, "REPLICA_TWO_ROOTS")
     assert "member 3 signed another root" in says
@@ -221,7 +223,8 @@ def test_an_index_that_lacks_an_entry_is_challenged_by_its_uploader(indexed: Tow
             return row is not None and row.entry == entry
 
     town.until(challenged, "the challenge", blocks=20)
-    (says,) = incidents(town, OUTSIDER, "INDEX_LEAF_MISSING")
-    assert f"version {version}" in says
+    found = incidents(town, OUTSIDER, "INDEX_LEAF_MISSING")
+    assert found
+    assert all(f"version {version}" in says for says in found)
     # Readers stay with the version before it.
     assert town.found(READER, 1).version < version

@@ -1,0 +1,180 @@
+"""Audit by opening: a sampled evaluation is opened to the regulator, and everything has to agree.
+
+A node logged SHA-256 of B, and the consent's digest or the entry's id. Whoever asked shows the
+identifier and the blind: they give B. A consent's person is committed to the identifier under the
+salt that is shown; an entry's commitment on the ledger covers it too. Which evaluations are opened
+follows from the day's anchored roots, so that nobody knows beforehand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from node.crypto.eip712 import Domain
+from node.crypto.oprf import group, modes
+from node.crypto.oprf.modes import Mode
+from node.screening.consents import (
+    EVALUATION_FIELDS,
+    SignedConsent,
+    Trust,
+    Use,
+    check_consent,
+)
+from node.screening.identifiers import Identifier, IdType, read_identifier
+from node.screening.listings import commitment_of, unpack_listing
+from node.screening.receipts import consent_json, read_consent
+from reconcile.commitment.fields import as_hex
+from reconcile.model import KanheError, ProtocolError, Where
+
+#: One evaluation of how many is opened, by default.
+ONE_OF: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One evaluation as a node logged it; `subject` is a consent's digest or an entry's id."""
+
+    reader: int
+    ticket: int
+    subject: bytes
+    blinded: bytes
+    key_epoch: int
+    level: int
+    signature: bytes
+
+    @property
+    def key(self) -> bytes:
+        """Return what one element is for: the ticket, or the entry in its key epoch."""
+        if self.ticket:
+            return b"ticket" + self.ticket.to_bytes(8, "big")
+        return b"entry" + self.subject + self.key_epoch.to_bytes(4, "big")
+
+    def digest(self, domain: Domain) -> bytes:
+        """Return what its reader signed."""
+        values = (self.ticket, self.blinded, self.subject, self.key_epoch)
+        return domain.digest_of("Evaluation", EVALUATION_FIELDS, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What who asked shows of an evaluation: the person, the blind, and the consent or statement.
+
+    `statement` is a listing's MessagePack, `salt` its commitment's; both empty for a lookup.
+    """
+
+    identifier: Identifier
+    blind: bytes
+    consent: SignedConsent | None = None
+    statement: bytes = b""
+    salt: bytes = b""
+
+    def __repr__(self) -> str:
+        """Show the type, never the person."""
+        return f"Opening({self.identifier.type})"
+
+
+class _Opening(msgspec.Struct, forbid_unknown_fields=True):
+    id_type: str
+    id_value: str
+    blind: str
+    consent: dict[str, str] | None
+    statement: str
+    salt: str
+
+
+def is_sampled(seed: bytes, key: bytes, one_of: int) -> bool:
+    """Say whether an evaluation is opened, one of `one_of` on average."""
+    drawn = hashlib.sha256(b"kanhe/audit/1" + seed + key).digest()
+    return int.from_bytes(drawn[:8], "big") * one_of < 2**64
+
+
+def seed_of(roots: Sequence[bytes]) -> bytes:
+    """Return the day's seed: over every node's anchored root, which nobody knew beforehand."""
+    return hashlib.sha256(b"kanhe/audit/seed/1" + b"".join(sorted(roots))).digest()
+
+
+def write_opening(opening: Opening) -> bytes:
+    """Return an opening's bytes; they name the person."""
+    consent = None
+    if opening.consent is not None:
+        consent = {name: str(value) for name, value in consent_json(opening.consent).items()}
+    return msgspec.json.encode(
+        _Opening(
+            str(opening.identifier.type),
+            opening.identifier.value,
+            opening.blind.hex(),
+            consent,
+            opening.statement.hex(),
+            opening.salt.hex(),
+        )
+    )
+
+
+def read_opening(data: bytes, *, allow_test: bool) -> Opening:
+    """Read an opening; raises `ProtocolError` AUDIT_MALFORMED."""
+    try:
+        body = msgspec.json.decode(data, type=_Opening)
+        return Opening(
+            read_identifier(IdType(body.id_type), body.id_value, allow_test=allow_test),
+            as_hex(body.blind, "blind", 32),
+            None if body.consent is None else read_consent(body.consent),
+            as_hex(body.statement, "statement", most=4_096),
+            as_hex(body.salt, "salt", most=32),
+        )
+    except (msgspec.DecodeError, ValueError, KanheError):
+        raise _refuse("AUDIT_MALFORMED", "does not read") from None
+
+
+def check_opening(
+    logged: Logged, opening: Opening, domain: Domain, trust: Trust, commitment: bytes | None
+) -> None:
+    """Hold what is opened against what was logged; `commitment` is the entry's on the ledger.
+
+    Raises `ProtocolError` AUDIT_ELEMENT (another person or blind), AUDIT_CONSENT, AUDIT_STATEMENT,
+    and what `check_consent` refuses.
+    """
+    blind = group.scalar(opening.blind, "blind")
+    element = modes.blind(Mode.VOPRF, opening.identifier.prf_input, scalar=blind).element
+    if hashlib.sha256(element).digest() != logged.blinded:
+        raise _refuse("AUDIT_ELEMENT", "gives another element than the one that was evaluated")
+    if not logged.ticket:
+        _check_statement(logged, opening, commitment)
+        return
+    signed = opening.consent
+    if signed is None or signed.consent.digest(domain) != logged.subject:
+        raise _refuse("AUDIT_CONSENT", "shows another consent than the one that was named")
+    consent = signed.consent
+    # When it was used, the nodes held it against the chain's time; here whose it is counts.
+    use = Use(
+        logged.reader,
+        consent.purpose,
+        consent.scope,
+        consent.valid_from_s,
+        opening.identifier,
+        element,
+    )
+    check_consent(signed, use, domain, trust)
+
+
+def _check_statement(logged: Logged, opening: Opening, commitment: bytes | None) -> None:
+    listing = unpack_listing(opening.statement)
+    if listing.entry_id != logged.subject or listing.id_type != opening.identifier.type:
+        raise _refuse("AUDIT_STATEMENT", "shows the statement of another entry")
+    if len(opening.salt) != 32 or (  # noqa: PLR2004 - a salt is 32 bytes
+        commitment_of(listing, opening.identifier, opening.salt) != commitment
+    ):
+        raise _refuse("AUDIT_STATEMENT", "is not what the ledger's commitment covers")
+
+
+def _refuse(code: str, says: str) -> ProtocolError:
+    return ProtocolError(
+        code,
+        f"the opening {says}",
+        where=Where(field="opening"),
+        help="ask the member to open it rightly; who cannot has evaluated for somebody else",
+    )

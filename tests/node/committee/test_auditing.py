@@ -1,0 +1,139 @@
+"""Audit by opening: logs against the ledger, samples against what was logged."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import pytest
+from committee_town import OUTSIDER, Town
+from listed_people import person_of
+
+from node.errors import NotAllowed
+from node.lookup_parts import LookupParts
+from node.screening.auditing import Opening, is_sampled, read_opening, seed_of, write_opening
+from node.screening.states import DAY_S
+from node.services.lookups import AuditReport
+from node.services.lookups.auditing import LOG, OPEN, AuditingService
+from reconcile.model import ProtocolError
+
+READER = 1
+
+
+@pytest.fixture(scope="module")
+def day(indexed: Town) -> int:
+    """A day that is over, with lookups and listings, whose logs are on the ledger."""
+    indexed.found(READER, 1)
+    indexed.found(READER, 3)
+    entry = indexed.list(OUTSIDER, 5)
+    assert entry
+    found = indexed.time_s() // DAY_S
+    indexed.pass_s(DAY_S)
+    indexed.claim()
+    return found
+
+
+def audit(town: Town, day: int, monkeypatch: pytest.MonkeyPatch | None = None) -> AuditReport:
+    """Audit everything of a day; people of region 99 count here."""
+    service = town.node(OUTSIDER).parts.audits
+    service._allow_test = True
+    del monkeypatch
+    return service.audit(day, one_of=1)
+
+
+def test_what_was_evaluated_honestly_opens(indexed: Town, day: int) -> None:
+    """Every node's log is the anchored one, and every lookup and listing opens to its element."""
+    report = audit(indexed, day)
+    assert report.wrong == []
+    assert report.holds
+    assert report.logs >= 2
+    assert report.sampled == report.opened == report.evaluations > 2
+
+
+def test_only_the_regulator_is_shown_whom_it_concerned(indexed: Town, day: int) -> None:
+    """Another member is refused, by the reader and as an auditor."""
+    with pytest.raises(NotAllowed):
+        indexed.node(2).parts.audits.audit(day)
+    asked = msgspec.json.encode({"ticket": "1", "subject": "00" * 32, "key_epoch": 1})
+    with pytest.raises(NotAllowed):
+        indexed.node(READER).parts.audits.open_to(2, asked)
+    with pytest.raises(ProtocolError) as caught:
+        indexed.node(READER).parts.audits.open_to(OUTSIDER, asked)
+    assert caught.value.code == "AUDIT_UNKNOWN"
+    with pytest.raises(ProtocolError) as nothing:
+        audit(indexed, day + 1_000)
+    assert nothing.value.code == "AUDIT_NOTHING"
+
+
+def test_who_opens_another_person_is_named(
+    indexed: Town, day: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that looked up somebody else than it says gives another element."""
+    honest = AuditingService._opening
+
+    def other(service: AuditingService, *args: object) -> Opening:
+        opened = honest(service, *args)  # type: ignore[arg-type]
+        return dataclasses.replace(opened, identifier=person_of(77))
+
+    monkeypatch.setattr(AuditingService, "_opening", other)
+    report = audit(indexed, day)
+    assert not report.holds
+    assert report.opened == 0
+    assert {wrong.kind for wrong in report.wrong} == {"AUDIT_NOT_OPENED"}
+    assert all("AUDIT_ELEMENT" in wrong.says for wrong in report.wrong)
+
+
+def test_a_log_that_lacks_a_row_is_not_the_anchored_one(
+    indexed: Town, day: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that hides an evaluation shows another root than it anchored."""
+    asked = LookupParts.ask
+
+    def hiding(parts: LookupParts, member: int, word: str, body: bytes) -> bytes:
+        answer = asked(parts, member, word, body)
+        if word == LOG and member == 2:
+            return msgspec.json.encode(msgspec.json.decode(answer)[1:])
+        return answer
+
+    parts = indexed.node(OUTSIDER).parts
+    monkeypatch.setattr(LookupParts, "ask", hiding)
+    monkeypatch.setattr(parts.audits, "_ask", parts.ask)
+    wrong = [item for item in audit(indexed, day).wrong if item.replica == 2]
+    assert [item.kind for item in wrong] == ["LOOKUP_LOG_WRONG"]
+
+
+def test_a_reader_that_does_not_answer_is_named(
+    indexed: Town, day: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise for an opening is as good as none."""
+    asked = LookupParts.ask
+
+    def mute(parts: LookupParts, member: int, word: str, body: bytes) -> bytes:
+        return b"{}" if word == OPEN else asked(parts, member, word, body)
+
+    parts = indexed.node(OUTSIDER).parts
+    monkeypatch.setattr(LookupParts, "ask", mute)
+    monkeypatch.setattr(parts.audits, "_ask", parts.ask)
+    assert {item.kind for item in audit(indexed, day).wrong} == {"AUDIT_NOT_OPENED"}
+
+
+def test_samples_follow_from_all_roots_and_from_nothing_else() -> None:
+    """One of a hundred on average, the same for everyone, others under another seed."""
+    keys = [number.to_bytes(4, "big") for number in range(20_000)]
+    seeds = [seed_of([b"a" * 32, b"b" * 32]), seed_of([b"a" * 32, b"c" * 32])]
+    assert seed_of([b"b" * 32, b"a" * 32]) == seeds[0]
+    chosen = [{key for key in keys if is_sampled(seed, key, 100)} for seed in seeds]
+    assert all(100 < len(one) < 320 for one in chosen)
+    assert chosen[0] != chosen[1]
+    assert all(is_sampled(seeds[0], key, 1) for key in keys[:10])
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff"])
+def test_an_opening_that_does_not_read_is_refused(data: bytes) -> None:
+    """Noise is no opening; an honest one is read back."""
+    with pytest.raises(ProtocolError) as caught:
+        read_opening(data, allow_test=True)
+    assert caught.value.code == "AUDIT_MALFORMED"
+    opening = Opening(person_of(1), bytes(31) + b"\x01", None, b"\x01", b"\x02" * 32)
+    assert read_opening(write_opening(opening), allow_test=True) == opening
+    assert person_of(1).value not in repr(opening)
