@@ -29,6 +29,7 @@ from devnet.own import OwnFiles, check_own_files, plan_own_files
 from devnet.parsing import Parser, write_outcome
 from devnet.second_act import Outcome, print_outcome, run_second_act
 from devnet.story import Relation, plan_days, run_relations
+from devnet.turns import one_at_a_time
 from node.home import LOCK_FILE, locked
 from reconcile.model import UsageError, day_number
 from reconcile.terms.calendar import Calendar
@@ -71,6 +72,11 @@ def run_demo(options: DemoOptions, console: Console) -> tuple[int, dict[str, Any
     started = time.monotonic()
     if options.own is not None:
         check_own_files(options.own)
+    with one_at_a_time(options.folder):
+        return _run(options, console, started)
+
+
+def _run(options: DemoOptions, console: Console, started: float) -> tuple[int, dict[str, Any]]:
     clear_folder(options.folder)
 
     def say(text: str) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from devnet.network import NETWORK_FILE, reopen_network
 from devnet.parsing import Parser, write_outcome
 from devnet.screening_network import reopen_members
+from devnet.turns import one_at_a_time
 from node.bootstrap import Node
 from node.telemetry import logger
 from node.web.app import create_app
@@ -79,6 +80,7 @@ def serve_desk(folder: Path, *, port: int, console: Console, json_to: str | None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with contextlib.ExitStack() as stack:
+        stack.enter_context(one_at_a_time(folder))
         network = reopen_network(folder)
         stack.callback(network.close)
         nodes = dict(network.nodes)

@@ -173,8 +173,7 @@ def refuse_mirrored(servicer: Book, owner: Book, *, option: str) -> None:
 def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, option: str) -> None:
     """Do the same for rows that were counted already."""
     same = sum((ours & theirs).values())
-    mirrored = Counter({(d, c, -a): n for (d, c, a), n in theirs.items()})
-    opposite = sum((ours & mirrored).values())
+    opposite = sum((ours & _turned(theirs)).values())
     if opposite >= max(MIRROR_MIN_PAIRS, MIRROR_FACTOR * max(same, 1)):
         raise InputError(
             "DIRECTION_MIRRORED",
@@ -183,6 +182,51 @@ def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, option: str) -> None:
             where=Where(field="direction"),
             help=f"read it with {option}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is odd about two books and refuses nothing."""
+
+    code: str
+    says: str
+
+
+def remarks_on(servicer: Book, owner: Book, *, near: bool, option: str) -> tuple[Remark, ...]:
+    """Return remarks on two books of which nothing matched: UNRELATED, PERHAPS_MIRRORED.
+
+    `near`: some break names entries of both. `option` turns one book round.
+    """
+    if not servicer.entries or not owner.entries:
+        return ()
+    mine, theirs = flows_of(servicer.entries), flows_of(owner.entries)
+    opposite = sum((mine & _turned(theirs)).values())
+    unrelated = Remark(
+        "UNRELATED",
+        f"nothing of the servicer's {len(servicer.entries):,} entries ({_span(servicer)}) "
+        f"belongs to the owner's {len(owner.entries):,} ({_span(owner)}): are these both books "
+        "of one account, for the same days?",
+    )
+    found = [] if near else [unrelated]
+    if opposite > sum((mine & theirs).values()):
+        rows = "1 row pairs" if opposite == 1 else f"{opposite:,} rows pair"
+        found.append(
+            Remark(
+                "PERHAPS_MIRRORED",
+                f"{rows} with the opposite direction: one book may be read from the wrong side, "
+                f"try {option}",
+            )
+        )
+    return tuple(found)
+
+
+def _span(book: Book) -> str:
+    days = [entry.booking_date for entry in book.entries]
+    return f"{day_iso(min(days))} to {day_iso(max(days))}"
+
+
+def _turned(flows: Flows) -> Flows:
+    return Counter({(day, code, -minor): count for (day, code, minor), count in flows.items()})
 
 
 def flows_of(entries: Iterable[Entry]) -> Flows:

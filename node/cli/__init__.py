@@ -6,8 +6,10 @@ Commands import what they need when they run, so that `kanhe --help` answers at 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,23 +17,42 @@ from typing import Final
 from reconcile.model import KanheError, OutsideError, UsageError
 
 STOPPED_BY_SIGNAL: Final = 130
+# What a shell says of a program that wrote to a reader that has gone (128 + SIGPIPE).
+READER_GONE: Final = 141
 JSON_FLAG: Final = "--json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 done, 1 the answer is no, 2 wrong usage or input, 3 outside world."""
+    """Run one command: 0 done, 1 the answer is no, 2 wrong usage or input, 3 outside world.
+
+    130 and 141: stopped by Ctrl-C, or by a reader of the answer that has gone (`| head`).
+    """
     from node.cli.output import report_error
 
     words = normalise(list(sys.argv[1:] if argv is None else argv))
     json_to = json_target(words)
     try:
-        return _run(words)
+        answer = _run(words)
+        # What is still buffered is part of the answer, and its reader may have gone.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return READER_GONE
     except KanheError as error:
         return report_error(error, json_to)
     except OSError as error:
         return report_error(_translate_os_error(error), json_to)
     except KeyboardInterrupt:
         return STOPPED_BY_SIGNAL
+    return answer
+
+
+def _forget_output() -> None:
+    """Let what is still buffered go nowhere: at exit the interpreter would write it once more."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def normalise(words: list[str]) -> list[str]:
@@ -66,6 +87,11 @@ def _run(words: list[str]) -> int:
 
     try:
         answer = _run_tree()(args=words, prog_name="kanhe", standalone_mode=False)
+    except SystemExit as ended:
+        # The tree of commands ends a broken pipe with 1, which here means "no".
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
     except typer.Abort:
         raise UsageError("ABORTED", "stopped before anything was done") from None
     except typer.TyperException as error:

@@ -184,7 +184,7 @@ def match(
     json_to: JsonTo = None,
 ) -> int:
     """Reconcile two files: groups, breaks, identities and a digest, without any network."""
-    from node.books import refuse_mirrored
+    from node.books import refuse_mirrored, remarks_on
     from reconcile.report import match_json, reconcile
 
     started = time.perf_counter()
@@ -198,13 +198,18 @@ def match(
         accept_map=accept_map,
     )
     parse_ms = round((time.perf_counter() - started) * 1000)
-    refuse_mirrored(
-        books[0], books[1], option=_mirror_option(servicer_perspective, owner_perspective)
-    )
+    mended = mirror_option(servicer_perspective, owner_perspective)
+    refuse_mirrored(books[0], books[1], option=mended)
     with progress("matching"):
         result = reconcile(run_input(books[0], books[1], _terms(terms, books)))
     timing = {**result.timing_ms, "parse": parse_ms}
+    near = any(item.servicer and item.owner for item in result.breaks)
+    odd = not result.groups
+    remarks = remarks_on(books[0], books[1], near=near, option=mended) if odd else ()
+    for remark in remarks:
+        note(f"remark: {remark.says} [{remark.code}]")
     answer = match_json(replace(result, timing_ms=timing))
+    answer["remarks"] = [{"code": item.code, "says": item.says} for item in remarks]
     emit(answer, json_to, lambda: _show_match(result))
     return EXIT_DONE
 
@@ -232,7 +237,7 @@ def read_books(
     return books
 
 
-def _mirror_option(servicer_perspective: str | None, owner_perspective: str | None) -> str:
+def mirror_option(servicer_perspective: str | None, owner_perspective: str | None) -> str:
     """Name the option that would turn one book round: the one already in use, else the owner's."""
     turn_servicer = servicer_perspective is not None and owner_perspective is None
     side = "servicer" if turn_servicer else "owner"

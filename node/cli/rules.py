@@ -13,7 +13,10 @@ from node.cli.offline import (
     AcceptMap,
     Currency,
     Lenient,
+    Perspective,
     Profile,
+    SideFile,
+    mirror_option,
     read_books,
     require_digits,
     run_input,
@@ -36,7 +39,7 @@ FirstDay = Annotated[
     str | None, typer.Option("--from", help="The first day to replay, e.g. 2026-11-20.")
 ]
 LastDay = Annotated[str | None, typer.Option("--to", help="The last day to replay.")]
-SideFile = Annotated[Path | None, typer.Option(help="Replay on two files: this side's.")]
+OneFile = Annotated[Path | None, typer.Option(help="Replay on two files: this side's.")]
 Against = Annotated[
     Path | None, typer.Option(help="Files: the terms to compare with; the defaults otherwise.")
 ]
@@ -50,11 +53,13 @@ def terms_check(
     agreement: OneAgreement = None,
     first: FirstDay = None,
     last: LastDay = None,
-    servicer: SideFile = None,
-    owner: SideFile = None,
+    servicer: OneFile = None,
+    owner: OneFile = None,
     against: Against = None,
     servicer_profile: Profile = None,
     owner_profile: Profile = None,
+    servicer_perspective: Perspective = None,
+    owner_perspective: Perspective = None,
     currency: Currency = None,
     lenient: Lenient = False,
     accept_map: AcceptMap = False,
@@ -75,7 +80,10 @@ def terms_check(
     if agreement is not None:
         replayed = _windows(rules, agreement, first, last, home)
     elif servicer is not None and owner is not None:
-        sides = (("servicer", servicer, servicer_profile), ("owner", owner, owner_profile))
+        sides: tuple[SideFile, ...] = (
+            ("servicer", servicer, servicer_profile, servicer_perspective, None),
+            ("owner", owner, owner_profile, owner_perspective, None),
+        )
         replayed = [("files", _files(rules, sides, against, currency, lenient, accept_map))]
     words, warned = explain(rules), risks(rules)
     answer = {
@@ -137,21 +145,24 @@ def _windows(
 
 def _files(
     rules: Terms,
-    sides: Sequence[tuple[str, Path, str | None]],
+    sides: Sequence[SideFile],
     against: Path | None,
     currency: str | None,
     lenient: bool,
     accept_map: bool,
 ) -> Comparison:
+    from node.books import refuse_mirrored
     from reconcile.report import compare, reconcile
     from reconcile.terms import default_terms, parse_terms
 
     books = read_books(
-        [(side, path, profile, None, None) for side, path, profile in sides],
+        sides,
         currency=currency,
         lenient=lenient,
         accept_map=accept_map,
     )
+    mended = mirror_option(sides[0][3], sides[1][3])
+    refuse_mirrored(books[0], books[1], option=mended)
     before = (
         default_terms(rules.currencies)
         if against is None

@@ -87,7 +87,7 @@ def _whole(terms: Terms) -> Iterator[Said]:
         ),
         (
             (
-                f"What one side alone booked is missing after {terms.grace_days} business days and "
+                f"What one side alone booked is missing after {_days(terms.grace_days)} and "
                 f"stale after {terms.stale_after_days}."
             ),
             f"单边记录{terms.grace_days}个工作日后算缺失，{terms.stale_after_days}个工作日后算逾期。",
@@ -117,6 +117,10 @@ def risks(terms: Terms) -> tuple[Said, ...]:
 
 
 # ---------------------------------------------------------------------- what it does
+def _days(number: int) -> str:
+    return f"{number} business day" if number == 1 else f"{number} business days"
+
+
 def _english(rule: MatchPass) -> str:
     confirm = {
         "always": "confirms",
@@ -124,7 +128,7 @@ def _english(rule: MatchPass) -> str:
         "never": "proposes, a person decides,",
     }[rule.confirm]
     keys = " and ".join(_key_en(pair) for pair in rule.keys) or "nothing but amount and date"
-    days = f"value dates at most {rule.value_date_days} business days apart"
+    days = f"value dates at most {_days(rule.value_date_days)} apart"
     guards = "; where both sides hold it and differ, no pass but `always` ones joins them"
     return (
         f"{confirm} by {keys}; {_amount_en(rule)}; {days}; {_shape_en(rule)}"
@@ -268,7 +272,7 @@ def _key_risks(rule: MatchPass, said: _Say) -> Iterator[Said]:
     if rule.value_date_days > WIDE_DAYS:
         yield said(
             "WIDE_DATES",
-            f"over {rule.value_date_days} business days a recurring payment can pair with an "
+            f"over {_days(rule.value_date_days)} a recurring payment can pair with an "
             "earlier one of the same key and amount",
             f"{rule.value_date_days}个工作日之内，周期性款项可能与早先同键同额的一笔配对",
         )
@@ -307,7 +311,7 @@ def _set_risks(terms: Terms) -> Iterator[Said]:
         yield Said(
             "STALE_BEFORE_MISSING",
             None,
-            f"a break is stale after {terms.stale_after_days} business days, before it counts as "
+            f"a break is stale after {_days(terms.stale_after_days)}, before it counts as "
             f"missing after {terms.grace_days}",
             f"逾期（{terms.stale_after_days}个工作日）早于判定缺失（{terms.grace_days}个工作日）",
         )

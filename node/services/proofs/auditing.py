@@ -6,6 +6,7 @@ Only days the book covers are compared, so that a book of one day does not miss 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Final
 
 from sqlalchemy import select
@@ -87,13 +88,18 @@ def _differences(book: Entry, ledger: Entry, line: int | None) -> list[AuditRow]
             BreakKind.COMMITMENT,
             book.entry_ref,
             name,
-            str(getattr(book, name))[:MAX_SHOWN],
-            str(getattr(ledger, name))[:MAX_SHOWN],
+            _word(getattr(book, name)),
+            _word(getattr(ledger, name)),
             line,
         )
         for name in COMPARED
         if getattr(book, name) != getattr(ledger, name)
     ]
+
+
+def _word(value: object) -> str:
+    """Return a field as a person reads it: a status or direction by its name."""
+    return (value.name if isinstance(value, Enum) else str(value))[:MAX_SHOWN]
 
 
 def _amount(entry: Entry) -> str:

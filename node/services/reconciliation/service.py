@@ -75,13 +75,15 @@ class ReconciliationService(Reacting):
             return intent
 
     def status(self, agreement: bytes | None = None) -> tuple[WindowStatus, ...]:
-        """Return agreements × windows, newest window first."""
+        """Return agreements × windows, newest window first; only those this member reads."""
         now_ms = self._identity.clock()
         with self._reading() as session:
+            member = self._identity.member(session)
             found = [
                 facts
-                for facts in all_facts(session, self._identity.member(session))
+                for facts in all_facts(session, member)
                 if agreement in {None, facts.agreement}
+                and (facts.sides or member in facts.observers)
             ]
             return tuple(
                 states.status_of(session, facts, window, now_ms=now_ms)

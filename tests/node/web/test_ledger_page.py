@@ -188,3 +188,10 @@ def _window(replica: Replica) -> int:
     with replica.database.reading() as session:
         where = QueuedRecord.entry_ref == "HELD-REF-1"
         return session.scalars(select(QueuedRecord.window).where(where)).one()
+
+
+def test_a_node_lists_the_windows_of_its_own_agreements(town: Town) -> None:
+    """The network has three agreements; the firm's status shows the one that it reads."""
+    rows = town.firm.reconciliation.status()
+    assert {row.agreement for row in rows} == {town.agreement}
+    assert len(town.bank.network.agreements()) > 1

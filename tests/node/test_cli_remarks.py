@@ -1,0 +1,107 @@
+"""What the command line remarks on, asks, and says when nobody reads on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devnet.turns import one_at_a_time
+from node.cli import READER_GONE, main
+from node.services.proofs.auditing import _differences
+from reconcile.model import Direction, Entry, EntryStatus, OutsideError
+from reconcile.terms import default_terms, terms_json
+
+HEAD = "entry_ref,direction,amount,currency,booking_date,end_to_end_id\n"
+SIDES = "entry_ref,debit,credit,currency,booking_date,end_to_end_id\n"
+
+
+def matched(
+    folder: Path, capsys: pytest.CaptureFixture[str], servicer: str, owner: str, *more: str
+) -> tuple[list[str], str]:
+    """Match two files; return the codes of the remarks, and what was said beside the answer."""
+    paths = [folder / "s.csv", folder / "o.csv"]
+    for path, text in zip(paths, (servicer, owner), strict=True):
+        path.write_text(text)
+    words = ["match", "--servicer", str(paths[0]), "--owner", str(paths[1]), *more, "--json", "-"]
+    assert main(words) == 0
+    out = capsys.readouterr()
+    return [item["code"] for item in json.loads(out.out)["remarks"]], out.err
+
+
+def test_two_files_of_which_nothing_matches_are_remarked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unrelated books, and a few rows that fit only turned round; books that match say nothing."""
+    ours = HEAD + "a,IN,10.00,CNY,2026-11-20,E2E-0001\n"
+    codes, said = matched(tmp_path, capsys, ours, HEAD + "b,IN,7.00,CNY,2026-10-01,E2E-9\n")
+    assert codes == ["UNRELATED"]
+    assert "servicer's 1 entries (2026-11-20 to 2026-11-20)" in said
+    codes, said = matched(tmp_path, capsys, ours, HEAD + "b,OUT,10.00,CNY,2026-11-20,\n")
+    assert codes == ["UNRELATED", "PERHAPS_MIRRORED"]
+    assert "--owner-perspective ledger" in said
+    codes, _ = matched(tmp_path, capsys, ours, HEAD + "b,OUT,10.00,CNY,2026-11-20,E2E-0001\n")
+    assert codes == ["PERHAPS_MIRRORED"], "a DIRECTION break is no stranger"
+    codes, _ = matched(tmp_path, capsys, ours, HEAD + "b,IN,10.00,CNY,2026-11-20,E2E-0001\n")
+    assert codes == []
+
+
+def test_terms_check_reads_each_side_from_where_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Debit and credit columns replay with a perspective a side, as `match` takes them."""
+    servicer, owner, rules = (tmp_path / name for name in ("s.csv", "o.csv", "terms.json"))
+    servicer.write_text(SIDES + "a,,10.00,CNY,2026-11-20,E2E-0001\n")
+    owner.write_text(SIDES + "b,10.00,,CNY,2026-11-20,E2E-0001\n")
+    rules.write_text(json.dumps(terms_json(default_terms(["CNY"]))))
+    words = ["terms", "check", str(rules), "--servicer", str(servicer), "--owner", str(owner)]
+    words += ["--servicer-perspective", "statement", "--owner-perspective", "ledger"]
+    assert main([*words, "--json", "-"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["replay"][0]["same"] == "1"
+    assert "1 business days" not in json.dumps(said["explains"])
+
+
+def test_a_reader_that_has_gone_is_no_answer(tmp_path: Path) -> None:
+    """`kanhe … | head` ends as programs do whose reader has gone, and complains of nothing."""
+    made = ["-m", "node.cli", "scenario", "--seed", "1", "--entries", "3000"]
+    code = (
+        "import sys; from node.cli import main; "
+        "sys.exit(main(['statement', sys.argv[1], '--json', '-']))"
+    )
+    assert main([*made[2:], "--out", str(tmp_path), "--json", str(tmp_path / "done.json")]) == 0
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "servicer.csv")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(1)
+        running.stdout.close()
+        said = running.stderr.read().decode()
+        assert (running.wait(60), said) == (READER_GONE, "")
+
+
+def test_an_audit_says_a_status_by_its_name() -> None:
+    """BOOKED and not 1."""
+    base = {"amount_minor": 1, "currency": "CNY", "booking_date": 20_000}
+    mine = Entry("a", 0, Direction.IN, **base)  # type: ignore[arg-type]
+    theirs = Entry("a", 0, Direction.OUT, status=EntryStatus.PENDING, **base)  # type: ignore[arg-type]
+    found = {row.field: (row.book, row.ledger) for row in _differences(mine, theirs, None)}
+    assert found == {"direction": ("IN", "OUT"), "status": ("BOOKED", "PENDING")}
+
+
+def test_a_demos_folder_is_one_commands_at_a_time(tmp_path: Path) -> None:
+    """A second demo or desk is told who has it; afterwards it may begin."""
+    with (
+        one_at_a_time(tmp_path / "demo"),
+        pytest.raises(OutsideError, match="DEMO_IN_USE"),
+        one_at_a_time(tmp_path / "demo"),
+    ):
+        pass
+    with one_at_a_time(tmp_path / "demo"):
+        assert not (tmp_path / "demo").exists()
