@@ -50,6 +50,7 @@ CACHE_KIB: Final = 65_536
 WRITER_LOCK: Final = int.from_bytes(b"kanhe", "big")
 MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 _READ_ONLY: Final = "kanhe_reading"
+_BUSY: Final = f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,11 @@ class Database:
         with translated():
             raw = self.engine.raw_connection()
             try:
-                busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                cursor = raw.cursor()
+                # Whoever holds it is not waited for: it is tried again.
+                cursor.execute("PRAGMA busy_timeout = 0")
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                cursor.execute(_BUSY)
             finally:
                 raw.close()
         return not busy
@@ -180,7 +185,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         # FULL: a transaction signed and committed must survive a power cut before it is sent.
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",
-        f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}",
+        _BUSY,
         f"PRAGMA cache_size = -{CACHE_KIB}",
         "PRAGMA temp_store = MEMORY",
     ):

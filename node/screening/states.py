@@ -185,6 +185,15 @@ def due_s(dispute: DisputeFacts, profile: Profile, now_s: int) -> int | None:
     return None
 
 
+def ripe_since_s(dispute: DisputeFacts, profile: Profile) -> int:
+    """Return about when a dispute that only has to be settled came to that."""
+    if dispute.answered_at_s is None:
+        return answer_until_s(dispute, profile)
+    if dispute.contested_at_s is None:
+        return dispute.answered_at_s + _days(profile.contest_days)
+    return dispute.contested_at_s + _days(profile.commit_days + profile.reveal_days)
+
+
 def suspends_s(dispute: DisputeFacts, profile: Profile) -> int:
     """Return the last second before an unsettled dispute suspends its entry."""
     whole = dispute.opened_at_s + _days(profile.dispute_days + profile.extension_days)

@@ -34,6 +34,7 @@ from node.screening.states import (
     EntryState,
     Phase,
     Verdict,
+    ripe_since_s,
     seats_now,
     slack_days,
 )
@@ -50,6 +51,7 @@ DISPUTABLE: Final = frozenset({EntryState.LISTED, EntryState.UNTAGGED})
 DRAW_BLOCKS: Final = 2
 #: So long the party that contested draws alone; then any other member of the case does.
 OTHERS_AFTER_BLOCKS: Final = 24
+OTHERS_AFTER_S: Final = 3_600
 #: Phases that somebody only has to settle.
 RIPE: Final = frozenset({Phase.UNANSWERED, Phase.ACCEPTED, Phase.DECIDED})
 _BALLOT_TYPES: Final = ("uint256", "address", "uint64", "uint32", "uint8", "bytes32")
@@ -220,12 +222,20 @@ class DisputeActs(Base):
             phase = phase_now(session, row, now)
             done += self._reveal_due(session, row, phase, member)
             done += self._draw_due(session, row, member, now)
-            party = member in {row.by, row.target}
-            subject = self._calls.settle_subject(row.dispute)
-            if phase in RIPE and party and not self._calls.pending(session, subject):
-                self._calls.settle_dispute(session, row.dispute)
-                done += 1
+            if phase in RIPE:
+                done += self._settle_due(session, row, member, now)
         return done
+
+    def _settle_due(self, session: Session, row: Dispute, member: int, now: Now) -> int:
+        """Settle what is ripe: who raised it at once, the other party when that one is silent."""
+        facts, profile = dispute_facts(session, row), dispute_profile(session, row)
+        silent = now.time_s > ripe_since_s(facts, profile) + OTHERS_AFTER_S
+        subject = self._calls.settle_subject(row.dispute)
+        turn = member == row.by or (member == row.target and silent)
+        if not turn or self._calls.pending(session, subject):
+            return 0
+        self._calls.settle_dispute(session, row.dispute)
+        return 1
 
     def _reveal_due(self, session: Session, row: Dispute, phase: Phase, member: int) -> int:
         if phase is not Phase.REVEAL:

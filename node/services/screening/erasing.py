@@ -184,8 +184,12 @@ class ErasingActs(Base):
         if wish.hash is not None:
             return self._ask_again(session, wish, member)
         if row.dispute is not None:
-            # What is ripe is settled by itself; then its outcome says what is left to do.
-            return 0
+            # Its outcome then says what is left to do.
+            subject = self._calls.settle_subject(row.dispute)
+            if self._calls.pending(session, subject):
+                return 0
+            self._calls.settle_dispute(session, row.dispute)
+            return 1
         state = state_of(session, row, now)
         ours = row.uploader == member
         if state is EntryState.LAPSED:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now
 from node.identity import address_bytes
+from node.screening.states import CHALLENGE_WINDOW_S
 from node.services.screening.erasing import ErasingActs
 from node.services.screening.facing import FacingActs
 from node.services.screening.importing import ImportActs
@@ -17,7 +19,18 @@ from node.services.screening.reading import ReadingActs
 from node.services.screening.settling import SettlingActs
 from node.services.screening.stating import StatingActs
 from node.services.screening.tracing import TracingActs
-from node.tables import Member, MemberKey
+from node.tables import (
+    Cursor,
+    DeletionCertificate,
+    Dispute,
+    EntryTag,
+    Erasure,
+    ListedEntry,
+    Member,
+    MemberKey,
+    OwnListing,
+    SealedRecord,
+)
 
 _ACTIVE = "ACTIVE"
 Due = Callable[[Session, int, Now], int]
@@ -42,15 +55,19 @@ class ScreeningService(
         """
         if not self._identity.place.blacklist or not self._may_send():
             return 0
-        works: dict[str, Due] = {
-            "tag entries": self._tag_due,
-            "vest stakes": self._vest_due,
-            "move disputes": self._move_disputes,
-            "erase entries": self._erasures_due,
+        works: dict[str, tuple[ColumnElement[bool], Due]] = {
+            "tag entries": (_untagged(), self._tag_due),
+            "vest stakes": (_stakes_held(), self._vest_due),
+            "move disputes": (_disputes_open(), self._move_disputes),
+            "erase entries": (_erasures_open(), self._erasures_due),
         }
+        # A look costs one reading transaction where nothing is to be done, as on most turns.
+        with self._reading() as session:
+            found = session.execute(select(*(what for what, _ in works.values()))).one()
         done = 0
-        for name, work in works.items():
-            done += self._attempts.run(name, functools.partial(self._work, work))
+        for (name, (_, work)), is_due in zip(works.items(), found, strict=True):
+            if is_due:
+                done += self._attempts.run(name, functools.partial(self._work, work))
         self._attempts.run("empty the log", self._empty_log)
         return done
 
@@ -69,3 +86,33 @@ class ScreeningService(
             key = session.get(MemberKey, address_bytes(self._identity.keys.poster))
             usable = key is not None and key.state == _ACTIVE and key.role == "POSTER"
             return usable and row is not None and row.state == _ACTIVE
+
+
+def _untagged() -> ColumnElement[bool]:
+    """Say whether a sealed record may lack its tag."""
+    tagged = exists().where(
+        EntryTag.entry == SealedRecord.entry, EntryTag.key_epoch == SealedRecord.key_epoch
+    )
+    return exists().where(SealedRecord.key_epoch > 0, ~tagged)
+
+
+def _stakes_held() -> ColumnElement[bool]:
+    """Say whether a stake of an own listing is bound beyond its challenge window."""
+    return exists().where(
+        OwnListing.entry == ListedEntry.entry,
+        ListedEntry.stake_held.is_(True),
+        ListedEntry.posted_at_s <= Cursor.head_time_s - CHALLENGE_WINDOW_S,
+    )
+
+
+def _disputes_open() -> ColumnElement[bool]:
+    return exists().where(Dispute.outcome.is_(None))
+
+
+def _erasures_open() -> ColumnElement[bool]:
+    """Say whether an erasure may not be on the ledger yet; readers certify too."""
+    stands = exists().where(
+        DeletionCertificate.entry == Erasure.entry,
+        DeletionCertificate.certificate == Erasure.hash,
+    )
+    return exists().where(Erasure.asked_at_ms >= 0, ~stands)

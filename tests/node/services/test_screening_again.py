@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from node.bootstrap import Node, init_home, open_node, write_target
 from node.outbox.adoption import confirm_adoption
+from node.screening.points import LISTING_STAKE
 from node.settings import Settings
 from node.tables import Adoption, ListedEntry, NonceLane, derived_tables
 from reconcile.model import ProtocolError
@@ -103,3 +104,18 @@ def test_a_restored_node_takes_its_own_calls_over(town: BlacklistTown) -> None:
     assert back.screening.list_person(town.candidate(10, uploader=3)) != entry
     town.settle()
     assert back.screening.points().account.entries == 2
+
+
+def test_a_stake_returns_by_itself(town: BlacklistTown) -> None:
+    """After the challenge window the node takes its stake back; the entry counts as survived."""
+    service = town.node(2).screening
+    entry = town.list(2, 20)
+    before = service.points().account
+    town.pass_days(89)
+    assert service.points().account.staked == before.staked
+    town.pass_days(1.5)
+    after = service.points()
+    assert after.account.staked == before.staked - LISTING_STAKE
+    assert after.account.upheld == before.upheld + 1
+    (moved,) = [row for row in after.movements if row.kind == "RELEASED"]
+    assert (moved.reason, moved.entry) == ("entry vested", entry)
