@@ -115,6 +115,7 @@ from node.tables.results import (
     RunGroupBlock,
     RunProposal,
     RunRefBlock,
+    RunRefPart,
 )
 
 __all__ = [
@@ -195,6 +196,7 @@ __all__ = [
     "RunGroupBlock",
     "RunProposal",
     "RunRefBlock",
+    "RunRefPart",
     "SealedPayload",
     "SealedRecord",
     "SealingKey",

@@ -6,6 +6,9 @@ SQL transaction. Counts stand in `MatchRun`, so a page never counts.
 
 from __future__ import annotations
 
+import hashlib
+import struct
+
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,6 +21,8 @@ class MatchRun(Base):
     `totals`: per currency {"currency", "servicer": {count, in_minor, out_minor}, "owner": {…},
     "proof_minor", "residual_minor"}, decimal strings. `breaks_by_kind`: {kind: count}.
     `identities`: [{"name", "ok", "says"}]. `basis` is the weaker balance basis.
+    A provisional run goes on: its row and what stands under it are changed where something moved,
+    at `run_at_ms`; then numbers of groups and breaks are names and no places, and `digest` is null.
     `servicer_seq`, `owner_seq`: the last batch read. `latency_ms`: newest batch's block seen to
     rows written.
     """
@@ -51,12 +56,20 @@ class MatchRun(Base):
     latency_ms: Mapped[int | None]
     run_at_ms: Mapped[Big]
 
+    @property
+    def mark(self) -> bytes:
+        """Name what the run shows now: its digest; of one that went on, its number and time."""
+        if self.digest is not None:
+            return self.digest
+        numbers = struct.pack(">qq", self.id, self.run_at_ms)
+        return hashlib.sha256(b"kanhe/run/1" + self.agreement + numbers).digest()
+
 
 class RunGroupBlock(Base):
     """Confirmed groups of a run, in canonical order from `first_number` on, so many in one row.
 
-    `body` is MessagePack, [[pass_name, [servicer ref], [owner ref], currency, residual]]:
-    `node.runs` writes and reads it.
+    `body` is MessagePack, [[pass_name, [servicer ref], [owner ref], currency, residual]], nil where
+    a group stands no more: `node.runs` writes and reads it.
     """
 
     __tablename__ = "run_group_blocks"
@@ -129,6 +142,25 @@ class RunRefBlock(Base):
     )
     side: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     first_ref: Mapped[Blob] = mapped_column(primary_key=True)
+    body: Mapped[Blob]
+
+
+class RunRefPart(Base):
+    """Where entries went that moved since a run was made, as in `RunRefBlock`, so many at a time.
+
+    A later `part` goes before an earlier one, and every part before the run's own blocks.
+    `ref_count` references stand in a block.
+    """
+
+    __tablename__ = "run_ref_parts"
+
+    run_id: Mapped[Ref] = mapped_column(
+        ForeignKey("match_runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    side: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first_ref: Mapped[Blob] = mapped_column(primary_key=True)
+    ref_count: Mapped[int]
     body: Mapped[Blob]
 
 

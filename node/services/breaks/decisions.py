@@ -135,7 +135,7 @@ class Decisions:
         with self._writing() as session:
             facts = self._party(session, agreement)
             run = run_of(session, agreement, window)
-            if run is None or run.digest is None or run.digest.hex() != digest:
+            if run is None or run.mark.hex() != digest:
                 raise ProtocolError(
                     "WORKBOOK_STALE",
                     "the window was matched again since this workbook was written",

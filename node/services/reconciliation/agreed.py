@@ -37,22 +37,27 @@ def last_agreed(
     return session.execute(query.order_by(AgreedResult.window.desc()).limit(1)).scalar_one_or_none()
 
 
-def agreed_before(session: Session, agreement: bytes, window: int) -> Agreed | None:
+def agreed_before(
+    session: Session, agreement: bytes, window: int, *, known: Agreed | None = None
+) -> Agreed | None:
     """Return what the last agreed report leaves to a run of `window`.
 
-    Raises `ProtocolError` REPORT_MISSING when this node has not computed that report.
+    `known`: a report that was read before; its digest says whether it is the one. Raises
+    `ProtocolError` REPORT_MISSING when this node has not computed that report.
     """
     row = last_agreed(session, agreement, window)
     if row is None:
         return None
+    mine = (
+        ReportRow.agreement == agreement,
+        ReportRow.window == row.window,
+        ReportRow.digest == row.digest,
+    )
+    same = known is not None and (known.window, known.digest) == (row.window, row.digest)
+    if same and session.scalar(select(ReportRow.id).where(*mine)) is not None:
+        return known
     stored = session.execute(
-        select(ReportRow)
-        .where(
-            ReportRow.agreement == agreement,
-            ReportRow.window == row.window,
-            ReportRow.digest == row.digest,
-        )
-        .options(undefer(ReportRow.report))
+        select(ReportRow).where(*mine).options(undefer(ReportRow.report))
     ).scalar_one_or_none()
     if stored is None:
         raise ProtocolError(

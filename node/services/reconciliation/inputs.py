@@ -7,13 +7,12 @@ the ledger refuses a post at or below a closed window.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import IN_FORCE, Facts, terms_at, terms_hash_at
-from node.services.reconciliation.agreed import agreed_before
 from node.services.reconciliation.books import side_book
 from node.services.reconciliation.earlier import earlier_groups
 from node.services.reconciliation.memory import Memory
@@ -31,7 +30,7 @@ from reconcile.model import (
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run's input and what the report pins besides it."""
+    """A run's input and what the report pins besides it; `reading`: by side, as in `SideSeen`."""
 
     run: RunInput
     previous_digest: bytes
@@ -39,6 +38,7 @@ class Prepared:
     invalid: tuple[InvalidBatch, ...]
     heads: tuple[bytes, bytes]
     last_seqs: tuple[int, int]
+    reading: tuple[object, object] = field(compare=False, repr=False)
 
 
 def prepare(
@@ -55,7 +55,7 @@ def prepare(
     A proof needs the window closed on both sides and every batch in it opened: `ProtocolError`
     WINDOW_NOT_CLOSED, BATCH_NOT_OPENED.
     """
-    before = agreed_before(session, facts.agreement, window)
+    before = memory.agreed(session, facts.agreement, window)
     terms = terms_at(session, facts.agreement, window)
     after = None if before is None else before.window
     streams = tuple(
@@ -97,6 +97,7 @@ def prepare(
         invalid=tuple(item for stream in streams for item in stream.invalid),
         heads=(books[0].head, books[1].head),
         last_seqs=(streams[0].last_seq, streams[1].last_seq),
+        reading=(streams[0].seen.reading, streams[1].seen.reading),
     )
 
 

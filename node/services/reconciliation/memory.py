@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from node.services.reconciliation.agreed import Agreed, agreed_before
 from node.services.reconciliation.folding import EntrySeen, Fold
 from node.tables import REBUILDS, Batch, NodeFact, PostedEntry, StreamState
 from reconcile.entries import EntryTable
@@ -46,7 +47,8 @@ class SideSeen:
     """What one side posted in windows of a run; `batches` may be of earlier windows too.
 
     `until_before_ms`: the highest watermark of batches before the first one here. `again`: refs
-    that may stand in an earlier window too. The rest is as in `Fold`.
+    that may stand in an earlier window too. `reading`: as long as it is the same object, the
+    entries only grew at their end. The rest is as in `Fold`.
     """
 
     batches: tuple[BatchSeen, ...]
@@ -56,6 +58,7 @@ class SideSeen:
     moved: Mapping[str, frozenset[int]]
     again: frozenset[str]
     reversed: frozenset[str]
+    reading: object = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -82,7 +85,18 @@ class Memory:
     def __init__(self, *, limit: int = KEPT_ENTRIES) -> None:
         self._limit = limit
         self._sides: dict[Key, _SideRead] = {}
+        self._agreed: dict[bytes, Agreed] = {}
         self._lock = threading.Lock()
+
+    def agreed(self, session: Session, agreement: bytes, window: int) -> Agreed | None:
+        """Return what the last agreed report leaves to a run of `window`; a digest is read once.
+
+        Raises `ProtocolError` REPORT_MISSING when this node has not computed that report.
+        """
+        found = agreed_before(session, agreement, window, known=self._agreed.get(agreement))
+        if found is not None:
+            self._agreed[agreement] = found
+        return found
 
     def read(
         self,
@@ -226,6 +240,7 @@ def _seen(read: _SideRead, window: int, terms: Terms) -> SideSeen:
         moved={currency: frozenset(windows) for currency, windows in fold.moved.items()},
         again=_again(read, fold),
         reversed=frozenset(fold.reversed),
+        reading=fold,
     )
 
 

@@ -18,9 +18,6 @@ from node.services.reconciliation.storing import (
     PROVISIONAL,
     SUPERSEDED,
 )
-from node.services.reconciliation.views import (
-    RunView,
-)
 from node.tables import (
     Agreement,
     Batch,
@@ -87,7 +84,7 @@ class Reacting(Runs):
         if self._provisional_due(facts.agreement):
             # The work and not the waiting: beside other programs a rest would grow by their share.
             started = time.thread_time_ns()
-            matching = functools.partial(self.provisional, facts.agreement)
+            matching = functools.partial(self.match_new, facts.agreement)
             with self._reading() as session:
                 newest = self._open_window(session, facts.agreement)
             done += self._try("match now", matching, facts.agreement, newest)
@@ -115,7 +112,7 @@ class Reacting(Runs):
         return done
 
     def _try(
-        self, name: str, run: Callable[[], RunView], agreement: bytes, window: int | None
+        self, name: str, run: Callable[[], object], agreement: bytes, window: int | None
     ) -> int:
         """Run what may be refused, or fail: one window never stops the others, nor posting."""
         now_ms = self._identity.clock()

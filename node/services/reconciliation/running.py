@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,12 +18,15 @@ from node.calls import Calls
 from node.db import Database, translated
 from node.identity import Identity
 from node.services.reconciliation.agreed import last_agreed
+from node.services.reconciliation.going_on import Going, GoingOn
 from node.services.reconciliation.inputs import Prepared, prepare
 from node.services.reconciliation.memory import Memory
 from node.services.reconciliation.storing import (
     PROOF,
     PROVISIONAL,
     promote_run,
+    row_of,
+    store_moved,
     store_report,
     store_run,
 )
@@ -39,7 +43,9 @@ from node.tables import (
     SealedPayload,
     StreamState,
 )
+from node.telemetry import logger
 from reconcile.model import (
+    InputError,
     ProtocolError,
     SectionDigest,
     Side,
@@ -50,6 +56,7 @@ from reconcile.report.memory import no_collection
 
 # A newer run of more entries is not kept in memory: a proof then computes it again.
 KEPT_ENTRIES: Final = 1_000_000
+_log = logger("reconciliation")
 
 
 class QueueSections(Protocol):
@@ -72,11 +79,11 @@ class Reactions:
 class _Newest:
     """An agreement's newest provisional run, in memory alone: a restart computes it again.
 
-    `closed`: both sides' closings of its window had been read.
+    `closed`: both sides' closings of its window had been read. `result`: None of one that went on.
     """
 
     prepared: Prepared
-    result: Result
+    result: Result | None
     run_id: int
     closed: bool
 
@@ -104,6 +111,7 @@ class Runs:
         self._resting = False
         self._newest: dict[bytes, _Newest] = {}
         self._memory = Memory()
+        self._going = GoingOn()
         # How many entries had been posted when the last run was due, so that many new ones show.
         self._matched: dict[bytes, int] = {}
         self._waits_since_ms: dict[bytes, int] = {}
@@ -127,6 +135,18 @@ class Runs:
 
     def provisional(self, agreement: bytes) -> RunView:
         """Match everything read so far (T+0); unconfirmed rows count."""
+        prepared, closed = self._prepare_now(agreement)
+        return self._run_whole(agreement, prepared, closed=closed, before=None)
+
+    def match_new(self, agreement: bytes) -> None:
+        """Bring the provisional run up to date: by what is new where that is enough."""
+        prepared, closed = self._prepare_now(agreement)
+        before = self._going.take(agreement)
+        if before is None or closed or not self._go_on(agreement, before, prepared):
+            self._run_whole(agreement, prepared, closed=closed, before=before)
+
+    def _prepare_now(self, agreement: bytes) -> tuple[Prepared, bool]:
+        """Return the input of a provisional run, and whether both sides closed its window."""
         with self._reading() as session:
             facts = self._facts(session, agreement)
             window = self._open_window(session, agreement)
@@ -145,6 +165,11 @@ class Runs:
                 provisional=True,
                 threads=self._threads,
             )
+        return prepared, closed
+
+    def _run_whole(
+        self, agreement: bytes, prepared: Prepared, *, closed: bool, before: Going | None
+    ) -> RunView:
         self._newest.pop(agreement, None)
         with no_collection():
             result = self._run(prepared)
@@ -154,9 +179,37 @@ class Runs:
                 row = store_run(
                     session, prepared, result, kind=PROVISIONAL, latency_ms=latency, now_ms=now_ms
                 )
+        if before is not None:
+            comparing = functools.partial(_compare, before, prepared, result)
+            self._attempts.run("compare what went on", comparing, agreement=agreement)
+        self._going.put(agreement, Going(row.id, now_ms, prepared, result))
         if sum(len(prepared.run.book(side).entries) for side in Side) <= KEPT_ENTRIES:
             self._newest[agreement] = _Newest(prepared, result, row.id, closed)
         return _view(prepared, result, provisional=True)
+
+    def _go_on(self, agreement: bytes, going: Going, prepared: Prepared) -> bool:
+        """Match what is new and store what moved; False where everything must be run.
+
+        What is refused here the whole run refuses too, and says it better.
+        """
+        try:
+            moved = going.go_on(prepared)
+        except InputError as error:
+            _log.info("run again as a whole", agreement=agreement, code=error.code)
+            return False
+        if moved is None:
+            return False
+        with no_collection(), self._writing() as session:
+            now_ms = max(self._identity.clock(), going.run_at_ms + 1)
+            row = row_of(session, going)
+            if row is None:
+                return False
+            latency = self._sample(session, prepared, now_ms)
+            store_moved(session, row, prepared, moved, latency_ms=latency, now_ms=now_ms)
+        going.run_at_ms = now_ms
+        self._going.put(agreement, going)
+        self._newest[agreement] = _Newest(prepared, None, going.run_id, closed=False)
+        return True
 
     def _both_closed(self, session: Session, agreement: bytes, window: int) -> bool:
         """Say whether both sides closed a window, finally or not."""
@@ -204,9 +257,9 @@ class Runs:
             )
             self._require_final(session, agreement, window)
         known = self._newest.pop(agreement, None)
-        if known is None or known.prepared != prepared:
+        if known is None or known.result is None or known.prepared != prepared:
             known = None
-        result = self._run(prepared) if known is None else known.result
+        result = self._run(prepared) if known is None or known.result is None else known.result
         with no_collection(), self._writing() as session:
             now_ms = self._identity.clock()
             store_report(session, prepared, result, now_ms=now_ms)
@@ -303,6 +356,11 @@ class Runs:
                     )
                 )
         return worst
+
+
+def _compare(before: Going, prepared: Prepared, result: Result) -> int:
+    before.require_same(prepared, result.groups)
+    return 1
 
 
 def _view(prepared: Prepared, result: Result, *, provisional: bool) -> RunView:

@@ -1,21 +1,22 @@
 """A run becomes rows: counts kept, breaks paged, groups in blocks, reports with what they pin.
 
 A window has at most one PROVISIONAL and one PROOF run; a new one replaces the old in one SQL
-transaction. Only the newest provisional run of an agreement is kept.
+transaction. Only the newest provisional run of an agreement is kept. One that goes on is changed
+where something moved.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.bulk import insert_rows
-from node.runs import group_blocks, ref_blocks
+from node.runs import changed_group_blocks, group_blocks, next_ref_part, ref_blocks
+from node.services.reconciliation.going_on import Going
 from node.services.reconciliation.inputs import Prepared
 from node.tables import (
     MatchRun,
@@ -24,9 +25,19 @@ from node.tables import (
     RunGroupBlock,
     RunProposal,
     RunRefBlock,
+    RunRefPart,
 )
-from reconcile.model import MAX_AMOUNT_MINOR, Break, Side
-from reconcile.report import Result, canonical_json, group_json, proposal_json
+from reconcile.model import MAX_AMOUNT_MINOR, Break, Proposal, Side
+from reconcile.report import (
+    Figures,
+    Moved,
+    Result,
+    canonical_json,
+    figures_of,
+    group_json,
+    proposal_json,
+    totals_json,
+)
 
 PROVISIONAL: Final = "PROVISIONAL"
 PROOF: Final = "PROOF"
@@ -35,6 +46,7 @@ SUPERSEDED: Final = "SUPERSEDED"
 GROUPS_FORMAT: Final = "json"
 # Weaker bases come first: a run's basis is the weakest of its balances.
 BASES: Final = ("DERIVED", "RUNNING", "STATED")
+ROWS_AT_ONCE: Final = 500
 
 
 def store_run(
@@ -58,24 +70,94 @@ def store_run(
     insert_rows(session, RunGroupBlock, group_blocks(row.id, result.groups))
     insert_rows(session, RunRefBlock, ref_blocks(row.id, result.groups, result.breaks))
     insert_rows(session, RunBreak, (_break_row(row.id, n, b) for n, b in enumerate(result.breaks)))
-    insert_rows(
-        session,
-        RunProposal,
-        (
-            {
-                "run_id": row.id,
-                "proposal_key": item.key,
-                "pass_name": item.pass_name,
-                "servicer": list(item.servicer),
-                "owner": list(item.owner),
-                "servicer_count": item.servicer_count,
-                "owner_count": item.owner_count,
-                "reason": item.reason,
-            }
-            for item in result.proposals
-        ),
-    )
+    insert_rows(session, RunProposal, (_proposal_row(row.id, item) for item in result.proposals))
     return row
+
+
+def row_of(session: Session, going: Going) -> MatchRun | None:
+    """Return the row of a provisional run that goes on, None where another one stands."""
+    # A database may give the number of a row that is gone to another one.
+    return session.execute(
+        select(MatchRun).where(
+            MatchRun.id == going.run_id,
+            MatchRun.agreement == going.prepared.run.agreement,
+            MatchRun.kind == PROVISIONAL,
+            MatchRun.run_at_ms == going.run_at_ms,
+        )
+    ).scalar_one_or_none()
+
+
+def store_moved(
+    session: Session,
+    row: MatchRun,
+    prepared: Prepared,
+    moved: Moved,
+    *,
+    latency_ms: int | None,
+    now_ms: int,
+) -> None:
+    """Change a provisional run where something moved; rows that stay as they are are not written.
+
+    Its time moves too: by it the row is known to be the one that went on.
+    """
+    run_id = row.id
+    _replace_groups(session, run_id, moved)
+    _replace_some(session, RunBreak, RunBreak.number, run_id, moved.mended)
+    insert_rows(session, RunBreak, (_break_row(run_id, n, b) for n, b in moved.broken.items()))
+    _replace_some(session, RunProposal, RunProposal.proposal_key, run_id, moved.withdrawn)
+    insert_rows(
+        session, RunProposal, (_proposal_row(run_id, item) for item in moved.proposed.values())
+    )
+    if any(moved.went):
+        part, rows = next_ref_part(session, run_id, moved.went)
+        session.execute(
+            delete(RunRefPart).where(RunRefPart.run_id == run_id, RunRefPart.part >= part)
+        )
+        insert_rows(session, RunRefPart, rows)
+    columns = figure_columns(moved.figures) | {
+        "servicer_seq": prepared.last_seqs[0],
+        "owner_seq": prepared.last_seqs[1],
+        "digest": None,
+        "timing_ms": {},
+        "latency_ms": latency_ms,
+        "run_at_ms": now_ms,
+    }
+    for name, value in columns.items():
+        setattr(row, name, value)
+
+
+def _replace_groups(session: Session, run_id: int, moved: Moved) -> None:
+    rows = changed_group_blocks(session, run_id, moved.formed, moved.dissolved)
+    firsts = [row["first_number"] for row in rows]
+    _replace_some(session, RunGroupBlock, RunGroupBlock.first_number, run_id, firsts)
+    insert_rows(session, RunGroupBlock, rows)
+
+
+def _replace_some(
+    session: Session,
+    table: type[RunBreak | RunProposal | RunGroupBlock],
+    column: InstrumentedAttribute[Any],
+    run_id: int,
+    values: Collection[object],
+) -> None:
+    """Delete those rows of a run in whose place others come."""
+    named = list(values)
+    for start in range(0, len(named), ROWS_AT_ONCE):
+        some = named[start : start + ROWS_AT_ONCE]
+        session.execute(delete(table).where(table.run_id == run_id, column.in_(some)))
+
+
+def _proposal_row(run_id: int, item: Proposal) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "proposal_key": item.key,
+        "pass_name": item.pass_name,
+        "servicer": list(item.servicer),
+        "owner": list(item.owner),
+        "servicer_count": item.servicer_count,
+        "owner_count": item.owner_count,
+        "reason": item.reason,
+    }
 
 
 def promote_run(
@@ -103,7 +185,7 @@ def promote_run(
 
 def _drop_runs(session: Session, ids: Iterable[int]) -> None:
     for run_id in list(ids):
-        for table in (RunGroupBlock, RunRefBlock, RunBreak, RunProposal):
+        for table in (RunGroupBlock, RunRefBlock, RunRefPart, RunBreak, RunProposal):
             session.execute(delete(table).where(table.run_id == run_id))
         session.execute(delete(MatchRun).where(MatchRun.id == run_id))
 
@@ -111,13 +193,7 @@ def _drop_runs(session: Session, ids: Iterable[int]) -> None:
 def _run_row(
     prepared: Prepared, result: Result, *, kind: str, latency_ms: int | None, now_ms: int
 ) -> MatchRun:
-    run, matched = prepared.run, result.matched
-    in_groups = [
-        sum(len(group.servicer) for group in result.groups),
-        sum(len(group.owner) for group in result.groups),
-    ]
-    open_counts = [len(matched.open[side]) for side in Side]
-    report = result.report
+    run = prepared.run
     return MatchRun(
         agreement=run.agreement,
         window=run.window,
@@ -125,25 +201,33 @@ def _run_row(
         previous_window=run.previous_window,
         servicer_seq=prepared.last_seqs[0],
         owner_seq=prepared.last_seqs[1],
-        servicer_entries=in_groups[0] + open_counts[0],
-        owner_entries=in_groups[1] + open_counts[1],
-        servicer_matched=in_groups[0],
-        owner_matched=in_groups[1],
-        group_count=len(result.groups),
-        proposal_count=len(result.proposals),
-        break_count=len(result.breaks),
-        breaks_by_kind=dict(sorted(Counter(str(item.kind) for item in result.breaks).items())),
-        totals=report["totals"],
-        identities=report["identities"],
-        oldest_age_days=max((item.age_days for item in result.breaks), default=0),
-        complete=result.complete,
-        balance_proven=result.balance_proven,
-        basis=_weakest(report["totals"]),
+        **figure_columns(figures_of(result)),
         digest=result.digest,
         timing_ms={name: str(value) for name, value in result.timing_ms.items()},
         latency_ms=latency_ms,
         run_at_ms=now_ms,
     )
+
+
+def figure_columns(figures: Figures) -> dict[str, Any]:
+    """Return the columns of a run's row that say what it found."""
+    totals = [totals_json(row) for row in figures.totals]
+    return {
+        "servicer_entries": figures.entries[0],
+        "owner_entries": figures.entries[1],
+        "servicer_matched": figures.matched[0],
+        "owner_matched": figures.matched[1],
+        "group_count": figures.groups,
+        "proposal_count": figures.proposals,
+        "break_count": sum(figures.breaks_by_kind.values()),
+        "breaks_by_kind": dict(sorted(figures.breaks_by_kind.items())),
+        "totals": totals,
+        "identities": [line.to_json() for line in figures.identities],
+        "oldest_age_days": figures.oldest_age_days,
+        "complete": figures.complete,
+        "balance_proven": figures.balance_proven,
+        "basis": _weakest(totals),
+    }
 
 
 def _weakest(totals: Iterable[Mapping[str, Any]]) -> str | None:

@@ -33,6 +33,8 @@ def marks(session: Session) -> dict[str, int]:
     """Return counters that move whenever a page of this institution would look different."""
     return {
         "run": int(session.scalar(select(func.max(MatchRun.id))) or 0),
+        # A provisional run that goes on is the same row at a later time.
+        "run_at": int(session.scalar(select(func.max(MatchRun.run_at_ms))) or 0),
         "block": int(session.scalar(select(Cursor.block_number)) or 0),
         "intent": int(session.scalar(select(func.max(Intent.id))) or 0),
         "done": int(session.scalar(select(func.max(Intent.done_at_ms))) or 0),

@@ -89,7 +89,7 @@ def load_lines(
     Raises UsageError RUN_MISSING before any run, WORKBOOK_TOO_LARGE beyond MAX_ROWS breaks.
     """
     run = run_of(session, view.agreement, window)
-    if run is None or run.digest is None:
+    if run is None:
         raise UsageError(
             "RUN_MISSING", "nothing has been compared yet", help="see `kanhe reconcile`"
         )
@@ -99,7 +99,7 @@ def load_lines(
             f"{run.break_count:,} breaks are more than a workbook's {MAX_ROWS:,} rows",
             help="mend the cause first: so many breaks have one",
         )
-    stamp = Stamp(view.agreement.hex(), run.window, run.digest.hex(), speaker.locale)
+    stamp = Stamp(view.agreement.hex(), run.window, run.mark.hex(), speaker.locale)
     return stamp, tuple(_lines(session, run, view, speaker))
 
 

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from node.bootstrap import Node
-from node.services.reconciliation.views import RunView
 from node.tables import Incident, MatchRun, PostedEntry
 from tests.node.services.conftest import WINDOW, Pair, entry
 
@@ -39,14 +38,14 @@ def test_a_window_that_fails_stops_nothing_else(
     """The fault becomes an incident without its words; mended, it goes through by itself."""
     broken, healthy = pair.agreement(), pair.agreement()
     node = pair.servicer
-    provisional = node.reconciliation.provisional
+    match_new = node.reconciliation.match_new
 
-    def failing(agreement: bytes) -> RunView:
+    def failing(agreement: bytes) -> None:
         if agreement == broken:
             raise KeyError(ACCOUNT)
-        return provisional(agreement)
+        match_new(agreement)
 
-    monkeypatch.setattr(node.reconciliation, "provisional", failing)
+    monkeypatch.setattr(node.reconciliation, "match_new", failing)
     stop = threading.Event()
     thread = threading.Thread(target=node.run, args=(stop,), daemon=True)
     thread.start()
@@ -62,7 +61,7 @@ def test_a_window_that_fails_stops_nothing_else(
         assert all("KeyError" in says and ACCOUNT not in says for says in _says(node, broken))
         node.posting.queue_entries(broken, [entry("s2", 100)], window=WINDOW)
         until(pair, lambda: "s2" in _posted(pair.owner, broken))
-        monkeypatch.setattr(node.reconciliation, "provisional", provisional)
+        monkeypatch.setattr(node.reconciliation, "match_new", match_new)
         until(pair, lambda: runs(node, broken))
         until(pair, lambda: not _says(node, broken))
         assert thread.is_alive()

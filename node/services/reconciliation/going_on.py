@@ -1,0 +1,110 @@
+"""Provisional runs that go on, in memory alone: a restart, or any doubt, runs everything again.
+
+What a run found is taken over when the next batch comes, and followed while its books only grow at
+their ends. Each run takes the state out and puts it back when its rows are written, so that a
+fault anywhere leaves none; what the rows hold must be of the very run that the state is of.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from node.services.reconciliation.inputs import Prepared
+from reconcile.model import MatchGroup, ProtocolError, Side
+from reconcile.report import Moved, Ongoing, Result, may_go_on
+
+# So many entries of both sides over all agreements; each takes 3 KB, an open one 4 KB, of which a
+# third is the entry. A window with more is run as a whole each time.
+KEPT_ENTRIES: Final = 500_000
+# Below so many it does not matter how a run is made.
+MANY_ENTRIES: Final = 2_000
+
+
+@dataclass(slots=True)
+class Going:
+    """One agreement's newest provisional run: its row, what it read, and what it found.
+
+    `result` until the next batch comes, `ongoing` from then on.
+    """
+
+    run_id: int
+    run_at_ms: int
+    prepared: Prepared
+    result: Result | None
+    ongoing: Ongoing | None = None
+
+    @property
+    def entries(self) -> int:
+        """Return how many entries it holds."""
+        return _entries(self.prepared)
+
+    def go_on(self, prepared: Prepared) -> Moved | None:
+        """Return what moved since; None where everything must be run, and then this is over."""
+        if not self._reads_on(prepared) or _is_mostly_new(self.prepared, prepared):
+            return None
+        if self.ongoing is None:
+            assert self.result is not None, "one of both is there"
+            if not may_go_on(self.prepared.run, self.result):
+                return None
+            self.ongoing, self.result = Ongoing(self.prepared.run, self.result), None
+        ongoing, self.ongoing = self.ongoing, None
+        moved = ongoing.go_on(prepared.run)
+        if moved is not None:
+            self.ongoing, self.prepared = ongoing, prepared
+        return moved
+
+    def _reads_on(self, prepared: Prepared) -> bool:
+        return all(
+            before is now
+            for before, now in zip(self.prepared.reading, prepared.reading, strict=True)
+        )
+
+    def require_same(self, prepared: Prepared, groups: Iterable[MatchGroup]) -> None:
+        """Hold what went on against a run over everything of the same batches.
+
+        Raises `ProtocolError` PROVISIONAL_DIFFERS.
+        """
+        same = self._reads_on(prepared) and self.prepared.heads == prepared.heads
+        if same and self.ongoing is not None and set(self.ongoing.groups()) != set(groups):
+            raise ProtocolError(
+                "PROVISIONAL_DIFFERS",
+                "the groups shown before the closing are not those of the whole run",
+                help="the whole run counts; report this, with the terms of the agreement",
+            )
+
+
+def _is_mostly_new(before: Prepared, now: Prepared) -> bool:
+    """Say whether more came than there was: a whole run costs less a piece."""
+    stood, stands = (_entries(prepared) for prepared in (before, now))
+    return stands > MANY_ENTRIES and stands > 2 * stood
+
+
+def _entries(prepared: Prepared) -> int:
+    return sum(len(prepared.run.book(side).entries) for side in Side)
+
+
+class GoingOn:
+    """Every agreement's newest provisional run, as far as there is room."""
+
+    def __init__(self, *, limit: int = KEPT_ENTRIES) -> None:
+        self._limit = limit
+        self._runs: dict[bytes, Going] = {}
+        self._lock = threading.Lock()
+
+    def take(self, agreement: bytes) -> Going | None:
+        """Take an agreement's run out; who does not put it back ends it."""
+        with self._lock:
+            return self._runs.pop(agreement, None)
+
+    def put(self, agreement: bytes, going: Going) -> None:
+        """Keep a run; those used longest ago make room for it."""
+        if going.entries > self._limit:
+            return
+        with self._lock:
+            self._runs.pop(agreement, None)
+            self._runs[agreement] = going
+            while sum(item.entries for item in self._runs.values()) > self._limit:
+                self._runs.pop(next(iter(self._runs)))
