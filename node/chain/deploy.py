@@ -154,8 +154,8 @@ def check_chain(client: ChainClient, contracts: Contracts) -> Header:
     """Probe chain id, the contracts' code and the block gas limit; return the newest block.
 
     Raises `WrongChain` WRONG_CHAIN, CONTRACT_UNKNOWN, CONTRACT_DIFFERS, CONTRACTS_APART (a
-    blacklist of another registry, or points and lookups of another blacklist) or
-    BLOCK_GAS_TOO_LOW.
+    blacklist of another registry, or points and lookups of another blacklist), PROFILES_DIFFER
+    (clocks that this release computes otherwise) or BLOCK_GAS_TOO_LOW.
     """
     found = client.chain_id()
     if found != contracts.chain_id:
@@ -182,6 +182,7 @@ def check_chain(client: ChainClient, contracts: Contracts) -> Header:
             )
     if contracts.blacklist:
         _check_together(client, contracts)
+        _check_profiles(client, contracts)
     head = client.head()
     if head.gas_limit < MIN_BLOCK_GAS:
         raise WrongChain(
@@ -211,4 +212,19 @@ def _check_together(client: ChainClient, contracts: Contracts) -> None:
                 f"{name} at 0x{contracts.address(name).hex()} works with {other} at "
                 f"0x{found.hex()}, not with 0x{contracts.address(other).hex()}",
                 help="compare the addresses with another member",
+            )
+
+
+def _check_profiles(client: ChainClient, contracts: Contracts) -> None:
+    """Refuse a blacklist whose profiles are not this release's: states are computed from them."""
+    for name, profile in profiles().items():
+        calldata = encode_call(BLACKLIST, "profileOf", (profile.number,))
+        answer = client.view(contracts.blacklist, calldata)
+        (found,) = decode_result(BLACKLIST, "profileOf", answer)
+        if tuple(found.values()) != profile.on_chain:
+            raise WrongChain(
+                "PROFILES_DIFFER",
+                f"the blacklist's days of {name} are {tuple(found.values())}, this release's are "
+                f"{profile.on_chain}",
+                help="use the release that the blacklist was deployed with",
             )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from devnet.local import CHAIN_ID, EmbeddedChain
@@ -18,6 +19,7 @@ from node.chain.profile import engine_profile
 from node.chain.transactions import address_bytes
 from node.crypto.signer import LocalSigner
 from node.errors import ChainBusy, ChainError, ChainUnreachable, ConfigError, WrongChain
+from node.screening.profiles import profiles
 
 
 def client(answer: Callable[[Any], httpx.Response]) -> ChainClient:
@@ -126,6 +128,33 @@ def test_a_network_may_have_a_blacklist(instant_chain: EmbeddedChain) -> None:
         with pytest.raises(WrongChain) as refused:
             check_chain(chain, wrong)
         assert refused.value.code == "CONTRACTS_APART"
+
+
+def test_a_blacklist_with_other_days_is_refused(
+    instant_chain: EmbeddedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node computes states by its profiles: where the contract's are others, it says so."""
+    chain = ChainClient([instant_chain.url])
+    founders = [Founder(f"BANK{n}", address_bytes(LocalSigner.generate())) for n in range(2)]
+    longer = {
+        name: msgspec.structs.replace(profile, retention_days=profile.retention_days + 1)
+        for name, profile in profiles().items()
+    }
+    with monkeypatch.context() as founding:
+        founding.setattr("node.chain.deploy.profiles", lambda: longer)
+        others = deploy(
+            chain,
+            LocalSigner.generate(),
+            founders,
+            profile=engine_profile("instant"),
+            key_delay_blocks=1,
+            motion_expiry_blocks=10,
+            regulator=2,
+        ).contracts
+        assert check_chain(chain, others)
+    with pytest.raises(WrongChain) as refused:
+        check_chain(chain, others)
+    assert refused.value.code == "PROFILES_DIFFER"
 
 
 def test_a_stopped_chain_is_unreachable_and_comes_back(instant_chain: EmbeddedChain) -> None:
