@@ -10,11 +10,22 @@ from sqlalchemy.orm import Session, sessionmaker
 
 if TYPE_CHECKING:
     from node.services.breaks import BreakService
+    from node.services.committee import CommitteeService
+    from node.services.index import IndexService
+    from node.services.lookups import LookupService
     from node.services.network import NetworkService
     from node.services.posting import PostingService
     from node.services.proofs import ProofService
     from node.services.reconciliation import ReconciliationService
     from node.services.screening import ScreeningService
+
+
+class Parts(Protocol):
+    """A node's part as committee member and replica."""
+
+    @property
+    def index(self) -> IndexService:
+        """Return the service of the index's versions."""
 
 
 class NodeView(Protocol):
@@ -55,6 +66,18 @@ class NodeView(Protocol):
     @property
     def screening(self) -> ScreeningService:
         """Return the service of the blacklist's entries, disputes and points."""
+
+    @property
+    def lookups(self) -> LookupService:
+        """Return the service of consents, tickets and lookups."""
+
+    @property
+    def committee(self) -> CommitteeService:
+        """Return the service of runs and key epochs."""
+
+    @property
+    def parts(self) -> Parts:
+        """Return the part that evaluates and replicates."""
 
     def tip(self) -> Mapping[str, Any]:
         """Return head, lag and outbox depth as `/healthz` shows them."""

@@ -18,7 +18,15 @@ from sqlalchemy.orm import Session
 
 from node.crypto.bundle import file_bytes
 from node.services.posting import held_warning
-from node.web.api import blacklist, blacklist_detail, chains, decisions, held, papers
+from node.web.api import (
+    blacklist,
+    blacklist_detail,
+    blacklist_lookups,
+    chains,
+    decisions,
+    held,
+    papers,
+)
 from node.web.api import schemas as out
 from node.web.api.calls import Caller, caller
 from node.web.api.shapes import (
@@ -375,6 +383,7 @@ router.include_router(decisions.router)
 router.include_router(chains.router)
 router.include_router(blacklist.router)
 router.include_router(blacklist_detail.router)
+router.include_router(blacklist_lookups.router)
 router.include_router(held.router)
 
 
