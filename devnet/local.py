@@ -181,6 +181,8 @@ class EmbeddedChain:
         """Stop the process without ending it: the chain stands still and answers nothing."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
+        # The signal only asks: an answer may still come until the process has stopped.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a paused chain go on."""
