@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ from node.peers.own import OwnCertificate
 from reconcile.model import KanheError, OutsideError, ProtocolError, UsageError, Where
 
 TIMEOUT_S: Final = 5.0
+#: A whole answer may take so many times what one step of it may.
+WHOLE_TIMEOUTS: Final = 6
 MAX_ANSWER_BYTES: Final = 64 << 20
 KEEP_ALIVE_S: Final = 60.0
 PREFIX: Final = "/peer/v1/"
@@ -123,22 +126,16 @@ class PeerClient:
                 help="pin its certificate again with --url https://host:port",
             )
         client = self._client(peer)
+        timeout = timeout_s or self._timeout_s
         try:
-            answer = client.post(
-                f"{peer.url}{path}",
-                content=body,
-                headers={"content-type": "application/json"},
-                timeout=timeout_s or self._timeout_s,
-            )
+            status, content = _exchange(client, f"{peer.url}{path}", body, member, timeout)
         except httpx.HTTPError as error:
             raise _failed(member, peer.url, error) from None
         except ssl.SSLError as error:
             raise _tls_error(member, peer.url, str(error)) from None
-        if answer.status_code == _DONE:
-            if len(answer.content) > MAX_ANSWER_BYTES:
-                raise _unreadable(member, "is too large")
-            return answer.content
-        raise _refusal(member, answer)
+        if status == _DONE:
+            return content
+        raise _refusal(member, status, content)
 
     def close(self) -> None:
         """Close every connection."""
@@ -185,6 +182,29 @@ class PeerClient:
         raise first
 
 
+def _exchange(
+    client: httpx.Client, url: str, body: bytes, member: int, timeout_s: float
+) -> tuple[int, bytes]:
+    """Send a call and read its answer, in bounded memory and time, whoever answers.
+
+    `timeout_s` is for each step; a node that sends a byte now and then ends with `WHOLE_TIMEOUTS`
+    of it. Nothing is unpacked: what nodes send each other is not compressed.
+    """
+    ends = time.monotonic() + WHOLE_TIMEOUTS * timeout_s
+    headers = {"content-type": "application/json", "accept-encoding": "identity"}
+    request = client.stream("POST", url, content=body, headers=headers, timeout=timeout_s)
+    with request as answer:
+        parts, size = [], 0
+        for part in answer.iter_raw():
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                raise _unreadable(member, "is too large")
+            if time.monotonic() > ends:
+                raise httpx.ReadTimeout("its answer does not come to an end")
+            parts.append(part)
+        return answer.status_code, b"".join(parts)
+
+
 def _failed(member: int, url: str, error: httpx.HTTPError) -> KanheError:
     said = str(error)
     if "certificate" in said.lower() or "ssl" in said.lower() or "alert" in said.lower():
@@ -215,11 +235,11 @@ def _tls_error(member: int, url: str, said: str) -> ProtocolError:
     )
 
 
-def _refusal(member: int, answer: httpx.Response) -> KanheError:
+def _refusal(member: int, status: int, content: bytes) -> KanheError:
     try:
-        problem = msgspec.json.decode(answer.content, type=_Problem)
-    except msgspec.DecodeError:
-        return _unreadable(member, f"has status {answer.status_code} and no problem document")
+        problem = msgspec.json.decode(content, type=_Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _unreadable(member, f"has status {status} and no problem document")
     return PeerRefusal(member, problem.code, problem.detail, problem.help)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gzip
 import socket
 import ssl
 import threading
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from node.crypto.signer import LocalSigner
+from node.peers import client as peer_client
 from node.peers.certificates import (
     STATEMENT_OID,
     Network,
@@ -30,6 +32,7 @@ from node.peers.certificates import (
     write_pem,
 )
 from node.peers.client import PeerBook, PeerClient, PeerRefusal
+from node.peers.contexts import server_context
 from node.peers.directory import PEERS_FILE, Peer, pin, read_peers, require_url, unpin
 from node.peers.own import OwnCertificate, certify
 from node.web.peer_app import create_peer_app
@@ -261,6 +264,60 @@ def test_nobody_is_called_without_a_pin_or_an_address(town: Town) -> None:
         client.call(1, "/peer/v1/echo", b"{}")
     assert outside.value.code == "PEER_UNREACHABLE"
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "parts", "code"),
+    [
+        (b"", [b" "] * 400, "PEER_UNREACHABLE"),
+        (b"", [b" " * 10_000] * 6, "PEER_ANSWER"),
+        (b"content-encoding: gzip\r\n", [gzip.compress(b" " * 5_000_000)], ""),
+    ],
+    ids=["trickle", "flood", "bomb"],
+)
+def test_an_answer_that_never_ends_or_never_fits_is_given_up(
+    town: Town,
+    monkeypatch: pytest.MonkeyPatch,
+    head: bytes,
+    parts: list[bytes],
+    code: str,
+) -> None:
+    """A pinned node that trickles, floods or packs its answer costs a caller bounded time and room.
+
+    What is packed stays packed: it is no answer that anybody reads.
+    """
+    monkeypatch.setattr(peer_client, "MAX_ANSWER_BYTES", 40_000)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=_answer, args=(town, listener, head, parts))
+        serving.start()
+        port = listener.getsockname()[1]
+        pinned = read_peers(town.caller.home)[1].certificates
+        pin(town.caller.home, Peer(1, f"https://127.0.0.1:{port}", pinned))
+        client = town.client()
+        if code:
+            with pytest.raises(OutsideError) as caught:
+                client.call(1, "/peer/v1/echo", b"{}", timeout_s=0.3)
+            assert caught.value.code == code
+        else:
+            assert client.call(1, "/peer/v1/echo", b"{}") == parts[0]
+        client.close()
+        serving.join(30)
+
+
+def _answer(town: Town, listener: socket.socket, head: bytes, parts: list[bytes]) -> None:
+    """Take one call as member 1's node and answer it piece by piece, until the caller hangs up."""
+    context = server_context(town.server.own, read_peers(town.server.home)[2].certificates)
+    context.sslobject_class = ssl.SSLObject
+    raw, _ = listener.accept()
+    with contextlib.suppress(OSError), context.wrap_socket(raw, server_side=True) as connection:
+        asked = b""
+        while not asked.endswith(b"\r\n\r\n{}"):
+            asked += connection.recv(65_536)
+        length = sum(map(len, parts))
+        connection.sendall(b"HTTP/1.1 200 OK\r\n%scontent-length: %d\r\n\r\n" % (head, length))
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(0.02)
 
 
 def _plain_certificate(
