@@ -41,7 +41,8 @@ class OwnLookup(Base):
 class Deposit(Base):
     """A record that an uploader left with this replica for a key epoch.
 
-    `record` is empty once it lies in the replica's files; `removed` when it was taken out of them.
+    `taken` into the replica's files, `removed` from them; `record` is empty once its entry is over
+    for good.
     """
 
     __tablename__ = "deposits"

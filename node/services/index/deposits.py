@@ -10,17 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import CursorResult, Select, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from node.db import overwriting
 from node.replica import Removal, Replica, Sent
 from node.screening.index import record_leaf
 from node.screening.records import RECORD_BYTES, VERSION
-from node.screening.states import DAY_S
-from node.tables import Deposit, EntryTag, IndexCut, ListedEntry
+from node.screening.states import DAY_S, Stage
+from node.tables import BlacklistFact, Cursor, Deposit, EntryTag, IndexCut, ListedEntry
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where
 
@@ -28,6 +29,8 @@ DEPOSIT: Final = "index/deposit"
 MAX_RECORDS: Final = 500
 #: Rows of one SQL transaction and of one batch of the replica's files.
 BATCH: Final = 5_000
+#: Stages that no entry leaves.
+OVER: Final = tuple(one.name for one in (Stage.CORRECTED, Stage.REMOVED, Stage.ERASED))
 
 
 class Left(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,8 +120,8 @@ def bring_up_to(session: Session, replica: Replica, cut: IndexCut) -> int:
     """Move what the version holds into the replica's files, and what left the index out of them.
 
     Returns how many moved; call again until it is 0. The files come first: after a crash the same
-    records are taken again, which changes nothing. Records stay in their rows: an entry whose
-    suspension ends is put into the index again.
+    records are taken again, which changes nothing. Records stay in their rows until their entry is
+    over (`forget_over`): one whose suspension ends is put into the index again.
     """
     moved = 0
     coming = _differing(session, cut, inside=True)
@@ -135,6 +138,37 @@ def bring_up_to(session: Session, replica: Replica, cut: IndexCut) -> int:
         moved += len(going)
     session.flush()
     return moved
+
+
+def forget_over(session: Session, key_epoch: int) -> int:
+    """Empty the records whose entries are over for good, and drop those of older key epochs.
+
+    Over for good: out of the files of a version that was cut since, and in final blocks, so that
+    neither a build nor a fork asks for the record again. Returns how many went.
+    """
+    cursor = session.get(Cursor, 1)
+    if cursor is None:
+        return 0
+    older = delete(Deposit).where(Deposit.key_epoch < key_epoch)
+    fact = select(BlacklistFact.id).where(
+        BlacklistFact.entry == Deposit.entry, BlacklistFact.block_number > cursor.final_block
+    )
+    over = select(ListedEntry.entry).where(
+        ListedEntry.entry == Deposit.entry, ListedEntry.stage.in_(OVER)
+    )
+    emptied = (
+        update(Deposit)
+        .where(Deposit.taken.is_(True), Deposit.removed.is_(True), Deposit.record != b"")
+        .where(over.exists(), ~fact.exists())
+        .values(record=b"")
+    )
+    done = 0
+    with overwriting(session):
+        for statement in (older, emptied):
+            # What the session holds in memory of them is read again by nobody.
+            result = session.execute(statement.execution_options(synchronize_session=False))
+            done += cast("CursorResult[Any]", result).rowcount
+    return done
 
 
 def missing_of(session: Session, cut: IndexCut) -> int:

@@ -23,7 +23,7 @@ from node.screening.index import IndexHeader
 from node.screening.states import ROOT_CHALLENGE_S
 from node.services.index import building, uploading
 from node.services.index.building import SIGN, Place
-from node.services.index.deposits import DEPOSIT, missing_of, take_records
+from node.services.index.deposits import DEPOSIT, forget_over, missing_of, take_records
 from node.services.index.serving import BUCKET, HEADER, Shelf
 from node.tables import Deposit, IndexCut, IndexRoot
 from node.telemetry import logger
@@ -219,6 +219,10 @@ class IndexService:
         if live and replica.current() != mark and cut.version in replica.versions(cut.key_epoch):
             replica.serve(*mark)
             replica.prune()
+            with self._doors.writing() as session:
+                forgotten = forget_over(session, cut.key_epoch)
+            if forgotten:
+                self._doors.database.empty_log()
 
     # ------------------------------------------------------------------------ by others
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
