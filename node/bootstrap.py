@@ -268,7 +268,7 @@ class Node:
             return self.identity.member(session)
 
     def step(self) -> StepResult:
-        """Take one turn: follower → projections → sealing → relay → matching.
+        """Take one turn: follower → projections → sealing → relay → matching → the blacklist.
 
         Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
         """
@@ -282,6 +282,7 @@ class Node:
             self.meter.turn(rewound=followed.rewound_to is not None, sent=sent)
             if looks:
                 reactions += self._match((followed.cursor, followed.final), reactions)
+                reactions += self._screen()
         # What this node does by itself begins with the turn after the one that marked what stands.
         begins = self.relay.stood and not stood
         if begins:
@@ -307,8 +308,16 @@ class Node:
             return self.reopening.step() + self.network.react()
         if not look_around:
             return self.posting.seal_due()
-        done = self.reopening.step() + self.network.react() + self.posting.react()
-        return done + self.screening.react() + self.parts.react()
+        return self.reopening.step() + self.network.react() + self.posting.react()
+
+    def _screen(self) -> int:
+        """Do the blacklist's part last: books never wait for it, nor for the members it asks."""
+        if not self.relay.stood or not self.parts.anything():
+            return 0
+        done = self.screening.react() + self.parts.react()
+        if done:
+            self._seen = None
+        return done
 
     def _match(self, seen: tuple[int, int], reactions: int) -> int:
         matched = self.reconciliation.react()

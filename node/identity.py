@@ -120,12 +120,22 @@ class Identity:
     keys: NodeKeys
     place: Place
     clock: Clock = system_clock
+    _final: dict[bytes, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def member(self, session: Session) -> int | None:
         """Return this node's member number, None until the chain says so."""
-        return session.execute(
-            select(MemberKey.member).where(MemberKey.address == address_bytes(self.keys.admin))
-        ).scalar_one_or_none()
+        address = address_bytes(self.keys.admin)
+        known = self._final.get(address)
+        if known is not None:
+            return known
+        row = session.get(MemberKey, address)
+        if row is None:
+            return None
+        cursor = session.get(Cursor, 1)
+        if cursor is not None and row.block_number <= cursor.final_block:
+            # An address is registered once, for ever: every turn of every service asks for it.
+            self._final[address] = row.member
+        return row.member
 
     def require_member(self, session: Session) -> int:
         """Return this node's member number; `ProtocolError` NOT_A_MEMBER before admission."""

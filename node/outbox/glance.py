@@ -6,8 +6,9 @@ Most steps have nothing to do; asking for each thing by itself would cost more t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from node.chain.profile import EngineProfile
@@ -37,38 +38,49 @@ class Glance:
     restored: bool
 
 
+def _count(table: type[Intent | Transaction], *states: str) -> ScalarSelect[int]:
+    found = select(func.count()).select_from(table).where(table.state.in_(states))
+    return found.scalar_subquery()
+
+
+# Made once: a statement's text is found again by its parts, and there are many.
+_LOOK: Final = select(
+    select(Incident.says)
+    .where(Incident.stops_signing.is_(True), Incident.closed_at_ms.is_(None))
+    .limit(1)
+    .scalar_subquery()
+    .label("says"),
+    select(func.max(SealedPayload.id))
+    .where(SealedPayload.state == READY)
+    .scalar_subquery()
+    .label("newest_ready"),
+    _count(Intent, WAITING).label("waiting"),
+    _count(Intent, SIGNED).label("signed"),
+    _count(Transaction, *UNMINED).label("unmined"),
+    _count(Transaction, *UNFINAL).label("in_flight"),
+    select(func.count())
+    .select_from(NodeFact)
+    .where(NodeFact.name == RESTORED)
+    .scalar_subquery()
+    .label("restored"),
+)
+
+
 def glance(session: Session, profile: EngineProfile) -> Glance:
     """Look once."""
     cursor = session.get(Cursor, 1)
-    says = session.scalars(
-        select(Incident.says)
-        .where(Incident.stops_signing.is_(True), Incident.closed_at_ms.is_(None))
-        .limit(1)
-    ).first()
-    intents = _counted(session, Intent, (WAITING, SIGNED))
-    transactions = _counted(session, Transaction, UNFINAL)
+    seen = session.execute(_LOOK).one()
     return Glance(
-        held=_held(cursor, says, profile),
-        stopped=says is not None,
+        held=_held(cursor, seen.says, profile),
+        stopped=seen.says is not None,
         at=None if cursor is None else (cursor.block_hash, cursor.final_block),
-        newest_ready=session.scalar(
-            select(func.max(SealedPayload.id)).where(SealedPayload.state == READY)
-        ),
-        waiting=intents.get(WAITING, 0),
-        signed=intents.get(SIGNED, 0),
-        unmined=sum(transactions.get(state, 0) for state in UNMINED),
-        in_flight=sum(transactions.values()),
-        restored=session.get(NodeFact, RESTORED) is not None,
+        newest_ready=seen.newest_ready,
+        waiting=seen.waiting,
+        signed=seen.signed,
+        unmined=seen.unmined,
+        in_flight=seen.in_flight,
+        restored=bool(seen.restored),
     )
-
-
-def _counted(
-    session: Session, table: type[Intent | Transaction], states: tuple[str, ...]
-) -> dict[str, int]:
-    rows = session.execute(
-        select(table.state, func.count()).where(table.state.in_(states)).group_by(table.state)
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def _held(cursor: Cursor | None, stopped: str | None, profile: EngineProfile) -> str | None:

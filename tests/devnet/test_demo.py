@@ -111,6 +111,7 @@ def test_own_files_of_every_format_end_agreed(samples: Path, tmp_path: Path) -> 
         tmp_path / "net",
         say=print,
         institutions=[item for item in INSTITUTIONS if item.slug in MEMBERS],
+        hurried=True,
     )
     try:
         run_relations(network, relations, print)
