@@ -47,9 +47,3 @@ def indexed(keyed: Town) -> Town:
         keyed.list(OUTSIDER, serial)
     keyed.publish()
     return keyed
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take the ceremonies last: they give the town other keys, and destroy old shares."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: item.path == here / "test_ceremony.py")

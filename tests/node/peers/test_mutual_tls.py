@@ -9,9 +9,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
+from peer_town import DAY_S, NETWORK, NOW_S, Member, Town
 
 from node.crypto.signer import LocalSigner
 from node.peers import client as peer_client
@@ -26,124 +24,13 @@ from node.peers.certificates import (
     STATEMENT_OID,
     Network,
     make_certificate,
-    read_pem,
     read_statement,
     require_member,
-    write_pem,
 )
-from node.peers.client import PeerBook, PeerClient, PeerRefusal
+from node.peers.client import PeerRefusal
 from node.peers.contexts import server_context
-from node.peers.directory import PEERS_FILE, Peer, pin, read_peers, require_url, unpin
-from node.peers.own import OwnCertificate, certify
-from node.web.peer_app import create_peer_app
-from node.web.peer_server import authenticator, serve_peers
-from reconcile.model import KanheError, OutsideError, ProtocolError, UsageError
-
-PHRASE = "a phrase for tests"
-NETWORK = Network(1337, b"\x11" * 20)
-NOW_S = int(time.time())
-DAY_S = 86_400
-
-
-@dataclass
-class Member:
-    """A member with its registry key and its home."""
-
-    number: int
-    home: Path
-    signer: LocalSigner = field(default_factory=LocalSigner.generate)
-
-    def certify(self, now_s: int = NOW_S, network: Network = NETWORK) -> x509.Certificate:
-        """Make this member's TLS key and certificate."""
-        return certify(
-            self.home / "keystore",
-            PHRASE,
-            member=self.number,
-            network=network,
-            signer=self.signer,
-            now_s=now_s,
-        )
-
-    @property
-    def own(self) -> OwnCertificate:
-        """The files of its certificate."""
-        return OwnCertificate(self.home / "keystore", PHRASE)
-
-
-@dataclass
-class Town:
-    """A server of member 1 and a caller, member 2; `keys` is what the registry says."""
-
-    server: Member
-    caller: Member
-    keys: dict[int, set[str]]
-    url: str
-    stop: threading.Event
-
-    def is_key_of(self, member: int, address: str) -> bool:
-        """Answer as the registry."""
-        return address in self.keys.get(member, set())
-
-    def client(self, member: Member | None = None) -> PeerClient:
-        """A fresh client, so that a new handshake is made."""
-        who = member or self.caller
-        return PeerClient(
-            PeerBook(who.home),
-            who.own,
-            NETWORK,
-            is_key_of=self.is_key_of,
-            now_s=lambda: NOW_S,
-        )
-
-    def refused(self, member: Member | None = None) -> KanheError:
-        """Call and return the refusal."""
-        client = self.client(member)
-        with pytest.raises(KanheError) as caught:
-            client.call(1, "/peer/v1/echo", b"{}")
-        client.close()
-        return caught.value
-
-
-def _echo(member: int, body: bytes) -> bytes:
-    return b'{"member":%d,"bytes":%d}' % (member, len(body))
-
-
-def _refuse(member: int, body: bytes) -> bytes:
-    raise ProtocolError("NOT_TODAY", f"{len(body)} bytes of {member}", help="come tomorrow")
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    """One serving node and one calling node that pinned each other."""
-    server, caller = Member(1, tmp_path / "one"), Member(2, tmp_path / "two")
-    certificates = [member.certify() for member in (server, caller)]
-    keys = {member.number: {member.signer.address} for member in (server, caller)}
-    pin(server.home, Peer(2, "", (certificates[1],)))
-    stop, ready = threading.Event(), threading.Event()
-    town = Town(server, caller, keys, "", stop)
-    book = PeerBook(server.home)
-    app = create_peer_app(
-        {"echo": _echo, "refuse": _refuse},
-        authenticator(book, NETWORK, is_key_of=town.is_key_of, now_s=lambda: NOW_S),
-        max_body_bytes=1_000,
-    )
-
-    def said(address: str) -> None:
-        town.url = address
-        ready.set()
-
-    thread = threading.Thread(
-        target=serve_peers,
-        args=(app, book, server.own),
-        kwargs={"host": "127.0.0.1", "port": 0, "stop_event": stop, "on_ready": said},
-        daemon=True,
-    )
-    thread.start()
-    assert ready.wait(10)
-    pin(caller.home, Peer(1, town.url, (certificates[0],)))
-    yield town
-    stop.set()
-    thread.join(10)
+from node.peers.directory import Peer, pin, read_peers, unpin
+from reconcile.model import OutsideError, ProtocolError, UsageError
 
 
 def test_both_know_whom_they_speak_to(town: Town) -> None:
@@ -372,61 +259,6 @@ def test_a_member_cannot_speak_as_another() -> None:
     with pytest.raises(ProtocolError) as caught:
         require_member(made, NETWORK, lambda number, who: keys.get(number) == who, NOW_S)
     assert caught.value.code == "PEER_CERTIFICATE_UNSIGNED"
-
-
-def test_the_key_lies_encrypted_beside_its_certificate(tmp_path: Path) -> None:
-    """The file opens with the passphrase alone, and a pair that does not fit is refused."""
-    member = Member(1, tmp_path)
-    with pytest.raises(UsageError) as missing:
-        member.own.certificate()
-    assert missing.value.code == "TLS_NOT_SET"
-    first = member.certify()
-    assert b"ENCRYPTED" in member.own.key_file.read_bytes()
-    assert member.own.key_file.stat().st_mode & 0o077 == 0
-    member.own.require_pair()
-    wrong = OwnCertificate(tmp_path / "keystore", "another phrase")
-    with pytest.raises(KanheError) as caught:
-        wrong.require_pair()
-    assert caught.value.code == "TLS_KEY_MALFORMED"
-    member.certify()
-    member.own.certificate_file.write_text(write_pem(first))
-    with pytest.raises(KanheError) as caught:
-        member.own.require_pair()
-    assert caught.value.code == "TLS_KEY_MALFORMED"
-
-
-def test_pins_are_read_back_and_bad_ones_refused(tmp_path: Path) -> None:
-    """What is pinned is read back; a file that somebody broke says where."""
-    made = Member(3, tmp_path / "three").certify()
-    pin(tmp_path, Peer(3, "https://10.0.0.3:8444", (made,)))
-    assert read_peers(tmp_path) == {3: Peer(3, "https://10.0.0.3:8444", (made,))}
-    assert read_pem(write_pem(made).encode()) == (made,)
-    good = (tmp_path / PEERS_FILE).read_text()
-    for text in [
-        "peer = 3",
-        good + good,
-        good.replace("member = 3", "member = 0"),
-        good.replace("https", "http"),
-        good.replace("BEGIN", "BEGUN"),
-        good + "\nextra",
-        good.replace("[[peer]]", '[[peer]]\nname = "x"'),
-    ]:
-        (tmp_path / PEERS_FILE).write_text(text)
-        with pytest.raises(UsageError) as caught:
-            read_peers(tmp_path)
-        assert caught.value.code == "PEERS_MALFORMED"
-    with pytest.raises(UsageError):
-        unpin(tmp_path / "nowhere", 3)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://a:1", "https://a", "https://a:1/path", "https://a:x", "https://u@a:1", ""]
-)
-def test_an_address_without_tls_or_port_is_refused(url: str) -> None:
-    """Only https://host:port is an address of a node."""
-    with pytest.raises(UsageError) as caught:
-        require_url(url)
-    assert caught.value.code == "PEER_URL_WRONG"
 
 
 def test_older_tls_is_not_spoken(town: Town) -> None:
