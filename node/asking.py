@@ -57,7 +57,7 @@ def evaluate(
     pool: Executor,
 ) -> Evaluated:
     """Ask until every position has t good answers or nobody is left to ask."""
-    body = write_request(epoch.key_epoch, items)
+    body = write_request(epoch.key_epoch, items, sharing=epoch.sharing)
     waiting = list(epoch.members)
     secrets.SystemRandom().shuffle(waiting)
     tally = Tally()

@@ -43,6 +43,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from node.errors import DatabaseError
+from reconcile.model import UsageError
 
 BUSY_TIMEOUT_S: Final = 30.0
 CACHE_KIB: Final = 65_536
@@ -248,6 +249,13 @@ def translated() -> Iterator[None]:
         raise DatabaseError(
             "DATABASE_ADDRESS", _first_line(error), help="see KANHE_DATABASE_URL"
         ) from error
+    except OverflowError:
+        # SQLite's driver; PostgreSQL's says so as an error of its own.
+        raise UsageError(
+            "NUMBER_TOO_LARGE",
+            "a number that was asked for has more than 63 bits",
+            help="no row has such a number; nothing was done",
+        ) from None
     except OSError as error:
         raise DatabaseError(
             "DATABASE_UNREACHABLE", str(error), help="does the folder exist, and may it be written?"

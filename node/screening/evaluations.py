@@ -27,7 +27,8 @@ from reconcile.model import ZERO32, KanheError, ProtocolError, Where
 #: One request's work is bounded; a batch of lookups is a hundred.
 MAX_ITEMS: Final = 256
 MAX_CERTIFICATE: Final = 65_536
-_MAX64: Final = 2**64 - 1
+#: The ledger counts in 64 bits, rows in 63; nobody has bought so many.
+_MAX_TICKET: Final = 2**63 - 1
 _MAX32: Final = 2**32 - 1
 
 
@@ -71,9 +72,10 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     entry: str | None = None
 
 
-class _Request(msgspec.Struct, forbid_unknown_fields=True):
+class _Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     key_epoch: int
     items: list[_Item]
+    sharing: int = 0
 
 
 class _Refused(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,18 +92,21 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     refused: list[_Refused]
 
 
-def write_request(key_epoch: int, items: Sequence[Asked]) -> bytes:
-    """Return a request's bytes; the consents' salts stay here."""
-    return msgspec.json.encode(_Request(key_epoch, [_packed(item) for item in items]))
+def write_request(key_epoch: int, items: Sequence[Asked], *, sharing: int = 0) -> bytes:
+    """Return a request's bytes; the consents' salts stay here.
+
+    `sharing` is the one whose public shares the answer will be held against.
+    """
+    return msgspec.json.encode(_Request(key_epoch, [_packed(item) for item in items], sharing))
 
 
-def read_request(data: bytes) -> tuple[int, list[Asked]]:
-    """Read a request; raises `ProtocolError` REQUEST_MALFORMED."""
+def read_request(data: bytes) -> tuple[int, int, list[Asked]]:
+    """Return a request's key epoch, sharing and items; raises `ProtocolError` REQUEST_MALFORMED."""
     try:
         body = msgspec.json.decode(data, type=_Request)
         if not 1 <= len(body.items) <= MAX_ITEMS or not 0 < body.key_epoch <= _MAX32:
             raise _malformed(f"holds {len(body.items)} items, 1 to {MAX_ITEMS} are taken")
-        return body.key_epoch, [_unpacked(item) for item in body.items]
+        return body.key_epoch, body.sharing, [_unpacked(item) for item in body.items]
     except ProtocolError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KanheError) as error:
@@ -183,7 +188,7 @@ def _unpacked(item: _Item) -> Asked:
     """Read an item; the element is only read as bytes, so that a bad one is refused by name."""
     if (item.consent is None) == (item.entry is None):
         raise _malformed("names neither a consent nor an entry, or both")
-    if not item.ticket.isdecimal() or not item.ticket.isascii() or int(item.ticket) > _MAX64:
+    if not item.ticket.isdecimal() or not item.ticket.isascii() or int(item.ticket) > _MAX_TICKET:
         raise _malformed("has a ticket that is no number")
     if not 0 < item.scope <= int(~Scope(0)):
         raise _malformed("has a scope that none is")

@@ -88,14 +88,21 @@ class AnsweringService:
         """Evaluate a request of a member's node.
 
         Raises for the whole of it `ProtocolError` REQUEST_MALFORMED, COMMITTEE_UNKNOWN,
-        NOT_IN_COMMITTEE, SHARE_MISSING, KEY_EPOCH_NOT_USABLE or MEMBER_NOT_ACTIVE; single items
-        are refused in the answer.
+        NOT_IN_COMMITTEE, SHARE_MISSING, SHARING_DIFFERS, KEY_EPOCH_NOT_USABLE or
+        MEMBER_NOT_ACTIVE; single items are refused in the answer.
         """
-        key_epoch, items = read_request(body)
+        key_epoch, sharing, items = read_request(body)
         domain = self._doors.identity.place.lookups_domain
         with self._doors.reading() as session:
             # A share is opened before the lock of writers is held.
             holder, epoch = self._holder_of(session, key_epoch)
+        if epoch.sharing != sharing:
+            # Its proof would fail against the shares that the caller knows, and frame this node.
+            raise _refuse(
+                "SHARING_DIFFERS",
+                "key_epoch",
+                f"key epoch {key_epoch} stands at sharing {epoch.sharing} here, not {sharing}",
+            )
         with self._doors.writing() as session:
             desk = make_desk(
                 session,

@@ -10,13 +10,15 @@ import pytest
 from committee_town import OUTSIDER, Town
 from sqlalchemy import func, select
 
+from node import asking
 from node.crypto.oprf import modes, threshold
 from node.crypto.oprf.modes import Mode
+from node.crypto.oprf.threshold import ShareWrong
 from node.screening.consents import Purpose, Scope, evaluation_digest
 from node.screening.evaluations import Asked, NodeAnswer, read_answer, write_request
 from node.services.committee import answering, evaluating
 from node.tables import Evaluation, EvaluationRefusal, Incident, LookupLog
-from reconcile.model import KanheError, ProtocolError
+from reconcile.model import KanheError, ProtocolError, UsageError
 
 READER = 1
 NODE = 2
@@ -229,10 +231,11 @@ def malformed(honest: Asked) -> Iterator[bytes]:
     yield json.dumps({**whole, "more": 1}).encode()
     yield json.dumps({**whole, "key_epoch": 0}).encode()
     yield json.dumps({**whole, "key_epoch": -1}).encode()
+    yield json.dumps({**whole, "sharing": "0"}).encode()
     yield json.dumps({**whole, "items": whole["items"] * 257}).encode()
     for name, value in [
         ("ticket", "-1"),
-        ("ticket", str(2**64)),
+        ("ticket", str(2**63)),
         ("ticket", "١"),
         ("purpose", 99),
         ("scope", 0),
@@ -265,6 +268,27 @@ def test_requests_that_do_not_read_are_refused_whole(desk: Town, honest: Asked) 
         answer(77, write_request(EPOCH, [honest]))
     assert stranger.value.code == "MEMBER_NOT_ACTIVE"
     assert rows(desk) == before
+
+
+def test_a_re_sharing_that_one_side_has_not_read_frames_nobody(desk: Town, honest: Asked) -> None:
+    """Held against another sharing's public shares an honest proof fails: none is given."""
+    before = rows(desk)
+    service = desk.node(NODE).parts.answering
+    with pytest.raises(ProtocolError) as caught:
+        service.answer(READER, write_request(EPOCH, [honest], sharing=1))
+    assert caught.value.code == "SHARING_DIFFERS"
+    assert rows(desk) == before
+    with pytest.raises(UsageError) as large:
+        service.show_log(READER, b'{"day":%d}' % 2**63)
+    assert large.value.code == "NUMBER_TOO_LARGE"
+    lookups = desk.node(READER).lookups
+    with desk.node(READER).sessions() as session:
+        epoch = desk.node(READER).parts.committee._committees.of_epoch(session, EPOCH)
+    behind = dataclasses.replace(epoch, sharing=1)
+    blinded = [modes.blind(Mode.VOPRF, b"somebody")]
+    found = asking.evaluate(behind, [honest], blinded, lookups._ask, lookups._pool)
+    assert {error.code for error in found.tally.wrong.values()} == {"SHARING_DIFFERS"}
+    assert not any(isinstance(error, ShareWrong) for error in found.tally.wrong.values())
 
 
 def test_the_log_of_a_day_is_anchored_when_it_is_over(desk: Town) -> None:
