@@ -254,9 +254,22 @@ contract Points is IPoints {
         if (given > burned) revert RowsExceedBurned(given, burned);
     }
 
+    /// @dev What was settled before its turn counts too: in no order does a pair escape its k.
+    function _laterHits(uint32 reader, uint32 uploader, uint32 period)
+        private
+        view
+        returns (uint256 hits)
+    {
+        uint32 current = currentPeriod();
+        for (uint32 p = period + 1; p < period + WINDOW_PERIODS && p < current; p++) {
+            hits += _hits[reader][uploader][p];
+        }
+    }
+
     function _pay(uint32 period, uint32 reader, Row calldata row) private returns (uint256 paid) {
         _hits[reader][row.uploader][period] = row.hits;
-        uint256 k = pairHits(reader, row.uploader, period);
+        uint256 k =
+            pairHits(reader, row.uploader, period) + _laterHits(reader, row.uploader, period);
         paid = PointsLib.settlement(row.hits, k, row.burned, accuracyOf(row.uploader));
         _accounts[row.uploader].earned += uint128(paid);
         _mint(row.uploader, paid, SETTLEMENT);

@@ -188,6 +188,28 @@ contract PointsTest is BlacklistTestBase {
         _sumIsKept();
     }
 
+    /// @dev Settled newest first, each period would not know of the later ones' confirmations.
+    function test_settle_paysNoMoreInAnotherOrder() public {
+        _pass(10);
+        uint32 first = points.currentPeriod();
+        for (uint256 i = 0; i < 3; i++) {
+            _claim2(READER);
+            _buy(READER, TicketKind.LOOKUP, 150);
+            _pass(10);
+        }
+        uint256 snapshot = vm.snapshotState();
+        for (uint32 i = 0; i < 3; i++) {
+            _settleRows(first + i, READER, _rows(UPLOADER, 150, 150 * POINT));
+        }
+        uint256 inOrder = points.accountOf(UPLOADER).earned;
+        vm.revertToState(snapshot);
+        for (uint32 i = 3; i > 0; i--) {
+            _settleRows(first + i - 1, READER, _rows(UPLOADER, 150, 150 * POINT));
+        }
+        _eq(points.accountOf(UPLOADER).earned, inOrder);
+        _sumIsKept();
+    }
+
     function test_settle_countsAPairsLastNinePeriods() public {
         for (uint256 i = 0; i < 11; i++) {
             _claim2(READER);
