@@ -16,11 +16,6 @@ from committee_town import OUTSIDER, Town, make_town
 from devnet.local import EmbeddedChain
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the ceremonies come last: each begins a key epoch, and lookups use the present one."""
-    items.sort(key=lambda item: item.path.name == "test_ceremony.py")
-
-
 @pytest.fixture(scope="session")
 def empty_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """The members and their servers, before any key."""
