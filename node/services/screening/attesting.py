@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from node.blacklist import require_entry
 from node.errors import Conflict, NotAllowed, NotFound
 from node.keyholders import holds_key
@@ -77,7 +80,8 @@ class AttestingActs(AskingActs, ReleasingActs):
     def take_attestation(self, data: bytes, *, caller: int | None = None) -> bytes:
         """Keep a reader's attestation of an own entry: a recall names it from then on.
 
-        Raises `NotFound` LISTING_NOT_OURS, `NotAllowed` REQUEST_FOREIGN, TICKET_FOREIGN.
+        Raises `NotFound` LISTING_NOT_OURS, `NotAllowed` REQUEST_FOREIGN, TICKET_FOREIGN, `Conflict`
+        ATTESTED_ALREADY.
         """
         said, signers = read_attestation(data)
         with self._writing() as session:
@@ -91,6 +95,7 @@ class AttestingActs(AskingActs, ReleasingActs):
                     "REQUEST_FOREIGN", "the attestation is not that reader's, or not of our entry"
                 )
             require_ticket(session, said.ticket, said.reader, kind="")
+            self._require_first(session, said)
             if session.get(Release, said.ticket) is None:
                 session.add(
                     Release(
@@ -105,6 +110,22 @@ class AttestingActs(AskingActs, ReleasingActs):
                     )
                 )
             return b""
+
+    @staticmethod
+    def _require_first(session: Session, said: Attestation) -> None:
+        """Refuse a reader's further attestation of an entry: each would cost its recall a slot."""
+        kept = select(Release.ticket).where(
+            Release.entry == said.entry,
+            Release.reader == said.reader,
+            Release.consent == ZERO32,
+            Release.ticket != said.ticket,
+        )
+        if session.scalars(kept.limit(1)).first() is not None:
+            raise Conflict(
+                "ATTESTED_ALREADY",
+                f"member {said.reader} attested this entry by another ticket",
+                help="each institution says it once an entry",
+            )
 
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
         """Return what other members' nodes may ask, by word."""

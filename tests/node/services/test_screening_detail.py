@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ from node.cli import main
 from node.screening.consents import Scope
 from node.screening.envelope import read_envelope
 from node.screening.receipts import read_receipt
-from node.screening.releases import HitVerdict, open_release
+from node.screening.releases import (
+    HitVerdict,
+    open_release,
+    read_attestation,
+    write_attestation,
+)
 from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, KanheError
@@ -125,6 +131,12 @@ def test_a_hit_is_attested_once_and_its_reader_recalled(town: BlacklistTown) -> 
     assert refused(town.node(3).screening.take_attestation, envelope) == "REQUEST_FOREIGN"
     alpha.handlers()["blacklist/attest"](2, envelope)
     alpha.take_attestation(envelope)
+    # By other tickets it would be told of a thousand times, at the uploader's expense.
+    again = dataclasses.replace(
+        read_attestation(envelope)[0], ticket=buy(town, 2, "LOOKUP"), recipient=b"\x07" * 32
+    )
+    more = write_attestation(again, town.node(2).keys.approver)
+    assert refused(alpha.take_attestation, more, caller=2) == "ATTESTED_ALREADY"
     assert alpha.trace(entry).releases == (), "nothing was released"
     alpha.withdraw(entry)
     town.settle()
