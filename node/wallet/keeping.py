@@ -172,11 +172,14 @@ class Wallet:
         """Sign a consent for the very element that is asked about, recomputed from the blind.
 
         `envelope` is the request as it came: the same one always gives the same consent. Raises
-        `ProtocolError` WALLET_OTHER_NETWORK, WALLET_OTHER_ELEMENT, WALLET_PERIOD and
-        WALLET_CERTIFICATE, each before anything is signed.
+        `ProtocolError` WALLET_OTHER_NETWORK, WALLET_PURPOSE, WALLET_OTHER_ELEMENT, WALLET_PERIOD
+        and WALLET_CERTIFICATE, each before anything is signed.
         """
         if asked.domain != self.domain:
             raise _refuse("WALLET_OTHER_NETWORK", "chain_id", "is for another network")
+        if asked.purpose is Purpose.OWN_RECORD:
+            # Lookups for it cost a reader nothing: she asks for them herself, by `ask`.
+            raise _refuse("WALLET_PURPOSE", "purpose", "is a reader's for her own query")
         scalar = group.scalar(asked.blind, "blind")
         if scalar == group.ZERO or self._blinded(scalar) != asked.element:
             raise _refuse("WALLET_OTHER_ELEMENT", "element", "would look somebody else up")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from node.db import Database
-from node.services.index.deposits import forget_over
-from node.tables import BlacklistFact, Cursor, Deposit, ListedEntry
+from node.screening.records import RECORD_BYTES, VERSION
+from node.services.index.deposits import forget_over, take_records, write_records
+from node.tables import BlacklistFact, Cursor, Deposit, KeyEpoch, ListedEntry
+from reconcile.model import ProtocolError
 
 FINAL = 100
 
@@ -51,6 +54,38 @@ def test_records_of_entries_that_are_over_are_emptied(database: Database) -> Non
             select(Deposit.key_epoch, Deposit.record).order_by(Deposit.key_epoch, Deposit.entry)
         ).all()
     assert [tuple(row) for row in found] == [(2, record) for *_, record in cases]
+
+
+def test_records_are_left_for_key_epochs_of_the_ledger_alone(database: Database) -> None:
+    """One entry fills no replica's disk with records of epochs that nobody installed."""
+    entry = b"\x05" * 32
+    record = VERSION + bytes(RECORD_BYTES - 1)
+    with database.writing.begin() as session:
+        session.add(_entry(entry, "LISTED"))
+        session.add(
+            KeyEpoch(
+                key_epoch=2,
+                sharing=0,
+                threshold=2,
+                members=[1, 2, 3],
+                public_key=bytes(32),
+                shares_hash=bytes(32),
+                switch_block=1,
+                tx_hash=bytes(32),
+                block_time_s=1,
+                block_number=1,
+                log_index=1,
+            )
+        )
+    for key_epoch, code in [(1, "KEY_EPOCH_NOT_USABLE"), (2**62, "KEY_EPOCH_NOT_USABLE"), (2, "")]:
+        body = write_records(key_epoch, [(entry, bytes(32), record)])
+        with database.writing.begin() as session:
+            if code:
+                with pytest.raises(ProtocolError) as caught:
+                    take_records(session, 1, body, now_ms=1)
+                assert caught.value.code == code
+            else:
+                assert take_records(session, 1, body, now_ms=1) == 1
 
 
 def _entry(entry: bytes, stage: str) -> ListedEntry:

@@ -165,6 +165,7 @@ def test_nothing_is_signed_for_somebody_else(wallet: Wallet) -> None:
     good = certificate_of(wallet)
     stranger = Wallet.create(person_of(2), DOMAIN)
     cases = [
+        (asked_of(purpose=Purpose.OWN_RECORD), good, "WALLET_PURPOSE"),
         (asked_of(person_of(2)), good, "WALLET_OTHER_ELEMENT"),
         (asked_of(blind=bytes(32)), good, "WALLET_OTHER_ELEMENT"),
         (asked_of(element=asked_of().element), good, "WALLET_OTHER_ELEMENT"),

@@ -21,7 +21,7 @@ from node.replica import Removal, Replica, Sent
 from node.screening.index import record_leaf
 from node.screening.records import RECORD_BYTES, VERSION
 from node.screening.states import DAY_S, Stage
-from node.tables import BlacklistFact, Cursor, Deposit, EntryTag, IndexCut, ListedEntry
+from node.tables import BlacklistFact, Cursor, Deposit, EntryTag, IndexCut, KeyEpoch, ListedEntry
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where
 
@@ -58,10 +58,15 @@ class _Read:
 def take_records(session: Session, uploader: int, body: bytes, *, now_ms: int) -> int:
     """Keep an uploader's records; one that lies here already changes nothing.
 
-    Raises `ProtocolError` RECORDS_MALFORMED, ENTRY_FOREIGN (the ledger knows no such entry of this
-    member: ask again once it does) or RECORD_DIFFERS: nothing of the message is kept.
+    Raises `ProtocolError` RECORDS_MALFORMED, KEY_EPOCH_NOT_USABLE, ENTRY_FOREIGN (the ledger
+    knows no such entry of this member: ask again once it does) or RECORD_DIFFERS: nothing of the
+    message is kept.
     """
     key_epoch, items = _read(body)
+    known = select(KeyEpoch.key_epoch).where(KeyEpoch.key_epoch == key_epoch).limit(1)
+    if session.scalar(known) is None:
+        # Each epoch of anybody's making would hold another record of one entry.
+        raise _refuse("KEY_EPOCH_NOT_USABLE", f"key epoch {key_epoch} is not on the ledger")
     for item in items:
         row = session.get(ListedEntry, item.entry)
         if row is None or row.uploader != uploader:
