@@ -34,6 +34,17 @@ def holds_key(
     return row.valid_from <= cursor.head_block <= row.valid_to
 
 
+def held_key(session: Session, member: int, address: str) -> bool:
+    """Say whether `address` ever was a speaking key of a member, whatever the member's state now.
+
+    One that was said to be in other hands counts no more: nobody can tell what it signed when.
+    """
+    row = session.get(MemberKey, bytes.fromhex(address.removeprefix("0x")))
+    if row is None or row.member != member or row.role not in SPEAKING:
+        return False
+    return row.state != "CANCELLED" and row.compromised_since_s is None
+
+
 def key_check(session: Session) -> Callable[[int, str], bool]:
     """Return the question whose key an address is, over this session; each is asked once."""
     known: dict[tuple[int, str], bool] = {}

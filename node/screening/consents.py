@@ -143,10 +143,15 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom a verifier believes: members' keys by the registry, authorities' certificates."""
+    """Whom a verifier believes: members' keys by the registry, authorities' certificates.
+
+    `was_key_of` says of a statement's signer whether it ever was a key of that member: a statement
+    outlives the key that signed it. Where it is not given, keys of now alone count.
+    """
 
     is_key_of: IsKeyOf
     authorities: Sequence[x509.Certificate] = ()
+    was_key_of: IsKeyOf | None = None
 
 
 @dataclass(frozen=True, slots=True)

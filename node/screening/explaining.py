@@ -76,6 +76,7 @@ def explain_receipt(
         return found
     _hold(verdict, found)
     found.not_proved += [*verdict.not_proved, _CONSENT_TIME]
+    found.not_proved += [f"anything by a record beside them: {said(one)}" for one in verdict.false]
     found.not_proved += [
         f"that {key} was a key of member {member} then" for member, key in sorted(keys.claims)
     ]

@@ -22,7 +22,7 @@ from node.screening.records import (
     open_record,
 )
 from reconcile.commitment.tree import inclusion_path, leaf_hash, merkle_root, verify_inclusion
-from reconcile.model import ProtocolError, Where
+from reconcile.model import KanheError, ProtocolError, Where
 
 #: One bucket holds fewer than 128 records on average; far above it, the builder is at fault.
 MAX_BUCKET_RECORDS: Final = 4_096
@@ -200,16 +200,30 @@ def verify_bucket(proof: BucketProof, number: int) -> Bucket:
     return bucket
 
 
-def look_in(proof: BucketProof, tag: Tag) -> tuple[OpenedRecord, ...]:
+def look_in(
+    proof: BucketProof, tag: Tag, false: list[KanheError] | None = None
+) -> tuple[OpenedRecord, ...]:
     """Return every record about the person of `tag`; none is a proof of absence at the cut block.
 
-    Raises what `verify_bucket` and `open_record` raise, and LOOKUP_EPOCHS_DIFFER.
+    Raises what `verify_bucket` and `open_record` raise, and LOOKUP_EPOCHS_DIFFER. Given `false`,
+    records that are addressed to the person and do not hold are refused into it, each alone: one
+    member's false record hides no other member's true one.
     """
     if proof.header.key_epoch != tag.key_epoch:
         raise _refuse("LOOKUP_EPOCHS_DIFFER", "the index is of another key epoch than the output")
     bucket = verify_bucket(proof, bucket_number(tag.loc, proof.header.bits))
-    opened = [open_record(record, tag) for record in bucket.records]
-    return tuple(found for found in opened if found is not None)
+    opened: list[OpenedRecord] = []
+    for record in bucket.records:
+        try:
+            found = open_record(record, tag)
+        except KanheError as error:
+            if false is None:
+                raise
+            false.append(error)
+            continue
+        if found is not None:
+            opened.append(found)
+    return tuple(opened)
 
 
 def verify_index(header: IndexHeader, buckets: Sequence[bytes]) -> None:

@@ -6,7 +6,7 @@ stand) comes in as `Ledger`, or stays in the verdict's list of what is not prove
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,10 +19,10 @@ from node.screening.consents import Effect, Trust, Use, check_consent, evaluatio
 from node.screening.derivation import Tag
 from node.screening.envelope import LISTING_TYPE, RECEIPT_TYPE, Envelope, read_envelope
 from node.screening.identifiers import Identifier, read_identifier
-from node.screening.index import IndexHeader, look_in
+from node.screening.index import BucketProof, IndexHeader, look_in
 from node.screening.receipts import Receipt, read_receipt
 from node.screening.records import OpenedRecord, require_commitment
-from reconcile.model import ProtocolError, Where
+from reconcile.model import KanheError, ProtocolError, Where
 
 NOT_PROVED_OFFLINE: Final = (
     "that the root stands on the ledger and was not challenged",
@@ -42,7 +42,10 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a receipt proves: the entries found (none: absence), who signed, at which consent."""
+    """What a receipt proves: the entries found (none: absence), who signed, at which consent.
+
+    `false`: why records beside them, addressed to this person, count for nothing.
+    """
 
     receipt: Receipt
     identifier: Identifier
@@ -50,6 +53,7 @@ class Verdict:
     effect: Effect
     reader_key: str
     not_proved: tuple[str, ...] = field(default=NOT_PROVED_OFFLINE)
+    false: tuple[KanheError, ...] = ()
 
 
 def verify_receipt(
@@ -73,13 +77,14 @@ def verify_receipt(
     if identifier.value != receipt.id_value:
         raise _refuse("RECEIPT_BLIND", "id", "the identifier is not in its one form")
     tag = _repeat_evaluation(receipt, identifier)
-    records = look_in(receipt.proof, tag)
-    _require_entries(receipt, identifier, records, trust)
+    sound, false = sound_records(receipt.proof, tag, identifier)
+    records = _true_records(receipt, sound, false, trust)
     effect = _consent_effect(receipt, identifier, trust, at_s)
-    if ledger is None:
-        return Verdict(receipt, identifier, records, effect, reader_key)
-    _require_ledger(receipt, ledger)
-    return Verdict(receipt, identifier, records, effect, reader_key, NOT_PROVED_OFFLINE[2:])
+    not_proved: tuple[str, ...] = NOT_PROVED_OFFLINE
+    if ledger is not None:
+        _require_ledger(receipt, ledger)
+        not_proved = NOT_PROVED_OFFLINE[2:]
+    return Verdict(receipt, identifier, records, effect, reader_key, not_proved, tuple(false))
 
 
 def _require_reader(envelope: Envelope, receipt: Receipt, trust: Trust) -> str:
@@ -133,19 +138,51 @@ def _repeat_evaluation(receipt: Receipt, identifier: Identifier) -> Tag:
     return Tag(modes.finalize(Mode.VOPRF, mine, evaluated), receipt.key_epoch)
 
 
-def _require_entries(
-    receipt: Receipt, identifier: Identifier, records: tuple[OpenedRecord, ...], trust: Trust
-) -> None:
-    """The entries named are those found; each is committed to this person and signed."""
-    found = tuple(sorted(record.listing.entry_id for record in records))
-    if found != receipt.entries:
+def sound_records(
+    proof: BucketProof, tag: Tag, identifier: Identifier
+) -> tuple[list[OpenedRecord], list[KanheError]]:
+    """Return the records that open and are committed to this person, and why others do not hold.
+
+    Raises what `look_in` raises of the bucket itself.
+    """
+    false: list[KanheError] = []
+    sound = []
+    for record in look_in(proof, tag, false):
+        try:
+            require_commitment(record, identifier)
+            sound.append(record)
+        except KanheError as error:
+            false.append(error)
+    return sound, false
+
+
+def _true_records(
+    receipt: Receipt, sound: Sequence[OpenedRecord], false: list[KanheError], trust: Trust
+) -> tuple[OpenedRecord, ...]:
+    """Return the records that their uploaders signed; the entries named are the sound ones.
+
+    Where only false records concern the person, neither a hit nor an absence is proven: the first
+    one's refusal is raised.
+    """
+    if false and not sound:
+        raise false[0]
+    if tuple(sorted(record.listing.entry_id for record in sound)) != receipt.entries:
         raise _refuse("RECEIPT_ENTRIES", "entries", "the bucket holds other entries of this person")
-    for record in records:
-        require_commitment(record, identifier)
+    was_key_of = trust.was_key_of or trust.is_key_of
+    records = []
+    for record in sound:
         signed = Envelope(LISTING_TYPE, record.listing.payload, (record.signature,))
-        (signer,) = signed.signers()
-        if not trust.is_key_of(record.listing.uploader, signer):
-            raise _refuse("RECEIPT_UPLOADER", "entries", "an entry is not signed by its uploader")
+        try:
+            (signer,) = signed.signers()
+            if not was_key_of(record.listing.uploader, signer):
+                says = "an entry is not signed by its uploader"
+                raise _refuse("RECEIPT_UPLOADER", "entries", says)
+            records.append(record)
+        except KanheError as error:
+            false.append(error)
+    if false and not records:
+        raise false[0]
+    return tuple(records)
 
 
 def _consent_effect(receipt: Receipt, identifier: Identifier, trust: Trust, at_s: int) -> Effect:

@@ -15,7 +15,7 @@ from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
 from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
-from node.keyholders import key_check
+from node.keyholders import held_key, key_check
 from node.listings import know_statement
 from node.screening.consents import (
     Purpose,
@@ -27,10 +27,9 @@ from node.screening.consents import (
 from node.screening.derivation import Tag
 from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.evaluations import MAX_ITEMS, Asked
-from node.screening.index import look_in
 from node.screening.receipts import Receipt, write_receipt
 from node.screening.roots import SignedHeader
-from node.screening.verifying import Ledger, Verdict, verify_receipt
+from node.screening.verifying import Ledger, Verdict, sound_records, verify_receipt
 from node.services.lookups.buying import bind_ticket
 from node.services.lookups.consenting import (
     DONE,
@@ -49,6 +48,7 @@ from reconcile.model import KanheError, ProtocolError, UsageError, Where
 
 HIT: Final = "HIT"
 MISS: Final = "MISS"
+FALSE_RECORD: Final = "RECORD_FALSE"
 _log = logger("lookups")
 
 
@@ -175,6 +175,8 @@ class LookupService(OwnRecordActs):
             now_ms = self._doors.identity.clock()
             for wrong in [*reader.wrong, *_wrong_shares(evaluated, epoch)]:
                 keep_wrong(session, wrong, live.version, now_ms=now_ms)
+            for wrong in _false_records(made):
+                keep_wrong(session, wrong, live.version, now_ms=now_ms)
             for job, envelope, verdict in made:
                 done[job.lookup] = self._keep(session, job, envelope, verdict, actor)
 
@@ -200,7 +202,8 @@ class LookupService(OwnRecordActs):
         require_one_epoch(
             ticket=epoch.key_epoch, evaluation=epoch.key_epoch, root=proof.header.key_epoch
         )
-        entries = sorted(item.listing.entry_id for item in look_in(proof, tag))
+        sound, _ = sound_records(proof, tag, job.subject.identifier)
+        entries = sorted(item.listing.entry_id for item in sound)
         receipt = Receipt(
             domain=self._doors.identity.place.lookups_domain,
             id_type=job.subject.identifier.type,
@@ -221,7 +224,11 @@ class LookupService(OwnRecordActs):
         envelope = sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()
         verdict = verify_receipt(
             envelope,
-            trust=Trust(key_check(session), self._authorities()),
+            trust=Trust(
+                key_check(session),
+                self._authorities(),
+                lambda member, key: held_key(session, member, key),
+            ),
             at_s=now_of(session).time_s,
             ledger=Ledger(
                 has_root=lambda header: header.root == live.root,
@@ -292,6 +299,21 @@ def _require_recorded(session: Session, digest: bytes) -> None:
             where=Where(field="consent"),
             help="let the node catch up; `kanhe blacklist lookups` shows where it stands",
         )
+
+
+def _false_records(made: Sequence[tuple[_Job, bytes, Verdict]]) -> list[Wrong]:
+    """Return an incident for each lookup beside whose entries a false record lay."""
+    return [
+        Wrong(
+            f"{FALSE_RECORD}/{job.lookup}",
+            0,
+            f"beside the entries of lookup {job.lookup} lies a record that does not hold: "
+            f"{verdict.false[0].message}. Whoever left it knew the person's tag.",
+            {"lookup": str(job.lookup), "says": [error.message for error in verdict.false]},
+        )
+        for job, _, verdict in made
+        if verdict.false
+    ]
 
 
 def _wrong_shares(evaluated: Evaluated, epoch: EpochCommittee) -> list[Wrong]:

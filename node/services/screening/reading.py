@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.keyholders import holds_key
+from node.keyholders import held_key, holds_key
 from node.listings import know_statement
 from node.screening.consents import Trust
 from node.screening.envelope import read_envelope
@@ -42,7 +42,10 @@ def verified(session: Session, data: bytes, *, allow_test: bool = True) -> Verdi
     receipt = read_receipt(read_envelope(data).payload)
     # Tickets are bought ahead: the lookup came after the ticket and within the consent.
     at_s = max(_bought_at(session, receipt.ticket), receipt.consent.consent.valid_from_s)
-    trust = Trust(lambda member, key: holds_key(session, member, key))
+    trust = Trust(
+        lambda member, key: holds_key(session, member, key),
+        was_key_of=lambda member, key: held_key(session, member, key),
+    )
     return verify_receipt(data, trust=trust, at_s=at_s, allow_test=allow_test)
 
 

@@ -253,3 +253,45 @@ def test_a_record_of_another_person_is_no_hit(code_of: Callable[..., str]) -> No
     index = build_index(buckets, key_epoch=1, version=1, cut_block=5)
     changed = replace(receipt, proof=prove_bucket(index, buckets[0]))
     assert code_of(verify, signed(changed)) == "RECORD_FALSE"
+
+
+def test_a_false_record_hides_no_true_one(code_of: Callable[..., str]) -> None:
+    """Who listed a person knows her tag: what it poisons counts for nothing, alone or beside."""
+    receipt, tag = make(1, listed=True), tag_of(person_of(1))
+    true = make_record(person_of(1), make_listing(1, uploader=9))
+    other = make_record(person_of(2), make_listing(5, uploader=9))
+    stranger = replace(
+        make_record(person_of(1), make_listing(4, uploader=9)), signature=OWN.sign_digest(bytes(32))
+    )
+    broken = bytearray(seal_record(tag, make_record(person_of(1), make_listing(3, uploader=9))))
+    broken[-1] ^= 1
+    poison = {
+        "elsewhere": seal_record(tag, OpenedRecord(other.listing, other.salt, other.signature)),
+        "broken": bytes(broken),
+        "stranger": seal_record(tag, stranger),
+    }
+    for name, record in poison.items():
+        sound = [true] if name != "stranger" else [true, stranger]
+        buckets = make_buckets([(tag.loc, seal_record(tag, true)), (tag.loc, record)])
+        index = build_index(buckets, key_epoch=1, version=1, cut_block=5)
+        entries = tuple(sorted(item.listing.entry_id for item in sound))
+        changed = replace(receipt, proof=prove_bucket(index, buckets[0]), entries=entries)
+        verdict = verify(signed(changed))
+        assert verdict.records == (true,), name
+        (why,) = verdict.false
+        assert why.code == ("RECEIPT_UPLOADER" if name == "stranger" else "RECORD_FALSE")
+        alone = make_buckets([(tag.loc, record)])
+        index = build_index(alone, key_epoch=1, version=1, cut_block=5)
+        entries = tuple(item.listing.entry_id for item in sound if item is not true)
+        changed = replace(receipt, proof=prove_bucket(index, alone[0]), entries=entries)
+        assert code_of(verify, signed(changed)) == why.code, "neither a hit nor an absence"
+
+
+def test_a_statement_outlives_the_key_that_signed_it(code_of: Callable[..., str]) -> None:
+    """Its uploader's key of then counts; one that never was that member's does not."""
+    receipt = signed(make(1, listed=True))
+    words = {"at_s": NOW_S, "allow_test": True}
+    later = Trust(TRUST.is_key_of, was_key_of=UPLOADER_TRUST.is_key_of)
+    assert len(verify_receipt(receipt, trust=later, **words).records) == 1  # type: ignore[arg-type]
+    never = Trust(UPLOADER_TRUST.is_key_of, was_key_of=TRUST.is_key_of)
+    assert code_of(verify_receipt, receipt, trust=never, **words) == "RECEIPT_UPLOADER"
