@@ -20,9 +20,10 @@ from node.tables.base import (
 class CommitteeRun(Base):
     """A run of key generation or re-sharing that this node joined.
 
-    `state`: JOINED, HELD (a share lies in the key store), DEALT (an old node that keeps none),
-    INSTALLED, RETIRED (the share is destroyed) or FAILED with `error_code`. `secret` holds this
-    node's polynomials, sealed by the vault, until the run is over.
+    `state`: JOINED, HELD (a share lies in the key store), LATE (a re-sharing that was not approved
+    in time, and that the ledger may install yet: its share is kept), DEALT (an old node that keeps
+    none), INSTALLED, RETIRED (the share is destroyed) or FAILED with `error_code`. `secret` holds
+    this node's polynomials, sealed by the vault, until the run is over.
     """
 
     __tablename__ = "committee_runs"

@@ -38,12 +38,13 @@ from reconcile.model import ProtocolError
 
 JOINED: Final = "JOINED"
 HELD: Final = "HELD"
+LATE: Final = "LATE"
 DEALT: Final = "DEALT"
 INSTALLED: Final = "INSTALLED"
 RETIRED: Final = "RETIRED"
 FAILED: Final = "FAILED"
 #: States in which something may still happen.
-GOING: Final = (JOINED, HELD, INSTALLED)
+GOING: Final = (JOINED, HELD, LATE, INSTALLED)
 DISQUALIFIED: Final = "DEALER_DISQUALIFIED"
 HolderOf = Callable[[Session, bytes], ShareHolder | None]
 _log = logger("committee")
@@ -82,7 +83,7 @@ def advance(session: Session, turn: Turn, row: CommitteeRun) -> Step:
         return Step()
     if row.state == JOINED:
         return _play(session, turn, row, run, run.timeline)
-    if row.state == HELD:
+    if row.state in {HELD, LATE}:
         return Step(_watch(session, turn, row, run, run.timeline))
     return Step(_retire(session, turn, row))
 
@@ -239,11 +240,34 @@ def _watch(session: Session, turn: Turn, row: CommitteeRun, run: Run, timeline: 
         row.state = INSTALLED
         return 1
     if installed is None and turn.final_block > timeline.switch:
+        if may_install(session, run.plan, turn.final_block):
+            done = int(row.state != LATE)
+            row.state = LATE
+            return done
         _destroy(turn, row)
         says = f"the outcome was not approved by block {timeline.switch}"
         _fail(session, turn, row, "KEY_EPOCH_NOT_APPROVED", says)
         return 1
     return 0
+
+
+def may_install(session: Session, plan: Plan, final_block: int) -> bool:
+    """Say whether the ledger still takes approvals of a run whose time to be approved is over.
+
+    A new key's switch block has passed. A re-sharing has none of its own: until another sharing or
+    a later key epoch stands, a last approval installs it, and the old shares are destroyed for it.
+    """
+    if not plan.resharing:
+        return False
+    shared = select(KeyEpoch.sharing).where(
+        KeyEpoch.key_epoch == plan.key_epoch,
+        KeyEpoch.sharing >= plan.sharing,
+        KeyEpoch.block_number <= final_block,
+    )
+    followed = select(KeyEpoch.key_epoch).where(
+        KeyEpoch.key_epoch > plan.key_epoch, KeyEpoch.block_number <= final_block
+    )
+    return session.scalar(shared.limit(1)) is None and session.scalar(followed.limit(1)) is None
 
 
 def _retire(session: Session, turn: Turn, row: CommitteeRun) -> int:

@@ -11,7 +11,7 @@ from node.blacklist import newest_sharing
 from node.committees import Committees
 from node.crypto.oprf.plan import Plan
 from node.identity import Place
-from node.services.committee.ceremony import FAILED
+from node.services.committee.ceremony import FAILED, LATE
 from node.tables import CommitteeRun, Cursor, KeyEpoch, Member
 from reconcile.model import UsageError, Where
 
@@ -83,14 +83,14 @@ def next_plan(
 
 
 def failed_attempts(session: Session, key_epoch: int, sharing: int) -> int:
-    """Return how many runs of this epoch and sharing failed: a further one has another id."""
+    """Return how many runs of a sharing failed or are late: a further one has another id."""
     rows = session.scalar(
         select(func.count())
         .select_from(CommitteeRun)
         .where(
             CommitteeRun.key_epoch == key_epoch,
             CommitteeRun.sharing == sharing,
-            CommitteeRun.state == FAILED,
+            CommitteeRun.state.in_((FAILED, LATE)),
         )
     )
     return rows or 0
