@@ -48,6 +48,8 @@ from reconcile.model import ZERO32, KanheError, ProtocolError, Where
 #: What the contract sells a day (Points); each node answers its share of it.
 MEMBER_DAILY: Final = 2_000
 NETWORK_DAILY: Final = 20_000
+#: So many refusals of one member are kept a day; the rest is refused all the same.
+MAX_REFUSALS_A_DAY: Final = 4_000
 LOOKUP: Final = "LOOKUP"
 OWN_RECORD: Final = "OWN_RECORD"
 DOUBLE_USE: Final = "TICKET_TWICE"
@@ -100,6 +102,7 @@ def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int]
     if not is_active(desk.session, reader):
         raise _refuse("MEMBER_NOT_ACTIVE", "reader", f"member {reader} is not active")
     counted = _counted(desk, reader)
+    room = MAX_REFUSALS_A_DAY - _refusals_today(desk, reader)
     accepted: list[int] = []
     refused: list[Refused] = []
     for position, item in enumerate(items):
@@ -108,7 +111,8 @@ def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int]
             accepted.append(position)
         except KanheError as error:
             refused.append(Refused(position, error.code, error.message))
-            _log_refusal(desk, reader, item, error)
+            if len(refused) <= room:
+                _log_refusal(desk, reader, item, error)
     desk.session.flush()
     return accepted, refused
 
@@ -228,8 +232,8 @@ def _require_lookup(desk: Desk, reader: int, item: Asked, digest: bytes) -> int:
     )
     trust = Trust(desk.is_key_of, tuple(desk.authorities))
     effect = check_blind_consent(signed, use, desk.domain, trust)
-    if own and effect.level < Level.AUTHORITY:
-        # Free lookups on the reader's own word would be no longer metered.
+    if own and effect.level < Level.PERSON:
+        # Free lookups on anybody else's word, an authority's clerk's too, would not be metered.
         raise _refuse("CONSENT_LEVEL", "level", "a query about herself is signed by the person")
     return int(effect.level)
 
@@ -324,6 +328,14 @@ def _count(counted: Counted) -> None:
         raise _refuse("DAILY_CAP_REACHED", "ticket", says)
     counted.member += 1
     counted.network += 1
+
+
+def _refusals_today(desk: Desk, reader: int) -> int:
+    since_ms = desk.now_ms - DAY_S * 1_000
+    found = select(func.count()).where(
+        EvaluationRefusal.reader == reader, EvaluationRefusal.at_ms > since_ms
+    )
+    return desk.session.scalar(found) or 0
 
 
 def _log_refusal(desk: Desk, reader: int, item: Asked, error: KanheError) -> None:

@@ -176,11 +176,17 @@ def gather(
 
 
 def sign_asked(
-    body: bytes, header_of: Callable[[int], IndexHeader | None], domain: Domain, signer: Signer
+    body: bytes,
+    header_of: Callable[[int], IndexHeader | None],
+    due_of: Callable[[int], int | None],
+    domain: Domain,
+    signer: Signer,
 ) -> bytes:
     """Sign the root of a version that this node has built itself, and no other.
 
-    Raises `ProtocolError` REQUEST_MALFORMED, INDEX_NOT_BUILT or INDEX_ROOT_DIFFERS.
+    Only the revision that is due: signatures gathered ahead would put a challenged root back at
+    once. Raises `ProtocolError` REQUEST_MALFORMED, INDEX_NOT_BUILT, INDEX_ROOT_DIFFERS or
+    INDEX_REVISION_NOT_DUE.
     """
     try:
         asked = msgspec.json.decode(body, type=_Sign)
@@ -195,6 +201,11 @@ def sign_asked(
     if header.root != root:
         raise _refuse(
             "INDEX_ROOT_DIFFERS", f"here version {asked.version} has root {header.root.hex()}"
+        )
+    if asked.revision != due_of(asked.version):
+        raise _refuse(
+            "INDEX_REVISION_NOT_DUE",
+            f"revision {asked.revision} of version {asked.version} is not due on the ledger",
         )
     signature = signer.sign_digest(root_digest(domain, header, asked.revision))
     return msgspec.json.encode(_Signed(signature.hex()))

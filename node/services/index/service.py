@@ -246,8 +246,18 @@ class IndexService:
                 raise _refuse("NOT_IN_COMMITTEE", "roots are signed for committee members alone")
         identity = self._doors.identity
         return building.sign_asked(
-            body, self._header_of, identity.place.blacklist_domain, identity.keys.approver
+            body,
+            self._header_of,
+            self._due_of,
+            identity.place.blacklist_domain,
+            identity.keys.approver,
         )
+
+    def _due_of(self, version: int) -> int | None:
+        with self._doors.reading() as session:
+            cut = session.get(IndexCut, version)
+            place = None if cut is None else building.place_of(session, cut)
+        return place.revision if place is not None and place.due else None
 
     def _header_of(self, version: int) -> IndexHeader | None:
         with self._doors.reading() as session:

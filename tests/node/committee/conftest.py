@@ -16,6 +16,12 @@ from committee_town import OUTSIDER, Town, make_town
 from devnet.local import EmbeddedChain
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the ceremonies last: they give the town other keys, and destroy old shares."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path == here / "test_ceremony.py")
+
+
 @pytest.fixture(scope="session")
 def empty_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """The members and their servers, before any key."""

@@ -306,3 +306,23 @@ def test_the_log_of_a_day_is_anchored_when_it_is_over(desk: Town) -> None:
     leaves = [answering.row_leaf(answering.LogRow(**item)) for item in shown]
     assert answering.log_root(leaves) == day.root
     assert json.loads(service.show_log(3, body)) == [i for i in shown if i["reader"] == 3]
+
+
+def test_refusals_of_one_member_do_not_fill_the_disk(
+    desk: Town, honest: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a day's share a refusal is answered all the same, and no longer kept."""
+
+    def kept() -> int:
+        with desk.node(NODE).sessions() as session:
+            own = select(func.count()).where(EvaluationRefusal.reader == READER)
+            return session.scalar(own) or 0
+
+    before = kept()
+    monkeypatch.setattr(evaluating, "MAX_REFUSALS_A_DAY", before + 3)
+    bad = dataclasses.replace(honest, blinded=bytes(32))
+    found = ask(desk, *[bad] * 5)
+    assert len(found.refused) == 5
+    assert kept() == before + 3
+    assert code_of(desk, bad) == "OPRF_ELEMENT_IDENTITY"
+    assert kept() == before + 3

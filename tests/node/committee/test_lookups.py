@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from node.screening.explaining import ClaimedKeys, explain_receipt
 from node.screening.receipts import read_receipt
 from node.screening.roots import read_header, root_digest, write_header
 from node.screening.verifying import Ledger, verify_receipt
+from node.services.index.building import SIGN
 from node.services.lookups import Found
 from node.tables import Deposit, Incident, RootChallenge
 from reconcile.model import KanheError, OutsideError, ProtocolError, UsageError
@@ -204,6 +206,19 @@ def test_a_replica_with_two_roots_is_found_with_its_own_signature(
     assert indexed.found(READER, 1).outcome == "HIT"
     (says,) = incidents(indexed, READER, "REPLICA_TWO_ROOTS")
     assert "member 3 signed another root" in says
+
+
+def test_no_root_is_signed_before_it_is_due(indexed: Town) -> None:
+    """Signatures gathered ahead would put a challenged root back at once."""
+    sign = indexed.node(2).parts.handlers()[SIGN]
+    version = indexed.node(2).parts.index.versions()[0].version
+    header = indexed.node(2).parts.index._header_of(version)
+    assert header is not None
+    for revision in (1, 2, 3):
+        asked = {"version": version, "revision": revision, "root": header.root.hex()}
+        with pytest.raises(ProtocolError) as caught:
+            sign(1, json.dumps(asked).encode())
+        assert caught.value.code == "INDEX_REVISION_NOT_DUE"
 
 
 def test_an_index_that_lacks_an_entry_is_challenged_by_its_uploader(indexed: Town) -> None:
