@@ -17,4 +17,5 @@ else
   exit 1
 fi
 # Two workers, one for each of the two cores that the time limits are made for.
-exec .venv/bin/python -m pytest -n 2 --dist loadgroup
+# In the order of the tree: the long drills come first, and the last files are short.
+exec .venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder

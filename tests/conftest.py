@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from devnet.local import EmbeddedChain
 
@@ -30,12 +31,21 @@ settings.load_profile("kanhe")
 SHARED_NETWORK = ("tests/node/web/", "tests/node/committee/")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests (a folder's, where they share a network) on one xdist worker."""
-    for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        shared = next((folder for folder in SHARED_NETWORK if path.startswith(folder)), path)
-        item.add_marker(pytest.mark.xdist_group(shared))
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a file's tests, or a folder's that share a network, to one worker.
+
+    xdist's own groups are marks that it writes into node ids, which pytest keeps to itself since
+    9.2: they are silently without effect, and every worker builds every network.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", 1)[0]
+        return next((folder for folder in SHARED_NETWORK if path.startswith(folder)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """Answer xdist's hook: which worker gets which tests."""
+    return Together(config, log)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from typing import Final
 from reconcile.model import KanheError, OutsideError, UsageError
 
 STOPPED_BY_SIGNAL: Final = 130
+# The disk is full, the quota is, or files may not grow as large (a library's own among them).
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What a shell says of a program that wrote to a reader that has gone (128 + SIGPIPE).
 READER_GONE: Final = 141
 JSON_FLAG: Final = "--json"
@@ -123,7 +125,7 @@ def _translate_usage(error: Exception) -> UsageError:
 def _translate_os_error(error: OSError) -> KanheError:
     """Name the disk's and the sockets' refusals; everything else keeps the system's words."""
     name = str(error.filename) if error.filename is not None else "the file"
-    if error.errno == errno.ENOSPC:
+    if error.errno in NO_ROOM:
         return OutsideError(
             "DISK_FULL", "no space is left on the device", help="free space, then run it again"
         )

@@ -9,12 +9,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, NewType
 
 import rbcl
 
 from reconcile.model import ProtocolError, Where
+
+# rbcl writes libsodium (3 MB) to a temporary file in every process and leaves it there; once it is
+# loaded the file may go.
+Path(sys.modules["rbcl._sodium"].lib_path).unlink(missing_ok=True)
 
 Element = NewType("Element", bytes)
 Scalar = NewType("Scalar", bytes)

@@ -50,6 +50,12 @@ KEYS = {member: LocalSigner(digest(f"member {member}")) for member in (1, 2, 3)}
 TRUST = Trust(lambda member, key: member in KEYS and KEYS[member].address == key)
 
 
+@pytest.fixture(autouse=True)
+def _present() -> None:
+    """Take the time when a test begins: the page knows its own, and files age in minutes."""
+    globals()["NOW_S"] = int(time.time())
+
+
 class Browser:
     """Her browser on her page."""
 

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -155,3 +160,14 @@ def test_secrets_do_not_show() -> None:
     assert KEY.secret.hex() not in repr(KEY)
     assert "11010519491231002X" not in repr(blinded)
     assert blinded.blind.hex() not in repr(blinded)
+
+
+def test_the_library_leaves_no_file_behind(tmp_path: Path) -> None:
+    """Each process loads libsodium from a temporary file, which is gone afterwards."""
+    words = "from node.crypto.oprf import group; assert group.ONE"
+    subprocess.run(
+        [sys.executable, "-c", words],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        check=True,
+    )
+    assert list(tmp_path.iterdir()) == []
