@@ -19,6 +19,12 @@ from devnet.story import agree_on, close_day, import_day, open_relations, plan_d
 from node.db import open_database
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the acts last: they close and sign a window that the pages' tests find open."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path == here / "test_acts.py")
+
+
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Four institutions; one of their three agreements lives through two business days."""
