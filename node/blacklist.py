@@ -35,6 +35,7 @@ from node.tables import (
     PointAccount,
     PointMovement,
     RecordedConsent,
+    TicketRange,
 )
 
 REGULATOR: Final = "blacklist_regulator"
@@ -111,6 +112,17 @@ def newest_sharing(session: Session, key_epoch: int) -> KeyEpoch | None:
         .order_by(KeyEpoch.sharing.desc())
         .limit(1)
     ).first()
+
+
+def ticket_range(session: Session, ticket: int) -> TicketRange | None:
+    """Return the purchase that a ticket is of, None where nobody bought it."""
+    row = session.scalars(
+        select(TicketRange)
+        .where(TicketRange.first <= ticket)
+        .order_by(TicketRange.first.desc())
+        .limit(1)
+    ).first()
+    return None if row is None or ticket >= row.first + row.count else row
 
 
 def regulator_of(session: Session) -> int | None:

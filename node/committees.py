@@ -143,6 +143,17 @@ def installed_as(session: Session, plan: Plan, committee: Committee) -> KeyEpoch
     return row if row.shares_hash == shares_hash(committee) else None
 
 
+def was_approved(session: Session, key_epoch: int, committee: Committee) -> bool:
+    """Say whether a committee is one of the sharings of a key epoch that the ledger holds."""
+    if sorted(committee.shares) != list(range(1, len(committee.shares) + 1)):
+        return False
+    words = (committee.threshold, len(committee.shares), committee.public, shares_hash(committee))
+    rows = session.scalars(select(KeyEpoch).where(KeyEpoch.key_epoch == key_epoch))
+    return any(
+        words == (row.threshold, len(row.members), row.public_key, row.shares_hash) for row in rows
+    )
+
+
 class Committees:
     """The committees of installed key epochs; each is computed once."""
 

@@ -57,6 +57,19 @@ class Wrong:
 
 def live_root(session: Session, key_epoch: int, now: Now) -> LiveRoot:
     """Return the newest live version of a key epoch; `ProtocolError` INDEX_NONE for none."""
+    found = newest_live(session, key_epoch, now)
+    if found is None:
+        raise ProtocolError(
+            "INDEX_NONE",
+            f"key epoch {key_epoch} has no index whose root is live",
+            where=Where(field="index"),
+            help="a root is live an hour after its publication; ask the committee's operators",
+        )
+    return found
+
+
+def newest_live(session: Session, key_epoch: int, now: Now) -> LiveRoot | None:
+    """Return the newest version of a key epoch that is live at a block, None for none."""
     rows = session.execute(
         select(IndexRoot, IndexCut)
         .join(IndexCut, IndexCut.version == IndexRoot.version)
@@ -76,12 +89,7 @@ def live_root(session: Session, key_epoch: int, now: Now) -> LiveRoot:
                 root.leaf_count,
                 cut.block_number,
             )
-    raise ProtocolError(
-        "INDEX_NONE",
-        f"key epoch {key_epoch} has no index whose root is live",
-        where=Where(field="index"),
-        help="a root is live an hour after its publication; ask the committee's operators",
-    )
+    return None
 
 
 def is_challenged(session: Session, version: int, revision: int) -> bool:

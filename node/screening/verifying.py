@@ -34,10 +34,13 @@ NOT_PROVED_OFFLINE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What the ledger says, for who can ask it: the roots that stand, the committees by epoch."""
+    """What the ledger says, for who can ask it.
+
+    `has_root`: a root stands. `is_committee`: a committee held the key of a key epoch.
+    """
 
     has_root: Callable[[IndexHeader], bool]
-    committee_of: Callable[[int], Committee | None]
+    is_committee: Callable[[int, Committee], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def _consent_effect(receipt: Receipt, identifier: Identifier, trust: Trust, at_s
 def _require_ledger(receipt: Receipt, ledger: Ledger) -> None:
     if not ledger.has_root(receipt.proof.header):
         raise _refuse("RECEIPT_ROOT", "index", "the root is not on the ledger: the receipt is void")
-    if ledger.committee_of(receipt.key_epoch) != receipt.committee:
+    if not ledger.is_committee(receipt.key_epoch, receipt.committee):
         raise _refuse("RECEIPT_COMMITTEE", "committee", "the committee is not the ledger's")
 
 

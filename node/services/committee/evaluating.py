@@ -17,7 +17,7 @@ from cryptography import x509
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, current_key_epoch, now_of, state_of
+from node.blacklist import Now, current_key_epoch, now_of, state_of, ticket_range
 from node.committees import EpochCommittee
 from node.crypto.eip712 import Domain
 from node.crypto.oprf import group, threshold
@@ -41,7 +41,6 @@ from node.tables import (
     Incident,
     ListedEntry,
     RecordedConsent,
-    TicketRange,
 )
 from reconcile.model import ZERO32, KanheError, ProtocolError, Where
 
@@ -239,13 +238,8 @@ def _require_lookup(desk: Desk, reader: int, item: Asked, digest: bytes) -> int:
 
 
 def _ticket_kind(session: Session, reader: int, ticket: int) -> str:
-    row = session.scalars(
-        select(TicketRange)
-        .where(TicketRange.first <= ticket)
-        .order_by(TicketRange.first.desc())
-        .limit(1)
-    ).first()
-    if row is None or ticket >= row.first + row.count or row.member != reader:
+    row = ticket_range(session, ticket)
+    if row is None or row.member != reader:
         raise _refuse("TICKET_UNKNOWN", "ticket", f"ticket {ticket} was not bought by this member")
     if row.kind not in {LOOKUP, OWN_RECORD}:
         raise _refuse("TICKET_KIND", "ticket", f"a ticket of kind {row.kind} is for no lookup")

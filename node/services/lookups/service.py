@@ -10,13 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from node.asking import Evaluated, evaluate, require_output
-from node.blacklist import current_key_epoch, now_of, state_of
+from node.blacklist import Now, current_key_epoch, now_of, state_of
 from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
 from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
 from node.keyholders import held_key, key_check
 from node.listings import know_statement
+from node.receipt_checks import ledger_of
 from node.screening.consents import (
     Purpose,
     Scope,
@@ -109,7 +110,7 @@ class LookupService(OwnRecordActs):
         if jobs:
             items, blinded = [j.asked for j in jobs], [j.subject.blinded for j in jobs]
             evaluated = evaluate(epoch, items, blinded, self._ask, self._pool)
-            self._finish(jobs, evaluated, epoch, live, done, actor)
+            self._finish(jobs, evaluated, epoch, live, now, done, actor)
         return [done[lookup] for lookup in lookups]
 
     def _job(self, session: Session, lookup: int, key_epoch: int) -> _Job:
@@ -147,12 +148,15 @@ class LookupService(OwnRecordActs):
         evaluated: Evaluated,
         epoch: EpochCommittee,
         live: LiveRoot,
+        since: Now,
         done: dict[int, Found | KanheError],
         actor: str,
     ) -> None:
         """Read each person's bucket, make and keep the receipts; keep who did wrong."""
         domain = self._doors.identity.place.blacklist_domain
         with self._doors.reading() as session:
+            # A newer version may have gone live while the nodes were asked.
+            ledger = ledger_of(session, since, now_of(session))
             reader = Reader(
                 live,
                 epoch,
@@ -167,7 +171,9 @@ class LookupService(OwnRecordActs):
                     output = require_output(evaluated, position, epoch)
                     tag = Tag(output, epoch.key_epoch)
                     made.append(
-                        self._receipt(session, jobs, position, tag, evaluated, epoch, reader, live)
+                        self._receipt(
+                            session, jobs, position, tag, evaluated, epoch, reader, ledger
+                        )
                     )
                 except KanheError as error:
                     done[job.lookup] = error
@@ -194,7 +200,7 @@ class LookupService(OwnRecordActs):
         evaluated: Evaluated,
         epoch: EpochCommittee,
         reader: Reader,
-        live: LiveRoot,
+        ledger: Ledger,
     ) -> tuple[_Job, bytes, Verdict]:
         """Make the receipt and verify it as a third party would: what it proves is the answer."""
         job = jobs[position]
@@ -230,10 +236,7 @@ class LookupService(OwnRecordActs):
                 lambda member, key: held_key(session, member, key),
             ),
             at_s=now_of(session).time_s,
-            ledger=Ledger(
-                has_root=lambda header: header.root == live.root,
-                committee_of=lambda _epoch: epoch.committee,
-            ),
+            ledger=ledger,
             allow_test=True,
         )
         return job, envelope, verdict

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.blacklist import ticket_range
 from node.errors import NotAllowed
 from node.screening.releases import Released
 from node.screening.verifying import Verdict
 from node.services.screening.base import Base
 from node.services.screening.reading import verified
-from node.tables import TicketRange
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.model import ProtocolError
 
@@ -81,10 +80,8 @@ def view_of(released: Released) -> DetailView:
 
 def require_ticket(session: Session, ticket: int, member: int, *, kind: str = KIND) -> None:
     """Refuse a ticket that the ledger did not sell to this member for this: TICKET_FOREIGN."""
-    found = select(TicketRange).where(TicketRange.first <= ticket)
-    row = session.scalars(found.order_by(TicketRange.first.desc()).limit(1)).first()
-    bought = row is not None and ticket < row.first + row.count and row.member == member
-    if not bought or (row is not None and kind and row.kind != kind):
+    row = ticket_range(session, ticket)
+    if row is None or row.member != member or (kind and row.kind != kind):
         raise NotAllowed(
             "TICKET_FOREIGN",
             f"ticket {ticket} is none of member {member}'s for {kind or 'a lookup'}",

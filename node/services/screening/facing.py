@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from node.agreements import member_name
 from node.blacklist import changes_of, require_entry
 from node.errors import Conflict, NotFound
-from node.keyholders import held_key, holds_key
+from node.keyholders import holds_key
 from node.listings import Owned, open_listing
 from node.screening.asking import About, PersonAnswer, PersonRequest, sign_person_answer
 from node.screening.attesting import FRESH_S, Counter, admit, certify
@@ -26,8 +26,8 @@ from node.screening.envelope import LISTING_TYPE, Envelope, read_envelope
 from node.screening.evidence import Evidence, UsedConsent, sign_evidence
 from node.screening.identifiers import Identifier
 from node.screening.receipts import Receipt, read_receipt
-from node.screening.verifying import verify_receipt
 from node.services.screening.disputing import DisputeActs
+from node.services.screening.reading import verified
 from node.tables import AuditRow, ListedEntry, OwnListing, RecordedConsent
 from reconcile.model import ProtocolError, Where
 
@@ -232,14 +232,8 @@ class FacingActs(DisputeActs):
         except NotFound as error:
             if error.code != "LISTING_NOT_OURS":
                 raise
-            trust = Trust(
-                lambda member, key: holds_key(session, member, key),
-                was_key_of=lambda member, key: held_key(session, member, key),
-            )
             for data in receipts:
-                used = self._used(session, _receipt(data))
-                at_s = self._now(session).time_s if used is None else used.used_at_s
-                verdict = verify_receipt(data, trust=trust, at_s=at_s, allow_test=True)
+                verdict = verified(session, data)
                 for record in verdict.records:
                     if record.listing.entry_id == entry:
                         return Owned(verdict.identifier, record, ())

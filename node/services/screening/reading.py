@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.blacklist import Now, now_of
 from node.keyholders import held_key, holds_key
 from node.listings import know_statement
+from node.receipt_checks import ledger_of, ticket_of
 from node.screening.consents import Trust
 from node.screening.envelope import read_envelope
 from node.screening.receipts import read_receipt
 from node.screening.verifying import Verdict, verify_receipt
 from node.services.screening.base import Base
-from node.tables import TicketRange
-from reconcile.model import ProtocolError
+from node.tables import RecordedConsent
 
 RECEIPT: Final = "RECEIPT"
 
@@ -26,7 +26,8 @@ class ReadingActs(Base):
     def read_receipt(self, data: bytes, *, allow_test: bool = True) -> tuple[bytes, ...]:
         """Verify a lookup's receipt and keep the statements it holds; return their entries.
 
-        Raises what `verify_receipt` refuses, `ProtocolError` TICKET_UNKNOWN.
+        Raises what `verify_receipt` refuses, RECEIPT_ROOT and RECEIPT_COMMITTEE by this node's
+        rows among it, `ProtocolError` TICKET_UNKNOWN.
         """
         with self._writing() as session:
             verdict = verified(session, data, allow_test=allow_test)
@@ -38,25 +39,23 @@ class ReadingActs(Base):
 
 
 def verified(session: Session, data: bytes, *, allow_test: bool = True) -> Verdict:
-    """Return what a receipt proves, by the keys of this registry; its refusals come through."""
+    """Return what a receipt proves, by this node's rows; its refusals come through."""
     receipt = read_receipt(read_envelope(data).payload)
-    # Tickets are bought ahead: the lookup came after the ticket and within the consent.
-    at_s = max(_bought_at(session, receipt.ticket), receipt.consent.consent.valid_from_s)
+    bought = ticket_of(session, receipt)
+    consent = receipt.consent.consent
+    recorded = session.get(RecordedConsent, consent.digest(receipt.domain))
+    # Tickets are bought and consents recorded ahead: the lookup came after, within the consent.
+    since = Now(bought.block_number, bought.block_time_s)
+    if recorded is not None and recorded.block_number > since.block:
+        since = Now(recorded.block_number, recorded.block_time_s)
     trust = Trust(
         lambda member, key: holds_key(session, member, key),
         was_key_of=lambda member, key: held_key(session, member, key),
     )
-    return verify_receipt(data, trust=trust, at_s=at_s, allow_test=allow_test)
-
-
-def _bought_at(session: Session, ticket: int) -> int:
-    """Return when a ticket was bought: from then on its lookup was made."""
-    found = select(TicketRange).where(TicketRange.first <= ticket)
-    row = session.scalars(found.order_by(TicketRange.first.desc()).limit(1)).first()
-    if row is None or ticket >= row.first + row.count:
-        raise ProtocolError(
-            "TICKET_UNKNOWN",
-            f"nobody bought ticket {ticket} on this ledger",
-            help="let the node read up to the head; a receipt of another network proves nothing",
-        )
-    return row.block_time_s
+    return verify_receipt(
+        data,
+        trust=trust,
+        at_s=max(since.time_s, consent.valid_from_s),
+        ledger=ledger_of(session, since, now_of(session)),
+        allow_test=allow_test,
+    )

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.blacklist import current_key_epoch, newest_sharing
+from node.blacklist import current_key_epoch, newest_sharing, ticket_range
 from node.errors import Conflict, NotAllowed
 from node.keyholders import holds_key
 from node.peers.client import PREFIX
@@ -27,7 +27,6 @@ from node.tables import (
     OwnAttestation,
     Settlement,
     SignedSettlement,
-    TicketRange,
 )
 from reconcile.model import KanheError, OutsideError, ProtocolError
 
@@ -189,11 +188,9 @@ def _ticket_periods(session: Session, reader: int) -> Callable[[int], int | None
     """Return in which period a reader bought a lookup ticket; None for any other ticket."""
 
     def found(ticket: int) -> int | None:
-        rows = select(TicketRange).where(TicketRange.first <= ticket)
-        row = session.scalars(rows.order_by(TicketRange.first.desc()).limit(1)).first()
-        if row is None or ticket >= row.first + row.count:
+        row = ticket_range(session, ticket)
+        if row is None or (row.member, row.kind) != (reader, "LOOKUP"):
             return None
-        mine = row.member == reader and row.kind == "LOOKUP"
-        return period_of(row.block_time_s) if mine else None
+        return period_of(row.block_time_s)
 
     return found

@@ -121,14 +121,22 @@ def test_an_absence_is_proven_offline() -> None:
     assert verify(signed(make(5, listed=False))).records == ()
 
 
+def is_committee(_key_epoch: int, committee: Committee) -> bool:
+    """Say whether it is the one that the ledger knows."""
+    return committee == COMMITTEE
+
+
 def test_the_ledger_s_word_is_asked_where_it_can_be(code_of: Callable[..., str]) -> None:
     """A root or a committee that is not on the ledger makes the receipt void."""
     receipt = make(1, listed=True)
-    right = Ledger(lambda header: header == receipt.proof.header, lambda _epoch: COMMITTEE)
+    right = Ledger(
+        lambda header: header == receipt.proof.header,
+        is_committee,
+    )
     assert not any("root" in item for item in verify(signed(receipt), right).not_proved)
-    void = Ledger(lambda _header: False, lambda _epoch: COMMITTEE)
+    void = Ledger(lambda _header: False, is_committee)
     assert code_of(verify, signed(receipt), void) == "RECEIPT_ROOT"
-    other = Ledger(lambda _header: True, lambda _epoch: None)
+    other = Ledger(lambda _header: True, lambda _epoch, _committee: False)
     assert code_of(verify, signed(receipt), other) == "RECEIPT_COMMITTEE"
 
 
@@ -202,7 +210,10 @@ def test_changed_bytes_are_found() -> None:
 def test_every_changed_field_is_found_though_the_reader_signs_it() -> None:
     """Any one value changed is refused, though the reader signs it; the ledger knows the root."""
     receipt = make(1, listed=True)
-    ledger = Ledger(lambda header: header == receipt.proof.header, lambda _epoch: COMMITTEE)
+    ledger = Ledger(
+        lambda header: header == receipt.proof.header,
+        is_committee,
+    )
     unfound = []
     body = json.loads(write_receipt(make(1, listed=True)))
 

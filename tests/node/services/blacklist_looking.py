@@ -9,9 +9,8 @@ from typing import Final
 from eth_utils.crypto import keccak
 from sqlalchemy import select
 
-from node.crypto.oprf import modes, shamir, threshold
+from node.crypto.oprf import modes, threshold
 from node.crypto.oprf.modes import Mode
-from node.crypto.oprf.threshold import Committee, ShareHolder
 from node.listings import open_listing
 from node.outbox import append_intent
 from node.screening.consents import (
@@ -24,18 +23,19 @@ from node.screening.consents import (
     person_commitment,
 )
 from node.screening.envelope import RECEIPT_TYPE, sign_envelope
-from node.screening.index import bucket_number, build_index, make_buckets, prove_bucket
-from node.screening.receipts import Receipt, write_receipt
-from node.tables import SealedRecord, TicketRange
-from reconcile.model import OutsideError
-from tests.node.services.blacklist_town import KEY, BlacklistTown
-
-POLYNOMIAL: Final = shamir.random_polynomial(1, constant=KEY.secret)
-HOLDERS: Final = [ShareHolder.of(at, shamir.share_of(POLYNOMIAL, at)) for at in (1, 2, 3)]
-COMMITTEE: Final = Committee(
-    2, KEY.public, {holder.index: holder.pair.public for holder in HOLDERS}
+from node.screening.index import (
+    bucket_number,
+    build_index,
+    make_buckets,
+    prove_bucket,
 )
-DAY_S: Final = 86_400
+from node.screening.receipts import Receipt, write_receipt
+from node.screening.roots import root_digest
+from node.screening.states import DAY_S, ROOT_CHALLENGE_S
+from node.tables import EntryTag, IndexCut, IndexRoot, SealedRecord, TicketRange
+from reconcile.model import OutsideError
+from tests.node.services.blacklist_town import COMMITTEE, HOLDERS, BlacklistTown, share_key
+
 KINDS: Final = {"LOOKUP": 0, "DETAIL": 1}
 
 
@@ -66,6 +66,33 @@ def buy(town: BlacklistTown, member: int, kind: str) -> int:
     return bought
 
 
+def publish(town: BlacklistTown) -> None:
+    """Put the root over everybody's tagged entries on the ledger, live; it stands while they do."""
+    records: dict[bytes, tuple[bytes, bytes]] = {}
+    for node in town.nodes:
+        with node.database.reading() as session:
+            tagged = select(SealedRecord).join(EntryTag, EntryTag.entry == SealedRecord.entry)
+            rows = session.scalars(tagged.where(EntryTag.untagged_block.is_(None)))
+            records |= {row.entry: (row.loc, row.record) for row in rows}
+    buckets = make_buckets(records.values())
+    if not town.published or town.published[-1][1] != buckets:
+        ask(town, 1, "Blacklist", "cut", 1)
+        with town.node(1).database.reading() as session:
+            cut = session.scalars(select(IndexCut).order_by(IndexCut.version.desc())).first()
+        assert cut, "a member of the committee cuts"
+        index = build_index(buckets, key_epoch=1, version=cut.version, cut_block=cut.block_number)
+        place = town.node(1).identity.place
+        digest = root_digest(place.blacklist_domain, index.header, 1)
+        signed = [town.node(member).keys.approver.sign_digest(digest) for member in (1, 2)]
+        root = (cut.version, index.header.leaf_count, index.header.root, signed)
+        ask(town, 1, "Blacklist", "publishRoot", *root)
+        with town.node(1).database.reading() as session:
+            assert session.get(IndexRoot, (cut.version, 1)), "its count is the ledger's"
+        # Blocks that were mined at once run ahead of the clock: twice the time is enough.
+        town.pass_days(2 * ROOT_CHALLENGE_S / DAY_S)
+        town.published.append((index, buckets))
+
+
 def look(
     town: BlacklistTown,
     reader: int,
@@ -74,16 +101,24 @@ def look(
     *,
     scope: Scope = Scope.HIT | Scope.EVIDENCE,
     record: bool = True,
+    forged: str = "",
 ) -> bytes:
-    """Look up who stands behind an entry, on the reader's own word; return the signed receipt."""
+    """Look up who stands behind an entry, on the reader's own word; return the signed receipt.
+
+    `forged`: the "root" or the "committee" is made up, or it is the "old root".
+    """
+    publish(town)
+    index, buckets = town.published[-2 if forged == "old root" else -1]
+    holders, committee = share_key() if forged == "committee" else (HOLDERS, COMMITTEE)
+    if forged == "root":
+        version, cut_block = index.header.version, index.header.cut_block - 1
+        index = build_index(buckets, key_epoch=1, version=version, cut_block=cut_block)
     node, other = town.node(reader), town.node(uploader)
     place = node.identity.place
     ticket = buy(town, reader, "LOOKUP")
     with other.database.reading() as session:
         person = open_listing(session, other.keys.ring, entry).identifier
-        rows = session.scalars(select(SealedRecord)).all()
-        buckets = make_buckets([(row.loc, row.record) for row in rows])
-        loc = next(row.loc for row in rows if row.entry == entry)
+        loc = session.get_one(SealedRecord, (entry, 1)).loc
     blinded = modes.blind(Mode.VOPRF, person.prf_input)
     now_s = int(town.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
     salt = secrets.token_bytes(32)
@@ -105,7 +140,6 @@ def look(
     asked = evaluation_digest(
         place.lookups_domain, ticket=ticket, blinded=blinded.element, consent=digest, key_epoch=1
     )
-    index = build_index(buckets, key_epoch=1, version=1, cut_block=5)
     signer = node.keys.approver
     receipt = Receipt(
         place.lookups_domain,
@@ -118,8 +152,8 @@ def look(
         signer.sign_digest(asked),
         (blinded.element,),
         0,
-        COMMITTEE,
-        tuple(threshold.evaluate_share(holder, (blinded.element,)) for holder in HOLDERS[1:]),
+        committee,
+        tuple(threshold.evaluate_share(holder, (blinded.element,)) for holder in holders[1:]),
         prove_bucket(index, buckets[bucket_number(loc, index.header.bits)]),
         (entry,),
     )

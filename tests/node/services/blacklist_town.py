@@ -18,13 +18,16 @@ from devnet.local import EmbeddedChain
 from node.blacklist import now_of
 from node.bootstrap import Node, init_home, open_node, write_target
 from node.chain.deploy import Founder
-from node.crypto.oprf import modes
+from node.committees import shares_hash
+from node.crypto.oprf import modes, shamir
 from node.crypto.oprf.modes import Mode
+from node.crypto.oprf.threshold import Committee, ShareHolder
 from node.home import ChainTarget
 from node.listings import open_listing, seal_for_epoch, untagged
 from node.outbox import append_intent
 from node.screening.derivation import Tag
 from node.screening.identifiers import Identifier, IdType, read_identifier
+from node.screening.index import Bucket, Index
 from node.screening.listings import (
     POLICY_VERSION,
     SCHEMA,
@@ -51,6 +54,17 @@ SWITCH_BLOCKS: Final = 60
 KEY: Final = modes.derive_key_pair(Mode.VOPRF, bytes(32), b"test")
 
 
+def share_key() -> tuple[list[ShareHolder], Committee]:
+    """Share the key anew among three, two of whom evaluate."""
+    polynomial = shamir.random_polynomial(1, constant=KEY.secret)
+    holders = [ShareHolder.of(at, shamir.share_of(polynomial, at)) for at in (1, 2, 3)]
+    shares = {holder.index: holder.pair.public for holder in holders}
+    return holders, Committee(2, KEY.public, shares)
+
+
+HOLDERS, COMMITTEE = share_key()
+
+
 def person(serial: int) -> Identifier:
     """Return a person who cannot exist: region 99."""
     body = f"99000019800101{serial:03d}"
@@ -66,6 +80,8 @@ class BlacklistTown:
     folder: Path
     target: ChainTarget
     nodes: list[Node] = field(default_factory=list)
+    #: The indices that stand on the ledger, oldest first, over their buckets.
+    published: list[tuple[Index, list[Bucket]]] = field(default_factory=list)
 
     def node(self, member: int) -> Node:
         """Return a member's node."""
@@ -154,7 +170,7 @@ class BlacklistTown:
     def begin_epoch(self, key_epoch: int = 1) -> None:
         """Install a key epoch by everyone's ADMIN, and let it begin."""
         switch = int(self.chain.rpc("eth_blockNumber"), 16) + SWITCH_BLOCKS
-        words = (key_epoch, 2, [1, 2, 3], KEY.public, keccak(b"shares"), switch)
+        words = (key_epoch, 2, [1, 2, 3], KEY.public, shares_hash(COMMITTEE), switch)
         for node in self.nodes:
             with node.database.writing.begin() as session:
                 append_intent(
@@ -187,6 +203,7 @@ class BlacklistTown:
 @contextmanager
 def fresh_town(founded: BlacklistTown) -> Iterator[BlacklistTown]:
     """Lend a founded town; chain and databases go back to what they were afterwards."""
+    founded.published.clear()
     kept = founded.folder / "kept"
     kept.mkdir(exist_ok=True)
     founded.close()

@@ -24,7 +24,7 @@ from node.screening.releases import (
 from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, KanheError
-from tests.node.services.blacklist_looking import Wires, buy, look, revoke
+from tests.node.services.blacklist_looking import Wires, buy, look, publish, revoke
 from tests.node.services.blacklist_town import PHRASE, BlacklistTown, person
 
 
@@ -116,6 +116,29 @@ def test_a_consent_that_does_not_reach_releases_nothing(town: BlacklistTown) -> 
     assert refused(gamma.release_detail, request) == "LISTING_NOT_OURS"
     with town.node(1).database.reading() as session:
         assert session.scalars(select(Release).where(Release.entry == entry)).all() == []
+
+
+def test_a_receipt_of_a_made_up_index_or_committee_is_void(town: BlacklistTown) -> None:
+    """Neither attests a hit, nor learns a statement, nor asks for evidence."""
+    town.settle()
+    town.pass_days(1)
+    beta = town.node(2).screening
+    beta.claim_allowance()
+    entry = town.list(1, 7)
+    ticket = buy(town, 2, "DETAIL")
+    for forged, code in [("root", "RECEIPT_ROOT"), ("committee", "RECEIPT_COMMITTEE")]:
+        receipt = look(town, 2, 1, entry, forged=forged)
+        assert refused(beta.read_receipt, receipt) == code
+        assert refused(beta.attest_hit, entry, HitVerdict.CONFIRMED, receipt) == code
+        assert refused(beta.request_detail, entry, ticket, receipt) == code
+        assert refused(beta.evidence_of, entry, receipts=[receipt]) == code
+    old = look(town, 2, 1, entry)
+    assert beta.read_receipt(old) == (entry,)
+    # The same answer under a ticket that was bought after a newer index went live.
+    town.list(1, 8)
+    publish(town)
+    assert beta.read_receipt(old) == (entry,), "it was current when the ticket was bought"
+    assert refused(beta.read_receipt, look(town, 2, 1, entry, forged="old root")) == "RECEIPT_ROOT"
 
 
 def test_a_hit_is_attested_once_and_its_reader_recalled(town: BlacklistTown) -> None:

@@ -1,0 +1,73 @@
+"""What this node's rows say of a receipt: which roots and committees stood when it was made.
+
+The ledger keeps no time of a lookup. It came after its ticket and before now, so a receipt holds
+where its root and its committee were in use at some time between the two: what was replaced before
+the ticket was bought, or does not stand yet, is no lookup's.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.blacklist import Now, newest_sharing, ticket_range
+from node.committees import was_approved
+from node.index_reading import is_challenged, newest_live
+from node.screening.consents import Purpose
+from node.screening.index import IndexHeader
+from node.screening.receipts import Receipt
+from node.screening.states import ROOT_CHALLENGE_S
+from node.screening.verifying import Ledger
+from node.tables import IndexCut, IndexRoot, TicketRange
+from reconcile.model import ProtocolError
+
+
+def ledger_of(session: Session, since: Now, now: Now) -> Ledger:
+    """Return what the rows say of a lookup that was made between two blocks."""
+    return Ledger(
+        has_root=lambda header: _stood(session, header, since, now),
+        is_committee=lambda key_epoch, committee: (
+            _in_use(session, key_epoch, since, now) and was_approved(session, key_epoch, committee)
+        ),
+    )
+
+
+def ticket_of(session: Session, receipt: Receipt) -> TicketRange:
+    """Return the purchase of a receipt's ticket; raises `ProtocolError` TICKET_UNKNOWN."""
+    row = ticket_range(session, receipt.ticket)
+    consent = receipt.consent.consent
+    kind = "OWN_RECORD" if consent.purpose is Purpose.OWN_RECORD else "LOOKUP"
+    if row is None or (row.member, row.kind) != (consent.reader, kind):
+        raise ProtocolError(
+            "TICKET_UNKNOWN",
+            f"member {consent.reader} bought no ticket {receipt.ticket} for this on this ledger",
+            help="let the node read up to the head; a receipt of another network proves nothing",
+        )
+    return row
+
+
+def _stood(session: Session, header: IndexHeader, since: Now, now: Now) -> bool:
+    """Say whether a root stands under its version, and no newer one was live before `since`."""
+    found = session.execute(
+        select(IndexRoot.revision)
+        .join(IndexCut, IndexCut.version == IndexRoot.version)
+        .where(
+            IndexRoot.version == header.version,
+            IndexRoot.root == header.root,
+            IndexRoot.block_time_s < now.time_s - ROOT_CHALLENGE_S,
+            IndexCut.key_epoch == header.key_epoch,
+            IndexCut.block_number == header.cut_block,
+        )
+    )
+    if not any(not is_challenged(session, header.version, revision) for (revision,) in found):
+        return False
+    before = newest_live(session, header.key_epoch, since)
+    return before is None or before.version <= header.version
+
+
+def _in_use(session: Session, key_epoch: int, since: Now, now: Now) -> bool:
+    """Say whether a key epoch had begun by now and was not over at `since`."""
+    own, following = newest_sharing(session, key_epoch), newest_sharing(session, key_epoch + 1)
+    if own is None or own.switch_block > now.block:
+        return False
+    return following is None or following.switch_block > since.block
