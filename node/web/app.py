@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +109,9 @@ def create_app(nodes: Mapping[str, NodeView], settings: WebSettings | None = Non
     )
     uploads = chosen.uploads or Path(tempfile.mkdtemp(prefix="kanhe-uploads-"))
     uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if chosen.uploads is None:
+        # A statement that was shown and never taken does not outlive the desk.
+        weakref.finalize(app, shutil.rmtree, uploads, ignore_errors=True)
     app.state.desk = Desk(
         nodes=dict(nodes),
         cookies=Cookies(chosen.secret or secrets.token_bytes(SECRET_BYTES)),

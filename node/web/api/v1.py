@@ -40,7 +40,6 @@ from node.web.api.shapes import (
 )
 from node.web.api.stream import stream
 from node.web.console.days import kind_of, side_of
-from node.web.console.imports import upload_name
 from node.web.numbers import WindowNumber
 from node.web.pages import reading
 from node.web.read.breaks import SORTS, find_break, latest_runs, list_breaks, list_groups
@@ -48,6 +47,7 @@ from node.web.read.entries import list_entries, load_entry
 from node.web.read.parties import AgreementView, load_agreements
 from node.web.read.status import load_strip
 from node.web.read.windows import load_window, load_windows, windows_of
+from node.web.uploads import upload_name
 from reconcile.model import UsageError, Where
 
 MAX_PAGE: Final = 500

@@ -1,15 +1,12 @@
 """Taking a statement file at the desk: read, shown, and only then taken.
 
-The file waits in the desk's upload folder between the two forms, named by its SHA-256 and the
-person; it is read again by the importing service, so what was shown is what is taken.
+The file waits on its person's shelf between the two forms, under its own name; it is read again by
+the importing service, so what was shown is what is taken.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request, UploadFile
@@ -20,17 +17,14 @@ from node.tables import ImportedFile
 from node.web.console.days import side_of
 from node.web.pages import Page
 from node.web.read.parties import AgreementView
-from reconcile.model import InputError, KanheError, Side, Statement, UsageError
+from node.web.uploads import Shelf
+from reconcile.model import KanheError, Side, Statement
 from reconcile.statements import read_statement
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 SHOWN_STATEMENTS: Final = 8
 SHOWN_IMPORTS: Final = 20
-STAGED: Final = re.compile(r"[0-9a-f]{64}-[0-9]{1,12}(\.[A-Za-z0-9]{1,8})?")
-CHUNK: Final = 1 << 20
-MAX_NAME: Final = 100
-MAX_SUFFIX: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +94,17 @@ def read_file(
     page, view = _open(request, slug, text)
     page.act(csrf, "import", view.agreement)
     options = Options(side, perspective, currency, lenient, accept_map)
-    name = upload_name(file.filename)
-    path, sha256 = _stage(page, file, name)
+    waiting = _shelf(page).put(file.file, file.filename)
+    path = waiting.path
     try:
         read = read_statement(path, own=page.node.posting.own_profiles(), **options.reading())
     except KanheError as error:
-        path.unlink(missing_ok=True)
+        waiting.drop()
         return _form(page, view, options, None, error)
     preview = Preview(
-        name,
         path.name,
-        sha256,
+        waiting.token,
+        waiting.sha256,
         read.format,
         read.profile,
         read.statements[:SHOWN_STATEMENTS],
@@ -135,35 +129,23 @@ def take_file(
     page, view = _open(request, slug, text)
     page.act(csrf, "import", view.agreement)
     options = Options(side, perspective, currency, lenient, accept_map)
-    path = _staged(page, staged)
+    waiting = _shelf(page).find(staged)
     try:
         result = page.node.posting.import_file(
             view.agreement,
-            path,
+            waiting.path,
             side=side_of(side) if side else None,
             actor=page.who.login,
             **options.reading(),
         )
     except KanheError as error:
         return _form(page, view, options, None, error)
-    path.unlink(missing_ok=True)
+    waiting.drop()
     said = page.translate("%(queued)s entries queued, %(already)s were already there.") % {
         "queued": page.speaker.count(result.queued),
         "already": page.speaker.count(result.already),
     }
     return page.go(f"/agreements/{view.short}", said=said)
-
-
-def upload_name(given: str | None) -> str:
-    """Return a name that any file system takes; what a client calls its file is only a hint."""
-    name = Path((given or "").replace("\\", "/")).name
-    name = "".join(part for part in name if part.isprintable()).strip(". ")
-    stem, suffix = Path(name).stem, Path(name).suffix
-    if len(suffix) > MAX_SUFFIX:
-        stem, suffix = name, ""
-    # File systems count bytes, and most take 255.
-    short = stem.encode()[:MAX_NAME].decode(errors="ignore")
-    return f"{short or 'statement'}{suffix}"
 
 
 def _open(request: Request, slug: str, text: str) -> tuple[Page, AgreementView]:
@@ -174,33 +156,8 @@ def _open(request: Request, slug: str, text: str) -> tuple[Page, AgreementView]:
     return page, view
 
 
-def _stage(page: Page, file: UploadFile, name: str) -> tuple[Path, str]:
-    """Write the upload to the desk's folder; the name keeps the suffix, which tells the format."""
-    digest = hashlib.sha256()
-    suffix = Path(name).suffix
-    partial = page.desk.uploads / f"partial-{page.who.person_id}-{page.now_ms}{suffix}"
-    with partial.open("xb") as out:
-        while chunk := file.file.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-    sha256 = digest.hexdigest()
-    target = page.desk.uploads / f"{sha256}-{page.who.person_id}{suffix}"
-    if not STAGED.fullmatch(target.name):
-        partial.unlink()
-        raise InputError("FILE_NAME", "the file's ending has odd characters", help="rename it")
-    return partial.replace(target), sha256
-
-
-def _staged(page: Page, name: str) -> Path:
-    path = page.desk.uploads / name
-    mine = name.partition(".")[0].endswith(f"-{page.who.person_id}")
-    if not STAGED.fullmatch(name) or not mine or not path.is_file():
-        raise UsageError(
-            "UPLOAD_GONE",
-            "the uploaded file is no longer there",
-            help="choose it again",
-        )
-    return path
+def _shelf(page: Page) -> Shelf:
+    return Shelf(page.desk.uploads, page.slug, page.who.person_id)
 
 
 def _form(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from sqlalchemy import select
 
 from node.crypto.verifying import verify_bytes
 from node.tables import AuditRow, Draft, ImportedFile, QueuedRecord, RunBreak
-from reconcile.model import BreakKind
+from reconcile import statements
+from reconcile.model import BreakKind, day_iso, window_day
 
+PROFILES = Path(statements.__file__).parent / "profile_data"
 STAGED = re.compile(r'name="staged" value="([^"]+)"')
 
 
@@ -73,6 +76,34 @@ def test_a_file_is_shown_before_it_is_taken(maker: Reader, town: Town) -> None:
     assert any(actor.startswith("maker") for actor in actors), "the audit log names the person"
     assert "UPLOAD_GONE" in maker.post(f"{here}/confirm", 422, staged=staged.group(1))
     assert "UPLOAD_GONE" in maker.post(f"{here}/confirm", 422, staged="../../kanhe.db")
+
+
+def test_a_date_in_the_files_name_reaches_the_importer(maker: Reader, town: Town) -> None:
+    """UnionPay's lines have no year: shown, taken and sent by REST, the name has it."""
+    day = day_iso(window_day(town.open))
+    name = f"IND{day[2:].replace('-', '')}01ACOMN"
+    line = [" "] * 283
+    given = {"代理机构标识码": "99010000", "发送机构标识码": "99010001", "系统跟踪号": "000001",
+             "交易传输时间": f"{day[5:7]}{day[8:]}120000", "主账号": "9900001234567890",
+             "交易金额": "000000001234", "交易返回码": "00", "报文类型": "0200",
+             "交易类型码": "000000"}  # fmt: skip
+    with (PROFILES / "unionpay-acomn.toml").open("rb") as layout:
+        columns = tomllib.load(layout)["fixed"]["columns"]
+    for column, (start, width) in columns.items():
+        line[start - 1 : start - 1 + width] = given.get(column, "").ljust(width)
+    upload = {"file": (name, "".join(line).encode() + b"\r\n")}
+    here = f"/agreements/{town.agreement.hex()[:16]}/import"
+    shown = maker.client.post(f"/firm{here}", data={"csrf": maker.csrf}, files=upload)
+    assert "unionpay-acomn" in shown.text, shown.text
+    staged = STAGED.search(shown.text)
+    assert staged
+    maker.post(f"{here}/confirm", staged=staged.group(1))
+    again = maker.client.post(
+        f"/firm/api/v1{here}", files=upload, headers={"x-csrf-token": maker.csrf}
+    )
+    assert (again.status_code, again.json()["known"]) == (202, True), again.text
+    with town.firm.sessions() as session:
+        assert name in session.scalars(select(ImportedFile.name)).all()
 
 
 def test_a_wrong_file_is_refused_with_line_and_field(maker: Reader, town: Town) -> None:

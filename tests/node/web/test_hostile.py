@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,11 +17,11 @@ from python_calamine import CalamineWorkbook
 from node.web.access import AccessError, Who
 from node.web.app import create_app
 from node.web.auth import check_csrf
-from node.web.console.imports import MAX_NAME, MAX_SUFFIX, STAGED, upload_name
 from node.web.export import xlsx_answer
 from node.web.numbers import MAX_WINDOW
 from node.web.server import serve
 from node.web.sheets import safe_cell
+from node.web.uploads import MAX_NAME, MAX_SUFFIX, Shelf, upload_name
 from reconcile.model import KanheError
 
 HERE, ELSEWHERE = bytes([1]) * 32, bytes([2]) * 32
@@ -86,7 +87,24 @@ def test_any_file_name_becomes_one_that_a_disk_takes(given_name: str) -> None:
 def test_a_file_name_keeps_its_last_part_and_ending(given_name: str, name: str) -> None:
     """Folders, dots and control characters go; the ending, which tells the format, stays."""
     assert upload_name(given_name) == name
-    assert not STAGED.fullmatch(name)
+
+
+def test_an_upload_waits_under_its_name_for_its_person_alone(tmp_path: Path) -> None:
+    """The next one replaces it; a token of another person or another shape finds nothing."""
+    shelf = Shelf(tmp_path, "firm", 1)
+    first = shelf.put(io.BytesIO(b"lines"), "../IND26112001ACOMN")
+    assert shelf.find(first.token).path.name == "IND26112001ACOMN"
+    second = shelf.put(io.BytesIO(b"lines"), "IND26112101ACOMN")
+    assert shelf.find(second.token).path.read_bytes() == b"lines"
+    others = (Shelf(tmp_path, "bank", 1), Shelf(tmp_path, "firm", 2))
+    for place, token in ((shelf, first.token), *((one, second.token) for one in others)):
+        with pytest.raises(KanheError) as caught:
+            place.find(token)
+        assert caught.value.code == "UPLOAD_GONE"
+    with pytest.raises(KanheError):
+        shelf.find(f"../firm-1/{second.token}")
+    second.drop()
+    assert not list((tmp_path / "firm-1").iterdir())
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", "＝1+1"])
