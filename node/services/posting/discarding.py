@@ -19,8 +19,9 @@ from node import drafts
 from node.agreements import require_side
 from node.services.posting.holding import MIN_REASON, Holding, carry_again
 from node.services.posting.judging import DISCARDED, HELD, IDS_AT_ONCE
+from node.services.posting.settled import settle_incidents
 from node.services.posting.views import DiscardView
-from node.tables import Draft, Incident, Person, QueuedRecord
+from node.tables import Draft, Person, QueuedRecord
 from reconcile.commitment.header import MAX_RECORDS
 from reconcile.model import ProtocolError, Side, UsageError
 
@@ -137,7 +138,15 @@ class Discarding(Holding):
                 )
             side = _side_of(row)
             carry_again(session, row.agreement, side, {item.seq for item in records} - {None})
-            self._settle_incidents(session, row.agreement, side, row.reason, person_id)
+            settle_incidents(
+                session,
+                row.agreement,
+                side,
+                None,
+                words=row.reason,
+                now_ms=now_ms,
+                person_id=person_id,
+            )
             self._note(session, actor, "outbox-discard", row)
             return view(session, row)
 
@@ -165,19 +174,6 @@ class Discarding(Holding):
             body=row.body_sha256.hex(),
             reason=row.check_reason or row.reason,
         )
-
-    def _settle_incidents(
-        self, session: Session, agreement: bytes, side: Side, words: str, person_id: int | None
-    ) -> None:
-        """Close the incidents of batches of which nothing is held any more."""
-        left = _seqs_held(session, agreement, side)
-        for row in self._open_incidents(session, agreement, side):
-            if row.seq not in left:
-                self._close(row, words, person_id)
-        self._close_closed_over_nothing(session, agreement, side, words, person_id)
-
-    def _open_incidents(self, session: Session, agreement: bytes, side: Side) -> Sequence[Incident]:
-        return session.scalars(select(Incident).where(*self._of_side(agreement, side))).all()
 
 
 def _held_rows(
@@ -258,20 +254,6 @@ def _still_held(session: Session, row: Draft) -> list[QueuedRecord]:
             )
         found.append(record)
     return found
-
-
-def _seqs_held(session: Session, agreement: bytes, side: Side) -> frozenset[int | None]:
-    return frozenset(
-        session.scalars(
-            select(QueuedRecord.seq)
-            .where(
-                QueuedRecord.agreement == agreement,
-                QueuedRecord.side == int(side),
-                QueuedRecord.state == HELD,
-            )
-            .distinct()
-        )
-    )
 
 
 def _side_of(row: Draft) -> Side:

@@ -21,14 +21,14 @@ from node.outbox import release as release_held_intent
 from node.outbox.settling import withdraw
 from node.services.posting import closing as wishes
 from node.services.posting.base import Base
-from node.services.posting.judging import HELD, REFUSED
+from node.services.posting.judging import HELD
 from node.services.posting.queue import QUEUED, lowest_open_window
+from node.services.posting.settled import settle_incidents
 from node.services.posting.views import HeldIntent, HeldRecords, StoppedLane
 from node.services.posting.watermark import forget_carrier
 from node.tables import Adoption, Incident, Intent, NonceLane, QueuedRecord, StatedBalance
 from reconcile.model import Side, UsageError
 
-KINDS: Final = ("OWN_BATCH_INVALID", REFUSED)
 MAX_SHOWN: Final = 500
 MIN_REASON: Final = 3
 
@@ -81,7 +81,15 @@ class Holding(Base):
                     "no record of this side is held",
                     help="see `kanhe outbox list`",
                 )
-            closed = self._close_incidents(session, facts, chosen, seq, words, person_id)
+            closed = settle_incidents(
+                session,
+                facts.agreement,
+                chosen,
+                None if seq is None else {seq},
+                words=words,
+                now_ms=self._identity.clock(),
+                person_id=person_id,
+            )
             self._act(
                 session,
                 actor,
@@ -190,44 +198,6 @@ class Holding(Base):
         with self._reading() as session:
             chosen = require_side(self._facts(session, agreement), side)
             return wishes.held_up_to(session, agreement, chosen, window)
-
-    def _close_incidents(
-        self,
-        session: Session,
-        facts: Facts,
-        side: Side,
-        seq: int | None,
-        words: str,
-        person_id: int | None,
-    ) -> int:
-        where = self._of_side(facts.agreement, side)
-        if seq is not None:
-            where.append(Incident.seq == seq)
-        rows = session.scalars(select(Incident).where(*where)).all()
-        for row in rows:
-            self._close(row, words, person_id)
-        more = self._close_closed_over_nothing(session, facts.agreement, side, words, person_id)
-        return len(rows) + more
-
-    def _of_side(self, agreement: bytes, side: Side) -> list[ColumnElement[bool]]:
-        return [
-            Incident.kind.in_(KINDS),
-            Incident.agreement == agreement,
-            Incident.side == int(side),
-            Incident.closed_at_ms.is_(None),
-        ]
-
-    def _close(self, row: Incident, words: str, person_id: int | None) -> None:
-        row.closed_at_ms = self._identity.clock()
-        row.closed_by, row.closed_reason = person_id, words
-
-    def _close_closed_over_nothing(
-        self, session: Session, agreement: bytes, side: Side, words: str, person_id: int | None
-    ) -> int:
-        done = list(wishes.closed_over_nothing(session, agreement, side))
-        for row in done:
-            self._close(row, words, person_id)
-        return len(done)
 
 
 def close_incident(

@@ -18,6 +18,7 @@ from node.bulk import insert_rows
 from node.db import among
 from node.services.posting.closing import wished
 from node.services.posting.judging import IDS_AT_ONCE, SET_ASIDE
+from node.services.posting.settled import CAME_AGAIN, settle_incidents
 from node.services.posting.watermark import move_until, waiting_until
 from node.tables import Intent, PostedEntry, QueuedRecord, StatedBalance
 from reconcile.commitment.bulk import encode_records
@@ -188,7 +189,7 @@ def enqueue(
     Held and discarded ones of the same reference and version give way.
     `lines` by place in what was given, where a file has them.
     """
-    _give_way(session, agreement, side, fresh)
+    _give_way(session, agreement, side, fresh, now_ms)
     known = len(lines)
     rows: list[dict[str, Any]] = [
         {
@@ -210,10 +211,14 @@ def enqueue(
     insert_rows(session, QueuedRecord, rows)
 
 
-def _give_way(session: Session, agreement: bytes, side: Side, fresh: Sequence[Fresh]) -> None:
+def _give_way(
+    session: Session, agreement: bytes, side: Side, fresh: Sequence[Fresh], now_ms: int
+) -> None:
     """Remove held and discarded records that come again: they count as not posted."""
     held = session.execute(
-        select(QueuedRecord.id, QueuedRecord.entry_ref, QueuedRecord.version).where(
+        select(
+            QueuedRecord.id, QueuedRecord.entry_ref, QueuedRecord.version, QueuedRecord.seq
+        ).where(
             QueuedRecord.agreement == agreement,
             QueuedRecord.side == side,
             QueuedRecord.state.in_(SET_ASIDE),
@@ -223,11 +228,14 @@ def _give_way(session: Session, agreement: bytes, side: Side, fresh: Sequence[Fr
     if not held:
         return
     coming = {(item.entry.entry_ref, item.entry.version) for item in fresh}
-    gone = [row_id for row_id, ref, version in held if (ref, version) in coming]
+    given_way = [row for row in held if (row.entry_ref, row.version) in coming]
+    gone = [row.id for row in given_way]
     for some in range(0, len(gone), IDS_AT_ONCE):
         session.execute(
             delete(QueuedRecord).where(QueuedRecord.id.in_(gone[some : some + IDS_AT_ONCE]))
         )
+    seqs = {row.seq for row in given_way}
+    settle_incidents(session, agreement, side, seqs, words=CAME_AGAIN, now_ms=now_ms)
 
 
 def enqueue_other(
@@ -254,7 +262,8 @@ def enqueue_other(
     if found is not None:
         if found.state not in SET_ASIDE:
             return False
-        found.state, found.window, found.seq = QUEUED, window, None
+        held_in, found.state, found.window, found.seq = {found.seq}, QUEUED, window, None
+        settle_incidents(session, agreement, side, held_in, words=CAME_AGAIN, now_ms=now_ms)
         return True
     session.add(
         QueuedRecord(

@@ -137,6 +137,21 @@ def test_a_window_does_not_close_silently_over_held_records(pair: Pair, agreemen
     assert open_kinds(pair, agreement) == []
 
 
+def test_what_comes_again_ends_its_incidents(pair: Pair, agreement: bytes) -> None:
+    """Imported anew, records are held no more: the incidents of batch and closing close.
+
+    Not before the last one came.
+    """
+    posting = pair.servicer.posting
+    hold(pair, agreement, "a", "b")
+    pair.close(agreement, WINDOW)
+    later = WINDOW + 8
+    assert posting.queue_entries(agreement, [entry("a", 100)], window=later) == 1
+    assert open_kinds(pair, agreement) == ["CLOSED_WITH_HELD", "OWN_RECORDS_REFUSED"]
+    assert posting.queue_entries(agreement, [entry("b", 101)], window=later) == 1
+    assert open_kinds(pair, agreement) == []
+
+
 def test_a_scheduled_closing_says_what_is_held(pair: Pair, agreement: bytes) -> None:
     """A window that closes by the clock, with nobody there, leaves the same incident."""
     node = pair.servicer
