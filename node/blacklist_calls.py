@@ -102,6 +102,16 @@ class BlacklistCalls:
         """Take an entry's stake back after the challenge window."""
         return self._blacklist(session, "vest", (entry,), self.vest_subject(entry))
 
+    # ------------------------------------------------------------------------- tickets
+    def detail_ticket_subject(self, use: bytes) -> str:
+        """Return the subject of a DETAIL ticket, by what it is bought for."""
+        return f"detailticket/{use.hex()}"
+
+    def buy_detail_ticket(self, session: Session, use: bytes) -> int:
+        """Burn points for one DETAIL ticket."""
+        subject = self.detail_ticket_subject(use)
+        return self._append(session, POINTS, "buyDetailTicket", (use,), subject)
+
     # ------------------------------------------------------------------------- disputes
     def open_dispute(
         self, session: Session, entry: bytes, grounds: bytes, *, by_person: bool

@@ -76,27 +76,14 @@ contract Points is IPoints {
 
     /// @inheritdoc IPoints
     function buyTickets(TicketKind kind, uint32 count) external returns (uint64 first) {
-        uint32 member = registry.authoriseActive(msg.sender, Role.POSTER);
-        if (count == 0 || count > MEMBER_DAILY_TICKETS) {
-            revert IRegistry.OutOfBounds(count, 1, MEMBER_DAILY_TICKETS);
-        }
-        uint256 day = block.timestamp / 1 days;
-        if (_ticketsOf[day][member] + count > MEMBER_DAILY_TICKETS) {
-            revert DailyCapReached(day, MEMBER_DAILY_TICKETS);
-        }
-        if (_ticketsOn[day] + count > NETWORK_DAILY_TICKETS) {
-            revert DailyCapReached(day, NETWORK_DAILY_TICKETS);
-        }
-        uint256 price = uint256(_priceOf(kind)) * count;
-        _requireFree(member, price);
+        if (kind == TicketKind.DETAIL) revert TicketUseMissing();
+        return _buy(kind, count, 0);
+    }
 
-        _ticketsOf[day][member] += count;
-        _ticketsOn[day] += count;
-        first = lastTicket + 1;
-        lastTicket += count;
-        _burned[member][currentPeriod()] += price;
-        _burn(member, price, TICKETS);
-        emit TicketsBought(member, kind, first, count, day);
+    /// @inheritdoc IPoints
+    function buyDetailTicket(bytes32 use) external returns (uint64 ticket) {
+        if (use == 0) revert TicketUseMissing();
+        return _buy(TicketKind.DETAIL, 1, use);
     }
 
     /// @inheritdoc IPoints
@@ -293,6 +280,30 @@ contract Points is IPoints {
         _accounts[member].balance -= uint128(amount);
         totalBurned += amount;
         emit PointsBurned(member, amount, reason);
+    }
+
+    function _buy(TicketKind kind, uint32 count, bytes32 use) private returns (uint64 first) {
+        uint32 member = registry.authoriseActive(msg.sender, Role.POSTER);
+        if (count == 0 || count > MEMBER_DAILY_TICKETS) {
+            revert IRegistry.OutOfBounds(count, 1, MEMBER_DAILY_TICKETS);
+        }
+        uint256 day = block.timestamp / 1 days;
+        if (_ticketsOf[day][member] + count > MEMBER_DAILY_TICKETS) {
+            revert DailyCapReached(day, MEMBER_DAILY_TICKETS);
+        }
+        if (_ticketsOn[day] + count > NETWORK_DAILY_TICKETS) {
+            revert DailyCapReached(day, NETWORK_DAILY_TICKETS);
+        }
+        uint256 price = uint256(_priceOf(kind)) * count;
+        _requireFree(member, price);
+
+        _ticketsOf[day][member] += count;
+        _ticketsOn[day] += count;
+        first = lastTicket + 1;
+        lastTicket += count;
+        _burned[member][currentPeriod()] += price;
+        _burn(member, price, TICKETS);
+        emit TicketsBought(member, kind, first, count, day, use);
     }
 
     function _priceOf(TicketKind kind) private pure returns (uint128) {

@@ -119,6 +119,8 @@ contract BlacklistHandler is BlacklistTestBase {
     function buy(uint8 who, uint8 kind, uint8 count) external {
         _post(_member(who));
         try points.buyTickets(TicketKind(kind % 3), count) {} catch {}
+        _post(_member(who));
+        try points.buyDetailTicket(bytes32(uint256(kind))) {} catch {}
     }
 
     function settlePeriod(uint8 who, uint8 target, uint32 hits, uint64 burned) external {

@@ -14,6 +14,11 @@ contract PointsTest is BlacklistTestBase {
         return points.buyTickets(kind, count);
     }
 
+    function _buyDetail(uint32 member, bytes32 use) private returns (uint64) {
+        _post(member);
+        return points.buyDetailTicket(use);
+    }
+
     function _rows(uint32 uploader, uint32 hits, uint128 burned)
         private
         pure
@@ -72,12 +77,15 @@ contract PointsTest is BlacklistTestBase {
             )
         );
         _buy(READER, TicketKind.LOOKUP, 21);
+        for (uint256 i = 1; i <= 6; i++) {
+            _buyDetail(READER, bytes32(i));
+        }
         _refuse(
             abi.encodeWithSelector(
-                IPoints.PointsShort.selector, READER, uint256(21 * POINT), uint256(20 * POINT)
+                IPoints.PointsShort.selector, READER, uint256(3 * POINT), uint256(2 * POINT)
             )
         );
-        _buy(READER, TicketKind.DETAIL, 7);
+        _buyDetail(READER, "seventh");
         _refuse(
             abi.encodeWithSelector(
                 IRegistry.OutOfBounds.selector, uint256(0), uint256(1), uint256(2000)
@@ -86,9 +94,21 @@ contract PointsTest is BlacklistTestBase {
         _buy(READER, TicketKind.LOOKUP, 0);
     }
 
+    function test_buyDetailTicket_isForOneUse() public {
+        bytes memory refused = abi.encodeWithSelector(IPoints.TicketUseMissing.selector);
+        _refuse(refused);
+        _buyDetail(READER, 0);
+        _refuse(refused);
+        _buy(READER, TicketKind.DETAIL, 1);
+        vm.expectEmit(true, true, true, true, address(points));
+        emit IPoints.TicketsBought(READER, TicketKind.DETAIL, 1, 1, _now(), "use");
+        _eq(_buyDetail(READER, "use"), 1);
+    }
+
     function test_buyTickets_numbersAndCapsADay() public {
         _eq(_buy(READER, TicketKind.LOOKUP, 5), 1);
-        _eq(_buy(READER, TicketKind.DETAIL, 2), 6);
+        _eq(_buyDetail(READER, "one"), 6);
+        _eq(_buyDetail(READER, "other"), 7);
         _eq(points.freeOf(READER), 9 * POINT);
         // A person's own query is free, and capped like the others.
         _eq(_buy(READER, TicketKind.OWN_RECORD, 1993), 8);

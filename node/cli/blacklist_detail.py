@@ -23,6 +23,7 @@ Receipt = Annotated[Path, typer.Option(help="The receipt of the lookup that foun
 def add_to(group: typer.Typer) -> None:
     """Put the commands into a group."""
     detail = typer.Typer(no_args_is_help=True, help="The evidence behind an entry.")
+    detail.command("ticket")(detail_ticket)
     detail.command("ask")(detail_ask)
     detail.command("release")(detail_release)
     detail.command("open")(detail_open)
@@ -32,9 +33,28 @@ def add_to(group: typer.Typer) -> None:
     group.command("settle")(settle)
 
 
+def detail_ticket(
+    entry: EntryArg,
+    home: Home = None,
+    wait: Wait = True,
+    json_to: JsonTo = None,
+) -> int:
+    """Buy a ticket for the evidence behind one entry; it opens no other's."""
+    with acting(home) as node:
+        found = node.screening.find_entry(entry)
+        node.screening.buy_detail_ticket(found, actor=actor())
+    done = finish(home, wait=wait)
+    with node_of(home, keys=True) as node:
+        tickets = [str(ticket) for ticket in node.screening.detail_tickets(found)]
+    answer = {"entry": found.hex(), "tickets": tickets, "done": done}
+    says = f"tickets for {found.hex()[:SHOWN]}…: {', '.join(tickets) or 'none yet'}"
+    emit(answer, json_to, lambda: say(says))
+    return EXIT_DONE
+
+
 def detail_ask(
     entry: EntryArg,
-    ticket: Annotated[int, typer.Option(min=1, help="A ticket of the kind DETAIL.")],
+    ticket: Annotated[int, typer.Option(min=1, help="A DETAIL ticket for this entry.")],
     receipt: Receipt,
     consent: Annotated[
         Path | None,

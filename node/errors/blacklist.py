@@ -70,6 +70,7 @@ BLACKLIST_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "RowMalformed": ("index",),
     "RowsExceedBurned": ("given", "burned"),
     "SettledAlready": ("reader", "period"),
+    "TicketUseMissing": (),
 }
 
 #: What the call wanted stands already.

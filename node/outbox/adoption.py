@@ -44,6 +44,7 @@ SCREENING_CALLS: Final = frozenset(
         "acknowledgeRecall",
         "anchorLog",
         "answer",
+        "buyDetailTicket",
         "buyTickets",
         "certifyDeletion",
         "challengeRoot",

@@ -17,6 +17,7 @@ from node.tables import (
     SettlementRow,
     TicketRange,
 )
+from reconcile.model import ZERO32
 
 MINTED: Final = "MINTED"
 BURNED: Final = "BURNED"
@@ -155,6 +156,7 @@ def _row(event: Event) -> Any:  # noqa: ANN401 - one of ROWS
                 member=args["member"],
                 kind=TICKET_KINDS[args["kind"]],
                 day=args["day"],
+                use=None if args["use"] == ZERO32 else args["use"],
             )
         case "PeriodSettled":
             return Settlement(

@@ -1,6 +1,7 @@
 """Detail and attestation (blacklist.md, "Messages" 6 and 7): what travels between two members.
 
-    DetailRequest   a reader asks for the evidence behind an entry; it carries the consent
+    DetailRequest   a reader asks for the evidence behind an entry; it carries the consent, and
+                    opens what its ticket was bought for
     Release         the uploader's answer, sealed to the reader's general key by HPKE, with a
                     signed receipt that says what was released to whom
     Attestation     a reader confirms a hit, or says that it was false or stale
@@ -11,6 +12,7 @@ Each release and attestation names its reader in a later recall by a secret that
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -64,13 +66,15 @@ class HitVerdict(enum.StrEnum):
 class DetailRequest:
     """Who asks for which entry's evidence, with which ticket and consent.
 
-    `element` is the blinded element of the lookup that found the entry.
+    `element` is the blinded element of the lookup that found the entry; with `salt` the entry is
+    the use that the ticket was bought for.
     """
 
     domain: Domain
     entry: bytes
     reader: int
     ticket: int
+    salt: bytes
     element: bytes
     consent: SignedConsent
 
@@ -140,6 +144,11 @@ class _Inside(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 # ------------------------------------------------------------------------------- requests
+def ticket_use(entry: bytes, salt: bytes) -> bytes:
+    """Return what a DETAIL ticket for an entry is bought with; both are 32 bytes."""
+    return hashlib.sha256(b"kanhe/detail-use/1" + entry + salt).digest()
+
+
 def write_request(request: DetailRequest, signer: Signer) -> bytes:
     """Return the signed envelope of a request."""
     body = {
@@ -147,6 +156,7 @@ def write_request(request: DetailRequest, signer: Signer) -> bytes:
         "entry": request.entry.hex(),
         "reader": str(request.reader),
         "ticket": str(request.ticket),
+        "salt": request.salt.hex(),
         "element": request.element.hex(),
         "consent": consent_json(request.consent),
     }
@@ -161,6 +171,7 @@ def read_request(data: bytes) -> tuple[DetailRequest, tuple[str, ...]]:
         read_hex(body, "entry", 32),
         read_number(body, "reader", _MAX32),
         read_number(body, "ticket", _MAX64),
+        read_hex(body, "salt", 32),
         read_hex(body, "element", 32),
         read_consent(map_of(body, "consent")),
     )

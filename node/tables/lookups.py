@@ -91,7 +91,8 @@ class RecordedConsent(OnChain, Base):
 class TicketRange(OnChain, Base):
     """Tickets `first` … `first + count - 1` that a member bought.
 
-    `kind` is LOOKUP, DETAIL or OWN_RECORD; `day` is the day whose caps they count against.
+    `kind` is LOOKUP, DETAIL or OWN_RECORD; `day` is the day whose caps they count against. `use` is
+    a DETAIL ticket's salted hash of its entry.
     """
 
     __tablename__ = "ticket_ranges"
@@ -102,5 +103,6 @@ class TicketRange(OnChain, Base):
     member: Mapped[int] = mapped_column(index=True)
     kind: Mapped[Word]
     day: Mapped[Big]
+    use: Mapped[Bytes32 | None]
     tx_hash: Mapped[Bytes32]
     block_time_s: Mapped[Big]

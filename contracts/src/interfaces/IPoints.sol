@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 /// @notice What a ticket is for.
 enum TicketKind {
     LOOKUP,
+    /// Evidence behind the one entry that it was bought for.
     DETAIL,
     /// A person's query about herself; free.
     OWN_RECORD
@@ -58,6 +59,8 @@ interface IPoints {
     error AllowanceTaken(uint32 member, uint256 day);
     /// @notice The member's or the network's tickets of this day are used up.
     error DailyCapReached(uint256 day, uint256 cap);
+    /// @notice A DETAIL ticket is bought for one use, by `buyDetailTicket`.
+    error TicketUseMissing();
     /// @notice A period is settled once it is over.
     error PeriodNotOver(uint32 period, uint256 endsAt_s);
     /// @notice A reader's period is settled once.
@@ -82,8 +85,9 @@ interface IPoints {
     /// @notice An entry counts for or against an uploader's accuracy.
     event EntryCounted(uint32 indexed member, bool upheld);
     /// @notice Tickets `first` to `first + count - 1` are the member's.
+    /// @param use a DETAIL ticket's salted hash of its entry, zero for the others.
     event TicketsBought(
-        uint32 indexed member, TicketKind kind, uint64 first, uint32 count, uint256 day
+        uint32 indexed member, TicketKind kind, uint64 first, uint32 count, uint256 day, bytes32 use
     );
     /// @notice A reader's period is settled.
     event PeriodSettled(
@@ -105,9 +109,15 @@ interface IPoints {
     /// @notice Mints the allowance of the days since the last one: debt first, up to the ceiling.
     function claimAllowance() external;
 
-    /// @notice Burns for `count` numbered tickets of one kind.
+    /// @notice Burns for `count` numbered tickets of one kind other than DETAIL.
     /// @return first the number of the first.
     function buyTickets(TicketKind kind, uint32 count) external returns (uint64 first);
+
+    /// @notice Burns for one DETAIL ticket, for the evidence behind one entry.
+    /// @dev The entry stays hidden, but one ticket buys of one uploader alone: whoever releases
+    /// has the use opened to it.
+    /// @param use SHA-256("kanhe/detail-use/1" ‖ entry ‖ 32-byte salt).
+    function buyDetailTicket(bytes32 use) external returns (uint64 ticket);
 
     /// @notice Pays a reader's period from its rows, signed by t of the committee.
     /// @param rows in ascending order of uploader.

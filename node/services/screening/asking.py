@@ -16,21 +16,25 @@ from node.screening.envelope import LISTING_TYPE, Envelope
 from node.screening.releases import DetailRequest, Released, open_release, write_request
 from node.services.screening.detail import (
     DETAIL,
-    KIND,
     DetailView,
     Looking,
     held_label,
     refuse,
-    require_ticket,
     view_of,
 )
 from node.services.screening.erasing import recall_label, recipient_of
+from node.services.screening.ticketing import (
+    KIND,
+    TicketActs,
+    bought_for,
+    require_detail_ticket,
+)
 from node.tables import HeldDetail
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.model import ZERO32, ProtocolError, Where
 
 
-class AskingActs(Looking):
+class AskingActs(Looking, TicketActs):
     """Asking for evidence, taking it, showing it."""
 
     def request_detail(
@@ -46,7 +50,8 @@ class AskingActs(Looking):
 
         `receipt` is that of the lookup that found it, `consent` one that reaches the evidence
         where the lookup's does not. Raises `NotFound` ENTRY_UNKNOWN, `ProtocolError`
-        CONSENT_SCOPE, ENTRY_NOT_IN_RECEIPT and the receipt's refusals, `NotAllowed` TICKET_FOREIGN.
+        CONSENT_SCOPE, ENTRY_NOT_IN_RECEIPT and the receipt's refusals, `NotAllowed` TICKET_FOREIGN,
+        TICKET_OTHER_ENTRY.
         """
         with self._writing() as session:
             member = self._identity.require_member(session)
@@ -60,12 +65,14 @@ class AskingActs(Looking):
                     where=Where(field="scope"),
                     help="ask the person for a consent whose scope is the evidence",
                 )
-            require_ticket(session, ticket, member)
+            salt = bought_for(session, self._ring, member, entry).get(ticket, ZERO32)
+            require_detail_ticket(session, ticket, member, entry, salt)
             request = DetailRequest(
                 self._identity.place.blacklist_domain,
                 entry,
                 member,
                 ticket,
+                salt,
                 found.receipt.batch[found.receipt.position],
                 signed,
             )

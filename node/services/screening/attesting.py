@@ -94,7 +94,7 @@ class AttestingActs(AskingActs, ReleasingActs):
                 raise NotAllowed(
                     "REQUEST_FOREIGN", "the attestation is not that reader's, or not of our entry"
                 )
-            require_ticket(session, said.ticket, said.reader, kind="")
+            require_ticket(session, said.ticket, said.reader)
             self._require_first(session, said)
             if session.get(Release, said.ticket) is None:
                 session.add(

@@ -13,6 +13,7 @@ from node.screening.releases import Released
 from node.screening.verifying import Verdict
 from node.services.screening.base import Base
 from node.services.screening.reading import verified
+from node.services.screening.ticketing import KIND
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.model import ProtocolError
 
@@ -20,7 +21,6 @@ from reconcile.model import ProtocolError
 DETAIL: Final = "blacklist/detail"
 ATTEST: Final = "blacklist/attest"
 SECRET_BYTES: Final = 32
-KIND: Final = "DETAIL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ def view_of(released: Released) -> DetailView:
     )
 
 
-def require_ticket(session: Session, ticket: int, member: int, *, kind: str = KIND) -> None:
-    """Refuse a ticket that the ledger did not sell to this member for this: TICKET_FOREIGN."""
+def require_ticket(session: Session, ticket: int, member: int) -> None:
+    """Refuse a ticket that the ledger did not sell to this member for a lookup: TICKET_FOREIGN."""
     row = ticket_range(session, ticket)
-    if row is None or row.member != member or (kind and row.kind != kind):
+    if row is None or row.member != member or row.kind == KIND:
         raise NotAllowed(
             "TICKET_FOREIGN",
-            f"ticket {ticket} is none of member {member}'s for {kind or 'a lookup'}",
+            f"ticket {ticket} is none of member {member}'s for a lookup",
             help="buy one first; each names one request",
         )
 

@@ -1,7 +1,7 @@
 """An uploader's part in a detail: evidence released to who asks on a consent, once a ticket.
 
-A ticket names one request for ever: the answer is kept and given again unchanged, so that a lost
-answer costs nobody a second ticket.
+A ticket was bought for one entry, and names one request for ever: the answer is kept and given
+again unchanged, so that a lost answer costs nobody a second ticket.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.crypto.keys import SealingPublicKey
-from node.errors import Conflict, NotAllowed
+from node.errors import NotAllowed
 from node.keyholders import holds_key
 from node.listings import open_listing
 from node.screening.consents import Scope, Trust, Use, check_consent
 from node.screening.identifiers import Identifier
 from node.screening.releases import DetailRequest, ReleaseReceipt, read_request, write_release
 from node.services.screening.base import Base
-from node.services.screening.detail import SECRET_BYTES, refuse, require_ticket
+from node.services.screening.detail import SECRET_BYTES, refuse
 from node.services.screening.erasing import recipient_of
+from node.services.screening.ticketing import require_detail_ticket
 from node.tables import RecordedConsent, Release, SealingKey
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, ProtocolError, Where
@@ -34,20 +35,19 @@ class ReleasingActs(Base):
     ) -> bytes:
         """Release an own entry's evidence to the reader that asks; return the sealed package.
 
-        Raises `NotFound` LISTING_*, `NotAllowed` REQUEST_FOREIGN, TICKET_FOREIGN, `Conflict`
-        TICKET_USED, `ProtocolError` CONSENT_*, SEALING_KEY_MISSING and the envelope's errors.
+        Raises `NotFound` LISTING_*, `NotAllowed` REQUEST_FOREIGN, TICKET_FOREIGN,
+        TICKET_OTHER_ENTRY, `ProtocolError` CONSENT_*, SEALING_KEY_MISSING, the envelope's errors.
         """
         request, signers = read_request(data)
         with self._writing() as session:
             member = self._identity.require_member(session)
             self._require_asker(session, request, signers, caller)
-            require_ticket(session, request.ticket, request.reader)
+            require_detail_ticket(
+                session, request.ticket, request.reader, request.entry, request.salt
+            )
             given = session.get(Release, request.ticket)
-            if given is not None:
-                if (given.entry, given.reader) != (request.entry, request.reader):
-                    raise Conflict("TICKET_USED", "this ticket was used for another entry")
-                if given.package:
-                    return given.package
+            if given is not None and given.package:
+                return given.package
             owned = open_listing(session, self._ring, request.entry)
             self._require_consent(session, request, owned.identifier)
             key = _general_key(session, request.reader)

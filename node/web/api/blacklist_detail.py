@@ -30,6 +30,13 @@ class DetailIn(BaseModel):
     consent: str | None = Field(default=None, max_length=1 << 20, repr=False)
 
 
+class DetailTicketsOut(BaseModel):
+    """Tickets that this member bought for an entry's evidence, oldest first."""
+
+    entry: str
+    tickets: list[str]
+
+
 class DocumentOut(BaseModel):
     """One document of the evidence, in base64, with its leaf in the evidence's tree."""
 
@@ -75,6 +82,30 @@ class SettledOut(BaseModel):
     period: str
     root: str
     rows: list[dict[str, str]]
+
+
+@router.post("/entries/{entry}/detail/tickets", status_code=202)
+def buy_ticket(by: By, entry: str, key: Key = None) -> JSONResponse:
+    """Burn points for a ticket for this entry's evidence; it counts once the ledger has it."""
+    by.who.require("screen")
+    found = by.node.screening.find_entry(entry)
+
+    def act() -> dict[str, Any]:
+        by.node.screening.buy_detail_ticket(found, actor=by.who.login)
+        return {"entry": found.hex()}
+
+    return by.once("blacklist-detail-ticket", key, found, act)
+
+
+@router.get("/entries/{entry}/detail/tickets")
+def tickets(by: By, entry: str) -> DetailTicketsOut:
+    """The tickets that this member bought for an entry's evidence."""
+    by.who.require("screen")
+    service = by.node.screening
+    found = service.find_entry(entry)
+    return DetailTicketsOut(
+        entry=found.hex(), tickets=[str(one) for one in service.detail_tickets(found)]
+    )
 
 
 @router.post("/entries/{entry}/detail")

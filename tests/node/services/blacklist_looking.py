@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Final
 
 from eth_utils.crypto import keccak
 from sqlalchemy import select
@@ -36,8 +35,6 @@ from node.tables import EntryTag, IndexCut, IndexRoot, SealedRecord, TicketRange
 from reconcile.model import OutsideError
 from tests.node.services.blacklist_town import COMMITTEE, HOLDERS, BlacklistTown, share_key
 
-KINDS: Final = {"LOOKUP": 0, "DETAIL": 1}
-
 
 def ask(town: BlacklistTown, member: int, contract: str, call: str, *args: object) -> None:
     """Let a member make a call of the blacklist's contracts."""
@@ -56,9 +53,16 @@ def ask(town: BlacklistTown, member: int, contract: str, call: str, *args: objec
     town.settle(*sorted({1, member}))
 
 
-def buy(town: BlacklistTown, member: int, kind: str) -> int:
-    """Buy one ticket and return its number."""
-    ask(town, member, "Points", "buyTickets", KINDS[kind], 1)
+def buy_detail(town: BlacklistTown, member: int, entry: bytes) -> int:
+    """Buy one ticket for an entry's evidence and return its number."""
+    town.node(member).screening.buy_detail_ticket(entry)
+    town.settle(*sorted({1, member}))
+    return town.node(member).screening.detail_tickets(entry)[-1]
+
+
+def buy(town: BlacklistTown, member: int) -> int:
+    """Buy one ticket for a lookup and return its number."""
+    ask(town, member, "Points", "buyTickets", 0, 1)
     with town.node(member).database.reading() as session:
         newest = select(TicketRange.first).where(TicketRange.member == member)
         bought = session.scalars(newest.order_by(TicketRange.first.desc())).first()
@@ -115,7 +119,7 @@ def look(
         index = build_index(buckets, key_epoch=1, version=version, cut_block=cut_block)
     node, other = town.node(reader), town.node(uploader)
     place = node.identity.place
-    ticket = buy(town, reader, "LOOKUP")
+    ticket = buy(town, reader)
     with other.database.reading() as session:
         person = open_listing(session, other.keys.ring, entry).identifier
         loc = session.get_one(SealedRecord, (entry, 1)).loc

@@ -19,12 +19,14 @@ from node.screening.releases import (
     HitVerdict,
     open_release,
     read_attestation,
+    read_request,
     write_attestation,
+    write_request,
 )
 from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, KanheError
-from tests.node.services.blacklist_looking import Wires, buy, look, publish, revoke
+from tests.node.services.blacklist_looking import Wires, buy, buy_detail, look, publish, revoke
 from tests.node.services.blacklist_town import PHRASE, BlacklistTown, person
 
 
@@ -55,7 +57,7 @@ def test_evidence_is_released_once_a_ticket_and_recalled(town: BlacklistTown) ->
     assert seen.statement["reason"] == "OVERDUE_M3"
     lookup = read_receipt(read_envelope(receipt).payload).ticket
     assert refused(beta.request_detail, entry, lookup, receipt) == "TICKET_FOREIGN"
-    ticket = buy(town, 2, "DETAIL")
+    ticket = buy_detail(town, 2, entry)
     request = beta.request_detail(entry, ticket, receipt)
     package = alpha.handlers()["blacklist/detail"](2, request)
     assert alpha.release_detail(request) == package, "the same answer again"
@@ -98,7 +100,7 @@ def test_a_consent_that_does_not_reach_releases_nothing(town: BlacklistTown) -> 
     """Narrow, unrecorded, revoked, of another reader: each refused before anything is sealed."""
     alpha, beta = town.node(1).screening, town.node(2).screening
     entry = town.list(1, 2)
-    ticket = buy(town, 2, "DETAIL")
+    ticket = buy_detail(town, 2, entry)
     narrow = look(town, 2, 1, entry, scope=Scope.HIT)
     assert refused(beta.request_detail, entry, ticket, narrow) == "CONSENT_SCOPE"
     silent = beta.request_detail(entry, ticket, look(town, 2, 1, entry, record=False))
@@ -107,10 +109,18 @@ def test_a_consent_that_does_not_reach_releases_nothing(town: BlacklistTown) -> 
     request = beta.request_detail(entry, ticket, whole)
     changed = request.replace(b'"payload":"', b'"payload":"A')
     assert refused(alpha.release_detail, changed) in {"ENVELOPE_MALFORMED", "ENVELOPE_SIGNER"}
+    # Another uploader's entry of the same person, on the same consent: the ticket is not for it.
+    theirs = town.list(3, 2)
+    town.settle()
+    asked = dataclasses.replace(read_request(request)[0], entry=theirs)
+    twice = write_request(asked, town.node(2).keys.approver)
+    assert refused(town.node(3).screening.release_detail, twice) == "TICKET_OTHER_ENTRY"
     revoke(town, 2, read_receipt(read_envelope(whole).payload).consent.consent)
     assert refused(alpha.release_detail, request) == "CONSENT_REVOKED"
     other = town.list(1, 3)
     assert refused(beta.request_detail, other, ticket, whole) == "ENTRY_NOT_IN_RECEIPT"
+    receipt = look(town, 2, 1, other)
+    assert refused(beta.request_detail, other, ticket, receipt) == "TICKET_OTHER_ENTRY"
     gamma = town.node(3).screening
     assert refused(gamma.request_detail, entry, ticket, whole) == "RECEIPT_READER"
     assert refused(gamma.release_detail, request) == "LISTING_NOT_OURS"
@@ -125,7 +135,7 @@ def test_a_receipt_of_a_made_up_index_or_committee_is_void(town: BlacklistTown) 
     beta = town.node(2).screening
     beta.claim_allowance()
     entry = town.list(1, 7)
-    ticket = buy(town, 2, "DETAIL")
+    ticket = buy_detail(town, 2, entry)
     for forged, code in [("root", "RECEIPT_ROOT"), ("committee", "RECEIPT_COMMITTEE")]:
         receipt = look(town, 2, 1, entry, forged=forged)
         assert refused(beta.read_receipt, receipt) == code
@@ -156,7 +166,7 @@ def test_a_hit_is_attested_once_and_its_reader_recalled(town: BlacklistTown) -> 
     alpha.take_attestation(envelope)
     # By other tickets it would be told of a thousand times, at the uploader's expense.
     again = dataclasses.replace(
-        read_attestation(envelope)[0], ticket=buy(town, 2, "LOOKUP"), recipient=b"\x07" * 32
+        read_attestation(envelope)[0], ticket=buy(town, 2), recipient=b"\x07" * 32
     )
     more = write_attestation(again, town.node(2).keys.approver)
     assert refused(alpha.take_attestation, more, caller=2) == "ATTESTED_ALREADY"
@@ -178,7 +188,6 @@ def test_a_detail_by_files_from_the_command_line(
     entry = town.list(1, 5)
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(look(town, 2, 1, entry))
-    ticket = str(buy(town, 2, "DETAIL"))
     (tmp_path / "phrase").write_text(PHRASE)
     homes = {member: str(town.node(member).home) for member in (1, 2)}
 
@@ -192,6 +201,10 @@ def test_a_detail_by_files_from_the_command_line(
         assert found == code, out
         return json.loads(out)
 
+    bought = says(2, "detail", "ticket", entry.hex()[:12], "--no-wait")
+    assert (bought["entry"], bought["tickets"]) == (entry.hex(), [])
+    town.settle(1, 2)
+    ticket = str(town.node(2).screening.detail_tickets(entry)[0])
     request, package = tmp_path / "request.json", tmp_path / "package"
     asked = ("detail", "ask", entry.hex()[:12], "--ticket", ticket, "--receipt", receipt)
     assert says(2, *asked, code=2)["error"]["code"] == "PEER_UNKNOWN"

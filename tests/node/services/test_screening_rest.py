@@ -14,7 +14,7 @@ from node.bootstrap import Node
 from node.tables import IdempotencyKey, Person
 from node.web.auth import invite_person, make_api_token
 from reconcile.model import day_iso
-from tests.node.services.blacklist_looking import Wires, buy, look
+from tests.node.services.blacklist_looking import Wires, look
 from tests.node.services.blacklist_town import BlacklistTown, person
 from tests.node.web.desk_town import served
 
@@ -166,8 +166,6 @@ def test_evidence_and_hits_by_rest(town: BlacklistTown) -> None:
     beta.screening.claim_allowance()
     entry = town.list(1, 5).hex()
     receipt = look(town, 2, 1, bytes.fromhex(entry))
-    ticket = buy(town, 2, "DETAIL")
-    asked = {"ticket": ticket, "receipt": base64.b64encode(receipt).decode()}
     beta.screening._peers = Wires(town, 2, frozenset())  # type: ignore[assignment]
     with (
         served({"beta": beta}) as base,
@@ -175,6 +173,12 @@ def test_evidence_and_hits_by_rest(town: BlacklistTown) -> None:
         program(beta, base, "beta", "viewer") as viewer,
     ):
         here = f"/entries/{entry}/detail"
+        bought = {"Idempotency-Key": "ticket"}
+        assert good(maker.post(f"{here}/tickets", headers=bought)) == {"entry": entry}
+        assert good(maker.post(f"{here}/tickets", headers=bought)) == {"entry": entry}
+        town.settle(1, 2)
+        (ticket,) = good(maker.get(f"{here}/tickets"))["tickets"]
+        asked = {"ticket": int(ticket), "receipt": base64.b64encode(receipt).decode()}
         found = good(maker.post(here, json=asked))
         assert found["complete"]
         documents = [base64.b64decode(item["content"]) for item in found["documents"]]
