@@ -15,7 +15,11 @@ from typing import Any
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
-SERVER = os.environ.get("KANHE_TEST_DATABASE_URL", "")
+_MOVED = "TESTS_DATABASE_URL"
+# A command refuses a KANHE_ name that is no setting, so it moves to another, which workers inherit.
+SERVER = os.environ.pop("KANHE_TEST_DATABASE_URL", "") or os.environ.get(_MOVED, "")
+if SERVER:
+    os.environ[_MOVED] = SERVER
 
 
 def address_of(file: Path, server: str = SERVER) -> str:

@@ -45,26 +45,31 @@ class Desk:
         self, town: BlacklistTown, member: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.home = str(town.node(member).home)
+        self._database = town.node(member).settings.database_url
         self._capsys = capsys
+
+    def _run(self, *words: str, text: str = "") -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+            patch.setenv("KANHE_DATABASE_URL", self._database)
+            return main([*words, "--home", self.home])
 
     def says(self, *words: str, code: int = 0, text: str = "") -> Any:  # noqa: ANN401 - JSON
         """Run a command with --json and return its answer; `text` is its standard input."""
         self._capsys.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-            found = main(["blacklist", *words, "--home", self.home, "--json", "-"])
+        found = self._run("blacklist", *words, "--json", "-", text=text)
         out = self._capsys.readouterr().out
         assert found == code, out
         return json.loads(out)
 
     def catch_up(self) -> None:
         """Let the member's node take its turns, as a running one does."""
-        assert main(["post", "--home", self.home, "--wait"]) == 0
+        assert self._run("post", "--wait") == 0
 
     def tells(self, *words: str) -> str:
         """Run a command for people and return what it says."""
         self._capsys.readouterr()
-        main(["blacklist", *words, "--home", self.home])
+        self._run("blacklist", *words)
         return self._capsys.readouterr().out
 
 

@@ -196,6 +196,7 @@ def test_a_detail_by_files_from_the_command_line(
         given = ["blacklist", *map(str, words), "--home", homes[member], "--json", "-"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KANHE_PASSPHRASE_FILE", str(tmp_path / "phrase"))
+            patch.setenv("KANHE_DATABASE_URL", town.node(member).settings.database_url)
             found = main(given)
         out = capsys.readouterr().out
         assert found == code, out
