@@ -22,6 +22,7 @@ from node.cli.session import (
     window_of_words,
 )
 from node.cli.words import refs, short
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.bootstrap import Node
@@ -56,28 +57,49 @@ def decision_export(
     window: WindowOption = None,
     day: DayOption = None,
     language: Language = None,
+    search: Annotated[
+        str, typer.Option("--search", help="Only groups of this reference or amount.")
+    ] = "",
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
-    """Write the open breaks as a workbook; fill in verdict and reason, then `decision import`."""
+    """Write breaks, proposals and groups as a workbook; fill in verdict and reason, then import."""
+    from node.services.breaks import Listed
     from node.web.pages import reading
-    from node.web.workbook import load_lines, write_workbook
+    from node.web.workbook import load_book, write_workbook
 
     chosen = None if window is None and day is None else window_of_words(window, day)
     with node_of(home) as node:
         speaker = speaker_of_words(node, language)
         view = view_of(node, agreement)
         with reading(node)() as session:
-            stamp, lines = load_lines(session, view, chosen, speaker)
-    out.write_bytes(write_workbook(stamp, lines, speaker))
+            book = load_book(session, view, chosen, speaker, search=search)
+    out.write_bytes(write_workbook(book, speaker))
+    stamp = book.stamp
+    rows = {listed: len(lines) for listed, lines in book.lines.items()}
+    rows[Listed.GROUP] -= bool(book.groups_left_out)
     answer = {
         "out": str(out),
         "agreement": stamp.agreement,
         "window": str(stamp.window),
         "digest": stamp.digest,
-        "rows": str(len(lines)),
+        "rows": str(rows[Listed.BREAK]),
+        "proposals": str(rows[Listed.PROPOSAL]),
+        "groups": str(rows[Listed.GROUP]),
+        "groups_left_out": str(book.groups_left_out),
     }
-    emit(answer, json_to, lambda: say(f"{len(lines):,} breaks in {out}"))
+
+    def human() -> None:
+        counts = (
+            counted(rows[Listed.BREAK], "break"),
+            counted(rows[Listed.PROPOSAL], "proposal"),
+            counted(rows[Listed.GROUP], "group"),
+        )
+        say(f"{', '.join(counts)} in {out}")
+        if book.groups_left_out:
+            say(f"{book.groups_left_out:,} groups are more than a sheet holds: name some, --search")
+
+    emit(answer, json_to, human)
     return EXIT_DONE
 
 
@@ -119,10 +141,10 @@ def _tell(outcomes: tuple[Outcome, ...], json_to: str | None, more: dict[str, An
         say(f"{len(outcomes) - len(refused):,} taken, {len(refused):,} refused")
         table(
             "",
-            (">row", "key", "verdict", ">decision", "why not"),
+            ("row", "key", "verdict", ">decision", "why not"),
             [
                 (
-                    item.row,
+                    item.cell or item.row,
                     item.key[:12],
                     item.verdict,
                     "–" if item.decision is None else item.decision.decision_id,

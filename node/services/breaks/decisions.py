@@ -20,7 +20,8 @@ from node.services.breaks.runs import break_of, run_of
 from node.services.breaks.seeing import require_unchanged, seen_of
 from node.services.breaks.standing import StandingDecision, standing_decisions
 from node.services.breaks.views import DecisionView, Outcome, Wish
-from node.tables import Draft, MatchRun, RunBreak, RunProposal
+from node.services.breaks.wishes import about_of
+from node.tables import Draft, MatchRun, RunBreak
 from reconcile.model import Decision, KanheError, ProtocolError, UsageError
 
 NOT_DRAFTED = "DECISION_UNKNOWN"
@@ -153,10 +154,10 @@ class Decisions:
         actor: str,
     ) -> Outcome:
         """Draft one row inside a savepoint: a refused row leaves nothing behind."""
+        key = wish.key.hex()
         try:
             with session.begin_nested():
-                row = break_of(session, run, wish.key)
-                refs = _refs_of(session, run, row, wish)
+                row, refs = about_of(session, run, wish)
                 # A break as a whole is the subject of a write-off alone.
                 target = row if wish.verdict == deciding.WRITE_OFF else None
                 drafted = self._draft(
@@ -172,15 +173,17 @@ class Decisions:
                     workbook=workbook,
                 )
                 view = deciding.view(session, drafted)
-            return Outcome(wish.row, wish.key.hex(), wish.verdict, view)
+            return Outcome(wish.row, key, wish.verdict, view, listed=wish.listed, cell=wish.cell)
         except KanheError as error:
             return Outcome(
                 wish.row,
-                wish.key.hex(),
+                key,
                 wish.verdict,
                 code=error.code,
                 message=error.message,
                 help=error.help,
+                listed=wish.listed,
+                cell=wish.cell,
             )
 
     def _draft(
@@ -317,27 +320,3 @@ def digest_of(decisions: Iterable[DecisionView]) -> str:
         said = f"{item.decision_id}/{item.state}/{item.maker}/{item.reason}"
         digest.update(item.body_sha256 + hashlib.sha256(said.encode()).digest())
     return digest.hexdigest()
-
-
-def _refs_of(
-    session: Session, run: MatchRun, row: RunBreak, wish: Wish
-) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the entries a row is about: the break's, or those of the proposal it names."""
-    if wish.proposal is None or wish.verdict == deciding.WRITE_OFF:
-        return row.servicer, row.owner
-    found = session.execute(
-        select(RunProposal).where(
-            RunProposal.run_id == run.id, RunProposal.proposal_key == wish.proposal
-        )
-    ).scalar_one_or_none()
-    whole = found is not None and (found.servicer_count, found.owner_count) == (
-        len(found.servicer),
-        len(found.owner),
-    )
-    if found is None or not whole:
-        raise UsageError(
-            "PROPOSAL_UNKNOWN",
-            "the row's proposal is not in this run, or too large to confirm as a whole",
-            help="decide on its entries at the desk",
-        )
-    return found.servicer, found.owner

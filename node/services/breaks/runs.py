@@ -31,7 +31,10 @@ def break_of(session: Session, run: MatchRun | None, key: bytes | str) -> RunBre
     """
     wanted = key.hex() if isinstance(key, bytes) else key.lower().removeprefix("0x")
     if run is not None and len(wanted) >= MIN_PREFIX:
-        rows = session.execute(select(RunBreak).where(RunBreak.run_id == run.id)).scalars()
+        query = select(RunBreak).where(RunBreak.run_id == run.id)
+        if isinstance(key, bytes):
+            query = query.where(RunBreak.break_key == key)
+        rows = session.execute(query).scalars()
         found = [row for row in rows if row.break_key.hex().startswith(wanted)]
         if len(found) == 1:
             return found[0]

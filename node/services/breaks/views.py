@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from reconcile.model import Entry
@@ -158,11 +159,21 @@ class DecisionView:
         }
 
 
+class Listed(StrEnum):
+    """What a row of a workbook shows, and so what its key names."""
+
+    BREAK = "breaks"
+    PROPOSAL = "proposals"
+    GROUP = "groups"
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One row that a maker filled in: a verdict on a break, with the reason.
+    """One row that a maker filled in: a verdict with the reason.
 
-    `row`: its line in the workbook. `proposal`: a confirmation is about this proposal's entries.
+    `row`: its line in the sheet, `cell`: where the verdict stands. `key`: of the break or the
+    proposal; of a group, what a decision on it would be about. `proposal`: of a break, the one
+    whose entries a confirmation is about. `number`: a group's in the run.
     """
 
     row: int
@@ -170,11 +181,17 @@ class Wish:
     verdict: str
     reason: str
     proposal: bytes | None = None
+    listed: Listed = Listed.BREAK
+    number: int | None = None
+    cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one row: `decision` where it was taken, else why not."""
+    """What became of one row: `decision` where it was taken, else why not.
+
+    `cell`: the one that is wrong, or the verdict's; empty where no workbook was.
+    """
 
     row: int
     key: str
@@ -183,11 +200,15 @@ class Outcome:
     code: str | None = None
     message: str = ""
     help: str = ""
+    listed: Listed = Listed.BREAK
+    cell: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the row for `--json` and REST."""
         return {
             "row": self.row,
+            "sheet": self.listed.value,
+            "cell": self.cell,
             "key": self.key,
             "verdict": self.verdict,
             "id": None if self.decision is None else str(self.decision.decision_id),

@@ -14,13 +14,14 @@ from node.web.api.calls import Caller, caller
 from node.web.i18n import Speaker, pick_locale
 from node.web.numbers import Number, WindowNumber
 from node.web.pages import reading
-from node.web.workbook import load_lines, take_workbook, write_workbook
+from node.web.workbook import load_book, take_workbook, write_workbook
 from node.web.workbook.read import MAX_BYTES
 
 router = APIRouter(tags=["decisions"])
 By = Annotated[Caller, Depends(caller)]
 Window = Annotated[WindowNumber | None, Query(description="Its run; else the newest window's.")]
 Language = Annotated[str, Query(description="zh or en.")]
+Search = Annotated[str, Query(description="Only groups of this reference or amount.")]
 
 
 class Approval(BaseModel):
@@ -52,13 +53,15 @@ def decisions(by: By, agreement: str) -> JSONResponse:
 
 
 @router.get("/agreements/{agreement}/decisions.xlsx")
-def workbook(by: By, agreement: str, window: Window = None, lang: Language = "zh") -> Response:
-    """Return the open breaks as a workbook to fill in."""
+def workbook(
+    by: By, agreement: str, window: Window = None, lang: Language = "zh", search: Search = ""
+) -> Response:
+    """Return breaks, proposals and groups as a workbook to fill in."""
     speaker = Speaker(pick_locale(lang, None))
     with reading(by.node)() as session:
         view = by.view(session, agreement)
-        stamp, lines = load_lines(session, view, window, speaker)
-    return Response(write_workbook(stamp, lines, speaker), media_type=XLSX_TYPE)
+        book = load_book(session, view, window, speaker, search=search)
+    return Response(write_workbook(book, speaker), media_type=XLSX_TYPE)
 
 
 @router.post("/agreements/{agreement}/decisions/import", status_code=202)

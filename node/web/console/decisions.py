@@ -17,7 +17,7 @@ from node.web.adjustment import XLSX_TYPE
 from node.web.numbers import Number, WindowNumber
 from node.web.pages import Page
 from node.web.read.parties import AgreementView
-from node.web.workbook import load_lines, take_workbook, write_workbook
+from node.web.workbook import load_book, take_workbook, write_workbook
 from node.web.workbook.read import MAX_BYTES
 from reconcile.model import KanheError, MatchGroup
 
@@ -36,15 +36,15 @@ def decisions(request: Request, slug: str, text: str, workbook: str = "") -> Res
 
 @router.get("/{slug}/agreements/{text}/decisions.xlsx")
 def download(
-    request: Request, slug: str, text: str, window: WindowNumber | None = None
+    request: Request, slug: str, text: str, window: WindowNumber | None = None, search: str = ""
 ) -> Response:
-    """Return the open breaks as a workbook to fill in."""
+    """Return breaks, proposals and groups as a workbook to fill in."""
     page, view = _open(request, slug, text)
     with page.reading() as session:
-        stamp, lines = load_lines(session, view, window, page.speaker)
-    name = f"kanhe-decisions-{view.short[:8]}-{stamp.window}.xlsx"
+        book = load_book(session, view, window, page.speaker, search=search)
+    name = f"kanhe-decisions-{view.short[:8]}-{book.stamp.window}.xlsx"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    data = write_workbook(stamp, lines, page.speaker)
+    data = write_workbook(book, page.speaker)
     return Response(data, media_type=XLSX_TYPE, headers=headers)
 
 

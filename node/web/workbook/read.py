@@ -1,20 +1,21 @@
 """The decisions workbook as it comes back from the desk.
 
 The file as a whole is refused where it is not this project's, of another agreement, or stale: the
-window was matched again since. Inside it every row stands alone.
+window was matched again since. Inside it every row stands alone, and is named by sheet and cell.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 import python_calamine
+from xlsxwriter.utility import xl_rowcol_to_cell
 
-from node.services.breaks import Outcome, Wish
+from node.services.breaks import Listed, Outcome, Wish
 from node.web.i18n import LOCALES, Speaker, translations
 from node.web.node_view import NodeView
 from node.web.numbers import MAX_WINDOW
@@ -22,26 +23,30 @@ from node.web.pages import reading
 from node.web.read.parties import AgreementView
 from node.web.sheets import fitting
 from node.web.words import VERDICTS
-from node.web.workbook.lines import (
-    DECISION,
+from node.web.workbook.layout import (
     FORMAT,
-    HEAD,
+    GROUPS,
     MAX_REASON,
     MAX_ROWS,
     MIN_REASON,
-    REASON,
+    NAMES,
+    SHEETS,
     STAMP_SHEET,
     Cell,
+    Layout,
     Line,
     Stamp,
-    load_lines,
 )
+from node.web.workbook.lines import load_book
 from reconcile.model import InputError, ProtocolError, UsageError, Where
 from reconcile.statements.tables import check_archive
 
 MAX_BYTES: Final = 32 << 20
+# A group number fits a spreadsheet's number exactly.
+MAX_GROUP: Final = 1 << 53
 EXPORT_AGAIN: Final = "export it again with `kanhe decision export`, or from the desk"
 Row = Sequence[object]
+Rows = Mapping[Listed, list[tuple[int, Row]]]
 
 
 def take_workbook(
@@ -60,16 +65,24 @@ def take_workbook(
             where=Where(file=name),
             help=EXPORT_AGAIN,
         )
+    speaker = Speaker(stamp.locale)
+    # Of a window's groups only those that somebody decided on are computed again.
+    wanted = {number for _, row in rows[Listed.GROUP] if (number := _group_number(row)) is not None}
     with reading(node)() as session:
-        now, lines = load_lines(session, view, stamp.window, Speaker(stamp.locale))
-    if now.digest != stamp.digest:
+        now = load_book(session, view, stamp.window, speaker, groups=wanted)
+    if now.stamp.digest != stamp.digest:
         raise ProtocolError(
             "WORKBOOK_STALE",
             "the window was matched again since this workbook was written",
             where=Where(file=name),
             help=EXPORT_AGAIN,
         )
-    wishes, refused = _wishes(rows, {line.key.hex(): line for line in lines})
+    wishes: list[Wish] = []
+    refused: list[Outcome] = []
+    for layout in SHEETS:
+        lines = {line.key.hex(): line for line in now.lines[layout.listed]}
+        for item in _wishes(layout, rows[layout.listed], lines, speaker):
+            (wishes if isinstance(item, Wish) else refused).append(item)  # type: ignore[arg-type]
     taken = node.breaks.propose_many(
         view.agreement,
         wishes,
@@ -78,11 +91,24 @@ def take_workbook(
         workbook=hashlib.sha256(data).digest(),
         actor=actor,
     )
-    return tuple(sorted((*taken, *refused), key=lambda item: item.row))
+    order = [layout.listed for layout in SHEETS]
+    return tuple(sorted((*taken, *refused), key=lambda item: (order.index(item.listed), item.row)))
 
 
-def read_rows(data: bytes, name: str) -> tuple[Stamp, list[tuple[int, Row]]]:
-    """Return the stamp and the rows below the head, each with its number in the sheet."""
+def _group_number(row: Row) -> int | None:
+    """Return the number of the group that a filled-in row shows."""
+    shown = row[1] if len(row) > 1 else None
+    if not _filled(row, GROUPS) or isinstance(shown, bool) or not isinstance(shown, (int, float)):
+        return None
+    return int(shown) - 1 if 1 <= shown <= MAX_GROUP and shown == int(shown) else None
+
+
+def _filled(row: Row, layout: Layout) -> bool:
+    return bool(_text(row, layout.decision) or _text(row, layout.reason))
+
+
+def read_rows(data: bytes, name: str) -> tuple[Stamp, Rows]:
+    """Return the stamp and each sheet's rows below the head, with their numbers in the sheet."""
     if len(data) > MAX_BYTES:
         raise _invalid(name, f"it has more than {MAX_BYTES:,} bytes")
     check_archive(data, name)
@@ -90,14 +116,33 @@ def read_rows(data: bytes, name: str) -> tuple[Stamp, list[tuple[int, Row]]]:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         sheets = {
             title: book.get_sheet_by_name(title).to_python(skip_empty_area=False)
-            for title in book.sheet_names[:2]
+            for title in book.sheet_names[: len(SHEETS) + 1]
         }
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception
         raise _invalid(name, str(error)[:120]) from None
-    pairs = {str(row[0]): str(row[1]) for row in sheets.pop(STAMP_SHEET, []) if len(row) > 1}
-    if pairs.get("format") != FORMAT or not sheets:
+    stamp = _stamp(sheets.pop(STAMP_SHEET, []), name)
+    say = Speaker(stamp.locale).gettext
+    rows: dict[Listed, list[tuple[int, Row]]] = {}
+    for layout in SHEETS:
+        title = say(layout.title)
+        cells = sheets.get(title)
+        if cells is None:
+            raise _invalid(name, f"it has no sheet {title!r}")
+        if not cells or [str(cell) for cell in cells[0]][: len(layout.head)] != [
+            word if word in NAMES else say(word) for word in layout.head
+        ]:
+            raise _invalid(name, f"the columns of {title!r} are not those that were written")
+        if len(cells) > MAX_ROWS + 1:
+            raise _invalid(name, f"{title!r} has more than {MAX_ROWS:,} rows")
+        rows[layout.listed] = list(enumerate(cells[1:], start=2))
+    return stamp, rows
+
+
+def _stamp(cells: Sequence[Row], name: str) -> Stamp:
+    pairs = {str(row[0]): str(row[1]) for row in cells if len(row) > 1}
+    if pairs.get("format") != FORMAT:
         raise _invalid(name, f"it has no sheet {STAMP_SHEET!r} of the format {FORMAT}")
     try:
         stamp = Stamp(pairs["agreement"], int(pairs["window"]), pairs["digest"], pairs["locale"])
@@ -107,12 +152,7 @@ def read_rows(data: bytes, name: str) -> tuple[Stamp, list[tuple[int, Row]]]:
         raise _invalid(name, f"its window {stamp.window} is none")
     if stamp.locale not in LOCALES:
         raise _invalid(name, f"its language {stamp.locale!r} is not spoken here")
-    (cells,) = list(sheets.values())[:1]
-    if not cells or len(cells[0]) < len(HEAD) or cells[0][0] != HEAD[0]:
-        raise _invalid(name, "its columns are not those that were written")
-    if len(cells) > MAX_ROWS + 1:
-        raise _invalid(name, f"it has more than {MAX_ROWS:,} rows")
-    return stamp, [(number, row) for number, row in enumerate(cells[1:], start=2)]
+    return stamp
 
 
 def _invalid(name: str, why: str) -> InputError:
@@ -125,62 +165,113 @@ def _invalid(name: str, why: str) -> InputError:
 
 
 def _wishes(
-    rows: Iterable[tuple[int, Row]], lines: Mapping[str, Line]
-) -> tuple[list[Wish], list[Outcome]]:
-    """Return what the desk wishes, and the rows that cannot be taken."""
-    wishes: list[Wish] = []
-    refused: list[Outcome] = []
+    layout: Layout,
+    rows: Sequence[tuple[int, Row]],
+    lines: Mapping[str, Line],
+    speaker: Speaker,
+) -> Iterator[Wish | Outcome]:
+    """Yield what the desk wishes in one sheet, and the rows that cannot be taken."""
     seen: dict[str, int] = {}
     for number, row in rows:
-        said, reason = _text(row, DECISION), _text(row, REASON)
-        key = _text(row, 0)
-        if not said and not reason:
+        if not _filled(row, layout):
             continue
+        key, said = _text(row, 0), _text(row, layout.decision)
         verdict = _verdict(said)
         try:
-            _require_once(key, seen)
-            line = _checked(row, key, said, verdict, reason, lines)
-        except UsageError as error:
-            refused.append(
-                Outcome(number, key, verdict or said, None, error.code, error.message, error.help)
+            line = _checked(layout, row, verdict, lines.get(key), seen.get(key))
+        except _CellError as error:
+            cell = _address(layout, number, error.column, speaker)
+            yield Outcome(
+                number,
+                key,
+                verdict or said,
+                code=error.code,
+                message=error.message,
+                help=error.help,
+                listed=layout.listed,
+                cell=cell,
             )
             continue
         seen[key] = number
         assert verdict is not None, "it was checked"
-        wishes.append(Wish(number, line.key, verdict, reason, line.proposal))
-    return wishes, refused
+        yield Wish(
+            number,
+            line.key,
+            verdict,
+            _text(row, layout.reason),
+            line.proposal,
+            listed=layout.listed,
+            number=line.number,
+            cell=_address(layout, number, layout.decision, speaker),
+        )
 
 
-def _require_once(key: str, seen: Mapping[str, int]) -> None:
-    if key in seen:
-        raise UsageError("ROW_TWICE", f"the break stands in row {seen[key]} too")
+def _address(layout: Layout, row: int, column: int, speaker: Speaker) -> str:
+    """Return where a cell is, as a spreadsheet names it: Groups!H7."""
+    return f"{speaker.gettext(layout.title)}!{xl_rowcol_to_cell(row - 1, column)}"
+
+
+class _CellError(UsageError):
+    """Raised when a cell of a row is not as it has to be; `column` from 0."""
+
+    def __init__(self, column: int, code: str, message: str, *, help: str = "") -> None:  # noqa: A002 - the field's name
+        super().__init__(code, message, help=help)
+        self.column = column
 
 
 def _checked(
-    row: Row, key: str, said: str, verdict: str | None, reason: str, lines: Mapping[str, Line]
+    layout: Layout, row: Row, verdict: str | None, line: Line | None, before: int | None
 ) -> Line:
-    """Return the row's break; raises UsageError with the first thing that is wrong."""
-    line = lines.get(key)
-    if line is None:
-        raise UsageError("BREAK_UNKNOWN", "the row's hidden key names no break of this run")
+    """Return the row's line; raises with the first cell that is wrong.
+
+    `before`: the row that said something of the same already.
+    """
+    if before is not None:
+        raise _CellError(0, "ROW_TWICE", f"the same stands in row {before} too")
+    if line is None or not line.verdicts:
+        raise _unknown(layout, line)
     for column, cell in enumerate(line.cells):
         if not _same(row[column] if column < len(row) else "", cell):
-            raise UsageError(
+            raise _CellError(
+                column,
                 "ROW_CHANGED",
-                f"the cell under {HEAD[column]!r} is not what was written",
+                f"the cell under {layout.head[column]!r} is not what was written",
                 help="undo the change, or export again: the checker sees what you saw",
             )
+    said, reason = _text(row, layout.decision), _text(row, layout.reason)
     if not said:
-        raise UsageError("VERDICT_MISSING", "there is a reason, but no decision")
+        raise _CellError(layout.decision, "VERDICT_MISSING", "there is a reason, but no decision")
     if verdict is None or verdict not in line.verdicts:
-        raise UsageError(
+        raise _CellError(
+            layout.decision,
             "VERDICT_UNKNOWN",
-            f"{said!r} is no decision on this break",
+            f"{said!r} is no decision on this row",
             help=", ".join(line.verdicts),
         )
     if not MIN_REASON <= len(reason) <= MAX_REASON:
-        raise UsageError("REASON_LENGTH", f"a reason has {MIN_REASON} to {MAX_REASON} characters")
+        raise _CellError(
+            layout.reason,
+            "REASON_LENGTH",
+            f"a reason has {MIN_REASON} to {MAX_REASON} characters",
+        )
     return line
+
+
+def _unknown(layout: Layout, line: Line | None) -> _CellError:
+    if line is not None:
+        return _CellError(
+            layout.decision,
+            "PROPOSAL_UNKNOWN",
+            "the proposal is too large to be decided as a whole",
+            help="decide on its entries at the desk",
+        )
+    code = {Listed.BREAK: "BREAK_UNKNOWN", Listed.PROPOSAL: "PROPOSAL_UNKNOWN"}
+    return _CellError(
+        0,
+        code.get(layout.listed, "GROUP_UNKNOWN"),
+        "the row's hidden key names nothing of this run",
+        help=EXPORT_AGAIN,
+    )
 
 
 def _verdict(said: str) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Final
 
 import xlsxwriter
@@ -12,48 +13,60 @@ import xlsxwriter
 from node.web.i18n import Speaker
 from node.web.sheets import fitting
 from node.web.words import VERDICTS
-from node.web.workbook.lines import (
-    DECISION,
-    HEAD,
-    HIDDEN,
+from node.web.workbook.layout import (
     MAX_REASON,
     MIN_REASON,
-    REASON,
+    NAMES,
+    SHEETS,
     STAMP_SHEET,
+    Book,
+    Layout,
     Line,
-    Stamp,
 )
 
-WIDTHS: Final = (10, 10, 5, 22, 16, 8, 9, 16, 44, 44, 44, 24, 40)
 A4_PAPER: Final = 9
 
 
-def write_workbook(stamp: Stamp, lines: Sequence[Line], speaker: Speaker) -> bytes:
+def write_workbook(whole: Book, speaker: Speaker) -> bytes:
     """Return the workbook of these rows."""
     out = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(out, options) as book:
-        _ = speaker.gettext
-        page = book.add_worksheet(_("Decisions"))
-        _set_up(page, lines)
         shapes = _shapes(book)
-        names = [name if name in {"key", "proposal", "#"} else _(name) for name in HEAD]
-        page.write_row(0, 0, names, shapes["head"])
-        for number, line in enumerate(lines, start=1):
-            _write(page, number, line, shapes, speaker)
+        for layout in SHEETS:
+            page = book.add_worksheet(speaker.gettext(layout.title))
+            _fill(page, layout, whole.lines[layout.listed], shapes, speaker)
         hidden = book.add_worksheet(STAMP_SHEET)
-        for row, pair in enumerate(stamp.pairs()):
+        for row, pair in enumerate(whole.stamp.pairs()):
             hidden.write_row(row, 0, pair)
         hidden.protect()
         hidden.very_hidden()
     return out.getvalue()
 
 
-def _set_up(page: Any, lines: Sequence[Line]) -> None:  # noqa: ANN401 - the library has no types
-    for column, width in enumerate(WIDTHS):
-        page.set_column(column, column, width, None, {"hidden": column < HIDDEN})
-    page.freeze_panes(1, HIDDEN + 2)
-    page.autofilter(0, HIDDEN, max(len(lines), 1), len(HEAD) - 1)
+def _fill(
+    page: Any,  # noqa: ANN401 - the library has no types
+    layout: Layout,
+    lines: Sequence[Line],
+    shapes: dict[str, Any],
+    speaker: Speaker,
+) -> None:
+    _set_up(page, layout, lines)
+    names = [name if name in NAMES else speaker.gettext(name) for name in layout.head]
+    page.write_row(0, 0, names, shapes["head"])
+    for number, line in enumerate(lines, start=1):
+        _write(page, number, line, layout, shapes)
+    for first, last, verdicts in _stretches(lines):
+        _validate(
+            page, layout, first, last, [speaker.gettext(VERDICTS[v]) for v in verdicts], speaker
+        )
+
+
+def _set_up(page: Any, layout: Layout, lines: Sequence[Line]) -> None:  # noqa: ANN401 - the library has no types
+    for column, width in enumerate(layout.widths):
+        page.set_column(column, column, width, None, {"hidden": column < layout.hidden})
+    page.freeze_panes(1, layout.hidden + 1)
+    page.autofilter(0, layout.hidden, max(len(lines), 1), len(layout.head) - 1)
     page.set_landscape()
     page.set_paper(A4_PAPER)
     page.fit_to_pages(1, 0)
@@ -76,35 +89,54 @@ def _write(
     page: Any,  # noqa: ANN401 - the library has no types
     row: int,
     line: Line,
+    layout: Layout,
     shapes: dict[str, Any],
-    speaker: Speaker,
 ) -> None:
-    _ = speaker.gettext
     for column, cell in enumerate(line.cells):
         if isinstance(cell, str):
             page.write_string(row, column, fitting(cell), shapes["locked"])
         else:
             shape = shapes["figure" if isinstance(cell, Decimal) else "locked"]
             page.write_number(row, column, cell, shape)
-    page.write_blank(row, DECISION, None, shapes["open"])
-    page.write_blank(row, REASON, None, shapes["open"])
+    filled = shapes["open" if line.verdicts else "locked"]
+    page.write_blank(row, layout.decision, None, filled)
+    page.write_blank(row, layout.reason, None, filled)
+
+
+def _stretches(lines: Sequence[Line]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield first and last row of neighbours that take the same verdicts, where they take any."""
+    for verdicts, some in groupby(enumerate(lines, start=1), key=lambda item: item[1].verdicts):
+        rows = [row for row, _ in some]
+        if verdicts:
+            yield rows[0], rows[-1], verdicts
+
+
+def _validate(
+    page: Any,  # noqa: ANN401 - the library has no types
+    layout: Layout,
+    first: int,
+    last: int,
+    choices: list[str],
+    speaker: Speaker,
+) -> None:
+    _ = speaker.gettext
     page.data_validation(
-        row,
-        DECISION,
-        row,
-        DECISION,
+        first,
+        layout.decision,
+        last,
+        layout.decision,
         {
             "validate": "list",
-            "source": [_(VERDICTS[word]) for word in line.verdicts],
+            "source": choices,
             "error_title": _("Decision"),
             "error_message": _("Choose one from the list, or leave the cell empty."),
         },
     )
     page.data_validation(
-        row,
-        REASON,
-        row,
-        REASON,
+        first,
+        layout.reason,
+        last,
+        layout.reason,
         {
             "validate": "length",
             "criteria": "between",

@@ -16,23 +16,26 @@ from desk_town import Reader, Town, invite, reader_of
 from python_calamine import CalamineWorkbook
 
 from node.cli import main
-from node.web.workbook.lines import DECISION, HEAD, REASON
+from node.web.workbook.layout import BREAKS, GROUPS, PROPOSALS, SHEETS, Layout
 
 LETTERS = "ABCDEFGHIJKLM"
+DECISION, REASON = BREAKS.decision, BREAKS.reason
 
 
-def rows_of(data: bytes) -> list[list[object]]:
-    """Return the first sheet's rows."""
-    return CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0).to_python()
+def rows_of(data: bytes, layout: Layout = BREAKS) -> list[list[object]]:
+    """Return a sheet's rows."""
+    book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    return book.get_sheet_by_index(SHEETS.index(layout)).to_python()
 
 
-def filled(data: bytes, cells: dict[tuple[int, int], str]) -> bytes:
+def filled(data: bytes, cells: dict[tuple[int, int], str], layout: Layout = BREAKS) -> bytes:
     """Return the workbook with texts typed into (row, column), both from 0, as Excel saves it."""
+    sheet = f"xl/worksheets/sheet{SHEETS.index(layout) + 1}.xml"
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
             body = old.read(name)
-            if name == "xl/worksheets/sheet1.xml":
+            if name == sheet:
                 text = body.decode()
                 for (row, column), said in cells.items():
                     place = f"{LETTERS[column]}{row + 1}"
@@ -86,7 +89,7 @@ def test_the_workbook_locks_all_but_verdict_and_reason(maker: Reader, town: Town
     """Hidden key columns, protected sheet, a list of verdicts a row, the run's digest inside."""
     data = sheet(maker, town)
     rows = rows_of(data)
-    assert len(rows[0]) == len(HEAD)
+    assert len(rows[0]) == len(BREAKS.head)
     assert all(re.fullmatch("[0-9a-f]{64}", str(row[0])) for row in rows[1:])
     with zipfile.ZipFile(io.BytesIO(data)) as parts:
         page = parts.read("xl/worksheets/sheet1.xml").decode()
@@ -96,7 +99,8 @@ def test_the_workbook_locks_all_but_verdict_and_reason(maker: Reader, town: Town
     assert 'hidden="1"' in page
     assert 'state="veryHidden"' in book
     assert 'locked="0"' in styles
-    assert page.count('type="list"') == len(rows) - 1
+    listed = re.findall(r'<dataValidation type="list"[^>]* sqref="L(\d+)(?::L(\d+))?"', page)
+    assert sum(int(last or first) - int(first) + 1 for first, last in listed) == len(rows) - 1
     assert "确认：同一笔" in page
     stamp = CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_name("kanhe").to_python()
     run = town.firm.breaks.breaks(town.agreement, town.open)
@@ -173,13 +177,60 @@ def test_each_bad_row_is_refused_alone_with_its_reason(maker: Reader, town: Town
         },
     )
     page = bring(maker, town, typed)
-    for code in ("ROW_CHANGED", "REASON_LENGTH", "VERDICT_MISSING"):
+    for code, row, column in (
+        ("ROW_CHANGED", changed, 7),
+        ("REASON_LENGTH", silent, REASON),
+        ("VERDICT_MISSING", bare, DECISION),
+    ):
         assert page.count(code) == 1, code
+        assert f"差异!{LETTERS[column]}{row + 1}<" in page
     assert page.count("VERDICT_UNKNOWN") == 2
     (taken,) = town.firm.breaks.waiting_decisions(town.agreement)
     assert (taken.verdict, taken.reason) == ("reject", "two payments")
     assert "DECISION_WAITING" in bring(maker, town, typed), "brought twice, taken once"
     assert len(town.firm.breaks.waiting_decisions(town.agreement)) == 1
+
+
+def test_proposals_and_groups_are_decided_in_their_sheets(maker: Reader, town: Town) -> None:
+    """A proposal is confirmed or rejected as a whole, a group taken apart; each by its own key."""
+    data = sheet(maker, town)
+    proposals, groups = rows_of(data, PROPOSALS), rows_of(data, GROUPS)
+    standing = town.firm.breaks.groups(town.agreement, town.open)
+    assert len(groups) - 1 == len(standing) > 2
+    assert len(proposals) > 1
+    word, why = PROPOSALS.decision, PROPOSALS.reason
+    typed = filled(data, {(1, word): "驳回：不是同一笔", (1, why): "two payments"}, PROPOSALS)
+    word, why = GROUPS.decision, GROUPS.reason
+    cells = {(row, column): text for row in (1, 2, 3) for column, text in
+             ((word, "unmatch"), (why, "the bank says they are two"))}  # fmt: skip
+    typed = filled(typed, {**cells, (2, word): "confirm", (3, GROUPS.head.index("#")): "1"}, GROUPS)
+    page = bring(maker, town, typed)
+    assert page.count("VERDICT_UNKNOWN") == 1
+    assert f"勾对组!{LETTERS[word]}3<" in page
+    assert page.count("ROW_TWICE") + page.count("ROW_CHANGED") + page.count("GROUP_UNKNOWN") == 1
+    made = {item.verdict: item for item in town.firm.breaks.waiting_decisions(town.agreement)}
+    assert set(made) == {"reject", "unmatch"}
+    first = standing[0]
+    assert (made["unmatch"].servicer, made["unmatch"].owner) == (first.servicer, first.owner)
+    assert made["unmatch"].window == town.open
+    assert made["unmatch"].seen["entries"]["servicer"], "the checker sees the entries"
+    assert made["reject"].servicer
+    assert made["reject"].owner
+
+
+def test_a_sheet_of_groups_is_searched_or_says_that_it_is_too_long(
+    maker: Reader, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search keeps the groups of a reference; more than a sheet holds are not cut silently."""
+    ref = town.firm.breaks.groups(town.agreement, town.open)[1].servicer[0]
+    answer = maker.client.get(address(town, ".xlsx"), params={"window": town.open, "search": ref})
+    (found,) = rows_of(answer.content, GROUPS)[1:]
+    number = town.firm.breaks.groups(town.agreement, town.open)[1].number
+    assert found[GROUPS.head.index("#")] == number + 1
+    monkeypatch.setattr("node.web.workbook.lines.MAX_GROUPS", 5)
+    rows = rows_of(sheet(maker, town), GROUPS)
+    assert len(rows) == 2
+    assert "请在下载时" in str(rows[1])
 
 
 def test_a_file_that_is_no_workbook_of_this_run_is_refused_whole(maker: Reader, town: Town) -> None:
@@ -203,7 +254,7 @@ def test_a_file_that_is_no_workbook_of_this_run_is_refused_whole(maker: Reader, 
     for body, code in (
         (b"no workbook", "TRUNCATED"),
         (good[: len(good) // 2], "TRUNCATED"),
-        (stamped("kanhe-decisions/1", "something-else/1"), "WORKBOOK_INVALID"),
+        (stamped("kanhe-decisions/2", "something-else/1"), "WORKBOOK_INVALID"),
         (stamped(f">{town.open}<", f">{'9' * 20}<"), "WORKBOOK_INVALID"),
         (stamped(town.agreement.hex(), "ab" * 32), "WORKBOOK_OTHER"),
         (stamped(digest, "cd" * 32), "WORKBOOK_STALE"),
