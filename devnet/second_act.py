@@ -40,6 +40,7 @@ from node.screening.identifiers import Identifier, IdType, read_identifier
 from node.screening.weighing import explain_envelope
 from node.services.lookups import Found, Terms
 from node.wallet import Wallet
+from reconcile.counting import counted
 from reconcile.model import KanheError, day_iso
 
 Say = Callable[[str], None]
@@ -215,7 +216,8 @@ def _list_two(story: Story, customer: Identifier, mistaken: Identifier) -> tuple
     story.net.settle("the listings to be posted")
     story.net.until_block(listed, "the committee to evaluate both listings")
     traced = story.node(ISSUER).screening.trace(entries[0])
-    who = f"{MEMBERS[traced.entry.uploader - 1].name}, {len(traced.history)} changes on the ledger"
+    changes = counted(len(traced.history), "change")
+    who = f"{MEMBERS[traced.entry.uploader - 1].name}, {changes} on the ledger"
     story.say(f"  any member can trace it: listed by {who}; nothing of the person is there")
     return entries[0], entries[1]
 

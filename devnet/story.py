@@ -21,6 +21,7 @@ from devnet.outcome import Expected
 from devnet.scenario import make_scenario, write_scenario
 from node.bootstrap import Node
 from node.services.posting import ImportOptions
+from reconcile.counting import counted
 from reconcile.model import AgreementKind, Balance, Entry, Side
 from reconcile.statements import read_statement
 from reconcile.terms import Terms
@@ -157,7 +158,8 @@ def import_day(network: Network, relation: Relation, books: DayBooks, say: Say) 
             window=books.window,
             options=relation.options[side],
         )
-        say(f"{relation.label}: {node.name} imported {done.queued:,} entries of {done.file}")
+        entries = counted(done.queued, "entry", "entries")
+        say(f"{relation.label}: {node.name} imported {entries} of {done.file}")
         network.turn()
 
 

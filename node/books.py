@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from reconcile.counting import counted
 from reconcile.model import (
     Balance,
     BalanceBasis,
@@ -203,7 +204,8 @@ def remarks_on(servicer: Book, owner: Book, *, near: bool, option: str) -> tuple
     opposite = sum((mine & _turned(theirs)).values())
     unrelated = Remark(
         "UNRELATED",
-        f"nothing of the servicer's {len(servicer.entries):,} entries ({_span(servicer)}) "
+        f"nothing of the servicer's {counted(len(servicer.entries), 'entry', 'entries')} "
+        f"({_span(servicer)}) "
         f"belongs to the owner's {len(owner.entries):,} ({_span(owner)}): are these both books "
         "of one account, for the same days?",
     )

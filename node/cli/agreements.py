@@ -10,6 +10,7 @@ import typer
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
 from node.cli.rules import terms_check
 from node.cli.session import AgreementArg, Home, Wait, acting, actor, finish, node_of, side_of
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.services.network import AgreementView
@@ -304,7 +305,7 @@ def terms_words(rules: Terms) -> list[str]:
     return [
         f"currencies {money}",
         f"a window closes at {clock} of the next business day",
-        f"grace {rules.grace_days} business days, stale after {rules.stale_after_days}",
+        f"grace {counted(rules.grace_days, 'business day')}, stale after {rules.stale_after_days}",
         f"rounding {rules.rounding_minor} minor units",
         f"tolerance budget {rules.tolerance_budget_minor} minor units a run",
         f"a time-out is decided {rules.timeout_allowance_s} s behind the other side's watermark",

@@ -18,6 +18,7 @@ from node.cli import (
 )
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
 from node.cli.session import Home, Wait, acting, actor, finish, node_of
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.bootstrap import Node
@@ -316,7 +317,8 @@ def _show_points(view: PointsView) -> None:
         f"{points_text(account.debt)} owed"
     )
     say(
-        f"  {account.entries} entries, {account.upheld} upheld, {account.overturned} overturned, "
+        f"  {counted(account.entries, 'entry', 'entries')}, {account.upheld} upheld, "
+        f"{account.overturned} overturned, "
         f"accuracy {account.accuracy / 10_000:.2f} %"
     )
     if view.allowance_due:

@@ -9,6 +9,7 @@ import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say
 from node.cli.session import Home, Wait, acting, actor, finish, node_of
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.screening.consents import SignedConsent
@@ -220,6 +221,6 @@ def settle(
         ],
         "done": done,
     }
-    says = f"period {settled.period}: {len(settled.rows)} uploaders"
+    says = f"period {settled.period}: {counted(len(settled.rows), 'uploader')}"
     emit(answer, json_to, lambda: say(says))
     return EXIT_DONE

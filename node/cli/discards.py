@@ -10,6 +10,7 @@ from node.cli.decisions import Person, Single
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
 from node.cli.session import Home, SideOption, actor, agreement_of, node_of, side_of
 from node.cli.words import short
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.services.posting import DiscardView
@@ -71,7 +72,7 @@ def _show(view: DiscardView) -> None:
         for item in view.records[:SHOWN]
     ]
     table(
-        f"Discard {view.discard_id}: {len(view.records):,} records, {view.state}",
+        f"Discard {view.discard_id}: {counted(len(view.records), 'record')}, {view.state}",
         ("entry", ">version", ">window", ">batch", "verdict", "SHA-256"),
         rows,
     )
@@ -127,7 +128,7 @@ def outbox_approve(
     """Give up, as checker, exactly the records of a draft; they never count as posted."""
     with node_of(home) as node:
         view = node.posting.approve_discard(discard, actor=person or actor(), single=single)
-    emit(view.to_json(), json_to, lambda: say(f"{len(view.records):,} records are discarded"))
+    emit(view.to_json(), json_to, lambda: say(f"discarded: {counted(len(view.records), 'record')}"))
     return EXIT_DONE
 
 

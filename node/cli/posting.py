@@ -35,6 +35,7 @@ from node.cli.session import (
     side_of,
     window_of_words,
 )
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.services.posting import ImportOptions, ImportResult, Rejected
@@ -191,7 +192,13 @@ def post(
         left = node.posting.queue_depth(found)
     done = finish(home, wait=wait)
     answer = {"batches": str(batches), "waiting": str(left.records), "done": done}
-    emit(answer, json_to, lambda: say(f"{batches} batches sealed, {left.records:,} records wait"))
+    emit(
+        answer,
+        json_to,
+        lambda: say(
+            f"{counted(batches, 'batch', 'batches')} sealed, records waiting: {left.records:,}"
+        ),
+    )
     return EXIT_DONE
 
 

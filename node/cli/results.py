@@ -42,6 +42,7 @@ from node.cli.session import (
     window_of_words,
 )
 from node.cli.words import digits_of, money, short
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.services.proofs import AuditResult
@@ -101,7 +102,8 @@ def _run_json(run: RunView) -> dict[str, Any]:
 
 def _show_run(run: RunView) -> None:
     word = "provisional" if run.provisional else "proof"
-    say(f"{word} of window {run.window}: {run.groups:,} groups, {len(run.breaks):,} breaks")
+    found = f"{counted(run.groups, 'group')}, {counted(len(run.breaks), 'break')}"
+    say(f"{word} of window {run.window}: {found}")
     say(f"{'complete' if run.complete else 'NOT complete'}; digest {run.digest.hex()}")
 
 
@@ -245,7 +247,8 @@ def audit(
 
 
 def _show_audit(result: AuditResult) -> None:
-    say(f"{result.compared:,} entries compared, {result.first_day} to {result.last_day}")
+    entries = counted(result.compared, "entry", "entries")
+    say(f"{entries} compared, {result.first_day} to {result.last_day}")
     if result.ok:
         say("book and ledger agree")
         return

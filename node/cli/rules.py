@@ -24,6 +24,7 @@ from node.cli.offline import (
 from node.cli.output import EXIT_DONE, JsonTo, emit, progress, require_file, say, table
 from node.cli.session import Home, day_of_words, node_of
 from node.cli.words import digits_of, money, refs
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from reconcile.report import Comparison
@@ -191,7 +192,7 @@ def _show_said(words: Sequence[Said], warned: Sequence[Said], language: str) -> 
 
 def _show_comparison(name: str, found: Comparison) -> None:
     say(
-        f"{name}: {found.same:,} groups the same, {len(found.gained):,} gained, "
+        f"{name}: {counted(found.same, 'group')} the same, {len(found.gained):,} gained, "
         f"{len(found.lost):,} lost, {len(found.repaired):,} re-paired"
     )
     rows = [("gained", group) for group in found.gained]

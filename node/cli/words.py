@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from node.cli.output import say, table
+from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from reconcile.report import Result
@@ -60,8 +61,8 @@ def show_result(result: Result) -> None:
     """Print a run: what matched, the breaks, and whether the balance is proven."""
     kinds = Counter(item.kind.value for item in result.breaks)
     say(
-        f"{len(result.groups):,} groups, {len(result.breaks):,} breaks, "
-        f"{len(result.proposals):,} proposals"
+        f"{counted(len(result.groups), 'group')}, {counted(len(result.breaks), 'break')}, "
+        f"{counted(len(result.proposals), 'proposal')}"
     )
     if result.breaks:
         marked = any(item.marks for item in result.breaks[:SHOWN_BREAKS])

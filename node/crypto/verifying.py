@@ -26,6 +26,7 @@ from reconcile.commitment.heads import Stream
 from reconcile.commitment.plain import read_header
 from reconcile.commitment.proofs import BatchFields, RecordProof
 from reconcile.commitment.records import decode_record
+from reconcile.counting import counted
 from reconcile.model import (
     Decision,
     Entry,
@@ -160,7 +161,7 @@ def _hold_report(
         _hold_names(result, report, found)
     found.proved.append(
         f"The report of window {result.window} ({day_iso(window_day(result.window))}) and its "
-        f"{len(read)} groups are what the digest {result.digest.hex()} pins, and its totals, "
+        f"{counted(len(read), 'group')} are what the digest {result.digest.hex()} pins; totals, "
         f"breaks and identities follow from each other. It says: {report.get('says')}."
     )
     found.not_proved += NOT_PROVED
@@ -223,8 +224,8 @@ def _hold_unsigned(body: Mapping[str, Any], found: Verification) -> None:
         no=f"beside the report stands another {', another '.join(copies)}",
     )
     found.proved.append(
-        f"The report and its {len(read)} groups are what the digest {digest} pins, and its "
-        f"totals, breaks and identities follow from each other. It says: {report.get('says')}."
+        f"Report and {counted(len(read), 'group')} are what the digest {digest} pins; totals, "
+        f"breaks and identities follow from each other. It says: {report.get('says')}."
     )
     found.not_proved += [UNSIGNED, *NOT_PROVED]
 
@@ -341,7 +342,7 @@ def _hold_stream(bundle: Bundle, found: Verification) -> None:
     found.hold(
         "sequence",
         ok=not gaps,
-        yes=f"the {len(bundle.batches)} batches are numbered from 1 without a gap",
+        yes=f"the batches, {len(bundle.batches)} of them, are numbered from 1 without a gap",
         no=f"batches out of sequence: {', '.join(gaps[:MAX_NAMED])}",
     )
     found.hold(
@@ -352,8 +353,8 @@ def _hold_stream(bundle: Bundle, found: Verification) -> None:
     )
     odd = f"; batches {', '.join(sizes[:MAX_NAMED])} have no size of a payload" if sizes else ""
     found.proved.append(
-        f"These {len(bundle.batches)} payloads, byte by byte, are the {side.word}'s whole stream "
-        f"up to the head that was signed{odd}."
+        f"The {side.word}'s whole stream up to the head that was signed is, byte by byte, "
+        f"{counted(len(bundle.batches), 'payload')}{odd}."
     )
     found.not_proved.append(PAYLOADS_READ)
 

@@ -19,6 +19,7 @@ from node.screening.envelope import read_envelope
 from node.screening.listings import Listing
 from node.screening.receipts import read_receipt
 from node.screening.verifying import Verdict, verify_receipt
+from reconcile.counting import counted
 from reconcile.model import InputError, KanheError, ProtocolError, Where, day_iso
 
 _SHOWN: Final = 2
@@ -96,7 +97,7 @@ def _hold(verdict: Verdict, found: Verification) -> None:
         found.hold(name, ok=True, yes=says, no="")
     person = f"{verdict.identifier.type} …{verdict.identifier.value[-_SHOWN:]}"
     index = f"index version {header.version} of key epoch {header.key_epoch}, cut at block"
-    where = f"{index} {header.cut_block}, {header.leaf_count} entries"
+    where = f"{index} {header.cut_block}, {counted(header.leaf_count, 'entry', 'entries')}"
     if not verdict.records:
         found.proved.append(f"no entry concerned {person} in {where}")
     for record in verdict.records:

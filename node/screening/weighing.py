@@ -26,6 +26,7 @@ from node.screening.profiles import profile_of, profiles
 from node.screening.states import DAY_S, EntryFacts, entry_state
 from node.screening.verifying import verify_receipt
 from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.counting import counted
 from reconcile.model import KanheError, ProtocolError, Where, day_iso
 
 _SHOWN = 2
@@ -157,7 +158,7 @@ def _hold_documents(case: _Case, listing: Listing) -> None:
     case.found.hold(
         "evidence",
         ok=merkle_root(leaves) == listing.evidence_root,
-        yes=f"{len(leaves)} documents are the evidence that the statement names",
+        yes=f"the evidence that the statement names is {counted(len(leaves), 'document')}",
         no="the statement names other evidence",
     )
 
@@ -174,7 +175,7 @@ def _hold_changes(case: _Case, listing: Listing) -> History | None:
         read.append(history)
 
     count = len(case.evidence.changes)
-    if not case.hold("changes", f"{count} changes of this entry follow each other", changes):
+    if not case.hold("changes", f"the changes of this entry, {count}, follow each other", changes):
         return None
     history = read[0]
 

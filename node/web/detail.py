@@ -229,20 +229,27 @@ CONFIRMS: Final[Mapping[str, str]] = {
 
 def terms_words(terms: Mapping[str, Any], speaker: Speaker) -> tuple[tuple[str, str], ...]:
     """Return the agreed terms (as `terms.json`) as names and sentences."""
-    _ = speaker.gettext
+    _, ngettext = speaker.gettext, speaker.ngettext
     currencies = ", ".join(sorted(terms.get("currencies", {})))
-    day = _("%(number)s business days")
+
+    def days(name: str) -> str:
+        number = int(terms.get(name) or 0)
+        said = ngettext("%(number)s business day", "%(number)s business days", number)
+        return said % {"number": number}
+
+    def units(name: str) -> str:
+        number = int(terms.get(name) or 0)
+        said = ngettext("%(number)s minor unit", "%(number)s minor units", number)
+        return said % {"number": speaker.count(number)}
+
     pairs = [
         (_("Currencies"), currencies),
         (_("Cut-off"), terms.get("cut_off")),
         (_("Closes at"), _("%(time)s of the next business day") % {"time": terms.get("close_at")}),
-        (_("Grace before it counts as missing"), day % {"number": terms.get("grace_days")}),
-        (_("Overdue after"), day % {"number": terms.get("stale_after_days")}),
-        (_("Rounding"), _("%(number)s minor units") % {"number": terms.get("rounding_minor")}),
-        (
-            _("Tolerance budget"),
-            _("%(number)s minor units") % {"number": terms.get("tolerance_budget_minor")},
-        ),
+        (_("Grace before it counts as missing"), days("grace_days")),
+        (_("Overdue after"), days("stale_after_days")),
+        (_("Rounding"), units("rounding_minor")),
+        (_("Tolerance budget"), units("tolerance_budget_minor")),
         (_("Engine"), terms.get("engine")),
     ]
     return tuple((name, str(text)) for name, text in pairs if text)
@@ -254,12 +261,17 @@ def passes_words(terms: Mapping[str, Any], speaker: Speaker) -> tuple[PassWords,
     rows = []
     for item in terms.get("passes", []):
         keys = "; ".join(_key_words(key, speaker) for key in item.get("keys", []))
+        apart = int(item.get("value_date_days") or 0)
         rows.append(
             PassWords(
                 name=str(item["name"]),
                 keys=keys or _("amount and date"),
-                days=_("at most %(number)s business days apart")
-                % {"number": item.get("value_date_days")},
+                days=speaker.ngettext(
+                    "at most %(number)s business day apart",
+                    "at most %(number)s business days apart",
+                    apart,
+                )
+                % {"number": apart},
                 shape=", ".join(item.get("shape", [])),
                 confirm=_(CONFIRMS.get(item.get("confirm", ""), ""))
                 + (_("; differing values tell payments apart") if item.get("guards") else ""),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reconcile.counting import counted
 from reconcile.terms.rules import KeyPair, MatchPass, Terms
 
 CARRIERS_ZH: Final = {
@@ -94,8 +95,8 @@ def _whole(terms: Terms) -> Iterator[Said]:
         ),
         (
             (
-                f"Under equal keys a difference up to {terms.rounding_minor} minor units is called "
-                "rounding."
+                "Under equal keys a difference up to "
+                f"{counted(terms.rounding_minor, 'minor unit')} is called rounding."
             ),
             f"键相同时，{terms.rounding_minor}最小货币单位以内的差额称为尾差。",
         ),
@@ -118,7 +119,7 @@ def risks(terms: Terms) -> tuple[Said, ...]:
 
 # ---------------------------------------------------------------------- what it does
 def _days(number: int) -> str:
-    return f"{number} business day" if number == 1 else f"{number} business days"
+    return counted(number, "business day")
 
 
 def _english(rule: MatchPass) -> str:
@@ -154,7 +155,8 @@ def _chinese(rule: MatchPass) -> str:
 def _key_en(pair: KeyPair) -> str:
     name = pair.servicer if pair.servicer == pair.owner else f"{pair.servicer} = {pair.owner}"
     steps = [STEPS_EN.get(step, step) for step in pair.normalise]
-    return f"{name} ({', '.join([*steps, f'at least {pair.min_length} characters'])})"
+    steps.append(f"at least {counted(pair.min_length, 'character')}")
+    return f"{name} ({', '.join(steps)})"
 
 
 def _key_zh(pair: KeyPair) -> str:
@@ -253,7 +255,7 @@ def _key_risks(rule: MatchPass, said: _Say) -> Iterator[Said]:
         if pair.min_length < SHORT_KEY and rule.confirm == "always" and name not in PARTY_CARRIERS:
             yield said(
                 "SHORT_KEY",
-                f"{name} of {pair.min_length} characters are often no reference",
+                f"{name} as short as {counted(pair.min_length, 'character')} is often no reference",
                 f"{CARRIERS_ZH[name]}短至{pair.min_length}位，往往不是真正的流水号",
             )
         cut = [step for step in pair.normalise if step.startswith(("first(", "last(", "extract("))]

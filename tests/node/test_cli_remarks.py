@@ -39,7 +39,7 @@ def test_two_files_of_which_nothing_matches_are_remarked(
     ours = HEAD + "a,IN,10.00,CNY,2026-11-20,E2E-0001\n"
     codes, said = matched(tmp_path, capsys, ours, HEAD + "b,IN,7.00,CNY,2026-10-01,E2E-9\n")
     assert codes == ["UNRELATED"]
-    assert "servicer's 1 entries (2026-11-20 to 2026-11-20)" in said
+    assert "servicer's 1 entry (2026-11-20 to 2026-11-20)" in said
     codes, said = matched(tmp_path, capsys, ours, HEAD + "b,OUT,10.00,CNY,2026-11-20,\n")
     assert codes == ["UNRELATED", "PERHAPS_MIRRORED"]
     assert "--owner-perspective ledger" in said

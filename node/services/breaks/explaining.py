@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from node.services.breaks.views import BreakRow, Tried
+from reconcile.counting import counted
 from reconcile.matching.normalise import compile_chain
 from reconcile.model import CARRIER_BY_WORD, Entry, Side, day_iso
 from reconcile.report import missing_statements
@@ -77,10 +78,11 @@ def _tried(
         return say("CURRENCY_DIFFERS", f"{left.currency} is not {right.currency}")
     sums = (sum(e.signed_minor for e in servicer), sum(e.signed_minor for e in owner))
     if abs(sums[0] - sums[1]) > rule.amount.tolerance_minor:
-        return say("AMOUNT_DIFFERS", f"{sums[0]} is not {sums[1]} minor units")
+        return say("AMOUNT_DIFFERS", f"in minor units {sums[0]} is not {sums[1]}")
     distance = _distance(terms, left, right)
     if distance > rule.value_date_days:
-        return say("TOO_FAR", f"{distance} business days apart, {rule.value_date_days} are allowed")
+        days = counted(distance, "business day")
+        return say("TOO_FAR", f"{days} apart, at most {rule.value_date_days} may be")
     if rule.confirm != "always":
         apart = _told_apart(terms, left, right)
         if apart is not None:

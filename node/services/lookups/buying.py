@@ -11,6 +11,7 @@ from node.blacklist import account_of
 from node.lookup_calls import LookupCalls
 from node.screening.points import LOOKUP_PRICE
 from node.tables import OwnLookup, TicketRange
+from reconcile.counting import counted
 from reconcile.model import ProtocolError, UsageError, Where
 
 #: The contract's order of kinds (IPoints.TicketKind).
@@ -48,7 +49,7 @@ def buy(session: Session, calls: LookupCalls, member: int, kind: str, count: int
     if free < price:
         raise UsageError(
             "POINTS_SHORT",
-            f"{count} tickets take {price / 1e6:g} points, {free / 1e6:g} are free",
+            f"{counted(count, 'ticket')} for {price / 1e6:g} points, {free / 1e6:g} are free",
             help="each day brings an allowance; see `kanhe blacklist points`",
         )
     bought = session.scalar(

@@ -12,6 +12,7 @@ from node.blacklist import Now, dispute_facts, profile_numbered
 from node.screening.states import DAY_S, TICKET_S, Stage, Verdict, suspends_s
 from node.services.screening.views import Step
 from node.tables import BlacklistFact, Dispute, ListedEntry
+from reconcile.counting import counted
 
 Args = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ _WORDS: Final[Mapping[str, Callable[[Args], str]]] = {
         f"dispute {a['dispute']}: member {a['member']} voted {Verdict(a['verdict']).name}"
     ),
     "DisputeSettled": lambda a: f"dispute {a['dispute']} ended: {Verdict(a['outcome']).name}",
-    "RecallOpened": lambda a: f"recalled from {len(a['recipients'])} readers",
+    "RecallOpened": lambda a: f"recalled from {counted(len(a['recipients']), 'reader')}",
     "RecallAcknowledged": lambda _a: "a reader acknowledged the recall",
     "DeletionCertifiedBy": lambda a: f"member {a['member']} certified what it destroyed",
 }

@@ -271,9 +271,11 @@ def _judge_discard(
             single=who.single(agreement),
             person_id=who.person_id,
         )
-        said = page.translate("Given up: %(number)s records. They count as never posted.") % {
-            "number": page.speaker.count(len(done.records))
-        }
+        said = page.speaker.ngettext(
+            "Given up: %(number)s record. It counts as never posted.",
+            "Given up: %(number)s records. They count as never posted.",
+            len(done.records),
+        ) % {"number": page.speaker.count(len(done.records))}
     elif verdict == "reject":
         posting.reject_discard(draft_id, actor=who.login, reason=reason)
         said = page.translate("Rejected.")

@@ -229,9 +229,12 @@ def reconcile_agreement(request: Request, slug: str, text: str, csrf: Text = "")
         view = page.agreement(session, text)
     page.act(csrf, "reconcile", view.agreement)
     run = page.node.reconciliation.provisional(view.agreement)
-    said = page.translate("Matched just now: %(breaks)s breaks, %(groups)s groups.") % {
-        "breaks": page.speaker.count(len(run.breaks)),
-        "groups": page.speaker.count(run.groups),
+    say = page.speaker
+    breaks = say.ngettext("%(number)s break", "%(number)s breaks", len(run.breaks))
+    groups = say.ngettext("%(number)s group", "%(number)s groups", run.groups)
+    said = page.translate("Matched just now: %(breaks)s, %(groups)s.") % {
+        "breaks": breaks % {"number": say.count(len(run.breaks))},
+        "groups": groups % {"number": say.count(run.groups)},
     }
     return page.go(f"/agreements/{view.short}", said=said)
 

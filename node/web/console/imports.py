@@ -141,8 +141,9 @@ def take_file(
     except KanheError as error:
         return _form(page, view, options, None, error)
     waiting.drop()
-    said = page.translate("%(queued)s entries queued, %(already)s were already there.") % {
-        "queued": page.speaker.count(result.queued),
+    entries = page.speaker.ngettext("%(number)s entry", "%(number)s entries", result.queued)
+    said = page.translate("%(entries)s queued, already there: %(already)s.") % {
+        "entries": entries % {"number": page.speaker.count(result.queued)},
         "already": page.speaker.count(result.already),
     }
     return page.go(f"/agreements/{view.short}", said=said)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import node.web
+from node.web.detail import passes_words, terms_words
 from node.web.i18n import LOCALE_DIR, Speaker, decimal_text, pick_locale
 from node.web.words import KINDS, STATES, is_long, kind_title, to_do
 from reconcile.model import BreakKind, Side
@@ -39,6 +40,35 @@ def test_every_message_has_its_chinese_and_none_is_left_over() -> None:
     assert len(said) > 500
     assert said - known == set(), "without Chinese"
     assert known - said == set(), "no longer used"
+
+
+# More than one by what they say: bounds, and sets that are said otherwise when they hold one.
+ALWAYS_MANY = {
+    "over %(number)s days",
+    "%(who)s booked %(count)s entries, together %(money)s",
+    (
+        "The window has %(number)s groups, more than a sheet holds: name a reference or an amount "
+        "when you download it."
+    ),
+}
+
+
+def test_a_counted_noun_has_its_singular() -> None:
+    """No message says "1 business days": what counts a noun is a message with a plural."""
+    counts = re.compile(r"%\((?!root)\w+\)s (?:[a-z]+ )?[a-z]{2,}[^us]s\b")
+    plain = {text for text in messages() if isinstance(text, str)}
+    assert plain >= ALWAYS_MANY
+    assert {text for text in plain - ALWAYS_MANY if counts.search(text)} == set()
+
+
+def test_terms_of_one_day_say_day() -> None:
+    """The terms' page counts in the reader's language."""
+    terms = {"grace_days": "1", "stale_after_days": "5", "rounding_minor": "1"}
+    said = [text for _, text in terms_words(terms, Speaker("en"))]
+    assert said[-4:] == ["1 business day", "5 business days", "1 minor unit", "0 minor units"]
+    assert "1 个工作日" in dict(terms_words(terms, Speaker("zh"))).values()
+    passes = {"passes": [{"name": "e2e", "keys": [], "value_date_days": "1"}]}
+    assert passes_words(passes, Speaker("en"))[0].days == "at most 1 business day apart"
 
 
 def test_a_translation_keeps_the_places_of_its_message() -> None:
