@@ -20,7 +20,7 @@ def api(reader: Reader) -> Iterator[httpx.Client]:
     found = re.search(r"kanhe_[0-9a-f]{64}", reader.post("/me/tokens", 200, label="program"))
     assert found
     headers = {"authorization": f"Bearer {found.group(0)}"}
-    with httpx.Client(base_url=f"{reader.base}/firm/api/v1", headers=headers) as client:
+    with httpx.Client(base_url=f"{reader.base}/firm/api/v1", headers=headers, timeout=30) as client:
         yield client
 
 

@@ -66,7 +66,7 @@ def test_the_rest_interface_says_the_same(at_head: Reader) -> None:
     found = re.search(r"kanhe_[0-9a-f]{64}", at_head.post("/me/tokens", 200, label="chains"))
     assert found
     headers = {"authorization": f"Bearer {found.group(0)}"}
-    with httpx.Client(base_url=f"{at_head.base}/firm/api/v1", headers=headers) as api:
+    with httpx.Client(base_url=f"{at_head.base}/firm/api/v1", headers=headers, timeout=30) as api:
         body = api.get("/chains").json()
         assert (body["holds"], body["total"]) == (True, "3")
         (line,) = body["in_transit"]

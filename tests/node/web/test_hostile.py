@@ -58,7 +58,7 @@ def test_a_token_of_odd_characters_is_refused_not_a_failure() -> None:
 
 def test_a_stranger_with_an_odd_door_token_is_refused(replica: Replica) -> None:
     """The log-in form of a stranger answers a refusal whatever its hidden field holds."""
-    with served({"firm": replica}) as base, httpx.Client(base_url=base) as client:
+    with served({"firm": replica}) as base, httpx.Client(base_url=base, timeout=30) as client:
         client.get("/firm/login")
         form = {"door": "é勘", "login": "wei", "password": "a long enough password"}
         assert client.post("/firm/login", data=form).status_code == 403

@@ -77,7 +77,7 @@ def test_the_door_answers_429_with_how_long(replica: Replica) -> None:
     limits = Limits(max_failed=100, max_failed_source=2)
     with (
         served({"firm": replica}, WebSettings(limits=limits)) as base,
-        httpx.Client(base_url=base) as client,
+        httpx.Client(base_url=base, timeout=30) as client,
     ):
         answers = [_try(client, f"nobody{number}") for number in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
