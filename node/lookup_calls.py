@@ -93,10 +93,13 @@ class LookupCalls:
         subject = f"root/{version}/{revision}"
         return self._once(session, BLACKLIST, "publishRoot", args, subject, POSTER)
 
-    def challenge_root(self, session: Session, version: int, entry: bytes) -> int | None:
-        """Stop a root in which an own leaf is not found."""
-        subject = f"challenge/{version}/{entry.hex()}"
-        return self._once(session, BLACKLIST, "challengeRoot", (version, entry), subject, POSTER)
+    def challenge_root(
+        self, session: Session, version: int, revision: int, entry: bytes
+    ) -> int | None:
+        """Stop a root in which an own leaf is not found; each revision is another effect."""
+        subject = f"challenge/{version}/{revision}/{entry.hex()}"
+        args = (version, revision, entry)
+        return self._once(session, BLACKLIST, "challengeRoot", args, subject, POSTER)
 
     def waits(self, session: Session, subject: str) -> bool:
         """Say whether an effect was asked for and not refused."""

@@ -129,18 +129,15 @@ contract Lookups is ILookups {
         external
         view
     {
-        KeyEpoch storage epoch = _keyEpochs[keyEpoch];
-        if (signatures.length < epoch.threshold || epoch.threshold == 0) {
-            revert SignaturesBelowThreshold(signatures.length, epoch.threshold);
-        }
-        uint32 previous;
-        for (uint256 i = 0; i < signatures.length; i++) {
-            address signer = SignatureLib.recover(digest, signatures[i]);
-            uint32 member = registry.authoriseActive(signer, Role.APPROVER);
-            if (member <= previous) revert SignersNotAscending(previous, member);
-            if (!_isOf(epoch.members, member)) revert NotCommitteeMember(member);
-            previous = member;
-        }
+        _requireSigned(keyEpoch, digest, signatures, _keyEpochs[keyEpoch].threshold);
+    }
+
+    /// @inheritdoc ILookups
+    function requireSignedByAll(uint32 keyEpoch, bytes32 digest, bytes[] calldata signatures)
+        external
+        view
+    {
+        _requireSigned(keyEpoch, digest, signatures, _keyEpochs[keyEpoch].members.length);
     }
 
     /// @inheritdoc ILookups
@@ -202,6 +199,26 @@ contract Lookups is ILookups {
             if (_approved[digest][full_[i]]) approvals++;
         }
         return 3 * approvals > 2 * eligible;
+    }
+
+    function _requireSigned(
+        uint32 keyEpoch,
+        bytes32 digest,
+        bytes[] calldata signatures,
+        uint256 least
+    ) private view {
+        if (signatures.length < least || least == 0) {
+            revert SignaturesBelowThreshold(signatures.length, least);
+        }
+        uint32[] storage members = _keyEpochs[keyEpoch].members;
+        uint32 previous;
+        for (uint256 i = 0; i < signatures.length; i++) {
+            address signer = SignatureLib.recover(digest, signatures[i]);
+            uint32 member = registry.authoriseActive(signer, Role.APPROVER);
+            if (member <= previous) revert SignersNotAscending(previous, member);
+            if (!_isOf(members, member)) revert NotCommitteeMember(member);
+            previous = member;
+        }
     }
 
     function _isOf(uint32[] storage members, uint32 member) private view returns (bool) {

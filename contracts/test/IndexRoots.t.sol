@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {EntryId, EntryState, IBlacklistFacts} from "../src/interfaces/IBlacklistFacts.sol";
 import {ILookups} from "../src/interfaces/ILookups.sol";
+import {Role} from "../src/interfaces/IRegistry.sol";
 import {BlacklistTestBase} from "./BlacklistBase.sol";
 
 contract IndexRootsTest is BlacklistTestBase {
@@ -64,27 +65,30 @@ contract IndexRootsTest is BlacklistTestBase {
         this.publish(version, 0, 2);
     }
 
+    function _challenge(uint32 member, uint32 version, uint8 revision, EntryId entry) private {
+        _post(member);
+        blacklist.challengeRoot(version, revision, entry);
+    }
+
     function test_challenge_stopsARootUntilItsNextRevision() public {
         EntryId entry = _tagged(1);
         uint32 version = _cut();
         _refuse(abi.encodeWithSelector(IBlacklistFacts.RootNotPublished.selector, version));
-        _post(UPLOADER);
-        blacklist.challengeRoot(version, entry);
+        _challenge(UPLOADER, version, 1, entry);
         _publish(version, 1, 1);
         _true(!blacklist.isLive(version));
         _refuse(abi.encodeWithSelector(IBlacklistFacts.NotUploader.selector, entry, READER));
-        _post(READER);
-        blacklist.challengeRoot(version, entry);
-        _post(UPLOADER);
-        blacklist.challengeRoot(version, entry);
-        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
-        _true(!blacklist.isLive(version));
-        _publish(version, 1, 2);
+        _challenge(READER, version, 1, entry);
+        vm.expectEmit(true, true, true, true, address(blacklist));
+        emit IBlacklistFacts.RootChallenged(version, UPLOADER, entry, 1);
+        _challenge(UPLOADER, version, 1, entry);
         _refuse(
             abi.encodeWithSelector(IBlacklistFacts.ChallengedAlready.selector, version, UPLOADER)
         );
-        _post(UPLOADER);
-        blacklist.challengeRoot(version, entry);
+        _challenge(UPLOADER, version, 1, entry);
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        _true(!blacklist.isLive(version));
+        _publish(version, 1, 2);
         vm.warp(vm.getBlockTimestamp() + 1 hours);
         _true(!blacklist.isLive(version));
         vm.warp(vm.getBlockTimestamp() + 1);
@@ -94,8 +98,39 @@ contract IndexRootsTest is BlacklistTestBase {
                 IBlacklistFacts.ChallengeOver.selector, version, vm.getBlockTimestamp() - 1
             )
         );
-        _post(UPLOADER);
-        blacklist.challengeRoot(version, entry);
+        _challenge(UPLOADER, version, 2, entry);
+    }
+
+    function test_challenge_stopsEachRevisionAndTheLastNeedsEverybody() public {
+        EntryId entry = _tagged(1);
+        uint32 version = _cut();
+        for (uint8 revision = 1; revision <= 2; revision++) {
+            _publish(version, 1, revision);
+            // A challenge of the root before does not stop this one by mistake.
+            _refuse(
+                abi.encodeWithSelector(
+                    IBlacklistFacts.RevisionNotCurrent.selector, version, revision, revision - 1
+                )
+            );
+            _challenge(UPLOADER, version, revision - 1, entry);
+            _challenge(UPLOADER, version, revision, entry);
+        }
+        _refuse(
+            abi.encodeWithSelector(
+                ILookups.SignaturesBelowThreshold.selector, uint256(2), uint256(3)
+            )
+        );
+        this.publish(version, 1, 3);
+        bytes32 digest = _rootDigest(version, 1, ROOT, 3);
+        bytes[] memory signatures = new bytes[](3);
+        for (uint32 member = 1; member <= 3; member++) {
+            signatures[member - 1] = _signWith(_pk(member, Role.APPROVER), digest);
+        }
+        _post(READER);
+        blacklist.publishRoot(version, 1, ROOT, signatures);
+        uint256 end_s = vm.getBlockTimestamp() + 1 hours;
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.ChallengeOver.selector, version, end_s));
+        _challenge(UPLOADER, version, 3, entry);
     }
 
     function test_challenge_needsALeafOfThatEpoch() public {
@@ -109,7 +144,7 @@ contract IndexRootsTest is BlacklistTestBase {
             )
         );
         _post(UPLOADER);
-        blacklist.challengeRoot(version, entry);
+        blacklist.challengeRoot(version, 1, entry);
     }
 
     function test_epochs_countApart() public {

@@ -38,6 +38,7 @@ BLACKLIST_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "ProfileUnknown": ("profile",),
     "RecallKnown": ("entry", "recipient"),
     "RecallUnknown": ("entry", "recipient"),
+    "RevisionNotCurrent": ("version", "current", "given"),
     "RootMissing": (),
     "RootNotPublished": ("version",),
     "RootStands": ("version", "root"),

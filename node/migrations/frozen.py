@@ -56,6 +56,19 @@ def table(
     return made
 
 
+def rebuild(bind: sa.Connection, made: sa.Table) -> None:
+    """Make a table anew under another key, and keep its rows; SQLite alters none in place."""
+    names = [column.name for column in made.columns]
+    columns = (sa.Column(column.name, column.type) for column in made.columns)
+    kept = sa.Table("kept_rows", sa.MetaData(), *columns)
+    kept.create(bind)
+    bind.execute(sa.insert(kept).from_select(names, sa.select(made)))
+    made.drop(bind)
+    made.create(bind)
+    bind.execute(sa.insert(made).from_select(names, sa.select(kept)))
+    kept.drop(bind)
+
+
 def _column(text: str, keys: Sequence[str]) -> sa.Column[Any]:
     words, _, target = text.partition(">")
     name, kind = words.removesuffix("?").split(":")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from node.chain.codec import Event, RawLog, json_args
@@ -304,14 +304,11 @@ def _root(session: Session, fact: BlacklistFact, args: Args) -> None:
 
 
 def _challenged(session: Session, fact: BlacklistFact, args: Args) -> None:
-    revision = session.scalar(
-        select(func.max(IndexRoot.revision)).where(IndexRoot.version == args["version"])
-    )
     session.add(
         RootChallenge(
             version=args["version"],
+            revision=args["revision"],
             member=args["member"],
-            revision=revision or 0,
             entry=fact.entry,
             **_row(fact),
         )

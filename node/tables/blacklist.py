@@ -123,8 +123,8 @@ class RootChallenge(OnChain, Base):
     __table_args__ = (DERIVED,)
 
     version: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     member: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    revision: Mapped[int]
     entry: Mapped[Bytes32]
     tx_hash: Mapped[Bytes32]
     block_time_s: Mapped[Big]

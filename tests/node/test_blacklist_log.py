@@ -103,7 +103,7 @@ def index(town: BlacklistWorld, entry: bytes) -> None:
         town.ask(2, BLACKLIST, "publishRoot", 1, cut["leafCount"], root, signed)
         town.settle()
         if revision == 1:
-            town.ask(1, BLACKLIST, "challengeRoot", 1, entry)
+            town.ask(1, BLACKLIST, "challengeRoot", 1, 1, entry)
             town.settle()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from node.db import Database, open_database, translated
 from node.errors import DatabaseError
 from node.tables import Base, NodeFact, derived_tables
+from tests.node.migrated_rows import check_rows_survive
 
 
 def test_migrations_equal_the_tables(tmp_path: Path) -> None:
@@ -27,6 +28,13 @@ def test_migrations_equal_the_tables(tmp_path: Path) -> None:
         assert compare_metadata(context, Base.metadata) == []
         names = set(inspect(connection).get_table_names())
     assert names - {"alembic_version"} == set(Base.metadata.tables)
+    database.close()
+
+
+def test_rows_survive_a_table_made_anew(tmp_path: Path) -> None:
+    """A table under another key keeps its rows, up and down; every key is the mapped one."""
+    database = open_database(f"sqlite:///{tmp_path / 'b.db'}")
+    check_rows_survive(database)
     database.close()
 
 

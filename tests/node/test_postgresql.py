@@ -30,6 +30,7 @@ from node.tables import AuditRow, Base, NodeFact, QueuedRecord
 from reconcile.model import Side
 from tests.conftest import absent
 from tests.databases import SERVER, address_of
+from tests.node.migrated_rows import check_rows_survive
 from tests.node.services.blacklist_town import make_town
 from tests.node.services.conftest import DATE, WINDOW, Pair, csv_of, make_pair
 
@@ -99,6 +100,13 @@ def test_migrations_equal_the_tables(postgresql: Database) -> None:
         assert compare_metadata(context, Base.metadata) == []
         names = set(inspect(connection).get_table_names())
     assert names - {"alembic_version"} == set(Base.metadata.tables)
+
+
+def test_rows_survive_a_table_made_anew(server: str, tmp_path: Path) -> None:
+    """A table under another key keeps its rows, up and down; every key is the mapped one."""
+    database = open_database(address_of(tmp_path / "moved.db", server))
+    check_rows_survive(database)
+    database.close()
 
 
 def test_constraints_hold(postgresql: Database) -> None:

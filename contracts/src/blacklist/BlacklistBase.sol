@@ -24,7 +24,7 @@ abstract contract BlacklistBase is IBlacklist {
     uint256 public constant CHALLENGE_WINDOW_S = 90 days;
     /// Uploaders look for their leaves before a root is live.
     uint256 public constant ROOT_CHALLENGE_S = 1 hours;
-    /// The last revision of a root cannot be challenged, so that a version ends.
+    /// The last revision of a root cannot be challenged, so that a version ends; all sign it.
     uint8 public constant MAX_REVISIONS = 3;
 
     IRegistry public immutable registry;

@@ -31,7 +31,8 @@ abstract contract IndexRoots is Listings {
     mapping(uint32 keyEpoch => mapping(EntryId => bool)) private _tagged;
     mapping(uint32 version => Cut) private _cuts;
     mapping(uint32 version => Root) private _roots;
-    mapping(uint32 version => mapping(uint32 member => bool)) private _challenged;
+    mapping(uint32 version => mapping(uint8 revision => mapping(uint32 member => bool))) private
+        _challenged;
 
     /// @inheritdoc IBlacklist
     function settleExpiry(uint32 keyEpoch) public {
@@ -85,27 +86,30 @@ abstract contract IndexRoots is Listings {
                 ROOT_TYPE, version, cut_.keyEpoch, cut_.blockNumber, leafCount, root, revision
             )
         );
-        lookups.requireSigned(cut_.keyEpoch, SignatureLib.digestOf(structHash), signatures);
+        _requireSigned(cut_.keyEpoch, revision, SignatureLib.digestOf(structHash), signatures);
         _roots[version] = Root(root, uint64(block.timestamp), revision, false);
         emit RootPublished(version, root, leafCount, revision, signatures);
     }
 
     /// @inheritdoc IBlacklist
-    function challengeRoot(uint32 version, EntryId entry) external {
+    function challengeRoot(uint32 version, uint8 revision, EntryId entry) external {
         (, uint32 member) = _own(entry);
         Root storage stored = _roots[version];
         if (stored.root == 0) revert RootNotPublished(version);
+        if (stored.revision != revision) {
+            revert RevisionNotCurrent(version, stored.revision, revision);
+        }
         if (!isTagged(entry, _cuts[version].keyEpoch)) {
             revert EntryStateNotAllowed(entry, stateOf(entry));
         }
         uint256 end_s = stored.publishedAt_s + ROOT_CHALLENGE_S;
-        if (block.timestamp > end_s || stored.revision >= MAX_REVISIONS) {
+        if (block.timestamp > end_s || revision >= MAX_REVISIONS) {
             revert ChallengeOver(version, end_s);
         }
-        if (_challenged[version][member]) revert ChallengedAlready(version, member);
-        _challenged[version][member] = true;
+        if (_challenged[version][revision][member]) revert ChallengedAlready(version, member);
+        _challenged[version][revision][member] = true;
         stored.challenged = true;
-        emit RootChallenged(version, member, entry);
+        emit RootChallenged(version, member, entry, revision);
     }
 
     // ------------------------------------------------------------------------------------- views
@@ -143,6 +147,21 @@ abstract contract IndexRoots is Listings {
     }
 
     // ---------------------------------------------------------------------------------- internal
+
+    /// @dev Nobody challenges the last revision, so that no uploader alone stops a version for
+    /// ever; t that collude do not have it either, since it needs the whole committee.
+    function _requireSigned(
+        uint32 keyEpoch,
+        uint8 revision,
+        bytes32 digest,
+        bytes[] calldata signatures
+    ) private view {
+        if (revision < MAX_REVISIONS) {
+            lookups.requireSigned(keyEpoch, digest, signatures);
+        } else {
+            lookups.requireSignedByAll(keyEpoch, digest, signatures);
+        }
+    }
 
     function _tag(EntryId entry, Entry storage stored, uint32 keyEpoch) internal override {
         lookups.requireUsable(keyEpoch);

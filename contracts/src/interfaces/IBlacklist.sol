@@ -53,7 +53,8 @@ interface IBlacklist is IBlacklistFacts {
     function cut(uint32 keyEpoch) external returns (uint32 version);
 
     /// @notice Publishes a version's root; `leafCount` must be the contract's own at the cut.
-    /// @param signatures of t distinct committee members' APPROVERs over IndexRoot, ascending.
+    /// @param signatures of t distinct committee members' APPROVERs over IndexRoot, ascending; of
+    /// all of them for the last revision, which nobody challenges.
     function publishRoot(
         uint32 version,
         uint64 leafCount,
@@ -62,8 +63,9 @@ interface IBlacklist is IBlacklistFacts {
     ) external;
 
     /// @notice Stops a root in which an uploader does not find its own leaf, within the challenge
-    /// period.
-    function challengeRoot(uint32 version, EntryId entry) external;
+    /// period; each uploader once a revision.
+    /// @param revision the root that was looked into: a later one is not stopped by mistake.
+    function challengeRoot(uint32 version, uint8 revision, EntryId entry) external;
 
     // ---------------------------------------------------------------------------------- disputes
 

@@ -182,7 +182,9 @@ interface IBlacklistFacts {
     error RootMissing();
     /// @notice The challenge period is over, or the last revision stands.
     error ChallengeOver(uint32 version, uint256 endedAt_s);
-    /// @notice The member challenged this version before.
+    /// @notice The challenge is of another revision than the one that stands.
+    error RevisionNotCurrent(uint32 version, uint8 current, uint8 given);
+    /// @notice The member challenged this revision of the version before.
     error ChallengedAlready(uint32 version, uint32 member);
     /// @notice No dispute has this number.
     error DisputeUnknown(uint64 dispute);
@@ -249,7 +251,9 @@ interface IBlacklistFacts {
         uint32 indexed version, bytes32 root, uint64 leafCount, uint8 revision, bytes[] signatures
     );
     /// @notice An uploader did not find its leaf; the root waits for its next revision.
-    event RootChallenged(uint32 indexed version, uint32 indexed member, EntryId entry);
+    event RootChallenged(
+        uint32 indexed version, uint32 indexed member, EntryId entry, uint8 revision
+    );
     /// @notice Shown at every later lookup from here on.
     event DisputeOpened(
         uint64 indexed dispute, EntryId indexed entry, uint32 by, bool byPerson, bytes32 grounds

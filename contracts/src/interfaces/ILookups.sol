@@ -133,6 +133,11 @@ interface ILookups {
     /// @notice Reverts unless the key epoch is the present or the next one.
     function requireUsable(uint32 keyEpoch) external view;
     function requireMember(uint32 keyEpoch, uint32 member) external view;
+    /// @notice Reverts unless `digest` carries every committee member's signature.
+    /// @param signatures of their APPROVERs, ascending by member.
+    function requireSignedByAll(uint32 keyEpoch, bytes32 digest, bytes[] calldata signatures)
+        external
+        view;
     /// @notice Reverts unless `digest` carries signatures of t distinct committee members.
     /// @param signatures of their APPROVERs, ascending by member.
     function requireSigned(uint32 keyEpoch, bytes32 digest, bytes[] calldata signatures)

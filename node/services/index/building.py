@@ -24,6 +24,7 @@ from node.lookup_calls import LookupCalls
 from node.replica import Cut, Replica
 from node.screening.index import IndexHeader
 from node.screening.roots import root_digest
+from node.screening.states import MAX_REVISIONS
 from node.services.index.deposits import bring_up_to
 from node.tables import IndexCut, IndexRoot
 from node.telemetry import logger
@@ -35,7 +36,6 @@ SIGN: Final = "index/sign"
 INTERVAL_S: Final = 86_400
 #: Blocks after which the next member may lead in the place of a silent one.
 TAKEOVER_BLOCKS: Final = 40
-MAX_REVISIONS: Final = 255
 _log = logger("index")
 
 
@@ -93,7 +93,9 @@ def cut_due(
     place = newest_place(session, key_epoch)
     last = session.scalar(select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)) or 0
     begun = epoch.switch_block if place is None else place.cut.block_number
-    if place is not None and (place.due or now.time_s < place.cut.block_time_s + INTERVAL_S):
+    # The last revision may never be signed: then the next version follows at its time.
+    awaited = place is not None and place.due and place.revision < MAX_REVISIONS
+    if place is not None and (awaited or now.time_s < place.cut.block_time_s + INTERVAL_S):
         return 0
     if place is None and current_key_epoch(session, now) != key_epoch:
         return 0
@@ -143,6 +145,11 @@ def _leads(epoch: EpochCommittee, member: int, version: int, blocks: int) -> boo
     return blocks >= turn * TAKEOVER_BLOCKS
 
 
+def needed(epoch: EpochCommittee, revision: int) -> int:
+    """Return how many sign a revision: t, and all of them the last, which nobody challenges."""
+    return len(epoch.members) if revision >= MAX_REVISIONS else epoch.committee.threshold
+
+
 def gather(
     epoch: EpochCommittee,
     member: int,
@@ -154,13 +161,13 @@ def gather(
     ask: Ask,
     is_key_of: Callable[[int, str], bool],
 ) -> tuple[list[bytes], dict[int, KanheError]]:
-    """Return t signatures over a root, ascending by member, and who of the others refused why."""
+    """Return the signatures over a root, ascending by member, and who of the others refused why."""
     digest = root_digest(domain, header, revision)
     signed = {member: signer.sign_digest(digest)}
     refused: dict[int, KanheError] = {}
     body = msgspec.json.encode(_Sign(header.version, revision, header.root.hex()))
     for other in epoch.members:
-        if len(signed) >= epoch.committee.threshold or other == member:
+        if len(signed) >= needed(epoch, revision) or other == member:
             continue
         try:
             answer = msgspec.json.decode(ask(other, SIGN, body), type=_Signed)

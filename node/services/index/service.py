@@ -88,11 +88,18 @@ class IndexService:
             return version
 
     def challenge(self, version: int, entry: bytes, *, actor: str = "node") -> None:
-        """Stop a root in which an own entry's leaf is not found."""
+        """Stop the newest root of a version, in which an own entry's leaf is not found.
+
+        Raises `UsageError` VERSION_UNKNOWN, ROOT_NOT_PUBLISHED.
+        """
         with self._doors.writing() as session:
-            if session.get(IndexCut, version) is None:
+            cut = session.get(IndexCut, version)
+            if cut is None:
                 raise UsageError("VERSION_UNKNOWN", f"the log was never cut for version {version}")
-            self._calls.challenge_root(session, version, entry)
+            root = building.place_of(session, cut).root
+            if root is None:
+                raise UsageError("ROOT_NOT_PUBLISHED", f"version {version} has no root yet")
+            self._calls.challenge_root(session, version, root.revision, entry)
             self._doors.act(session, actor, "index-challenge", entry.hex(), version=str(version))
 
     def versions(self, *, limit: int = 50) -> tuple[VersionView, ...]:
@@ -177,7 +184,7 @@ class IndexService:
         return self._publish(member, epoch, place)
 
     def _publish(self, member: int, epoch: EpochCommittee, place: Place) -> int:
-        """Gather t signatures over the own root and publish it, when it is this member's turn."""
+        """Gather signatures over the own root and publish it, when it is this member's turn."""
         header = building.own_header(self.replica(), place.cut)
         subject = f"root/{place.cut.version}/{place.revision}"
         with self._doors.reading() as session:
@@ -198,7 +205,7 @@ class IndexService:
             )
         for other, error in refused.items():
             _log.warning("root not signed", by=other, code=error.code, says=error.message)
-        if len(signatures) < epoch.committee.threshold:
+        if len(signatures) < building.needed(epoch, place.revision):
             return 0
         with self._doors.writing() as session:
             asked = self._calls.publish_root(

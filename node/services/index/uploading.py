@@ -30,7 +30,7 @@ from node.screening.consents import evaluation_digest
 from node.screening.derivation import Tag
 from node.screening.evaluations import Asked
 from node.screening.index import bucket_number, read_bucket
-from node.screening.states import ROOT_CHALLENGE_S
+from node.screening.states import MAX_REVISIONS, ROOT_CHALLENGE_S
 from node.services.index.deposits import DEPOSIT, MAX_RECORDS, write_records
 from node.tables import (
     CheckedRoot,
@@ -170,9 +170,10 @@ def check_due(
         now_ms = doors.identity.clock()
         for item in wrong:
             keep_wrong(session, item, root.version, now_ms=now_ms)
-        for row in missing[:1]:
-            # One challenge a member and version: the contract takes no second.
-            calls.challenge_root(session, root.version, row.entry)
+        if root.revision < MAX_REVISIONS:
+            # One challenge a member and revision; the last one all of the committee signed.
+            for row in missing[:1]:
+                calls.challenge_root(session, root.version, root.revision, row.entry)
         session.merge(
             CheckedRoot(
                 version=root.version,
