@@ -35,6 +35,7 @@ from devnet.network import (
 from devnet.scenario import make_scenario, write_scenario
 from devnet.story import DayBooks, Relation, agree_on
 from node.bootstrap import Node, open_node
+from node.services.reconciliation.views import PROVISIONAL
 from reconcile.model import AgreementKind, Entry, Side
 from reconcile.statements import read_statement
 from scripts.bench import Measurement, peak_mb
@@ -176,7 +177,9 @@ def _matched(node: Node, work: _Work, counts: tuple[int, int]) -> None:
 
     def matched() -> bool:
         found = node.reconciliation.window_status(work.agreement, work.window)
-        return found.servicer_entries >= counts[0] and found.owner_entries >= counts[1]
+        # Before the first run the status counts what was read, matched or not.
+        enough = found.servicer_entries >= counts[0] and found.owner_entries >= counts[1]
+        return enough and found.state == PROVISIONAL
 
     _until(node, matched)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sqlalchemy import or_, select
@@ -38,12 +38,6 @@ from reconcile.model import (
 # never takes more than a part of the machine however fast batches come.
 REST_FACTOR: Final = 1
 SHORT_RUN_MS: Final = 500
-# While batches of one side alone come in, every run would list all of them as open: it waits for
-# the other side, or until no batch has come for so long. So does a run over a large import of which
-# only a part has come: most of it would be listed as open, and matched again at once.
-ALONE_MS: Final = 1_000
-MANY_ENTRIES: Final = 2_000
-MANY_WAIT_MS: Final = 5_000
 RECOMPUTE_AGAIN_MS: Final = 60_000
 LAST_WINDOW: Final = 2**32 - 2
 NS_PER_MS: Final = 1_000_000
@@ -163,11 +157,10 @@ class Reacting(Runs):
             agreed = last_agreed(session, agreement)
             after = None if agreed is None else agreed.window
             states = [session.get(StreamState, (agreement, int(side))) for side in Side]
-            tips = tuple(0 if state is None else state.last_seq for state in states)
+            tips = _by_side(0 if state is None else state.last_seq for state in states)
             alone = sum(_posted_behind(state, after) for state in states) == 1
             closed = self._both_closed(session, agreement, window)
-        posted = sum(0 if state is None else state.entry_count for state in states)
-        many = posted - self._matched.get(agreement, 0) >= MANY_ENTRIES
+        posted = _by_side(0 if state is None else state.entry_count for state in states)
         due = run is None or (run.servicer_seq, run.owner_seq, run.previous_window) != (
             *tips,
             after,
@@ -176,33 +169,16 @@ class Reacting(Runs):
             # Computed while the closings become final, so that the proof has it ready.
             newest = self._newest.get(agreement)
             due = newest is not None and not newest.closed
-        waits = not closed and self._waits_for_more(agreement, tips, alone=alone, many=many)
-        if due and (waits or self._identity.clock() < self._rest_until_ms.get(agreement, 0)):
+        now_ms = self._identity.clock()
+        waits = not closed and self._waiting.waits(
+            agreement, tips, posted, alone=alone, now_ms=now_ms
+        )
+        if due and (waits or now_ms < self._rest_until_ms.get(agreement, 0)):
             self._resting = True
             return False
         if due:
-            self._matched[agreement] = posted
-            self._waits_since_ms.pop(agreement, None)
+            self._waiting.runs(agreement, posted)
         return due
-
-    def _waits_for_more(
-        self, agreement: bytes, tips: tuple[int, ...], *, alone: bool, many: bool
-    ) -> bool:
-        """Say whether a run would soon be made again; a stream that never rests is matched too."""
-        if not (alone or many) or not self._still_coming(agreement, tips):
-            return False
-        now_ms = self._identity.clock()
-        since_ms = self._waits_since_ms.setdefault(agreement, now_ms)
-        return alone or now_ms - since_ms < MANY_WAIT_MS
-
-    def _still_coming(self, agreement: bytes, tips: tuple[int, ...]) -> bool:
-        """Say whether a batch came within the last `ALONE_MS`."""
-        now_ms = self._identity.clock()
-        seen, since_ms = self._tips_at.get(agreement, ((), now_ms))
-        if seen != tips:
-            self._tips_at[agreement] = (tips, now_ms)
-            return True
-        return now_ms - since_ms < ALONE_MS
 
     def _provable(self, agreement: bytes) -> list[int]:
         """Return the windows both closed, finally, whose proof is missing or has moved."""
@@ -289,6 +265,11 @@ class Reacting(Runs):
             # On its way already.
             return 0
         return 1
+
+
+def _by_side(numbers: Iterable[int]) -> tuple[int, int]:
+    servicer, owner = numbers
+    return servicer, owner
 
 
 def _posted_behind(state: StreamState | None, after: int | None) -> bool:

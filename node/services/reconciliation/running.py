@@ -33,6 +33,7 @@ from node.services.reconciliation.storing import (
 from node.services.reconciliation.views import (
     RunView,
 )
+from node.services.reconciliation.waiting import Waiting
 from node.tables import (
     AgreedResult,
     Batch,
@@ -112,10 +113,7 @@ class Runs:
         self._newest: dict[bytes, _Newest] = {}
         self._memory = Memory()
         self._going = GoingOn()
-        # How many entries had been posted when the last run was due, so that many new ones show.
-        self._matched: dict[bytes, int] = {}
-        self._waits_since_ms: dict[bytes, int] = {}
-        self._tips_at: dict[bytes, tuple[tuple[int, ...], int]] = {}
+        self._waiting = Waiting()
         self._recompute_at_ms: dict[bytes, int] = {}
         # What the engine refused is refused again, so long as nothing else is given: it rests.
         self._refused_until_ms: dict[tuple[bytes, int], int] = {}
