@@ -241,6 +241,7 @@ class Node:
             self.identity,
             BlacklistCalls(self.identity),
             attempts=self.attempts,
+            authorities=self.parts.authorities,
             peers=self.peers,
         )
 

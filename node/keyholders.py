@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from cryptography import x509
 from sqlalchemy.orm import Session
 
+from node.screening.consents import Trust
 from node.tables import Cursor, Member, MemberKey
 
 #: Roles whose signature speaks for a member off the ledger.
@@ -56,6 +58,15 @@ def key_check(session: Session) -> Callable[[int, str], bool]:
         return found
 
     return check
+
+
+def trust_of(session: Session, authorities: Sequence[x509.Certificate]) -> Trust:
+    """Return whom a node believes: members' keys by its registry rows, and these authorities."""
+    return Trust(
+        key_check(session),
+        tuple(authorities),
+        was_key_of=lambda member, key: held_key(session, member, key),
+    )
 
 
 def is_active(session: Session, member: int) -> bool:

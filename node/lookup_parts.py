@@ -67,6 +67,7 @@ class LookupParts:
             backup_folder=host.home / "backup" / "keystore",
         )
         authorities = functools.partial(_authorities, host.settings.authorities)
+        self.authorities = authorities
         self.answering = AnsweringService(
             doors,
             self.committee.holder,

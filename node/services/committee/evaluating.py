@@ -23,9 +23,8 @@ from node.crypto.eip712 import Domain
 from node.crypto.oprf import group, threshold
 from node.crypto.oprf.threshold import ShareHolder
 from node.crypto.signer import recover_address
-from node.keyholders import is_active, key_check
+from node.keyholders import is_active, trust_of
 from node.screening.consents import (
-    IsKeyOf,
     Level,
     Purpose,
     Trust,
@@ -74,8 +73,7 @@ class Desk:
     current: int
     now: Now
     now_ms: int
-    is_key_of: IsKeyOf
-    authorities: Sequence[x509.Certificate] = ()
+    trust: Trust
 
     @property
     def day(self) -> int:
@@ -177,7 +175,7 @@ def _require_signature(desk: Desk, reader: int, item: Asked, name: bytes) -> Non
         key_epoch=desk.epoch.key_epoch,
     )
     signer = recover_address(digest, item.signature)
-    if not desk.is_key_of(reader, signer):
+    if not desk.trust.is_key_of(reader, signer):
         raise _refuse(
             "EVALUATION_SIGNATURE",
             "signature",
@@ -229,8 +227,7 @@ def _require_lookup(desk: Desk, reader: int, item: Asked, digest: bytes) -> int:
         bound,
         recorded.revoked_at_s is not None,
     )
-    trust = Trust(desk.is_key_of, tuple(desk.authorities))
-    effect = check_blind_consent(signed, use, desk.domain, trust)
+    effect = check_blind_consent(signed, use, desk.domain, desk.trust)
     if own and effect.level < Level.PERSON:
         # Free lookups on anybody else's word, an authority's clerk's too, would not be metered.
         raise _refuse("CONSENT_LEVEL", "level", "a query about herself is signed by the person")
@@ -366,7 +363,7 @@ def make_desk(
             "key_epoch",
             f"key epoch {epoch.key_epoch} is over, {current} is in use",
         )
-    return Desk(session, domain, epoch, current, now, now_ms, key_check(session), authorities)
+    return Desk(session, domain, epoch, current, now, now_ms, trust_of(session, authorities))
 
 
 def _refuse(code: str, field_: str, says: str) -> ProtocolError:

@@ -20,7 +20,7 @@ from node.crypto.signer import recover_address
 from node.doors import Doors
 from node.errors import NotAllowed
 from node.index_reading import Ask, Wrong, keep_wrong
-from node.keyholders import key_check
+from node.keyholders import key_check, trust_of
 from node.listings import blind_of, open_listing
 from node.screening.auditing import (
     ONE_OF,
@@ -32,7 +32,6 @@ from node.screening.auditing import (
     seed_of,
     write_opening,
 )
-from node.screening.consents import Trust
 from node.screening.evaluations import log_leaf, log_root
 from node.screening.listings import pack_listing
 from node.services.lookups.consenting import consent_of, subject_of
@@ -222,7 +221,7 @@ class AuditingService:
                     logged,
                     opening,
                     self._doors.identity.place.lookups_domain,
-                    Trust(key_check(session), self._authorities()),
+                    trust_of(session, self._authorities()),
                     None if entry is None else entry.commitment,
                 )
         except KanheError as error:

@@ -15,14 +15,13 @@ from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
 from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
-from node.keyholders import held_key, key_check
+from node.keyholders import key_check, trust_of
 from node.listings import know_statement
 from node.receipt_checks import ledger_of
 from node.screening.consents import (
     Purpose,
     Scope,
     SignedConsent,
-    Trust,
     evaluation_digest,
 )
 from node.screening.derivation import Tag
@@ -230,11 +229,7 @@ class LookupService(OwnRecordActs):
         envelope = sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()
         verdict = verify_receipt(
             envelope,
-            trust=Trust(
-                key_check(session),
-                self._authorities(),
-                lambda member, key: held_key(session, member, key),
-            ),
+            trust=trust_of(session, self._authorities()),
             at_s=now_of(session).time_s,
             ledger=ledger,
             allow_test=True,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from cryptography import x509
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -16,8 +17,10 @@ from node.blacklist_calls import BlacklistCalls
 from node.db import Database, translated
 from node.errors import ChainStalled, NotFound
 from node.identity import Identity
+from node.keyholders import trust_of
 from node.keyring import KeyRing
 from node.peers.peering import Peering
+from node.screening.consents import Trust
 from node.tables import ListedEntry, OwnListing
 from reconcile.model import UsageError
 
@@ -35,12 +38,14 @@ class Base:
         calls: BlacklistCalls,
         *,
         attempts: Attempts,
+        authorities: Callable[[], Sequence[x509.Certificate]],
         peers: Peering | None = None,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
         self._attempts = attempts
+        self._authorities = authorities
         # Without it, messages to other members travel as files.
         self._peers = peers
 
@@ -64,6 +69,10 @@ class Base:
         self._identity.place.require_blacklist()
         with translated(), self._database.reading() as session:
             yield session
+
+    def _trust(self, session: Session) -> Trust:
+        """Return whom this node believes, authorities of consents of level 2 included."""
+        return trust_of(session, self._authorities())
 
     def _act(self, session: Session, actor: str, act: str, subject: str, **details: str) -> None:
         record_act(

@@ -52,7 +52,7 @@ class Looking(Base):
     """Reading the receipt of an own lookup."""
 
     def _looked(self, session: Session, entry: bytes, receipt: bytes) -> Verdict:
-        found = verified(session, receipt)
+        found = verified(session, receipt, self._trust(session))
         if entry not in found.receipt.entries:
             raise ProtocolError(
                 "ENTRY_NOT_IN_RECEIPT",

@@ -16,12 +16,10 @@ from sqlalchemy.orm import Session
 from node.agreements import member_name
 from node.blacklist import changes_of, require_entry
 from node.errors import Conflict, NotFound
-from node.keyholders import holds_key
 from node.listings import Owned, open_listing
 from node.screening.asking import About, PersonAnswer, PersonRequest, sign_person_answer
 from node.screening.attesting import FRESH_S, Counter, admit, certify
 from node.screening.consent_files import ConsentFile, RevocationFile
-from node.screening.consents import Trust
 from node.screening.envelope import LISTING_TYPE, Envelope, read_envelope
 from node.screening.evidence import Evidence, UsedConsent, sign_evidence
 from node.screening.identifiers import Identifier
@@ -171,7 +169,7 @@ class FacingActs(DisputeActs):
             self._identity.require_member(session),
             self._identity.place.lookups_domain,
             self._clock_s(),
-            Trust(lambda member, key: holds_key(session, member, key)),
+            self._trust(session),
             lambda nonce: self._was_seen(session, nonce),
             allow_test,
         )
@@ -233,7 +231,7 @@ class FacingActs(DisputeActs):
             if error.code != "LISTING_NOT_OURS":
                 raise
             for data in receipts:
-                verdict = verified(session, data)
+                verdict = verified(session, data, self._trust(session))
                 for record in verdict.records:
                     if record.listing.entry_id == entry:
                         return Owned(verdict.identifier, record, ())

@@ -7,7 +7,6 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, now_of
-from node.keyholders import held_key, holds_key
 from node.listings import know_statement
 from node.receipt_checks import ledger_of, ticket_of
 from node.screening.consents import Trust
@@ -30,7 +29,7 @@ class ReadingActs(Base):
         rows among it, `ProtocolError` TICKET_UNKNOWN.
         """
         with self._writing() as session:
-            verdict = verified(session, data, allow_test=allow_test)
+            verdict = verified(session, data, self._trust(session), allow_test=allow_test)
             for record in verdict.records:
                 know_statement(
                     session, self._ring, record, source=RECEIPT, now_ms=self._identity.clock()
@@ -38,7 +37,7 @@ class ReadingActs(Base):
             return tuple(record.listing.entry_id for record in verdict.records)
 
 
-def verified(session: Session, data: bytes, *, allow_test: bool = True) -> Verdict:
+def verified(session: Session, data: bytes, trust: Trust, *, allow_test: bool = True) -> Verdict:
     """Return what a receipt proves, by this node's rows; its refusals come through."""
     receipt = read_receipt(read_envelope(data).payload)
     bought = ticket_of(session, receipt)
@@ -48,10 +47,6 @@ def verified(session: Session, data: bytes, *, allow_test: bool = True) -> Verdi
     since = Now(bought.block_number, bought.block_time_s)
     if recorded is not None and recorded.block_number > since.block:
         since = Now(recorded.block_number, recorded.block_time_s)
-    trust = Trust(
-        lambda member, key: holds_key(session, member, key),
-        was_key_of=lambda member, key: held_key(session, member, key),
-    )
     return verify_receipt(
         data,
         trust=trust,

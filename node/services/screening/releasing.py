@@ -15,7 +15,7 @@ from node.crypto.keys import SealingPublicKey
 from node.errors import NotAllowed
 from node.keyholders import holds_key
 from node.listings import open_listing
-from node.screening.consents import Scope, Trust, Use, check_consent
+from node.screening.consents import Scope, Use, check_consent
 from node.screening.identifiers import Identifier
 from node.screening.releases import DetailRequest, ReleaseReceipt, read_request, write_release
 from node.services.screening.base import Base
@@ -117,8 +117,7 @@ class ReleasingActs(Base):
             request.element,
             revoked=row.revoked_at_s is not None,
         )
-        trust = Trust(lambda member, key: holds_key(session, member, key))
-        check_consent(request.consent, use, place.lookups_domain, trust)
+        check_consent(request.consent, use, place.lookups_domain, self._trust(session))
 
 
 def _general_key(session: Session, member: int) -> SealingKey:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import secrets
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from eth_utils.crypto import keccak
 from sqlalchemy import select
 
@@ -22,6 +28,7 @@ from node.screening.consents import (
     person_commitment,
 )
 from node.screening.envelope import RECEIPT_TYPE, sign_envelope
+from node.screening.identifiers import Identifier
 from node.screening.index import (
     bucket_number,
     build_index,
@@ -106,9 +113,11 @@ def look(
     scope: Scope = Scope.HIT | Scope.EVIDENCE,
     record: bool = True,
     forged: str = "",
+    authority: ec.EllipticCurvePrivateKey | None = None,
 ) -> bytes:
     """Look up who stands behind an entry, on the reader's own word; return the signed receipt.
 
+    With an `authority`'s key the consent is of level 2, signed with a certificate that it issued.
     `forged`: the "root" or the "committee" is made up, or it is the "old root".
     """
     publish(town)
@@ -124,23 +133,12 @@ def look(
         person = open_listing(session, other.keys.ring, entry).identifier
         loc = session.get_one(SealedRecord, (entry, 1)).loc
     blinded = modes.blind(Mode.VOPRF, person.prf_input)
-    now_s = int(town.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
-    salt = secrets.token_bytes(32)
-    consent = Consent(
-        reader,
-        Purpose.CREDIT,
-        scope,
-        now_s - 60,
-        now_s + DAY_S,
-        secrets.token_bytes(32),
-        person_commitment(person, salt),
-        bytes(32),
-        Level.INSTITUTION,
-    )
+    given = _consent(town, reader, person, scope, authority)
+    consent = given.consent
     digest = consent.digest(place.lookups_domain)
     if record:
-        until = consent.valid_to_s
-        ask(town, reader, "Lookups", "recordConsent", digest, 1, until, keccak(b"\x09" * 32))
+        words = (digest, int(consent.level), consent.valid_to_s, keccak(b"\x09" * 32))
+        ask(town, reader, "Lookups", "recordConsent", *words)
     asked = evaluation_digest(
         place.lookups_domain, ticket=ticket, blinded=blinded.element, consent=digest, key_epoch=1
     )
@@ -152,7 +150,7 @@ def look(
         blinded.blind,
         ticket,
         1,
-        SignedConsent(consent, salt, signer.sign_digest(digest)),
+        given,
         signer.sign_digest(asked),
         (blinded.element,),
         0,
@@ -162,6 +160,52 @@ def look(
         (entry,),
     )
     return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [signer]).to_json()
+
+
+def _consent(
+    town: BlacklistTown,
+    reader: int,
+    person: Identifier,
+    scope: Scope,
+    authority: ec.EllipticCurvePrivateKey | None,
+) -> SignedConsent:
+    node = town.node(reader)
+    now_s = int(town.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    salt = secrets.token_bytes(32)
+    consent = Consent(
+        reader,
+        Purpose.CREDIT,
+        scope,
+        now_s - 60,
+        now_s + DAY_S,
+        secrets.token_bytes(32),
+        person_commitment(person, salt),
+        bytes(32),
+        Level.INSTITUTION if authority is None else Level.AUTHORITY,
+    )
+    digest = consent.digest(node.identity.place.lookups_domain)
+    if authority is None:
+        return SignedConsent(consent, salt, node.keys.approver.sign_digest(digest))
+    own = ec.generate_private_key(ec.SECP256R1())
+    der = certificate(authority, own.public_key()).public_bytes(Encoding.DER)
+    return SignedConsent(consent, salt, own.sign(digest, ec.ECDSA(SHA256())), der)
+
+
+def certificate(
+    key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey
+) -> x509.Certificate:
+    """Return the test authority's certificate for a key, its own too."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(public)
+        .serial_number(7)
+        .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        .not_valid_after(dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+        .sign(key, SHA256())
+    )
 
 
 def revoke(town: BlacklistTown, member: int, receipt_consent: Consent) -> None:

@@ -223,6 +223,7 @@ def fresh_town(founded: BlacklistTown) -> Iterator[BlacklistTown]:
 
 def make_town(folder: Path, chain: EmbeddedChain, server: str = SERVER) -> BlacklistTown:
     """Found a network of four with a blacklist; a first key epoch has begun."""
+    (folder / "authorities").mkdir()
     homes = [folder / name for name in NAMES]
     infos = [
         init_home(home, name=home.name, passphrase=PHRASE, code=f"TEST-{n}", scrypt_n=WEAK_SCRYPT)
@@ -237,7 +238,7 @@ def make_town(folder: Path, chain: EmbeddedChain, server: str = SERVER) -> Black
     for home in homes:
         write_target(home, target)
         url = address_of(home / "kanhe.db", server) if server else ""
-        settings = Settings(home=home, database_url=url)
+        settings = Settings(home=home, database_url=url, authorities=folder / "authorities")
         town.nodes.append(open_node(home, passphrase=PHRASE, settings=settings))
     for node in town.nodes:
         for role in ("POSTER", "APPROVER"):

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from node.cli import main
@@ -26,7 +28,15 @@ from node.screening.releases import (
 from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, KanheError
-from tests.node.services.blacklist_looking import Wires, buy, buy_detail, look, publish, revoke
+from tests.node.services.blacklist_looking import (
+    Wires,
+    buy,
+    buy_detail,
+    certificate,
+    look,
+    publish,
+    revoke,
+)
 from tests.node.services.blacklist_town import PHRASE, BlacklistTown, person
 
 
@@ -149,6 +159,23 @@ def test_a_receipt_of_a_made_up_index_or_committee_is_void(town: BlacklistTown) 
     publish(town)
     assert beta.read_receipt(old) == (entry,), "it was current when the ticket was bought"
     assert refused(beta.read_receipt, look(town, 2, 1, entry, forged="old root")) == "RECEIPT_ROOT"
+
+
+def test_an_authority_s_consent_opens_evidence(town: BlacklistTown) -> None:
+    """Level 2, by a certificate of a configured authority: reader and uploader both take it."""
+    town.settle()
+    town.pass_days(1)
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    entry = town.list(1, 9)
+    key = ec.generate_private_key(ec.SECP256R1())
+    receipt = look(town, 2, 1, entry, authority=key)
+    ticket = buy_detail(town, 2, entry)
+    assert refused(beta.request_detail, entry, ticket, receipt) == "CONSENT_CERTIFICATE"
+    issuer = town.folder / "authorities" / "test.pem"
+    issuer.write_bytes(certificate(key, key.public_key()).public_bytes(Encoding.PEM))
+    request = beta.request_detail(entry, ticket, receipt)
+    assert beta.take_release(alpha.release_detail(request)).complete
+    assert beta.evidence_of(entry, receipts=[receipt])
 
 
 def test_a_hit_is_attested_once_and_its_reader_recalled(town: BlacklistTown) -> None:
