@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from node.cli.drafts import Number, Person, Single, Why, show_decisions
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
 from node.cli.session import (
     AgreementArg,
@@ -139,13 +140,11 @@ def _cell(entry: Entry, name: str) -> str:
 def break_decide(
     agreement: AgreementArg,
     verdict: Annotated[str, typer.Argument(help="confirm, reject, unmatch or write_off.")],
-    reason: Annotated[str, typer.Option(help="Why, in words.")],
+    reason: Why,
     key: Annotated[str | None, typer.Option(help="The break it is about.")] = None,
     servicer: Annotated[list[str] | None, typer.Option(help="A ref of the servicer.")] = None,
     owner: Annotated[list[str] | None, typer.Option(help="A ref of the owner.")] = None,
-    person: Annotated[
-        str | None, typer.Option("--as", help="The maker's login; else this user.")
-    ] = None,
+    person: Person = None,
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
@@ -166,13 +165,9 @@ def break_decide(
 
 
 def break_approve(
-    decision: Annotated[int, typer.Argument(help="The decision's number.")],
-    person: Annotated[
-        str | None, typer.Option("--as", help="The checker's login; else this user.")
-    ] = None,
-    single: Annotated[
-        bool, typer.Option("--single", help="A one-person enterprise approves its own.")
-    ] = False,
+    decision: Number,
+    person: Person = None,
+    single: Single = False,
     home: Home = None,
     wait: Wait = False,
     json_to: JsonTo = None,
@@ -193,22 +188,6 @@ def break_decisions(agreement: AgreementArg, home: Home = None, json_to: JsonTo 
     emit(
         {"decisions": [row.to_json() for row in rows]},
         json_to,
-        lambda: table(
-            "Decisions",
-            (">no", "verdict", "servicer", "owner", "state", "maker", "checker", "reason"),
-            [
-                (
-                    row.decision_id,
-                    row.verdict,
-                    refs(row.servicer),
-                    refs(row.owner),
-                    row.state,
-                    row.maker,
-                    row.checker or "–",
-                    row.reason,
-                )
-                for row in rows
-            ],
-        ),
+        lambda: show_decisions("Decisions", rows),
     )
     return EXIT_DONE

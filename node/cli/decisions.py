@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.breaks import break_decide
+from node.cli.drafts import Number, Person, Single, reject_command, show_decisions
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, require_file, say, table
 from node.cli.papers import Language, speaker_of_words, view_of
 from node.cli.session import (
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from node.services.breaks import DecisionView, Outcome, StandingDecision
 
 DRAFTED: Final = "DRAFTED"
-Person = Annotated[str | None, typer.Option("--as", help="The person's login; else this user.")]
-Number = Annotated[int, typer.Argument(help="The decision's number.")]
-Single = Annotated[bool, typer.Option("--single", help="A one-person enterprise approves its own.")]
 Workbook = Annotated[
     str | None,
     typer.Option("--workbook", help="Only what came in this file: its SHA-256 or the beginning."),
@@ -47,7 +45,15 @@ def register(app: typer.Typer) -> None:
     decision.command("list")(decision_list)
     decision.command("show")(decision_show)
     decision.command("approve")(decision_approve)
-    decision.command("reject")(decision_reject)
+    decision.command("reject")(
+        reject_command(
+            "decision",
+            "Refuse a decision as checker, with the reason.",
+            lambda node, number, reason, person: node.breaks.reject_decision(
+                number, actor=person, reason=reason
+            ),
+        )
+    )
     app.add_typer(decision, name="decision")
 
 
@@ -180,23 +186,7 @@ def decision_list(
 
 
 def _show_list(drafts: tuple[DecisionView, ...], standing: tuple[StandingDecision, ...]) -> None:
-    table(
-        "Ours",
-        (">no", "verdict", "servicer", "owner", "state", "maker", "checker", "reason"),
-        [
-            (
-                row.decision_id,
-                row.verdict,
-                refs(row.servicer),
-                refs(row.owner),
-                row.state,
-                row.maker,
-                row.checker or "–",
-                row.reason,
-            )
-            for row in drafts
-        ],
-    )
+    show_decisions("Ours", drafts)
     if standing:
         table(
             "On the ledger",
@@ -317,17 +307,3 @@ def _chosen(
     waiting = node.breaks.waiting_decisions(found)
     wanted = (workbook or "").lower()
     return [view for view in waiting if every or (view.workbook or "").startswith(wanted or "-")]
-
-
-def decision_reject(
-    decision: Number,
-    reason: Annotated[str, typer.Option(help="Why, in words.")],
-    person: Person = None,
-    home: Home = None,
-    json_to: JsonTo = None,
-) -> int:
-    """Refuse a decision as checker, with the reason."""
-    with node_of(home) as node:
-        view = node.breaks.reject_decision(decision, actor=person or actor(), reason=reason)
-    emit(view.to_json(), json_to, lambda: say(f"decision {view.decision_id} rejected"))
-    return EXIT_DONE

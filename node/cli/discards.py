@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.decisions import Person, Single
+from node.cli.drafts import SETTLING, Number, Person, Single, reject_command, settling
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
 from node.cli.session import Home, SideOption, actor, agreement_of, node_of, side_of
 from node.cli.words import short
@@ -15,7 +15,6 @@ from reconcile.counting import counted
 if TYPE_CHECKING:
     from node.services.posting import DiscardView
 
-Number = Annotated[int, typer.Argument(help="The discard's number.")]
 SHOWN = 40
 
 
@@ -24,7 +23,15 @@ def register(outbox: typer.Typer) -> None:
     outbox.command("discard")(outbox_discard)
     outbox.command("discards")(outbox_discards)
     outbox.command("approve")(outbox_approve)
-    outbox.command("reject")(outbox_reject)
+    outbox.command("reject")(
+        reject_command(
+            "discard",
+            "Refuse a draft as checker; its records stay held.",
+            lambda node, number, reason, person: node.posting.reject_discard(
+                number, actor=person, reason=reason
+            ),
+        )
+    )
 
 
 def outbox_discard(
@@ -93,7 +100,7 @@ def outbox_discards(
     """List what was, or is to be, given up; newest first."""
     with node_of(home) as node:
         found = node.posting.discards(waiting=waiting)
-    columns = (">no", "agreement", "side", ">records", "state", "maker", "checker", "reason")
+    columns = (">no", "agreement", "side", ">records", *SETTLING)
     emit(
         {"discards": [item.to_json() for item in found]},
         json_to,
@@ -106,10 +113,7 @@ def outbox_discards(
                     short(item.agreement),
                     item.side.word,
                     len(item.records),
-                    item.state,
-                    item.maker,
-                    item.checker or "–",
-                    item.reason,
+                    *settling(item),
                 )
                 for item in found
             ],
@@ -129,18 +133,4 @@ def outbox_approve(
     with node_of(home) as node:
         view = node.posting.approve_discard(discard, actor=person or actor(), single=single)
     emit(view.to_json(), json_to, lambda: say(f"discarded: {counted(len(view.records), 'record')}"))
-    return EXIT_DONE
-
-
-def outbox_reject(
-    discard: Number,
-    reason: Annotated[str, typer.Option(help="Why, in words.")],
-    person: Person = None,
-    home: Home = None,
-    json_to: JsonTo = None,
-) -> int:
-    """Refuse a draft as checker; its records stay held."""
-    with node_of(home) as node:
-        view = node.posting.reject_discard(discard, actor=person or actor(), reason=reason)
-    emit(view.to_json(), json_to, lambda: say(f"discard {view.discard_id} rejected"))
     return EXIT_DONE

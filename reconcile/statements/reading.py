@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict, Unpack
 
 from reconcile.currency import digits_of
 from reconcile.model import OutsideError, StatementFile, UsageError, Where
@@ -28,45 +28,54 @@ from reconcile.statements.mt940 import read_mt940
 from reconcile.statements.profiles import GENERIC, Profile, profile_named
 
 
-def read_statement(
-    path: Path,
-    *,
-    profile: str | None = None,
-    perspective: str | None = None,
-    currency: str | None = None,
-    lenient: bool = False,
-    accept_map: bool = False,
-    own: Sequence[Profile] = (),
-) -> StatementFile:
-    """Read a statement file; `own` are the user's profiles, tried before the shipped ones.
+class ReadOptions(TypedDict, total=False):
+    """How a file is to be read; what is left out is as the file says.
+
+    `profile`: the layout's name. `perspective`: what debit means, "ledger" or "statement".
+    `currency`: of a file that names none. `lenient`: read a file that contradicts itself.
+    `accept_map`: take the proposed columns. `own`: the user's profiles, tried before the shipped.
+    """
+
+    profile: str | None
+    perspective: str | None
+    currency: str | None
+    lenient: bool
+    accept_map: bool
+    own: Sequence[Profile]
+
+
+def read_statement(path: Path, **options: Unpack[ReadOptions]) -> StatementFile:
+    """Read a statement file into memory.
 
     Raises InputError for a file that is unknown, too large or, in strict, contradicts itself;
     UsageError for unknown options; OutsideError FILE_UNREADABLE if it cannot be opened.
     """
-    check_words(path.name, perspective, currency)
-    draft = read_draft(path, profile, perspective, currency, accept_map=accept_map, own=own)
-    return assemble(draft, currency=currency, lenient=lenient)
+    check_words(path.name, options)
+    draft = draft_of(read_whole(path), path.name, options)
+    return assemble(draft, **settling(options))
 
 
-def read_statement_bytes(
-    data: bytes,
-    name: str,
-    *,
-    profile: str | None = None,
-    perspective: str | None = None,
-    currency: str | None = None,
-    lenient: bool = False,
-    accept_map: bool = False,
-    own: Sequence[Profile] = (),
-) -> StatementFile:
+def read_statement_bytes(data: bytes, name: str, **options: Unpack[ReadOptions]) -> StatementFile:
     """Read a statement file's bytes; `name` is for messages, and for dates that a name tells."""
-    check_words(name, perspective, currency)
-    draft = draft_of(data, name, profile, perspective, currency, accept_map=accept_map, own=own)
-    return assemble(draft, currency=currency, lenient=lenient)
+    check_words(name, options)
+    return assemble(draft_of(data, name, options), **settling(options))
 
 
-def check_words(name: str, perspective: str | None, currency: str | None) -> None:
+class Settling(TypedDict):
+    """What is wanted of a draft once it is parsed."""
+
+    currency: str | None
+    lenient: bool
+
+
+def settling(options: ReadOptions) -> Settling:
+    """Return the options that count after the parsing."""
+    return {"currency": options.get("currency"), "lenient": options.get("lenient", False)}
+
+
+def check_words(name: str, options: ReadOptions) -> None:
     """Refuse an unknown perspective or currency before anything is read."""
+    perspective, currency = options.get("perspective"), options.get("currency")
     if perspective is not None and perspective not in PERSPECTIVES:
         raise UsageError(
             "PERSPECTIVE_UNKNOWN",
@@ -114,20 +123,6 @@ def head_of(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def read_draft(
-    path: Path,
-    profile: str | None,
-    perspective: str | None,
-    currency: str | None,
-    *,
-    accept_map: bool,
-    own: Sequence[Profile],
-) -> FileDraft:
-    """Read a file of a size that fits into memory."""
-    data = read_whole(path)
-    return draft_of(data, path.name, profile, perspective, currency, accept_map=accept_map, own=own)
-
-
 def read_whole(path: Path) -> bytes:
     """Return a file's bytes; InputError FILE_TOO_LARGE above what is read in memory."""
     with open_file(path) as file:
@@ -135,9 +130,10 @@ def read_whole(path: Path) -> bytes:
         return file.read()
 
 
-def is_camt(head: bytes, name: str, profile: str | None, own: Sequence[Profile]) -> bool:
+def is_camt(head: bytes, name: str, options: ReadOptions) -> bool:
     """Say whether a file is a camt message, which is streamed."""
-    if not _detect(head, name, profile, own).format.startswith("camt"):
+    profile = options.get("profile")
+    if not _detect(head, name, profile, options.get("own", ())).format.startswith("camt"):
         return False
     if profile is not None:
         raise _needs_no_profile("camt", name)
@@ -153,17 +149,9 @@ def _needs_no_profile(format_name: str, name: str) -> UsageError:
     )
 
 
-def draft_of(
-    data: bytes,
-    name: str,
-    profile: str | None,
-    perspective: str | None,
-    currency: str | None,
-    *,
-    accept_map: bool,
-    own: Sequence[Profile],
-) -> FileDraft:
+def draft_of(data: bytes, name: str, options: ReadOptions) -> FileDraft:
     """Identify and parse; nothing is checked across the file yet."""
+    profile, own = options.get("profile"), options.get("own", ())
     detected = _detect(data[:HEAD_BYTES], name, profile, own)
     digest = sha256(data).hexdigest()
     if detected.format.startswith(("camt", "mt9", "bai")):
@@ -171,7 +159,8 @@ def draft_of(
             raise _needs_no_profile(detected.format, name)
         return _read_message(data, name, digest, detected.format)
     draft = FileDraft(name, detected.format, None, digest)
-    wanted = Wanted(perspective, currency)
+    wanted = Wanted(options.get("perspective"), options.get("currency"))
+    accept_map = options.get("accept_map", False)
     read_delimited(data, draft, wanted, profile, accept_map=accept_map, own=own)
     return draft
 

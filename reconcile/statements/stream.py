@@ -7,24 +7,26 @@ size takes the same memory, but for sixteen bytes an entry. Other formats are re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from reconcile.model import StatementFile
 from reconcile.statements.assemble import Row, Settled, settle
 from reconcile.statements.camt import Source, read_camt
 from reconcile.statements.drafts import Draft, Drafts, FileDraft, Findings
-from reconcile.statements.profiles import Profile
 from reconcile.statements.reading import (
+    ReadOptions,
     check_words,
+    draft_of,
     head_of,
     is_camt,
     open_file,
-    read_draft,
+    read_whole,
+    settling,
 )
 from reconcile.statements.store import Spool, Store
 from reconcile.statements.survey import Survey
@@ -64,35 +66,26 @@ class StatementStream:
         self.close()
 
 
-def open_statement(
-    path: Path,
-    *,
-    profile: str | None = None,
-    perspective: str | None = None,
-    currency: str | None = None,
-    lenient: bool = False,
-    accept_map: bool = False,
-    own: Sequence[Profile] = (),
-) -> StatementStream:
+def open_statement(path: Path, **options: Unpack[ReadOptions]) -> StatementStream:
     """Read and check a statement file of any size; close what it returns.
 
     Raises what `read_statement` raises, and OutsideError SPOOL_FAILED when the temporary folder
     is full.
     """
-    check_words(path.name, perspective, currency)
-    if not is_camt(head_of(path), path.name, profile, own):
-        draft = read_draft(path, profile, perspective, currency, accept_map=accept_map, own=own)
-        parts = settle(draft, currency=currency, lenient=lenient)
+    check_words(path.name, options)
+    if not is_camt(head_of(path), path.name, options):
+        draft = draft_of(read_whole(path), path.name, options)
+        parts = settle(draft, **settling(options))
         return StatementStream(draft.format, draft.profile, draft.sha256, parts)
     spool = Spool()
     try:
-        return _open_camt(path, spool, currency, lenient=lenient)
+        return _open_camt(path, spool, **settling(options))
     except BaseException:
         spool.close()
         raise
 
 
-def _open_camt(path: Path, spool: Spool, currency: str | None, *, lenient: bool) -> StatementStream:
+def _open_camt(path: Path, spool: Spool, *, currency: str | None, lenient: bool) -> StatementStream:
     surveys: list[Survey] = []
     stores: list[Store[Draft]] = []
 
