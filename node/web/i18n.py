@@ -149,6 +149,10 @@ class Speaker:
         pattern = "d MMM y" if self.locale == "en" else "y年M月d日"
         return str(format_date(date, pattern, locale=self.locale))
 
+    def date(self, at_ms: int) -> str:
+        """Return the local day of a moment (ms since 1970, UTC)."""
+        return self.day((at_ms // 1_000 + self.offset_min * MINUTE_S) // DAY_S)
+
     def time(self, at_ms: int | None) -> str:
         """Return a moment (ms since 1970, UTC) as local date and time."""
         if at_ms is None:

@@ -25,6 +25,7 @@ from node.web.node_view import NodeView, now_ms_of
 from node.web.read.parties import AgreementView, Names, find_agreement, load_agreements, load_names
 from node.web.read.status import load_strip
 from node.web.sources import Sources
+from node.web.tried import tried_why
 from reconcile.model import AgreementKind, BreakKind, Side, window_day
 
 HERE: Final = Path(__file__).parent
@@ -54,6 +55,7 @@ def make_environment() -> Environment:
         words=words,
         charts=charts,
         detail=detail,
+        tried_why=tried_why,
         AgreementKind=AgreementKind,
         Side=Side,
         BreakKind=BreakKind,

@@ -6,7 +6,6 @@ owner and 短款 for the servicer. The report's own word stands beside it in sma
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -207,6 +206,23 @@ DRAFTS: Final[Mapping[str, str]] = {
     "motion": N_("Motion of the members"),
     "key": N_("Change of keys"),
 }
+#: What happened to an agreement, by the name of the ledger's event.
+EVENTS: Final[Mapping[str, str]] = {
+    "AgreementOpened": N_("proposed"),
+    "AgreementActivated": N_("accepted by the other side"),
+    "AgreementWithdrawn": N_("proposal withdrawn"),
+    "AgreementEnded": N_("ended"),
+    "EndNotice": N_("notice to end it"),
+    "EpochKeyPublished": N_("a side published its key for an epoch"),
+    "EpochKeyAcknowledged": N_("the other side opened that key"),
+    "EpochKeyRejected": N_("the other side could not open that key"),
+    "SealingKeyPublished": N_("a party published the key it is sealed to"),
+    "TermsProposed": N_("new terms proposed"),
+    "TermsChanged": N_("new terms accepted"),
+    "WindowClosed": N_("a side closed a window"),
+    "ResultAttested": N_("a side signed a result"),
+    "ResultAgreed": N_("a window is agreed"),
+}
 VERDICTS: Final[Mapping[str, str]] = {
     "confirm": N_("confirm: one payment"),
     "reject": N_("reject: two payments"),
@@ -241,7 +257,6 @@ TRIED: Final[Mapping[str, str]] = {
     "TOLD_APART": N_("a reference tells them apart"),
     "SETTLED_OTHERWISE": N_("agrees, another was first"),
 }
-NO_KEY_SAYS: Final = re.compile(r"the (servicer|owner)'s entry has no usable (\w+)")
 FIELDS: Final[Mapping[str, str]] = {
     "group_ref": N_("Group"),
     "counterparty_account": N_("Counterparty's account"),
@@ -289,22 +304,6 @@ def to_do(kind: BreakKind, ours: Side | None, translate: Translate) -> str:
     if long is not None:
         return translate(TODO_LONG if long else TODO_SHORT)
     return translate(TODO_BY_KIND.get(kind, TODO_BY_KIND[BreakKind.STATUS]))
-
-
-def tried_why(verdict: str, why: str, translate: Translate) -> str:
-    """Return why a pass did not confirm, in the reader's language where the shape is known."""
-    if verdict == "NO_COUNTERPART":
-        return translate("no entry of the other side has the same key")
-    found = NO_KEY_SAYS.fullmatch(why) if verdict == "NO_KEY" else None
-    if found is None:
-        return why
-    side, carrier = found.groups()
-    pattern = (
-        translate("the servicer's entry has no %(what)s")
-        if side == "servicer"
-        else translate("the owner's entry has no %(what)s")
-    )
-    return pattern % {"what": translate({**CARRIERS, **FIELDS}.get(carrier, carrier))}
 
 
 def reference_words(entry: Entry, translate: Translate) -> str:

@@ -59,13 +59,14 @@ def tried_passes(
 def _tried(
     rule: MatchPass, terms: Terms, servicer: Sequence[Entry], owner: Sequence[Entry]
 ) -> Tried:
-    def say(verdict: str, why: str) -> Tried:
-        return Tried(rule.name, rule.confirm, verdict, why)
+    def say(verdict: str, why: str, *facts: str) -> Tried:
+        return Tried(rule.name, rule.confirm, verdict, why, facts)
 
     for side, entries in ((Side.SERVICER, servicer), (Side.OWNER, owner)):
         missing = _missing_key(rule, entries, side)
         if entries and missing:
-            return say("NO_KEY", f"the {side.word}'s entry has no usable {missing}")
+            why = f"the {side.word}'s entry has no usable {missing}"
+            return say("NO_KEY", why, side.word, missing)
     if not servicer or not owner:
         return say("NO_COUNTERPART", "no entry of the other side has the same key")
     left, right = servicer[0], owner[0]
@@ -73,30 +74,36 @@ def _tried(
         a = _value(pair, left, Side.SERVICER)
         b = _value(pair, right, Side.OWNER)
         if a != b:
-            return say("KEY_DIFFERS", f"{pair.servicer} {str(a)[:SHOWN]} is not {str(b)[:SHOWN]}")
+            texts = (pair.servicer, str(a)[:SHOWN], str(b)[:SHOWN])
+            return say("KEY_DIFFERS", "{} {} is not {}".format(*texts), *texts)
     if left.currency != right.currency:
-        return say("CURRENCY_DIFFERS", f"{left.currency} is not {right.currency}")
+        currencies = (left.currency, right.currency)
+        return say("CURRENCY_DIFFERS", "{} is not {}".format(*currencies), *currencies)
     sums = (sum(e.signed_minor for e in servicer), sum(e.signed_minor for e in owner))
     if abs(sums[0] - sums[1]) > rule.amount.tolerance_minor:
-        return say("AMOUNT_DIFFERS", f"in minor units {sums[0]} is not {sums[1]}")
+        places = terms.currencies.get(left.currency, 0)
+        why = f"{left.currency} {_major(sums[0], places)} is not {_major(sums[1], places)}"
+        return say("AMOUNT_DIFFERS", why, left.currency, str(sums[0]), str(sums[1]))
     distance = _distance(terms, left, right)
     if distance > rule.value_date_days:
         days = counted(distance, "business day")
-        return say("TOO_FAR", f"{days} apart, at most {rule.value_date_days} may be")
+        why = f"{days} apart, at most {rule.value_date_days} may be"
+        return say("TOO_FAR", why, str(distance), str(rule.value_date_days))
     if rule.confirm != "always":
         apart = _told_apart(terms, left, right)
         if apart is not None:
-            return say("TOLD_APART", apart)
+            why = "{} {} is not {}: not one payment".format(*apart)
+            return say("TOLD_APART", why, *apart)
         return say("NOT_CONFIRMED", "it agrees, but not alone: a person confirms it")
     return say("SETTLED_OTHERWISE", "it agrees, but another entry was first or it is held")
 
 
-def _told_apart(terms: Terms, left: Entry, right: Entry) -> str | None:
+def _told_apart(terms: Terms, left: Entry, right: Entry) -> tuple[str, str, str] | None:
     """Return which reference forbids the pair outside `always` passes, None for none."""
     for pair in (pair for rule in terms.passes if rule.tells_apart for pair in rule.keys):
         a, b = _value(pair, left, Side.SERVICER), _value(pair, right, Side.OWNER)
         if a is not None and b is not None and a != b:
-            return f"{pair.servicer} {a[:SHOWN]} is not {b[:SHOWN]}: not one payment"
+            return pair.servicer, a[:SHOWN], b[:SHOWN]
     return None
 
 
@@ -142,11 +149,17 @@ def bare_sentence(row: BreakRow, report: Mapping[str, Any]) -> str:
     return f"{row.kind}: {'; '.join(asked) or f'an identity of window {row.window} fails'}."
 
 
+def _major(minor: int, places: int) -> str:
+    """Return minor units as an amount, e.g. -3,120.00."""
+    whole, part = divmod(abs(minor), 10**places)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{whole:,}" + (f".{part:0{places}d}" if places else "")
+
+
 def _booked(who: str, entries: Sequence[Entry], digits: dict[str, int]) -> str:
     first = entries[0]
     places = digits.get(first.currency, 0)
-    whole, part = divmod(first.amount_minor, 10**places)
-    amount = f"{whole:,}" + (f".{part:0{places}d}" if places else "")
+    amount = _major(first.amount_minor, places)
     ref = next((text for _, text in first.references), first.entry_ref)
     more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
     return (

@@ -45,12 +45,16 @@ class BreakRow:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What one pass made of the break's entries, and why it did not confirm them."""
+    """What one pass made of the break's entries, and why it did not confirm them.
+
+    `facts` are what the sentence `why` is made of, for who says it in another language.
+    """
 
     pass_name: str
     confirm: str
     verdict: str
     why: str
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

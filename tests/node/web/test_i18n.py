@@ -3,14 +3,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
 import node.web
+from node.services.breaks import Tried
 from node.web.detail import passes_words, terms_words
 from node.web.i18n import LOCALE_DIR, Speaker, decimal_text, pick_locale
+from node.web.tried import tried_why
 from node.web.words import KINDS, STATES, is_long, kind_title, to_do
 from reconcile.model import BreakKind, Side
 
@@ -81,6 +84,39 @@ def test_a_translation_keeps_the_places_of_its_message() -> None:
                 set(re.findall(r"%\((\w+)\)s", str(text))) for text in (entry.id, entry.string)
             ]
             assert places[0] == places[1], entry.id
+
+
+@pytest.mark.parametrize(
+    ("verdict", "facts"),
+    [
+        ("NO_COUNTERPART", ()),
+        ("NO_KEY", ("owner", "end_to_end_id")),
+        ("KEY_DIFFERS", ("voucher_no", "7", "8")),
+        ("TOLD_APART", ("servicer_ref", "7", "8")),
+        ("CURRENCY_DIFFERS", ("CNY", "USD")),
+        ("AMOUNT_DIFFERS", ("CNY", "-1044399", "1044849")),
+        ("TOO_FAR", ("1", "0")),
+        ("NOT_CONFIRMED", ()),
+        ("SETTLED_OTHERWISE", ()),
+    ],
+)
+def test_why_a_pass_did_not_confirm_is_said_in_both_languages(
+    verdict: str, facts: tuple[str, ...]
+) -> None:
+    """Each verdict has its sentence; amounts are money, never minor units."""
+    item = Tried("e2e", "always", verdict, "raw words of the service", facts)
+    said = {locale: tried_why(item, Speaker(locale)) for locale in ("en", "zh")}
+    assert "raw" not in "".join(said.values())
+    assert not re.search("[a-z]{3}", said["zh"])
+    if verdict == "AMOUNT_DIFFERS":
+        assert "10,443.99" in said["zh"]
+    if verdict == "TOO_FAR":
+        assert said["en"].startswith("1 business day apart")
+
+
+def test_the_day_above_every_page_is_the_local_one() -> None:
+    """At half past four in the afternoon UTC the next day has begun where the desk stands."""
+    assert Speaker("en").date(1_795_969_800_000) == "30 Nov 2026"
 
 
 @given(st.integers(-(10**24), 10**24), st.sampled_from([0, 2, 3]))
