@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -154,6 +155,58 @@ POINT_REASONS: Final[Mapping[str, str]] = {
     "panelist silent": N_("a panelist did not open its vote"),
 }
 
+#: What a check of a trace says, by the shape of the service's sentence.
+CHECK_SAYS: Final = tuple(
+    (re.compile(shape), message)
+    for shape, message in (
+        (
+            "this node never read the statement, or destroyed it",
+            N_("this node never read the statement, or destroyed it"),
+        ),
+        (
+            "it opens to the identifier and the statement kept here",
+            N_("it opens to the identifier and the statement kept here"),
+        ),
+        (
+            "it does not open to the identifier and the statement kept here",
+            N_("it does not open to the identifier and the statement kept here"),
+        ),
+        (
+            "the ledger says otherwise of: (?P<what>.+)",
+            N_("the ledger says otherwise of: %(what)s"),
+        ),
+        (
+            "it says of itself what the ledger says of the entry",
+            N_("it says of itself what the ledger says of the entry"),
+        ),
+        ("the signature is none", N_("the signature is none")),
+        (
+            "(?P<who>0x[0-9a-fA-F]+) is no key of member (?P<member>[0-9]+)",
+            N_("%(who)s is no key of member %(member)s"),
+        ),
+        (
+            "(?P<who>0x[0-9a-fA-F]+) was no approver's key in block (?P<block>[0-9]+)",
+            N_("%(who)s was no approver's key in block %(block)s"),
+        ),
+        (
+            "valid, by (?P<who>0x[0-9a-fA-F]+); its owner says that it was in other hands by then",
+            N_("valid, by %(who)s; its owner says that it was in other hands by then"),
+        ),
+        (
+            "valid, by (?P<who>0x[0-9a-fA-F]+), an approver's key of the uploader then",
+            N_("valid, by %(who)s, an approver's key of the uploader then"),
+        ),
+        (
+            "the person was told (?P<days>-?[0-9]+) days before, (?P<most>[0-9]+) are asked for",
+            N_("days between notice and effect: %(days)s, at least %(most)s are asked for"),
+        ),
+        (
+            "posted on (?P<posted>[0-9-]+), in effect from (?P<from>[0-9-]+)",
+            N_("posted on %(posted)s, in effect from %(from)s"),
+        ),
+    )
+)
+
 POINT_KINDS: Final[Mapping[str, str]] = {
     "MINTED": N_("minted"),
     "BURNED": N_("burned"),
@@ -183,6 +236,15 @@ def step_words(step: Step, translate: Translate) -> str:
     if message is None:
         return step.says
     return translate(message) % {"dispute": step.args.get("dispute", "")}
+
+
+def check_says(says: str, translate: Translate) -> str:
+    """Return a check's sentence; the service's English where its shape is not known."""
+    for shape, message in CHECK_SAYS:
+        found = shape.fullmatch(says)
+        if found is not None:
+            return translate(message) % found.groupdict()
+    return says
 
 
 def points(micro: int, *, plus: bool = False) -> str:

@@ -185,7 +185,8 @@ def audit(
     with page.reading() as session:
         it = load_audit(session, after=after, act=act)
         wrong = verify_chain(session) if verify else None
-        return page.render("audit.html", it=it, wrong=wrong)
+        known = {view.agreement.hex(): view for view in page.agreements(session)}
+        return page.render("audit.html", it=it, wrong=wrong, known=known)
 
 
 @router.get("/{slug}/me")

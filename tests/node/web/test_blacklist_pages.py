@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from desk_town import Reader, invite, served
 
 from devnet.local import EmbeddedChain
+from node.web.blacklist_words import check_says
+from node.web.i18n import Speaker
 from tests.node.services.blacklist_town import BlacklistTown, make_town, person
 
 
@@ -48,6 +51,9 @@ def test_a_trace_says_who_when_on_what_proof(
     for step in traced.history:
         assert step.tx_hash is not None
         assert step.tx_hash.hex() in page
+    said = [check_says(check.says, Speaker("zh").gettext) for check in traced.checks]
+    assert len(said) > 3
+    assert all(re.search("[一-龥]", text) for text in said), said
     assert person(1).value not in page
     assert "ENTRY_UNKNOWN" in desk.get("/blacklist/entries/ffffffffffff", status=404)
 
