@@ -133,13 +133,14 @@ class Release(Base):
 
     `recipient` names the reader in a recall, by a secret that only the two hold. `package` is the
     sealed answer, given again unchanged; `receipt` the signed envelope that says it was released.
+    An attestation of a hit stands here too: one lookup's ticket may have found several entries.
     """
 
     __tablename__ = "releases"
     __table_args__ = (Index(None, "entry"),)
 
     ticket: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
-    entry: Mapped[Bytes32]
+    entry: Mapped[Bytes32] = mapped_column(primary_key=True)
     reader: Mapped[int]
     consent: Mapped[Bytes32]
     recipient: Mapped[Bytes32]

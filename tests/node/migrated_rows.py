@@ -24,6 +24,16 @@ ROWS: Final[dict[str, dict[str, Any]]] = {
         "block_number": 6,
         "log_index": 7,
     },
+    "releases": {
+        "ticket": 1,
+        "entry": WORD,
+        "reader": 2,
+        "consent": WORD,
+        "recipient": WORD,
+        "package": b"sealed",
+        "receipt": b"signed",
+        "released_at_ms": 3,
+    },
 }
 
 

@@ -96,7 +96,7 @@ class AttestingActs(AskingActs, ReleasingActs):
                 )
             require_ticket(session, said.ticket, said.reader)
             self._require_first(session, said)
-            if session.get(Release, said.ticket) is None:
+            if session.get(Release, (said.ticket, said.entry)) is None:
                 session.add(
                     Release(
                         ticket=said.ticket,

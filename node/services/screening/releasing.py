@@ -45,7 +45,7 @@ class ReleasingActs(Base):
             require_detail_ticket(
                 session, request.ticket, request.reader, request.entry, request.salt
             )
-            given = session.get(Release, request.ticket)
+            given = session.get(Release, (request.ticket, request.entry))
             if given is not None and given.package:
                 return given.package
             owned = open_listing(session, self._ring, request.entry)
@@ -71,8 +71,8 @@ class ReleasingActs(Base):
                 reader_key=SealingPublicKey.parse(key.public_key),
                 generation=key.generation,
             )
-            row = given or Release(ticket=request.ticket)
-            row.entry, row.reader, row.consent = request.entry, request.reader, receipt.consent
+            row = given or Release(ticket=request.ticket, entry=request.entry)
+            row.reader, row.consent = request.reader, receipt.consent
             row.recipient, row.package, row.receipt = receipt.recipient, package, signed
             row.released_at_ms = self._identity.clock()
             session.add(row)

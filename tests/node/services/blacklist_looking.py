@@ -27,6 +27,7 @@ from node.screening.consents import (
     evaluation_digest,
     person_commitment,
 )
+from node.screening.derivation import Tag
 from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.identifiers import Identifier
 from node.screening.index import (
@@ -38,9 +39,10 @@ from node.screening.index import (
 from node.screening.receipts import Receipt, write_receipt
 from node.screening.roots import root_digest
 from node.screening.states import DAY_S, ROOT_CHALLENGE_S
+from node.screening.verifying import sound_records
 from node.tables import EntryTag, IndexCut, IndexRoot, SealedRecord, TicketRange
 from reconcile.model import OutsideError
-from tests.node.services.blacklist_town import COMMITTEE, HOLDERS, BlacklistTown, share_key
+from tests.node.services.blacklist_town import COMMITTEE, HOLDERS, KEY, BlacklistTown, share_key
 
 
 def ask(town: BlacklistTown, member: int, contract: str, call: str, *args: object) -> None:
@@ -143,6 +145,9 @@ def look(
         place.lookups_domain, ticket=ticket, blinded=blinded.element, consent=digest, key_epoch=1
     )
     signer = node.keys.approver
+    proof = prove_bucket(index, buckets[bucket_number(loc, index.header.bits)])
+    output = modes.evaluate_directly(Mode.VOPRF, KEY.secret, person.prf_input)
+    found, _ = sound_records(proof, Tag(output, 1), person)
     receipt = Receipt(
         place.lookups_domain,
         person.type,
@@ -156,8 +161,8 @@ def look(
         0,
         committee,
         tuple(threshold.evaluate_share(holder, (blinded.element,)) for holder in holders[1:]),
-        prove_bucket(index, buckets[bucket_number(loc, index.header.bits)]),
-        (entry,),
+        proof,
+        tuple(sorted(record.listing.entry_id for record in found)),
     )
     return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [signer]).to_json()
 

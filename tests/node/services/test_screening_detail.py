@@ -16,6 +16,7 @@ from sqlalchemy import select
 from node.cli import main
 from node.screening.consents import Scope
 from node.screening.envelope import read_envelope
+from node.screening.listings import Product
 from node.screening.receipts import read_receipt
 from node.screening.releases import (
     HitVerdict,
@@ -207,6 +208,22 @@ def test_a_hit_is_attested_once_and_its_reader_recalled(town: BlacklistTown) -> 
     assert alpha.trace(entry).recalls == (1, 1)
 
 
+def test_every_entry_of_one_lookup_recalls_its_reader(town: BlacklistTown) -> None:
+    """Two entries of one person by one uploader: each attestation is kept under the one ticket."""
+    town.pass_days(1)
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    entries = (town.list(1, 10), town.list(1, 10, product=Product.MORTGAGE))
+    receipt = look(town, 2, 1, entries[0])
+    assert sorted(beta.read_receipt(receipt)) == sorted(entries)
+    for entry in entries:
+        alpha.take_attestation(beta.attest_hit(entry, HitVerdict.CONFIRMED, receipt))
+        alpha.withdraw(entry)
+    town.settle(1)
+    assert [alpha.recall(entry) for entry in entries] == [1, 1]
+    town.settle(1, 2)
+    assert [beta.acknowledge(entry) for entry in entries] == [1, 1]
+
+
 def test_a_detail_by_files_from_the_command_line(
     town: BlacklistTown, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -268,7 +285,8 @@ def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> Non
         rows = session.scalars(hits.order_by(OwnAttestation.ticket)).all()
         envelopes = [row.envelope for row in rows]
     assert entry in {row.entry for row in rows}
-    assert [row[:2] for row in settled.rows] == [(1, len(rows))]
+    # Two entries that one ticket found are one hit of their uploader.
+    assert [row[:2] for row in settled.rows] == [(1, len({row.ticket for row in rows}))]
     town.settle()
     (paid,) = [row for row in alpha.points().movements if row.reason == "settlement"]
     assert alpha.points().account.earned == paid.amount > 0
