@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli.blacklist_people import read_purpose, read_scope, write_file
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
+from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, plain, require_file, say, table
 from node.cli.persons import read_person_identifier
 from node.cli.session import Home, Wait, acting, actor, day_of_words, finish, node_of
 
@@ -151,7 +151,7 @@ def lookups(home: Home = None, json_to: JsonTo = None) -> int:
     """List lookups; nothing here says whom they concern."""
     with node_of(home) as node:
         found = node.lookups.lookups()
-    answer = {"lookups": [_plain(asdict(item)) for item in found]}
+    answer = {"lookups": [plain(asdict(item)) for item in found]}
     rows = [
         (
             item.lookup,
@@ -209,18 +209,6 @@ def audit(
     """Audit a day's evaluations, on the regulator's node: anchored logs, and a sample opened."""
     with acting(home) as node:
         report = node.parts.audits.audit(day_of_words(day), one_of=one_of, actor=actor())
-    answer = {
-        "day": day,
-        "logs": str(report.logs),
-        "evaluations": str(report.evaluations),
-        "sampled": str(report.sampled),
-        "opened": str(report.opened),
-        "wrong": [
-            {"kind": item.kind, "member": str(item.replica), "says": item.says}
-            for item in report.wrong
-        ],
-        "holds": report.holds,
-    }
 
     def human() -> None:
         say(f"{report.logs} logs hold, {report.evaluations} evaluations")
@@ -228,7 +216,7 @@ def audit(
         for item in report.wrong:
             say(f"  {item.kind}: {item.says}")
 
-    emit(answer, json_to, human)
+    emit(report.to_json(), json_to, human)
     return EXIT_DONE if report.holds else EXIT_NO
 
 
@@ -236,7 +224,7 @@ def index_list(home: Home = None, json_to: JsonTo = None) -> int:
     """List the index's versions: cut, built here, published, live or challenged."""
     with node_of(home) as node:
         found = node.parts.index.versions()
-    answer = {"versions": [_plain(asdict(item)) for item in found]}
+    answer = {"versions": [plain(asdict(item)) for item in found]}
     rows = [
         (
             item.version,
@@ -278,16 +266,3 @@ def index_challenge(
     answer = {"version": str(version), "entry": found.hex(), "done": done}
     emit(answer, json_to, lambda: say(f"version {version} challenged"))
     return EXIT_DONE
-
-
-def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers as text and bytes as hexadecimal."""
-    found: dict[str, Any] = {}
-    for name, value in body.items():
-        if isinstance(value, bytes):
-            found[name] = value.hex()
-        elif isinstance(value, int) and not isinstance(value, bool):
-            found[name] = str(value)
-        else:
-            found[name] = value
-    return found

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from node.cli.output import EXIT_DONE, JsonTo, emit, note, say, table
+from node.cli.output import EXIT_DONE, JsonTo, emit, note, plain, say, table
 from node.cli.session import Home, Wait, acting, actor, finish, node_of
+
+if TYPE_CHECKING:
+    from node.services.committee import CommitteeService
+
+    RunAct = Callable[[CommitteeService, bytes], None]
 
 RunArg = Annotated[str, typer.Argument(help="The run's id or its beginning.")]
 MembersArg = Annotated[list[int], typer.Argument(help="The members that will hold shares.")]
@@ -19,15 +25,44 @@ PhaseBlocks = Annotated[
     int | None, typer.Option("--phase-blocks", help="Blocks of each phase; a safe number else.")
 ]
 
+#: Commands that propose a run: the word, whether the present key is shared anew, what it says.
+PROPOSALS: Final = (
+    (
+        "generate",
+        False,
+        "Propose the next key epoch's key, and join; the others join with `committee join`.",
+    ),
+    (
+        "reshare",
+        True,
+        "Propose to share the present key anew, for other members or another threshold, and join.",
+    ),
+)
+#: Commands on a run that is named: the word, what was done, how, what it says.
+RUN_ACTS: Final[tuple[tuple[str, str, RunAct, str], ...]] = (
+    (
+        "join",
+        "joined",
+        lambda service, run: service.join(run, actor=actor()),
+        "Take part in a run that another member proposed, and approve what comes out of it.",
+    ),
+    (
+        "approve",
+        "approved",
+        lambda service, run: service.approve(run, actor=actor()),
+        "Approve a finished run's outcome as a full member outside of its committee.",
+    ),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Put the commands into the tree."""
     committee = typer.Typer(no_args_is_help=True, help="The committee of the blacklist's key.")
     committee.command("list")(committee_list)
-    committee.command("generate")(committee_generate)
-    committee.command("reshare")(committee_reshare)
-    committee.command("join")(committee_join)
-    committee.command("approve")(committee_approve)
+    for word, reshare, says in PROPOSALS:
+        committee.command(word, help=says)(_proposing(reshare=reshare))
+    for word, done, act, says in RUN_ACTS:
+        committee.command(word, help=says)(_acting_on_run(done, act))
     app.add_typer(committee, name="committee")
 
 
@@ -36,8 +71,8 @@ def committee_list(home: Home = None, json_to: JsonTo = None) -> int:
     with node_of(home) as node:
         epochs, runs = node.committee.epochs(), node.committee.runs()
     answer = {
-        "epochs": [_json(asdict(item)) for item in epochs],
-        "runs": [_json(asdict(item)) for item in runs],
+        "epochs": [plain(asdict(item)) for item in epochs],
+        "runs": [plain(asdict(item)) for item in runs],
     }
 
     def human() -> None:
@@ -74,88 +109,43 @@ def committee_list(home: Home = None, json_to: JsonTo = None) -> int:
     return EXIT_DONE
 
 
-def committee_generate(
-    members: MembersArg,
-    threshold: Threshold,
-    home: Home = None,
-    phase_blocks: PhaseBlocks = None,
-    wait: Wait = True,
-    json_to: JsonTo = None,
-) -> int:
-    """Propose the next key epoch's key, and join; the others join with `committee join`."""
-    return _propose(home, members, threshold, phase_blocks, wait, json_to, reshare=False)
+def _proposing(*, reshare: bool) -> Callable[..., int]:
+    """Return the command that proposes a run of a kind."""
+
+    def command(
+        members: MembersArg,
+        threshold: Threshold,
+        home: Home = None,
+        phase_blocks: PhaseBlocks = None,
+        wait: Wait = True,
+        json_to: JsonTo = None,
+    ) -> int:
+        with acting(home) as node:
+            run = node.committee.propose(
+                members, threshold, reshare=reshare, phase_blocks=phase_blocks, actor=actor()
+            )
+        done = finish(home, wait=wait)
+        answer = {"run": run.hex(), "waited": done}
+        emit(answer, json_to, lambda: say(f"run {run.hex()}"))
+        note("its phases go on while `kanhe run` serves every member's node (KANHE_PEER_PORT)")
+        return EXIT_DONE
+
+    return command
 
 
-def committee_reshare(
-    members: MembersArg,
-    threshold: Threshold,
-    home: Home = None,
-    phase_blocks: PhaseBlocks = None,
-    wait: Wait = True,
-    json_to: JsonTo = None,
-) -> int:
-    """Propose to share the present key anew, for other members or another threshold, and join."""
-    return _propose(home, members, threshold, phase_blocks, wait, json_to, reshare=True)
+def _acting_on_run(done: str, act: RunAct) -> Callable[..., int]:
+    """Return the command that acts on a run that is named."""
 
+    def command(run: RunArg, home: Home = None, wait: Wait = True, json_to: JsonTo = None) -> int:
+        with acting(home) as node:
+            found = node.committee.find_run(run)
+            act(node.committee, found)
+        waited = finish(home, wait=wait)
+        answer = {"run": found.hex(), "waited": waited}
+        emit(answer, json_to, lambda: say(f"{done} {found.hex()}"))
+        return EXIT_DONE
 
-def _propose(
-    home: Home,
-    members: list[int],
-    threshold: int,
-    phase_blocks: int | None,
-    wait: bool,
-    json_to: JsonTo,
-    *,
-    reshare: bool,
-) -> int:
-    with acting(home) as node:
-        run = node.committee.propose(
-            members, threshold, reshare=reshare, phase_blocks=phase_blocks, actor=actor()
-        )
-    done = finish(home, wait=wait)
-    answer = {"run": run.hex(), "waited": done}
-    emit(answer, json_to, lambda: say(f"run {run.hex()}"))
-    note("its phases go on while `kanhe run` serves every member's node (KANHE_PEER_PORT)")
-    return EXIT_DONE
-
-
-def committee_join(
-    run: RunArg, home: Home = None, wait: Wait = True, json_to: JsonTo = None
-) -> int:
-    """Take part in a run that another member proposed, and approve what comes out of it."""
-    with acting(home) as node:
-        found = node.committee.find_run(run)
-        node.committee.join(found, actor=actor())
-    done = finish(home, wait=wait)
-    emit({"run": found.hex(), "waited": done}, json_to, lambda: say(f"joined {found.hex()}"))
-    return EXIT_DONE
-
-
-def committee_approve(
-    run: RunArg, home: Home = None, wait: Wait = True, json_to: JsonTo = None
-) -> int:
-    """Approve a finished run's outcome as a full member outside of its committee."""
-    with acting(home) as node:
-        found = node.committee.find_run(run)
-        node.committee.approve(found, actor=actor())
-    done = finish(home, wait=wait)
-    emit({"run": found.hex(), "waited": done}, json_to, lambda: say(f"approved {found.hex()}"))
-    return EXIT_DONE
-
-
-def _json(body: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers as text and bytes as hexadecimal, as the other commands do."""
-    return {name: _plain(value) for name, value in body.items()}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return str(value)
+    return command
 
 
 def _list(members: tuple[int, ...]) -> str:

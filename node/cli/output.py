@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -184,3 +184,14 @@ def report_error(error: KanheError, json_to: str | None) -> int:
     if error.help:
         note(f"  help:  {error.help}")
     return error.exit_code
+
+
+def plain(body: Mapping[str, object]) -> dict[str, object]:
+    """Return a view's fields with numbers as text, as every command's JSON has them."""
+    return {name: _numbers_as_text(value) for name, value in body.items()}
+
+
+def _numbers_as_text(value: object) -> object:
+    if isinstance(value, tuple | list):
+        return [_numbers_as_text(item) for item in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

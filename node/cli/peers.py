@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, note, say, table
-from node.cli.session import Home, node_of
-
-if TYPE_CHECKING:
-    from cryptography import x509
+from node.cli.session import Home, actor, node_of
 
 MemberArg = Annotated[int, typer.Argument(help="The member's number.")]
 
@@ -34,10 +31,12 @@ def peer_certify(
     json_to: JsonTo = None,
 ) -> int:
     """Make this node's TLS key and a certificate that its approver key binds to its member."""
+    from node.peers.certificates import certificate_facts
+
     with node_of(home, keys=True) as node:
-        made = node.peers.certify(renew=renew)
+        made = node.peers.certify(renew=renew, actor=actor())
         path = node.peers.own.certificate_file
-    answer = {"certificate": str(path), **_facts(made)}
+    answer = {"certificate": str(path), **certificate_facts(made)}
     emit(answer, json_to, lambda: say(f"{path}: to {answer['ends']}"))
     note("give the certificate to the members that this node speaks to: `kanhe peer show`")
     return EXIT_DONE
@@ -49,14 +48,14 @@ def peer_show(
     json_to: JsonTo = None,
 ) -> int:
     """Print this node's certificate, to be pinned by others; it holds no secret."""
-    from node.peers.certificates import write_pem
+    from node.peers.certificates import certificate_facts, write_pem
 
     with node_of(home, keys=True) as node:
         found = node.peers.own.certificate()
     text = write_pem(found)
     if out is not None:
         out.write_text(text, encoding="ascii")
-    answer = {"certificate": text, **_facts(found)}
+    answer = {"certificate": text, **certificate_facts(found)}
     emit(answer, json_to, lambda: say(text.strip() if out is None else str(out)))
     return EXIT_DONE
 
@@ -73,12 +72,12 @@ def peer_pin(
     json_to: JsonTo = None,
 ) -> int:
     """Let a member's node in; its certificate must be signed for by a registry key of it."""
-    from node.peers.certificates import read_pem
+    from node.peers.certificates import certificate_facts, read_pem
 
     with node_of(home) as node:
         (certificate, *_) = read_pem(file.read_bytes())
-        peer = node.peers.pin(certificate, url=url, keep_old=keep_old)
-    answer = {"member": str(peer.member), "url": peer.url, **_facts(certificate)}
+        peer = node.peers.pin(certificate, url=url, keep_old=keep_old, actor=actor())
+    answer = {"member": str(peer.member), "url": peer.url, **certificate_facts(certificate)}
     emit(answer, json_to, lambda: say(f"member {peer.member}: pinned, to {answer['ends']}"))
     return EXIT_DONE
 
@@ -86,13 +85,15 @@ def peer_pin(
 def peer_unpin(member: MemberArg, home: Home = None, json_to: JsonTo = None) -> int:
     """Let a member's node in no longer."""
     with node_of(home) as node:
-        node.peers.unpin(member)
+        node.peers.unpin(member, actor=actor())
     emit({"member": str(member)}, json_to, lambda: say(f"member {member}: not let in any more"))
     return EXIT_DONE
 
 
 def peer_list(home: Home = None, json_to: JsonTo = None) -> int:
     """List the pinned nodes."""
+    from node.peers.certificates import certificate_facts
+
     with node_of(home) as node:
         peers = node.peers.book.peers()
     answer: dict[str, Any] = {
@@ -100,7 +101,7 @@ def peer_list(home: Home = None, json_to: JsonTo = None) -> int:
             {
                 "member": str(member),
                 "url": peer.url,
-                "certificates": [_facts(item) for item in peer.certificates],
+                "certificates": [certificate_facts(item) for item in peer.certificates],
             }
             for member, peer in sorted(peers.items())
         ]
@@ -117,21 +118,8 @@ def peer_list(home: Home = None, json_to: JsonTo = None) -> int:
 
 def peer_ping(member: MemberArg, home: Home = None, json_to: JsonTo = None) -> int:
     """Ask a member's node who it takes us for."""
-    from msgspec.json import decode
-
-    from node.peers.client import HELLO
-
     with node_of(home, keys=True) as node:
-        body = decode(node.peers.client.call(member, HELLO, b"{}"))
-    answer = {"member": str(member), "takes_us_for": str(body["you"])}
-    emit(answer, json_to, lambda: say(f"member {member} answers; we are member {body['you']}"))
+        ours = node.peers.ping(member)
+    answer = {"member": str(member), "takes_us_for": str(ours)}
+    emit(answer, json_to, lambda: say(f"member {member} answers; we are member {ours}"))
     return EXIT_DONE
-
-
-def _facts(certificate: x509.Certificate) -> dict[str, str]:
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    return {
-        "fingerprint": certificate.fingerprint(SHA256()).hex(),
-        "ends": f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-    }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -40,6 +41,18 @@ Authority = Annotated[
     list[Path] | None, typer.Option("--authority", help="A certificate (PEM) that you trust.")
 ]
 
+#: What a person asks to see: the command, what it says.
+SEEING: Final = (
+    (
+        "entries",
+        "Ask a member for your entries, free of charge, or verify its answer (exit 1: it fails).",
+    ),
+    (
+        "receipts",
+        "Ask a member who looked you up through it, or verify its answer (exit 1: it fails).",
+    ),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Put the commands into the tree."""
@@ -52,8 +65,8 @@ def register(app: typer.Typer) -> None:
     group.add_typer(key, name="key")
     group.command("consent")(consent)
     group.command("revoke")(revoke)
-    group.command("entries")(entries)
-    group.command("receipts")(receipts)
+    for word, says in SEEING:
+        group.command(word, help=says)(_seeing(word.upper()))
     group.command("dispute")(dispute)
     group.command("page")(page)
     app.add_typer(group, name="person")
@@ -170,40 +183,26 @@ def revoke(
 
 
 # ----------------------------------------------------------------------------- seeing
-def entries(
-    wallet: WalletFile,
-    member: OptionalMember = None,
-    certificate: OptionalCertificate = None,
-    out: OptionalOut = None,
-    request: Request = None,
-    answer: Answer = None,
-    authority: Authority = None,
-    json_to: JsonTo = None,
-) -> int:
-    """Ask a member for your entries, free of charge, or verify its answer (exit 1: it fails)."""
-    from node.screening.asking import About
+def _seeing(word: str) -> Callable[..., int]:
+    """Return the command that asks about something, or verifies what a member answered."""
 
-    if answer is None:
-        return _ask(About.ENTRIES, wallet, member, certificate, out, json_to)
-    return _verify(wallet, request, answer, authority, json_to)
+    def command(
+        wallet: WalletFile,
+        member: OptionalMember = None,
+        certificate: OptionalCertificate = None,
+        out: OptionalOut = None,
+        request: Request = None,
+        answer: Answer = None,
+        authority: Authority = None,
+        json_to: JsonTo = None,
+    ) -> int:
+        from node.screening.asking import About
 
+        if answer is None:
+            return _ask(About(word), wallet, member, certificate, out, json_to)
+        return _verify(wallet, request, answer, authority, json_to)
 
-def receipts(
-    wallet: WalletFile,
-    member: OptionalMember = None,
-    certificate: OptionalCertificate = None,
-    out: OptionalOut = None,
-    request: Request = None,
-    answer: Answer = None,
-    authority: Authority = None,
-    json_to: JsonTo = None,
-) -> int:
-    """Ask a member who looked you up through it, or verify its answer (exit 1: it fails)."""
-    from node.screening.asking import About
-
-    if answer is None:
-        return _ask(About.RECEIPTS, wallet, member, certificate, out, json_to)
-    return _verify(wallet, request, answer, authority, json_to)
+    return command
 
 
 def dispute(

@@ -169,6 +169,14 @@ def write_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
+def certificate_facts(certificate: x509.Certificate) -> dict[str, str]:
+    """Return by what people tell a certificate: its SHA-256 and until when it counts."""
+    return {
+        "fingerprint": certificate.fingerprint(SHA256()).hex(),
+        "ends": f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+    }
+
+
 def _key_hash(key: object) -> bytes:
     """Return SHA-256 of the key's SubjectPublicKeyInfo; only P-256 is made and taken."""
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):

@@ -11,9 +11,11 @@ far as a request, and a pin counts only while the registry says that its signer 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,11 +23,12 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from node.crypto.files import write_private
+from node.crypto.files import disk_error, write_private
 from node.peers.certificates import read_pem, write_pem
 from reconcile.model import KanheError, UsageError, Where
 
 PEERS_FILE: Final = "peers.toml"
+LOCK_FILE: Final = "peers.lock"
 MAX_PEERS: Final = 1_024
 MAX_CERTIFICATES: Final = 4
 MAX_FILE_BYTES: Final = 8 << 20
@@ -70,16 +73,24 @@ def read_peers(home: Path) -> dict[int, Peer]:
 
 def pin(home: Path, peer: Peer) -> None:
     """Write a peer, replacing the member's entry; `OutsideError` DISK_WRITE."""
-    peers = {**read_peers(home), peer.member: peer}
-    _write(home, peers)
+    with _changing(home):
+        _write(home, {**read_peers(home), peer.member: peer})
 
 
 def unpin(home: Path, member: int) -> None:
     """Forget a member's certificates; `UsageError` PEER_UNKNOWN."""
-    peers = read_peers(home)
-    if peers.pop(member, None) is None:
+    require_peer(read_peers(home), member)
+    with _changing(home):
+        peers = read_peers(home)
+        peers.pop(member, None)
+        _write(home, peers)
+
+
+def require_peer(peers: Mapping[int, Peer], member: int) -> Peer:
+    """Return a pinned peer; `UsageError` PEER_UNKNOWN."""
+    if member not in peers:
         raise UsageError("PEER_UNKNOWN", f"no certificate of member {member} is pinned here")
-    _write(home, peers)
+    return peers[member]
 
 
 def require_url(text: str) -> str:
@@ -107,6 +118,19 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@contextlib.contextmanager
+def _changing(home: Path) -> Iterator[None]:
+    """Let one at a time read and write the file: a command and the desk would lose a pin."""
+    path = home / LOCK_FILE
+    try:
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise disk_error(path, error) from None
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _read_peer(path: Path, number: int, item: object) -> Peer:

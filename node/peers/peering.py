@@ -1,19 +1,29 @@
-"""One node among its peers: who is pinned, as whom it calls, whose keys the registry knows."""
+"""One node among its peers: who is pinned, as whom it calls, whose keys the registry knows.
+
+What a person changes is in the audit log before it is in a file: a pin without its row would let
+somebody in whom nobody is known to have let in; a row without its pin is seen, and done again.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 
+from node.acts import record_act
 from node.db import Database, translated
 from node.identity import Identity
 from node.keyholders import holds_key
-from node.peers.certificates import Network, require_member
-from node.peers.client import TIMEOUT_S, PeerBook, PeerClient
-from node.peers.directory import Peer, pin, read_peers, require_url, unpin
+from node.peers.certificates import Network, certificate_facts, require_member
+from node.peers.client import HELLO, TIMEOUT_S, PeerBook, PeerClient
+from node.peers.directory import Peer, pin, read_peers, require_peer, require_url, unpin
 from node.peers.own import CERTIFICATE_FILE, OwnCertificate, certify
-from reconcile.model import UsageError
+from reconcile.model import OutsideError, UsageError
+
+
+class _Hello(msgspec.Struct):
+    you: str
 
 
 class Peering:
@@ -65,7 +75,7 @@ class Peering:
         with translated(), self._database.reading() as session:
             return holds_key(session, member, address)
 
-    def certify(self, *, renew: bool = False) -> x509.Certificate:
+    def certify(self, *, renew: bool = False, actor: str = "node") -> x509.Certificate:
         """Make this node's TLS key and certificate.
 
         Raises `UsageError` TLS_EXISTS unless `renew`, `ProtocolError` NOT_A_MEMBER.
@@ -79,6 +89,7 @@ class Peering:
             )
         with translated(), self._database.reading() as session:
             member = self._identity.require_member(session)
+        self._act(actor, "certify", member, renew=str(renew))
         return certify(
             files.folder,
             files.passphrase,
@@ -88,7 +99,14 @@ class Peering:
             now_s=self.now_s(),
         )
 
-    def pin(self, certificate: x509.Certificate, *, url: str = "", keep_old: bool = False) -> Peer:
+    def pin(
+        self,
+        certificate: x509.Certificate,
+        *,
+        url: str = "",
+        keep_old: bool = False,
+        actor: str = "node",
+    ) -> Peer:
         """Let a member's node in, and note its address; its statement is checked first.
 
         `keep_old` keeps the certificates that are pinned, for the days of a renewal. Raises the
@@ -99,14 +117,38 @@ class Peering:
         old = () if standing is None or not keep_old else standing.certificates
         address = require_url(url) if url else ("" if standing is None else standing.url)
         peer = Peer(member, address, tuple(dict.fromkeys((*old, certificate))))
+        self._act(actor, "pin", member, certificate=certificate_facts(certificate)["fingerprint"])
         pin(self._home, peer)
         return peer
 
-    def unpin(self, member: int) -> None:
+    def unpin(self, member: int, *, actor: str = "node") -> None:
         """Let a member's node in no longer; `UsageError` PEER_UNKNOWN."""
+        require_peer(read_peers(self._home), member)
+        self._act(actor, "unpin", member)
         unpin(self._home, member)
+
+    def ping(self, member: int) -> int:
+        """Ask a member's node who it takes us for; `OutsideError` PEER_ANSWER and a call's own."""
+        data = self.client.call(member, HELLO, b"{}")
+        try:
+            return int(msgspec.json.decode(data, type=_Hello).you)
+        except ValueError:
+            raise OutsideError(
+                "PEER_ANSWER", f"member {member} does not say who it takes us for"
+            ) from None
 
     def close(self) -> None:
         """Close every connection."""
         if self._client is not None:
             self._client.close()
+
+    def _act(self, actor: str, act: str, member: int, **details: str) -> None:
+        with translated(), self._database.writing.begin() as session:
+            record_act(
+                session,
+                actor=actor,
+                act=f"peer {act}",
+                subject=f"member {member}",
+                now_ms=self._identity.clock(),
+                details=details,
+            )

@@ -7,11 +7,13 @@ from typing import Final
 
 from node.errors import NotAllowed
 
-ROLES: Final = ("viewer", "maker", "checker", "operator", "auditor", "single")
+ROLES: Final = ("viewer", "maker", "checker", "operator", "auditor", "teller", "single")
 
-# An act and the roles that may do it. `single` is the one person of a one-person enterprise.
+# An act and the roles that may do it. `single` is the one person of a one-person enterprise, a
+# `teller` takes what people bring, at the counter or through a portal, and reads nothing else.
 ACTS: Final = {
-    "view": frozenset(ROLES),
+    "own": frozenset(ROLES),
+    "view": frozenset(ROLES) - {"teller"},
     "import": frozenset({"maker", "single"}),
     "reconcile": frozenset({"maker", "checker", "operator", "single"}),
     "close": frozenset({"maker", "single"}),
@@ -23,6 +25,7 @@ ACTS: Final = {
     "discard": frozenset({"maker", "operator", "single"}),
     "screen": frozenset({"maker", "single"}),
     "judge": frozenset({"checker", "single"}),
+    "serve": frozenset({"teller", "maker", "single"}),
     "audit": frozenset({"auditor", "operator", "single"}),
 }
 # These acts reconcile; who keeps the books of an account never does them for that account.
@@ -59,7 +62,7 @@ class Who:
         mine = {role for role, scope in self.roles if scope is None or scope == agreement}
         if act in RECONCILING and self._has("bookkeeper", agreement):
             return False
-        if act == "view" and agreement is None:
+        if act in {"own", "view"} and agreement is None:
             return any(role in allowed for role, _ in self.roles)
         return bool(mine & allowed)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy.orm import Session, sessionmaker
 
 if TYPE_CHECKING:
+    from node.peers.peering import Peering
     from node.services.breaks import BreakService
     from node.services.committee import CommitteeService
     from node.services.index import IndexService
-    from node.services.lookups import LookupService
+    from node.services.lookups import AuditingService, LookupService
     from node.services.network import NetworkService
     from node.services.posting import PostingService
     from node.services.proofs import ProofService
@@ -26,6 +27,10 @@ class Parts(Protocol):
     @property
     def index(self) -> IndexService:
         """Return the service of the index's versions."""
+
+    @property
+    def audits(self) -> AuditingService:
+        """Return the service that opens evaluations to the regulator, and audits others'."""
 
 
 class NodeView(Protocol):
@@ -78,6 +83,10 @@ class NodeView(Protocol):
     @property
     def parts(self) -> Parts:
         """Return the part that evaluates and replicates."""
+
+    @property
+    def peers(self) -> Peering:
+        """Return whom the node lets in and calls."""
 
     def tip(self) -> Mapping[str, Any]:
         """Return head, lag and outbox depth as `/healthz` shows them."""

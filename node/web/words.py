@@ -160,6 +160,7 @@ ROLES: Final[Mapping[str, str]] = {
     "checker": N_("checker"),
     "operator": N_("operator"),
     "auditor": N_("auditor"),
+    "teller": N_("teller"),
 }
 TODO_BY_KIND: Final[Mapping[BreakKind, str]] = {
     BreakKind.SPLIT: N_("Wait for the missing part, or confirm the group by hand with a reason."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from cryptography import x509
@@ -37,7 +37,7 @@ from node.screening.listings import pack_listing
 from node.services.lookups.consenting import consent_of, subject_of
 from node.tables import ListedEntry, LookupLog, OwnLookup
 from reconcile.commitment.fields import as_hex
-from reconcile.model import KanheError, ProtocolError, Where
+from reconcile.model import KanheError, ProtocolError, Where, day_iso
 
 LOG: Final = "lookups/log"
 OPEN: Final = "lookups/open"
@@ -77,6 +77,21 @@ class AuditReport:
     def holds(self) -> bool:
         """Say whether every log held and every sampled evaluation opened."""
         return not self.wrong
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report; what proves a wrong stays with the node's incident."""
+        return {
+            "day": day_iso(self.day),
+            "logs": str(self.logs),
+            "evaluations": str(self.evaluations),
+            "sampled": str(self.sampled),
+            "opened": str(self.opened),
+            "wrong": [
+                {"kind": item.kind, "member": str(item.replica), "says": item.says}
+                for item in self.wrong
+            ],
+            "holds": self.holds,
+        }
 
 
 class AuditingService:

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
+from node.errors import NotFound
 from node.screening.states import Verdict
 from node.services.screening import ScreeningService
 from node.web.api import blacklist_shapes as shape
-from node.web.api.calls import Caller, caller
+from node.web.api.calls import After, By, Caller, Key, Limit, base64_of
 from node.web.api.schemas import PageOf
 from node.web.numbers import Number
 from reconcile.model import UsageError, Where
 
 router = APIRouter(prefix="/blacklist", tags=["blacklist"])
-By = Annotated[Caller, Depends(caller)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
-Limit = Annotated[int, Query(ge=1, le=500)]
-After = Annotated[str | None, Query(description="Cursor: `next` of the page before.")]
+#: Acts on an entry that need no words: the role's act, what is called, what it does.
+ENTRY_ACTS: Final[dict[str, tuple[str, Callable[..., object], str]]] = {
+    "again": (
+        "screen",
+        ScreeningService.list_again,
+        "Post a refused listing's ticket again, from the first day that is lawful now.",
+    ),
+    "withdraw": ("screen", ScreeningService.withdraw, "Take an own entry back."),
+    "recall": (
+        "screen",
+        ScreeningService.recall,
+        "Recall a changed entry from every reader that was released its detail.",
+    ),
+    "acknowledge": (
+        "screen",
+        ScreeningService.acknowledge,
+        "Acknowledge that an entry changed that this node had read.",
+    ),
+    "erase": (
+        "judge",
+        ScreeningService.erase,
+        "Destroy what this node holds of an entry, once it is over, and certify it.",
+    ),
+}
+#: Acts on a dispute that need no words.
+DISPUTE_ACTS: Final[dict[str, tuple[Callable[..., object], str]]] = {
+    "extend": (ScreeningService.extend_answer, "Take the uploader's extension, once."),
+    "contest": (ScreeningService.contest, "Take an answer to the panel."),
+}
 
 
 # ------------------------------------------------------------------------- reading
@@ -96,7 +120,7 @@ def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONRespon
             listing.identifier,
             listing.words,
             policy=listing.policy,
-            evidence=[_document(item) for item in listing.evidence],
+            evidence=[base64_of(item, "evidence") for item in listing.evidence],
             supersedes=None if listing.supersedes is None else bytes.fromhex(listing.supersedes),
             allow_test=listing.test_identifiers,
         )
@@ -107,66 +131,33 @@ def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONRespon
     return by.once("blacklist-list", key, body, act)
 
 
-def _document(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise UsageError(
-            "EVIDENCE_MALFORMED", "a document is no base64", where=Where(field="evidence")
-        ) from None
+def _entry_route(name: str, needs: str, call: Callable[..., object], says: str) -> None:
+    """Serve an act on an entry, done once a key."""
+
+    def act(by: By, entry: str, key: Key = None) -> JSONResponse:
+        by.who.require(needs)
+        service = by.node.screening
+        found = service.find_entry(entry)
+
+        def work() -> dict[str, Any]:
+            call(service, found, actor=by.who.login)
+            return {"entry": found.hex()}
+
+        return by.once(f"blacklist-{name}", key, found, work)
+
+    router.add_api_route(
+        f"/entries/{{entry}}/{name}",
+        act,
+        methods=["POST"],
+        status_code=202,
+        response_model=shape.EntryAsked,
+        name=name,
+        description=says,
+    )
 
 
-def _on_entry(
-    by: Caller, act: str, entry: str, key: str | None, call: Callable[[bytes], object]
-) -> JSONResponse:
-    """Do a write about an entry, once a key."""
-    found = by.node.screening.find_entry(entry)
-
-    def work() -> dict[str, Any]:
-        call(found)
-        return {"entry": found.hex()}
-
-    return by.once(f"blacklist-{act}", key, found, work)
-
-
-@router.post("/entries/{entry}/again", status_code=202, response_model=shape.EntryAsked)
-def again(by: By, entry: str, key: Key = None) -> JSONResponse:
-    """Post a refused listing's ticket again, from the first day that is lawful now."""
-    by.who.require("screen")
-    call = by.node.screening.list_again
-    return _on_entry(by, "again", entry, key, lambda found: call(found, actor=by.who.login))
-
-
-@router.post("/entries/{entry}/withdraw", status_code=202, response_model=shape.EntryAsked)
-def withdraw(by: By, entry: str, key: Key = None) -> JSONResponse:
-    """Take an own entry back."""
-    by.who.require("screen")
-    call = by.node.screening.withdraw
-    return _on_entry(by, "withdraw", entry, key, lambda found: call(found, actor=by.who.login))
-
-
-@router.post("/entries/{entry}/recall", status_code=202, response_model=shape.EntryAsked)
-def recall(by: By, entry: str, key: Key = None) -> JSONResponse:
-    """Recall a changed entry from every reader that was released its detail."""
-    by.who.require("screen")
-    call = by.node.screening.recall
-    return _on_entry(by, "recall", entry, key, lambda found: call(found, actor=by.who.login))
-
-
-@router.post("/entries/{entry}/acknowledge", status_code=202, response_model=shape.EntryAsked)
-def acknowledge(by: By, entry: str, key: Key = None) -> JSONResponse:
-    """Acknowledge that an entry changed that this node had read."""
-    by.who.require("screen")
-    call = by.node.screening.acknowledge
-    return _on_entry(by, "acknowledge", entry, key, lambda found: call(found, actor=by.who.login))
-
-
-@router.post("/entries/{entry}/erase", status_code=202, response_model=shape.EntryAsked)
-def erase(by: By, entry: str, key: Key = None) -> JSONResponse:
-    """Destroy what this node holds of an entry, once it is over, and certify it."""
-    by.who.require("judge")
-    call = by.node.screening.erase
-    return _on_entry(by, "erase", entry, key, lambda found: call(found, actor=by.who.login))
+for _name, (_needs, _call, _says) in ENTRY_ACTS.items():
+    _entry_route(_name, _needs, _call, _says)
 
 
 # ------------------------------------------------------------------------- disputes
@@ -216,20 +207,37 @@ def answer(by: By, dispute: Number, given: shape.AnswerIn, key: Key = None) -> J
     )
 
 
-@router.post("/disputes/{dispute}/extend", status_code=202, response_model=shape.DisputeAsked)
-def extend(by: By, dispute: Number, key: Key = None) -> JSONResponse:
-    """Take the uploader's extension, once."""
-    by.who.require("screen")
-    call, login = by.node.screening.extend_answer, by.who.login
-    return _on_dispute(by, "extend", dispute, key, b"", lambda: call(dispute, actor=login))
+def _dispute_route(name: str, call: Callable[..., object], says: str) -> None:
+    """Serve an act on a dispute, done once a key."""
+
+    def act(by: By, dispute: Number, key: Key = None) -> JSONResponse:
+        by.who.require("screen")
+        service, login = by.node.screening, by.who.login
+        return _on_dispute(by, name, dispute, key, b"", lambda: call(service, dispute, actor=login))
+
+    router.add_api_route(
+        f"/disputes/{{dispute}}/{name}",
+        act,
+        methods=["POST"],
+        status_code=202,
+        response_model=shape.DisputeAsked,
+        name=name,
+        description=says,
+    )
 
 
-@router.post("/disputes/{dispute}/contest", status_code=202, response_model=shape.DisputeAsked)
-def contest(by: By, dispute: Number, key: Key = None) -> JSONResponse:
-    """Take an answer to the panel."""
+for _name, (_call, _says) in DISPUTE_ACTS.items():
+    _dispute_route(_name, _call, _says)
+
+
+@router.get("/disputes/{dispute}/paper")
+def paper(by: By, dispute: Number) -> shape.PaperOut:
+    """Our own grounds or reasons, with the salt that opens their hash on the ledger."""
     by.who.require("screen")
-    call, login = by.node.screening.contest, by.who.login
-    return _on_dispute(by, "contest", dispute, key, b"", lambda: call(dispute, actor=login))
+    found = by.node.screening.paper_of(dispute)
+    if found is None:
+        raise NotFound("PAPER_UNKNOWN", f"this node wrote nothing in dispute {dispute}")
+    return shape.PaperOut(**found)
 
 
 @router.post("/disputes/{dispute}/verdict", status_code=202, response_model=shape.DisputeAsked)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from node.screening.consent_files import read_consent_file
 from node.screening.releases import HitVerdict
 from node.services.screening.detail import DetailView
-from node.web.api.calls import Caller, caller
-from reconcile.model import UsageError, Where
+from node.web.api.calls import By, Key, base64_of
 
 router = APIRouter(prefix="/blacklist", tags=["blacklist"])
-By = Annotated[Caller, Depends(caller)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 MAX_RECEIPT = 1 << 25
 
 
@@ -115,11 +111,11 @@ def ask_detail(by: By, entry: str, asked: DetailIn) -> DetailOut:
     service = by.node.screening
     consent = None
     if asked.consent is not None:
-        consent = read_consent_file(_bytes(asked.consent, "consent")).signed
+        consent = read_consent_file(base64_of(asked.consent, "consent")).signed
     view = service.ask_detail(
         service.find_entry(entry),
         asked.ticket,
-        _bytes(asked.receipt, "receipt"),
+        base64_of(asked.receipt, "receipt"),
         consent=consent,
         actor=by.who.login,
     )
@@ -141,7 +137,7 @@ def attest(by: By, entry: str, hit: HitIn) -> HitOut:
     by.who.require("screen")
     service = by.node.screening
     found = service.find_entry(entry)
-    service.attest_hit(found, hit.verdict, _bytes(hit.receipt, "receipt"), actor=by.who.login)
+    service.attest_hit(found, hit.verdict, base64_of(hit.receipt, "receipt"), actor=by.who.login)
     service.send_attestation(found)
     return HitOut(entry=found.hex(), verdict=str(hit.verdict), sent=True)
 
@@ -172,12 +168,3 @@ def _detail(view: DetailView) -> DetailOut:
         for one, data in zip(body["documents"], view.documents, strict=True)
     ]
     return DetailOut(**{**body, "documents": documents})
-
-
-def _bytes(text: str, field: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise UsageError(
-            "BASE64_MALFORMED", f"{field} is no base64", where=Where(field=field)
-        ) from None

@@ -1,13 +1,11 @@
-"""REST: looking people up, tickets, receipts; index versions, key epochs and runs."""
+"""REST: looking people up with a consent of whatever level, tickets, receipts."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -15,24 +13,28 @@ from node.screening.consents import Purpose, Scope
 from node.screening.identifiers import IdType, read_identifier
 from node.screening.states import DAY_S
 from node.services.lookups import Found, Terms
-from node.web.api.calls import Caller, caller
+from node.web.api.calls import By, Key, base64_of
+from node.web.api.shapes import plain
 from reconcile.model import UsageError, Where
 
 router = APIRouter(prefix="/blacklist", tags=["blacklist"])
-By = Annotated[Caller, Depends(caller)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 #: JSON's numbers are exact up to here; a lookup's number is a row's.
 MAX_NUMBER = 2**53 - 1
 
 
 class LookupIn(BaseModel):
-    """Whom to look up and why; the institution records a consent of level 1 for it."""
+    """Whom to look up and why, and who consents.
+
+    INSTITUTION records a consent of level 1 at once. PERSON waits for hers: her wallet signs what
+    `consent-request` gives, and `consent` takes it.
+    """
 
     identifier: str = Field(max_length=256, repr=False)
     id_type: IdType = IdType.CN_RID
     purpose: str = Field(examples=["CREDIT"])
     scope: list[str] = Field(default=["HIT"], max_length=3)
     days: int = Field(default=30, ge=1, le=366)
+    consent: Literal["INSTITUTION", "PERSON"] = "INSTITUTION"
     test_identifiers: bool = False
 
 
@@ -49,10 +51,10 @@ class TicketsIn(BaseModel):
 
 
 class LookupAsked(BaseModel):
-    """A lookup that was prepared, and its consent's name on the ledger."""
+    """A lookup that was prepared, and its consent's name on the ledger; null until it is given."""
 
     lookup: str
-    consent: str
+    consent: str | None
 
 
 class TicketsOut(BaseModel):
@@ -96,43 +98,16 @@ class LookupOut(BaseModel):
     made_at_ms: str
 
 
-class VersionOut(BaseModel):
-    """A version of the index on the ledger, and whether this node has built it."""
-
-    version: str
-    key_epoch: str
-    cut_block: str
-    leaf_count: str
-    root: str | None
-    revision: str
-    state: str = Field(examples=["LIVE"])
-    built_here: bool
-
-
-class EpochOut(BaseModel):
-    """A key epoch and its committee."""
-
-    key_epoch: str
-    sharing: str
-    threshold: str
-    members: list[str]
-    public_key: str
-    switch_block: str
-    current: bool
-    held: bool
-    for_demonstration: bool
-
-
 @router.get("/lookups")
 def lookups(by: By) -> list[LookupOut]:
     """Lookups, newest first."""
     by.who.require("screen")
-    return [LookupOut(**_plain(asdict(item))) for item in by.node.lookups.lookups()]
+    return [LookupOut(**plain(asdict(item))) for item in by.node.lookups.lookups()]
 
 
 @router.post("/lookups", status_code=202, response_model=LookupAsked)
 def prepare(by: By, asked: LookupIn, key: Key = None) -> JSONResponse:
-    """Prepare a lookup with a consent of level 1; look once the ledger has the consent."""
+    """Prepare a lookup; look once the ledger has the consent to it."""
     by.who.require("screen")
     service, login = by.node.lookups, by.who.login
 
@@ -144,6 +119,8 @@ def prepare(by: By, asked: LookupIn, key: Key = None) -> JSONResponse:
         until_s = from_s + asked.days * DAY_S
         terms = Terms(_purpose(asked.purpose), _scope(asked.scope), from_s, until_s)
         number = service.prepare(identifier, terms, actor=login)
+        if asked.consent == "PERSON":
+            return {"lookup": str(number), "consent": None}
         digest = service.consent_by_institution(number, actor=login)
         return {"lookup": str(number), "consent": digest.hex()}
 
@@ -152,15 +129,21 @@ def prepare(by: By, asked: LookupIn, key: Key = None) -> JSONResponse:
     return by.once("blacklist-lookup", key, body, act)
 
 
+@router.get("/lookups/{number}/consent-request")
+def consent_request(by: By, number: int) -> Response:
+    """What the person's wallet signs, once it has recomputed the element; it holds the blind."""
+    by.who.require("screen")
+    _, name = by.node.screening.who_asks()
+    data = by.node.lookups.consent_request(_number(number), name=name)
+    return Response(data, media_type="application/json")
+
+
 @router.post("/lookups/{number}/consent", status_code=202, response_model=LookupAsked)
 def consent(by: By, number: int, given: ConsentIn, key: Key = None) -> JSONResponse:
     """Take a person's consent for a prepared lookup, and record it."""
     by.who.require("screen")
     lookup = _number(number)
-    try:
-        data = base64.b64decode(given.consent, validate=True)
-    except binascii.Error:
-        raise _wrong("consent", "the consent is no base64") from None
+    data = base64_of(given.consent, "consent")
 
     def act() -> dict[str, Any]:
         digest = by.node.lookups.take_consent(lookup, data, actor=by.who.login)
@@ -214,20 +197,6 @@ def buy(by: By, wanted: TicketsIn, key: Key = None) -> JSONResponse:
     return by.once("blacklist-tickets", key, wanted.model_dump_json().encode(), act)
 
 
-@router.get("/index")
-def index(by: By) -> list[VersionOut]:
-    """Versions of the index, newest first."""
-    by.who.require("view")
-    return [VersionOut(**_plain(asdict(item))) for item in by.node.parts.index.versions()]
-
-
-@router.get("/committee")
-def committee(by: By) -> list[EpochOut]:
-    """Key epochs and their committees, newest first."""
-    by.who.require("view")
-    return [EpochOut(**_plain(asdict(item))) for item in by.node.committee.epochs()]
-
-
 def _purpose(word: str) -> Purpose:
     if word not in Purpose.__members__:
         raise _wrong("purpose", f"{word[:32]!r} is none of {', '.join(Purpose.__members__)}")
@@ -251,16 +220,3 @@ def _number(number: int) -> int:
 
 def _wrong(field: str, says: str) -> UsageError:
     return UsageError("REQUEST_MALFORMED", says, where=Where(field=field))
-
-
-def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers as text and bytes as hexadecimal."""
-    return {name: _text(value) for name, value in body.items()}
-
-
-def _text(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple | list):
-        return [_text(item) for item in value]
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

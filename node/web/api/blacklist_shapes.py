@@ -170,6 +170,16 @@ class VerdictIn(BaseModel):
     verdict: str = Field(max_length=40, examples=["REMOVED"])
 
 
+class PaperOut(BaseModel):
+    """What this node wrote in a dispute, with the salt that opens its hash on the ledger."""
+
+    kind: str = Field(examples=["GROUNDS", "ANSWER"])
+    entry: str
+    hash: str
+    salt: str
+    text: str
+
+
 class EntryAsked(BaseModel):
     """An entry about which something was asked of the ledger."""
 

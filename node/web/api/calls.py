@@ -1,13 +1,18 @@
-"""Who calls the API: a token's person, or a browser's session with its CSRF token."""
+"""Who calls the API: a token's person, or a browser's session with its CSRF token.
+
+`By`, `Key`, `Limit` and `After` are the parameters that calls share.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
@@ -18,7 +23,7 @@ from node.web.auth import check_csrf
 from node.web.node_view import NodeView, now_ms_of
 from node.web.pages import Desk, person_of
 from node.web.read.parties import AgreementView, find_agreement
-from reconcile.model import UsageError
+from reconcile.model import UsageError, Where
 
 MAX_KEY: Final = 200
 # A second equal call waits so long for the first one's answer.
@@ -59,20 +64,23 @@ class Caller:
         key: str | None,
         body: bytes,
         act: Callable[[], dict[str, Any]],
+        *,
+        status: int = 202,
     ) -> JSONResponse:
         """Do a write once per key: the same key and body give the same answer.
 
+        `status` is 202 where the ledger follows, 200 where all is done.
         Of two equal calls at once the second waits for the first one's answer. Raises `Conflict`
         IDEMPOTENCY_RUNNING when that takes too long.
         """
         if key is None:
-            return JSONResponse(act(), 202)
+            return JSONResponse(act(), status)
         if not 0 < len(key) <= MAX_KEY:
             raise UsageError("IDEMPOTENCY_KEY", f"an idempotency key has 1 to {MAX_KEY} characters")
         name = f"api/{self.who.login}/{scope}"
         before = self._claimed(name, key, body)
         if before is not None:
-            return JSONResponse(msgspec.json.decode(before), 202)
+            return JSONResponse(msgspec.json.decode(before), status)
         try:
             answer = act()
         except BaseException:
@@ -82,7 +90,7 @@ class Caller:
             raise
         with self.node.sessions.begin() as session:
             remember(session, name, key, msgspec.json.encode(answer), now_ms=self.now_ms)
-        return JSONResponse(answer, 202)
+        return JSONResponse(answer, status)
 
     def _claimed(self, name: str, key: str, body: bytes) -> bytes | None:
         """Claim a key for this call, or return the answer that the call before it got."""
@@ -108,3 +116,19 @@ def caller(
 ) -> Caller:
     """Return who calls."""
     return Caller(request, slug)
+
+
+By = Annotated[Caller, Depends(caller)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+After = Annotated[str | None, Query(description="Cursor: `next` of the page before.")]
+
+
+def base64_of(text: str, field: str) -> bytes:
+    """Return a field that holds base64; `UsageError` BASE64_MALFORMED, without what it held."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError(
+            "BASE64_MALFORMED", f"{field} is no base64", where=Where(field=field)
+        ) from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from node.web.api import schemas as out
 from node.web.node_view import NodeView
 from node.web.read.breaks import BreakView, GroupView
@@ -160,3 +163,16 @@ def _entry(entry: Entry, side: Side) -> out.EntryOut:
         group=None,
         break_key=None,
     )
+
+
+def plain(body: Mapping[str, object]) -> dict[str, Any]:
+    """Return a view's fields with numbers as text and bytes as hexadecimal."""
+    return {name: _plain(value) for name, value in body.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, File, Form, Header, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
@@ -20,15 +20,18 @@ from node.crypto.bundle import file_bytes
 from node.services.posting import held_warning
 from node.web.api import (
     blacklist,
+    blacklist_committee,
     blacklist_detail,
     blacklist_lookups,
+    blacklist_people,
     chains,
     decisions,
     held,
     papers,
+    peers,
 )
 from node.web.api import schemas as out
-from node.web.api.calls import Caller, caller
+from node.web.api.calls import After, By, Key, Limit
 from node.web.api.shapes import (
     agreement_out,
     break_out,
@@ -50,13 +53,6 @@ from node.web.read.windows import load_window, load_windows, windows_of
 from node.web.uploads import upload_name
 from reconcile.model import UsageError, Where
 
-MAX_PAGE: Final = 500
-
-
-By = Annotated[Caller, Depends(caller)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-After = Annotated[str | None, Query(description="Cursor: `next` of the page before.")]
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": out.Problem, "content": {"application/problem+json": {}}}
     for status in (401, 403, 404, 409, 422, 429, 503)
@@ -384,6 +380,9 @@ router.include_router(chains.router)
 router.include_router(blacklist.router)
 router.include_router(blacklist_detail.router)
 router.include_router(blacklist_lookups.router)
+router.include_router(blacklist_people.router)
+router.include_router(blacklist_committee.router)
+router.include_router(peers.router)
 router.include_router(held.router)
 
 

@@ -116,7 +116,7 @@ def enter(
 def log_out(request: Request, slug: str, csrf: Text = "") -> Response:
     """Log out."""
     page = Page(request, slug)
-    page.act(csrf, "view")
+    page.act(csrf, "own")
     with page.node.sessions.begin() as session:
         auth.end_session(session, page.token or "", page.now_ms, page.who.login)
     answer = RedirectResponse(f"/{slug}/login", status_code=303)

@@ -210,7 +210,7 @@ def _me(page: Page, fresh: str) -> Response:
 def make_token(request: Request, slug: str, label: Text, csrf: Text = "") -> Response:
     """Make an API token with one's own roles; shown in this answer only."""
     page = Page(request, slug)
-    page.act(csrf, "view")
+    page.act(csrf, "own")
     roles = {role for role, _ in page.who.roles if role != "bookkeeper"}
     with page.node.sessions.begin() as session:
         token = auth.make_api_token(session, page.who.person_id, label.strip(), roles, page.now_ms)
@@ -221,7 +221,7 @@ def make_token(request: Request, slug: str, label: Text, csrf: Text = "") -> Res
 def revoke_token(request: Request, slug: str, token_id: Number, csrf: Text = "") -> Response:
     """Revoke one of one's own tokens."""
     page = Page(request, slug)
-    page.act(csrf, "view")
+    page.act(csrf, "own")
     with page.node.sessions.begin() as session:
         row = session.get(ApiToken, token_id)
         if row is None or row.person_id != page.who.person_id:

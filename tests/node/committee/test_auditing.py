@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import msgspec
 import pytest
-from committee_town import OUTSIDER, Town
+from committee_town import OUTSIDER, PHRASE, Town
 from listed_people import person_of
 
+from node.cli import main
 from node.errors import NotAllowed
 from node.lookup_parts import LookupParts
 from node.screening.auditing import Opening, is_sampled, read_opening, seed_of, write_opening
 from node.screening.states import DAY_S
 from node.services.lookups import AuditReport
 from node.services.lookups.auditing import LOG, OPEN, AuditingService
-from reconcile.model import ProtocolError
+from reconcile.model import ProtocolError, day_iso
+from tests.node.services.test_screening_rest import good, program, refused
+from tests.node.web.desk_town import served
 
 READER = 1
 
@@ -115,6 +120,42 @@ def test_a_reader_that_does_not_answer_is_named(
     monkeypatch.setattr(LookupParts, "ask", mute)
     monkeypatch.setattr(parts.audits, "_ask", parts.ask)
     assert {item.kind for item in audit(indexed, day).wrong} == {"AUDIT_NOT_OPENED"}
+
+
+def test_the_regulator_audits_by_command_and_over_rest(
+    indexed: Town,
+    day: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same report either way, once a key; nobody else audits, and no viewer starts it."""
+    node, iso = indexed.node(OUTSIDER), day_iso(day)
+    (tmp_path / "phrase").write_text(PHRASE)
+    monkeypatch.setenv("KANHE_PASSPHRASE_FILE", str(tmp_path / "phrase"))
+    monkeypatch.setenv("KANHE_TEST_IDENTIFIERS", "1")
+    words = ["blacklist", "audit", "--day", iso, "--one-of", "1", "--json", "-"]
+    assert main([*words, "--home", str(node.home)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["holds"], report["wrong"], report["day"]) == (True, [], iso)
+    node.parts.audits._allow_test = True
+    other = indexed.node(2)
+    with (
+        served({"regulator": node, "other": other}) as base,
+        program(node, base, "regulator", "auditor") as auditor,
+        program(node, base, "regulator", "checker") as checker,
+        program(other, base, "other", "auditor") as outsider,
+    ):
+        asked, key = {"day": iso, "one_of": 1}, {"Idempotency-Key": "audit"}
+        assert good(auditor.post("/audits", json=asked, headers=key)) == report
+        assert good(auditor.post("/audits", json=asked, headers=key)) == report
+        for client, body, refusal in [
+            (auditor, {"day": "2001-01-01"}, "AUDIT_NOTHING"),
+            (auditor, {"day": "yesterday"}, "REQUEST_MALFORMED"),
+            (checker, asked, "NOT_ALLOWED"),
+            (outsider, asked, "NOT_REGULATOR"),
+        ]:
+            assert refused(client.post("/audits", json=body))[1] == refusal
 
 
 def test_samples_follow_from_all_roots_and_from_nothing_else() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
-from committee_town import COMMITTEE, OUTSIDER, Town
+from committee_town import COMMITTEE, OUTSIDER, PHRASE, Town
 from sqlalchemy import select
 
+from node.cli import main
 from node.crypto.oprf import group, shamir
 from node.crypto.oprf.group import Element
 from node.lookup_calls import LookupCalls
@@ -15,6 +18,8 @@ from node.services.committee.messages import ShareMessage
 from node.services.committee.parts import Part
 from node.tables import CommitteeRun, DealtShare, Incident, ShareDelivery
 from reconcile.model import KanheError, ProtocolError, UsageError
+from tests.node.services.test_screening_rest import good, program
+from tests.node.web.desk_town import served
 
 SHARE = "/peer/v1/committee/share"
 
@@ -139,7 +144,9 @@ def test_a_key_shared_anew_stays_and_old_shares_are_destroyed(keyed: Town) -> No
     town.finish(back)
 
 
-def test_a_run_whose_state_is_lost_ends_without_a_key(keyed: Town) -> None:
+def test_a_run_whose_state_is_lost_ends_without_a_key(
+    keyed: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A node that lost what it dealt says so; with too few left there is no key, and nobody's."""
     town = keyed
     run = town.run()
@@ -158,9 +165,28 @@ def test_a_run_whose_state_is_lost_ends_without_a_key(keyed: Town) -> None:
         assert rows(town, member, run)[1] == 0
     # The next attempt has another id.
     assert town.node(1).committee.runs()[0].attempt == 0
-    again = town.node(1).committee.propose(COMMITTEE, 2, phase_blocks=8)
-    assert again != run
+    monkeypatch.setenv("KANHE_PASSPHRASE", PHRASE)
+    words = ["committee", "generate", "1", "2", "3", "-t", "2", "--phase-blocks", "8", "--no-wait"]
+    assert main([*words, "--home", str(town.node(1).home), "--json", "-"]) == 0
+    again = json.loads(capsys.readouterr().out)["run"]
+    assert again != run.hex()
     town.settle()
+    joined_by_command_and_over_rest(town, again)
+
+
+def joined_by_command_and_over_rest(town: Town, run: str) -> None:
+    """Members 2 and 3 join what member 1 proposed, each in its own way."""
+    node = town.node(2)
+    with served({"two": node}) as base, program(node, base, "two", "operator") as operator:
+        key = {"Idempotency-Key": "join"}
+        for _ in range(2):
+            joined = operator.post(f"/committee/runs/{run[:12]}/join", headers=key)
+            assert good(joined) == {"run": run}
+    words = ["committee", "join", run[:12], "--no-wait"]
+    assert main([*words, "--home", str(town.node(3).home)]) == 0
+    town.settle()
+    view = town.node(1).committee.runs()[0]
+    assert (view.run.hex(), view.joined) == (run, COMMITTEE)
 
 
 def _share(run: bytes, dealer: int, receiver: int) -> bytes:

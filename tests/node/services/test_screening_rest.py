@@ -11,7 +11,10 @@ import httpx
 from sqlalchemy import select
 
 from node.bootstrap import Node
+from node.screening.asking import About, read_person_request
+from node.screening.weighing import weigh_evidence
 from node.tables import IdempotencyKey, Person
+from node.wallet import Wallet, read_back
 from node.web.auth import invite_person, make_api_token
 from reconcile.model import day_iso
 from tests.node.services.blacklist_looking import Wires, look
@@ -133,7 +136,7 @@ def test_refusals_by_rest(town: BlacklistTown) -> None:
         program(alpha, base, "alpha", "maker", "viewer") as maker,
     ):
         paths = httpx.get(f"{base}/alpha/api/v1/openapi.json").json()["paths"]
-        assert len([path for path in paths if "/blacklist/" in path]) >= 14
+        assert len([path for path in paths if "/blacklist/" in path]) >= 30
         wrong = listing(town, 3)
         wrong["identifier"] = "990000198001010099"
         cases = [
@@ -205,3 +208,45 @@ def test_evidence_and_hits_by_rest(town: BlacklistTown) -> None:
         for answer, expected in cases:
             assert refused(answer) == expected
             assert person(5).value not in answer.text
+
+
+def test_a_person_s_dispute_and_evidence_by_rest(town: BlacklistTown) -> None:
+    """Raised for her by a member that attests her identity; the uploader shows its evidence."""
+    alpha, beta = town.node(1), town.node(2)
+    entry = town.list(1, 7).hex()
+    wallet = Wallet.create(person(7), beta.identity.place.lookups_domain)
+    with (
+        served({"alpha": alpha, "beta": beta}) as base,
+        program(alpha, base, "alpha", "maker", "operator") as maker,
+        program(beta, base, "beta", "teller") as teller,
+        program(beta, base, "beta", "maker", "operator") as other,
+    ):
+        certificate = alpha.screening.certify_person(
+            wallet.request_certificate(1), wallet.identifier
+        )
+        request = wallet.ask(
+            2,
+            About.DISPUTE,
+            certificate,
+            now_s=beta.clock() // 1_000,
+            entry=bytes.fromhex(entry),
+            grounds="the loan was paid in May",
+        )
+        body = {"request": base64.b64encode(request).decode(), "test_identifiers": True}
+        answered = good(teller.post("/persons/requests", json=body))
+        assert (answered["about"], answered["state"]) == ("DISPUTE", "ANSWERED")
+        data = base64.b64decode(answered["answer"])
+        assert read_back(wallet, read_person_request(request)[0], data).member == 2
+        assert refused(teller.post("/persons/requests", json=body)) == (409, "ASKED_TWICE")
+        town.settle()
+        raised = next(row for row in good(other.get("/disputes")) if row["entry"] == entry)
+        assert (raised["by"], raised["by_person"], raised["role"]) == ("2", True, "by")
+        number = raised["dispute"]
+        shown = good(other.get(f"/disputes/{number}/paper"))
+        assert (shown["text"], shown["hash"]) == ("the loan was paid in May", raised["grounds"])
+        assert refused(maker.get(f"/disputes/{number}/paper")) == (404, "PAPER_UNKNOWN")
+        bundle = maker.post(f"/entries/{entry}/evidence", json={})
+        assert weigh_evidence(bundle.content, allow_test=True).ok
+        theirs = other.post(f"/entries/{entry}/evidence", json={})
+        assert refused(theirs) == (404, "LISTING_NOT_OURS")
+        assert refused(teller.post(f"/entries/{entry}/evidence", json={}))[0] == 403
