@@ -45,6 +45,12 @@ class BlacklistCalls:
         found = select(Intent.id).where(Intent.subject == subject, Intent.state.in_(OPEN))
         return session.scalar(found) is not None
 
+    def disputed_soon(self, session: Session, entry: bytes) -> bool:
+        """Say whether a dispute of an entry, on whatever grounds, waits for the ledger."""
+        mine = Intent.subject.startswith(f"dispute/{entry.hex()}/", autoescape=True)
+        found = select(Intent.id).where(mine, Intent.state.in_(OPEN)).limit(1)
+        return session.scalar(found) is not None
+
     def refusal(self, session: Session, subject: str) -> tuple[str, str] | None:
         """Return code and words of the last refusal of an effect that nobody asked for again."""
         found = select(Intent).where(Intent.subject == subject)
@@ -86,9 +92,13 @@ class BlacklistCalls:
         subject = self.tag_subject(entry, key_epoch)
         return self._blacklist(session, "tag", (entry, key_epoch), subject)
 
+    def withdraw_subject(self, entry: bytes) -> str:
+        """Return the subject of a withdrawal."""
+        return f"withdraw/{entry.hex()}"
+
     def withdraw(self, session: Session, entry: bytes) -> int:
         """Take an own entry back."""
-        return self._blacklist(session, "withdraw", (entry,), f"withdraw/{entry.hex()}")
+        return self._blacklist(session, "withdraw", (entry,), self.withdraw_subject(entry))
 
     def lapse(self, session: Session, entry: bytes) -> int:
         """Let a ticket that was not used in time be over."""
@@ -120,18 +130,30 @@ class BlacklistCalls:
         subject = f"dispute/{entry.hex()}/{grounds.hex()[:32]}"
         return self._blacklist(session, "openDispute", (entry, by_person, grounds), subject)
 
+    def extend_subject(self, dispute: int) -> str:
+        """Return the subject of an extension."""
+        return f"extend/{dispute}"
+
     def extend_answer(self, session: Session, dispute: int) -> int:
         """Take the uploader's extension."""
-        return self._blacklist(session, "extendAnswer", (dispute,), f"extend/{dispute}")
+        return self._blacklist(session, "extendAnswer", (dispute,), self.extend_subject(dispute))
+
+    def answer_subject(self, dispute: int) -> str:
+        """Return the subject of an answer."""
+        return f"disputeanswer/{dispute}"
 
     def answer(self, session: Session, dispute: int, verdict: Verdict, digest: bytes) -> int:
         """Answer a dispute about an own entry."""
         args = (dispute, int(verdict), digest)
-        return self._blacklist(session, "answer", args, f"disputeanswer/{dispute}")
+        return self._blacklist(session, "answer", args, self.answer_subject(dispute))
+
+    def contest_subject(self, dispute: int) -> str:
+        """Return the subject of a contest."""
+        return f"contest/{dispute}"
 
     def contest(self, session: Session, dispute: int) -> int:
         """Take an answer to the panel."""
-        return self._blacklist(session, "contest", (dispute,), f"contest/{dispute}")
+        return self._blacklist(session, "contest", (dispute,), self.contest_subject(dispute))
 
     def draw_subject(self, dispute: int, after: int) -> str:
         """Return the subject of a draw; a missed one is drawn after a later block."""
@@ -141,10 +163,14 @@ class BlacklistCalls:
         """Draw a panel."""
         return self._blacklist(session, "draw", (dispute,), self.draw_subject(dispute, after))
 
+    def ballot_subject(self, dispute: int) -> str:
+        """Return the subject of a hidden vote."""
+        return f"ballot/{dispute}"
+
     def commit_ballot(self, session: Session, dispute: int, commitment: bytes) -> int:
         """Send the hidden vote."""
         args = (dispute, commitment)
-        return self._blacklist(session, "commitBallot", args, f"ballot/{dispute}")
+        return self._blacklist(session, "commitBallot", args, self.ballot_subject(dispute))
 
     def reveal_subject(self, dispute: int) -> str:
         """Return the subject of a revealed vote."""
@@ -155,9 +181,14 @@ class BlacklistCalls:
         args = (dispute, int(verdict), salt)
         return self._blacklist(session, "revealBallot", args, self.reveal_subject(dispute))
 
+    def decide_subject(self, dispute: int) -> str:
+        """Return the subject of the regulator's verdict."""
+        return f"decide/{dispute}"
+
     def decide(self, session: Session, dispute: int, verdict: Verdict) -> int:
         """Give the regulator's verdict."""
-        return self._blacklist(session, "decide", (dispute, int(verdict)), f"decide/{dispute}")
+        args = (dispute, int(verdict))
+        return self._blacklist(session, "decide", args, self.decide_subject(dispute))
 
     def settle_subject(self, dispute: int) -> str:
         """Return the subject of a settling."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography import x509
 
@@ -19,6 +20,11 @@ from node.screening.receipts import Receipt, read_receipt
 from node.screening.weighing import weigh_evidence
 from node.wallet.keeping import Wallet
 from reconcile.model import ProtocolError, Where
+
+#: What an answer may lack; the last is followed by an entry's id.
+RECEIPT_MISSING: Final = "the receipt of the lookup: without it nothing shows that it is all"
+OTHER_LOOKUP: Final = "the lookup that was asked for: its receipt is of another one"
+EVIDENCE_MISSING: Final = "evidence of entry "
 
 
 @dataclass(slots=True)
@@ -79,10 +85,8 @@ def read_back(
         shown.add(read_statement(read_envelope(bundle.statement).payload).entry_id)
     if asked.about is About.ENTRIES:
         if not answer.receipts:
-            found.missing.append(
-                "the receipt of the lookup: without it nothing shows that it is all"
-            )
-        found.missing += [f"evidence of entry {entry.hex()}" for entry in sorted(listed - shown)]
+            found.missing.append(RECEIPT_MISSING)
+        found.missing += [f"{EVIDENCE_MISSING}{entry.hex()}" for entry in sorted(listed - shown)]
     return found
 
 
@@ -91,7 +95,7 @@ def _own_lookup(receipt: Receipt, asked: PersonRequest) -> list[str]:
     own = receipt.blind == asked.blind and consent.purpose is Purpose.OWN_RECORD
     if own and consent.reader == asked.member:
         return []
-    return ["the lookup that was asked for: its receipt is of another one"]
+    return [OTHER_LOOKUP]
 
 
 def _require_hers(own: Identifier, found: tuple[object, str], part: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from node.web.words import N_, State
 
 if TYPE_CHECKING:
     from node.services.screening import Step
+    from node.services.screening.views import Check
 
 Translate = Callable[[str], str]
 #: Micro-points in a point.
@@ -43,6 +43,19 @@ PHASES: Final[Mapping[str, State]] = {
     "DECIDED": State(N_("panel has decided"), "good", "check"),
     "REGULATOR": State(N_("waiting for the regulator"), "warn", "clock"),
     "SETTLED": State(N_("settled"), "good", "check"),
+}
+
+#: What a phase means, and what follows from it.
+PHASE_SAYS: Final[Mapping[str, str]] = {
+    "OPEN": N_("The uploader answers first. Unanswered, the entry is suspended by time alone."),
+    "UNANSWERED": N_("The uploader did not answer in time: the dispute is settled by itself."),
+    "ANSWERED": N_("The answer stands unless who raised the dispute takes it to the panel."),
+    "ACCEPTED": N_("Nobody took the answer to the panel in time: it is settled by itself."),
+    "COMMIT": N_("The panel votes; votes stay hidden until all of them are opened."),
+    "REVEAL": N_("The panel's nodes open their votes; who does not open one owes a fine."),
+    "DECIDED": N_("The panel has decided: the outcome is settled by itself."),
+    "REGULATOR": N_("No panel decided: the regulator gives the verdict."),
+    "SETTLED": N_("The dispute is over."),
 }
 
 VERDICTS: Final[Mapping[str, str]] = {
@@ -95,6 +108,33 @@ CHECKS: Final[Mapping[str, str]] = {
     "commitment": N_("commitment"),
 }
 
+#: Details of a check, by what is said: the service's own words (`checking.SAYS`).
+CHECK_SAYS: Final[Mapping[str, str]] = {
+    "UNREAD": N_("this node never read the statement, or destroyed it"),
+    "LEDGER_DIFFERS": N_("the ledger says otherwise of: %(fields)s"),
+    "LEDGER_AGREES": N_("it says of itself what the ledger says of the entry"),
+    "NO_SIGNATURE": N_("the signature is none"),
+    "NOT_THEIR_KEY": N_("%(key)s is no key of member %(member)s"),
+    "NOT_APPROVER": N_("%(key)s was no approver's key in block %(block)s"),
+    "SIGNED_LOST": N_("valid, by %(key)s; its owner says that it was in other hands by then"),
+    "SIGNED": N_("valid, by %(key)s, an approver's key of the uploader then"),
+    "NOTICE": N_("days from the notice to the effect: %(days)s; needed: %(needed)s"),
+    "PERIOD": N_("posted on %(posted)s, in effect from %(effective)s"),
+    "OPENS": N_("it opens to the identifier and the statement kept here"),
+    "OPENS_NOT": N_("it does not open to the identifier and the statement kept here"),
+}
+
+#: What the uploader answers, and what a panel or the regulator says, as chosen in a form.
+ANSWER_CHOICES: Final[Mapping[str, str]] = {
+    "UPHELD": N_("Upheld: the entry stands"),
+    "CORRECTED": N_("Corrected: another entry takes its place"),
+    "REMOVED": N_("Removed: the entry is taken off"),
+}
+VOTE_CHOICES: Final[Mapping[str, str]] = {
+    **ANSWER_CHOICES,
+    "UNVERIFIABLE": N_("Unverifiable: nobody can show that it is true"),
+}
+
 ROLES: Final[Mapping[str, str]] = {
     "by": N_("raised by us"),
     "target": N_("against us"),
@@ -104,6 +144,7 @@ ROLES: Final[Mapping[str, str]] = {
 
 MOVES: Final[Mapping[str, str]] = {
     "answer": N_("answer it"),
+    "extend": N_("or take more time for the answer"),
     "contest": N_("contest the answer, or let it stand"),
     "verdict": N_("give a verdict"),
 }
@@ -155,58 +196,6 @@ POINT_REASONS: Final[Mapping[str, str]] = {
     "panelist silent": N_("a panelist did not open its vote"),
 }
 
-#: What a check of a trace says, by the shape of the service's sentence.
-CHECK_SAYS: Final = tuple(
-    (re.compile(shape), message)
-    for shape, message in (
-        (
-            "this node never read the statement, or destroyed it",
-            N_("this node never read the statement, or destroyed it"),
-        ),
-        (
-            "it opens to the identifier and the statement kept here",
-            N_("it opens to the identifier and the statement kept here"),
-        ),
-        (
-            "it does not open to the identifier and the statement kept here",
-            N_("it does not open to the identifier and the statement kept here"),
-        ),
-        (
-            "the ledger says otherwise of: (?P<what>.+)",
-            N_("the ledger says otherwise of: %(what)s"),
-        ),
-        (
-            "it says of itself what the ledger says of the entry",
-            N_("it says of itself what the ledger says of the entry"),
-        ),
-        ("the signature is none", N_("the signature is none")),
-        (
-            "(?P<who>0x[0-9a-fA-F]+) is no key of member (?P<member>[0-9]+)",
-            N_("%(who)s is no key of member %(member)s"),
-        ),
-        (
-            "(?P<who>0x[0-9a-fA-F]+) was no approver's key in block (?P<block>[0-9]+)",
-            N_("%(who)s was no approver's key in block %(block)s"),
-        ),
-        (
-            "valid, by (?P<who>0x[0-9a-fA-F]+); its owner says that it was in other hands by then",
-            N_("valid, by %(who)s; its owner says that it was in other hands by then"),
-        ),
-        (
-            "valid, by (?P<who>0x[0-9a-fA-F]+), an approver's key of the uploader then",
-            N_("valid, by %(who)s, an approver's key of the uploader then"),
-        ),
-        (
-            "the person was told (?P<days>-?[0-9]+) days before, (?P<most>[0-9]+) are asked for",
-            N_("days between notice and effect: %(days)s, at least %(most)s are asked for"),
-        ),
-        (
-            "posted on (?P<posted>[0-9-]+), in effect from (?P<from>[0-9-]+)",
-            N_("posted on %(posted)s, in effect from %(from)s"),
-        ),
-    )
-)
-
 POINT_KINDS: Final[Mapping[str, str]] = {
     "MINTED": N_("minted"),
     "BURNED": N_("burned"),
@@ -238,13 +227,10 @@ def step_words(step: Step, translate: Translate) -> str:
     return translate(message) % {"dispute": step.args.get("dispute", "")}
 
 
-def check_says(says: str, translate: Translate) -> str:
-    """Return a check's sentence; the service's English where its shape is not known."""
-    for shape, message in CHECK_SAYS:
-        found = shape.fullmatch(says)
-        if found is not None:
-            return translate(message) % found.groupdict()
-    return says
+def check_words(check: Check, translate: Translate) -> str:
+    """Return a check's details; a refusal's own words where there are no others."""
+    message = CHECK_SAYS.get(check.what)
+    return check.says if message is None else translate(message) % check.args
 
 
 def points(micro: int, *, plus: bool = False) -> str:

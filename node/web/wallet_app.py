@@ -40,6 +40,7 @@ from node.wallet import ReadBack, Wallet, read_back
 from node.web.i18n import LOCALES, Speaker
 from node.web.middleware import Guard
 from node.web.pages import HERE, keep_language, make_environment, speaker_of
+from node.web.wallet_words import check_words, missing_words, refusal_of
 from reconcile.model import InputError, KanheError, UsageError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -271,7 +272,9 @@ def _render(
         base=page.base,
         chain_id=page.wallet.domain.chain_id,
         id_type=str(page.wallet.identifier.type),
-        error=error,
+        error=None if error is None else refusal_of(error, speaker.locale, speaker.gettext),
+        missing_words=missing_words,
+        check_words=check_words,
         shown=None if shown is None else _shown(shown, speaker),
         shown_key=shown_key,
         found=found,

@@ -8,6 +8,7 @@ asking.py     evidence asked for and kept; releasing.py  released; detail.py  wh
 attesting.py  what a reader says of a hit; settling.py  a period's hits signed and paid
 points.py     a member's points, each movement with its reason; purse.py  whether they reach
 tracing.py    who uploaded an entry, when, on what proof; telling.py  its life in words
+checking.py   what holds of it; moves.py  what we may do with it, and in a dispute
 reading.py    statements of other members, learned from receipts
 papers.py     grounds and reasons, sealed here, hashed on the ledger
 views.py      what the service answers

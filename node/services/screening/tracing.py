@@ -20,20 +20,17 @@ from node.blacklist import (
     dispute_profile,
     phase_now,
     profile_name,
-    profile_numbered,
-    regulator_of,
     require_dispute,
     require_entry,
     state_of,
 )
-from node.listings import open_listing, statement_of
-from node.screening.envelope import LISTING_TYPE, Envelope
-from node.screening.listings import Listing, commitment_of
-from node.screening.states import DAY_S, Phase, due_s, seats_now, suspends_s
+from node.listings import statement_of
+from node.screening.states import due_s, suspends_s
 from node.services.screening.base import Base
+from node.services.screening.checking import checks_of, signer_of
+from node.services.screening.moves import dispute_moves, entry_moves, role_of
 from node.services.screening.telling import history_of
 from node.services.screening.views import (
-    Check,
     ConsentView,
     DisputeView,
     EntryView,
@@ -44,14 +41,12 @@ from node.tables import (
     Dispute,
     ListedEntry,
     Member,
-    MemberKey,
-    OwnBallot,
     OwnListing,
     Recall,
     RecordedConsent,
     Release,
 )
-from reconcile.model import ZERO32, KanheError, UsageError, day_iso
+from reconcile.model import ZERO32, UsageError
 
 MAX_PAGE: Final = 500
 #: A chain of corrections longer than this is shown in part.
@@ -163,45 +158,20 @@ class TracingActs(Base):
                 proof_level=None if listing is None else listing.proof_level.name,
                 evidence_root=None if listing is None else listing.evidence_root,
                 statement=None if listing is None else listing.to_json(),
-                signer=None if said is None else _signer(*said),
+                signer=None if said is None else signer_of(*said),
                 supersedes=row.supersedes,
                 superseded_by=tuple(_superseded_by(session, entry)),
                 tx_hash=row.tx_hash,
                 block=row.block_number,
-                checks=tuple(self._checks(session, row, said)),
+                checks=checks_of(session, self._ring, row, said),
                 consents=tuple(_consent_chain(session, row)),
                 history=history_of(session, row, now),
                 disputes=self._disputes(session, Dispute.entry == entry, member, now),
                 recalls=(recalls[0], recalls[1]),
                 certificates=tuple(_certificates(session, entry)),
                 releases=tuple(_releases(session, entry)),
+                moves=entry_moves(session, self._calls, row, member, now),
             )
-
-    def _checks(
-        self, session: Session, row: ListedEntry, said: tuple[Listing, bytes] | None
-    ) -> list[Check]:
-        checks = [_notice_check(row), _period_check(row)]
-        if said is None:
-            unknown = "this node never read the statement, or destroyed it"
-            return [Check("statement", None, unknown), Check("signature", None, unknown), *checks]
-        listing, signature = said
-        found = [_statement_check(row, listing), _signature_check(session, row, listing, signature)]
-        return [*found, *checks, *self._commitment_check(session, row)]
-
-    def _commitment_check(self, session: Session, row: ListedEntry) -> list[Check]:
-        """Open the commitment, where this node holds identifier and salt, and the vault is open."""
-        own = session.get(OwnListing, row.entry)
-        if own is None or own.statement is None:
-            return []
-        try:
-            owned = open_listing(session, self._ring, row.entry)
-        except KanheError as error:
-            return [Check("commitment", None, error.message)]
-        opened = owned.opened
-        found = commitment_of(opened.listing, owned.identifier, opened.salt)
-        ok = found == row.commitment
-        says = "opens to" if ok else "does not open to"
-        return [Check("commitment", ok, f"it {says} the identifier and the statement kept here")]
 
     # ------------------------------------------------------------------------- disputes
     def disputes(self, *, ours: bool = False, everything: bool = False) -> tuple[DisputeView, ...]:
@@ -229,10 +199,9 @@ class TracingActs(Base):
     def _dispute_view(self, session: Session, row: Dispute, member: int, now: Now) -> DisputeView:
         facts, profile = dispute_facts(session, row), dispute_profile(session, row)
         phase = phase_now(session, row, now)
-        role = _role(session, row, member)
-        seated = member in seats_now(facts, profile, now.time_s)
+        role = role_of(session, row, member)
         cast = ballots_of(session, row.dispute)
-        voted = member in cast or session.get(OwnBallot, row.dispute) is not None
+        moves, asked = dispute_moves(session, self._calls, row, member, now)
         return DisputeView(
             dispute=row.dispute,
             entry=row.entry,
@@ -253,31 +222,12 @@ class TracingActs(Base):
             outcome=row.outcome,
             settled_at_s=row.settled_at_s,
             role=role,
-            moves=_moves(phase, role, seated=seated and not voted),
+            moves=moves,
+            asked=asked,
             grounds=row.grounds,
             answer_hash=row.answer_hash,
             tx_hash=row.tx_hash,
         )
-
-
-def _role(session: Session, row: Dispute, member: int) -> str:
-    if member == row.by:
-        return "by"
-    if member == row.target:
-        return "target"
-    if member in (row.panel or ()):
-        return "panelist"
-    return "regulator" if member == regulator_of(session) else ""
-
-
-def _moves(phase: Phase, role: str, *, seated: bool) -> tuple[str, ...]:
-    if phase is Phase.OPEN and role == "target":
-        return ("answer",)
-    if phase is Phase.ANSWERED and role == "by":
-        return ("contest",)
-    if (phase is Phase.COMMIT and seated) or (phase is Phase.REGULATOR and role == "regulator"):
-        return ("verdict",)
-    return ()
 
 
 def _before(after: str) -> ColumnElement[bool]:
@@ -287,63 +237,6 @@ def _before(after: str) -> ColumnElement[bool]:
     number = int(block[:18])
     same = (ListedEntry.block_number == number) & (ListedEntry.log_index < int(index[:9]))
     return (ListedEntry.block_number < number) | same
-
-
-def _signer(listing: Listing, signature: bytes) -> str | None:
-    try:
-        (found,) = Envelope(LISTING_TYPE, listing.payload, (signature,)).signers()
-    except KanheError:
-        return None
-    return found
-
-
-def _statement_check(row: ListedEntry, listing: Listing) -> Check:
-    pairs = {
-        "uploader": (listing.uploader, row.uploader),
-        "commitment": (listing.commitment, row.commitment),
-        "profile": (listing.policy, profile_name(row.profile)),
-        "notice": (listing.notice_at, row.notice_day),
-        "effective_from": (listing.effective_from, row.effective_day),
-        "expires_at": (listing.expires_at, row.expires_day),
-        "supersedes": (listing.supersedes, row.supersedes),
-    }
-    wrong = [name for name, (said, stands) in pairs.items() if said != stands]
-    if wrong:
-        return Check("statement", False, f"the ledger says otherwise of: {', '.join(wrong)}")
-    return Check("statement", True, "it says of itself what the ledger says of the entry")
-
-
-def _signature_check(
-    session: Session, row: ListedEntry, listing: Listing, signature: bytes
-) -> Check:
-    signer = _signer(listing, signature)
-    if signer is None:
-        return Check("signature", False, "the signature is none")
-    key = session.get(MemberKey, bytes.fromhex(signer[2:]))
-    if key is None or key.member != row.uploader:
-        return Check("signature", False, f"{signer} is no key of member {row.uploader}")
-    if key.role != "APPROVER" or not key.valid_from <= row.block_number <= key.valid_to:
-        return Check(
-            "signature", False, f"{signer} was no approver's key in block {row.block_number}"
-        )
-    since_s = key.compromised_since_s
-    if since_s is not None and since_s <= row.posted_at_s:
-        says = f"valid, by {signer}; its owner says that it was in other hands by then"
-        return Check("signature", True, says)
-    return Check("signature", True, f"valid, by {signer}, an approver's key of the uploader then")
-
-
-def _notice_check(row: ListedEntry) -> Check:
-    days, needed = row.effective_day - row.notice_day, profile_numbered(row.profile).notice_days
-    says = f"the person was told {days} days before, {needed} are asked for"
-    return Check("notice", days >= needed, says)
-
-
-def _period_check(row: ListedEntry) -> Check:
-    posted = row.posted_at_s // DAY_S
-    ok = row.effective_day >= posted
-    says = f"posted on {day_iso(posted)}, in effect from {day_iso(row.effective_day)}"
-    return Check("not back-dated", ok, says)
 
 
 def _superseded_by(session: Session, entry: bytes) -> list[bytes]:

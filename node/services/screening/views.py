@@ -30,11 +30,16 @@ def text_or_none(number: int | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that holds or does not; `ok` None where this node cannot say."""
+    """One thing that holds or does not; `ok` None where this node cannot say.
+
+    `what` and `args` say it for other languages (`checking.SAYS`); "" for a refusal's own words.
+    """
 
     name: str
     ok: bool | None
     says: str
+    what: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the check."""
@@ -99,7 +104,8 @@ class ConsentView:
 class DisputeView:
     """A dispute with its clocks: `due_s` ends the present phase, `suspends_s` the entry's peace.
 
-    `role` is ours: by, target, panelist, regulator or "". `moves` are what we may do now.
+    `role` is ours: by, target, panelist, regulator or "". `moves` are what we may do now, `asked`
+    what we asked for that waits for the ledger.
     """
 
     dispute: int
@@ -122,6 +128,7 @@ class DisputeView:
     settled_at_s: int | None
     role: str
     moves: tuple[str, ...]
+    asked: tuple[str, ...]
     grounds: bytes
     answer_hash: bytes | None
     tx_hash: bytes
@@ -151,6 +158,7 @@ class DisputeView:
             "settled_at": time_iso(self.settled_at_s),
             "role": self.role,
             "moves": list(self.moves),
+            "asked": list(self.asked),
             "grounds": self.grounds.hex(),
             "answer_hash": hex_or_none(self.answer_hash),
             "tx": self.tx_hash.hex(),
@@ -227,6 +235,7 @@ class TraceView:
     recalls: tuple[int, int]
     certificates: tuple[tuple[int, bytes, bytes], ...]
     releases: tuple[tuple[int, int, bytes, int], ...]
+    moves: tuple[str, ...]
 
     @property
     def holds(self) -> bool:
@@ -266,6 +275,7 @@ class TraceView:
                 {"ticket": str(t), "reader": str(r), "consent": c.hex(), "at": time_iso(at // 1000)}
                 for t, r, c, at in self.releases
             ],
+            "moves": list(self.moves),
         }
 
 

@@ -53,7 +53,10 @@ class CheckOut(BaseModel):
 
 
 class DisputeOut(BaseModel):
-    """A dispute with its clocks; `due_at` ends the present phase, `moves` is what we may do."""
+    """A dispute with its clocks; `due_at` ends the present phase.
+
+    `moves` is what we may do now, `asked` what we asked for that waits for the ledger.
+    """
 
     dispute: str
     entry: str
@@ -75,6 +78,7 @@ class DisputeOut(BaseModel):
     settled_at: str | None
     role: str
     moves: list[str]
+    asked: list[str]
     grounds: str
     answer_hash: str | None
     tx: str
@@ -103,6 +107,7 @@ class TraceOut(EntryOut):
     recalls: dict[str, str]
     certificates: list[dict[str, str]]
     releases: list[dict[str, str | None]]
+    moves: list[str]
 
 
 class MovementOut(BaseModel):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from desk_town import Reader, invite, served
 
 from devnet.local import EmbeddedChain
-from node.web.blacklist_words import check_says
+from node.web.blacklist_words import check_words
 from node.web.i18n import Speaker
 from tests.node.services.blacklist_town import BlacklistTown, make_town, person
 
@@ -48,10 +49,15 @@ def test_a_trace_says_who_when_on_what_proof(
     assert traced.signer is not None
     for text in ("nothing contradicts it", "documented", "overdue by three months", traced.signer):
         assert text in page
+    assert "what the ledger says of the entry" in page
+    chinese = desk.client.get(f"/alpha/blacklist/entries/{entries[0].hex()}?lang=zh").text
+    assert "声明所述与账本所载一致" in chinese
+    assert "what the ledger says of the entry" not in chinese
+    desk.client.get("/alpha/blacklist?lang=en")
     for step in traced.history:
         assert step.tx_hash is not None
         assert step.tx_hash.hex() in page
-    said = [check_says(check.says, Speaker("zh").gettext) for check in traced.checks]
+    said = [check_words(check, Speaker("zh").gettext) for check in traced.checks]
     assert len(said) > 3
     assert all(re.search("[一-龥]", text) for text in said), said
     assert person(1).value not in page
@@ -96,3 +102,106 @@ def test_the_menu_names_the_page_and_a_wrong_cursor_is_refused(desk: Reader) -> 
     assert 'href="/alpha/blacklist"' in desk.get("/")
     for place in ("/blacklist?after=nonsense", "/blacklist/points?after=1"):
         assert "CURSOR_MALFORMED" in desk.get(place, status=422)
+
+
+@contextmanager
+def at(town: BlacklistTown, base: str, member: int, *roles: str) -> Iterator[Reader]:
+    """Somebody with these roles at a member's desk."""
+    node = town.node(member)
+    reader = Reader(base, node.name)
+    login = f"{'-'.join(roles)}.{member}"
+    reader.enter(invite(node, *roles, login=login))
+    try:
+        yield reader
+    finally:
+        reader.client.close()
+
+
+def test_a_dispute_is_fought_out_on_the_desks(
+    listed: tuple[BlacklistTown, list[bytes]],
+) -> None:
+    """Raised, answered, contested and voted on by forms, each by the role that may; no other."""
+    town, _ = listed
+    entry = town.list(2, 3)
+    nodes: dict[str, object] = {node.name: node for node in town.nodes}
+    with (
+        served(nodes) as base,
+        at(town, base, 1, "maker") as alpha,
+        at(town, base, 2, "maker") as beta,
+        at(town, base, 2, "viewer") as onlooker,
+        at(town, base, 3, "checker") as gamma,
+        at(town, base, 3, "maker") as clerk,
+    ):
+        here = f"/blacklist/entries/{entry.hex()}"
+        assert "Dispute this entry" in alpha.get(here)
+        assert "Dispute this entry" not in beta.get(here)
+        grounds = "it was <b>paid</b> in May"
+        # What was written stands in the form that is refused.
+        long = alpha.post(f"{here}/dispute", 422, grounds=grounds + "!" * 9_000)
+        assert "PAPER_TOO_LONG" in long
+        assert "it was &lt;b&gt;paid&lt;/b&gt; in May!!" in long
+        alpha.post(f"{here}/dispute", grounds=grounds, for_person="yes")
+        assert "Dispute this entry" not in alpha.get(here), "it waits for the ledger"
+        town.settle()
+        (raised,) = [row for row in town.node(2).screening.disputes() if row.entry == entry]
+        case = f"/blacklist/disputes/{raised.dispute}"
+        assert "it was &lt;b&gt;paid&lt;/b&gt; in May" in alpha.get(case), "our own grounds"
+        assert f'href="/beta{case}#act"' in beta.get("/blacklist/disputes")
+        assert "one needs the role of maker" in onlooker.get(case)
+        said = {"verdict": "UPHELD", "reasons": "the debt is real"}
+        assert "NOT_ALLOWED" in onlooker.post(f"{case}/answer", 403, **said)
+        forged = beta.client.post(f"/beta{case}/answer", data=said)
+        assert (forged.status_code, "CSRF" in forged.text) == (403, True)
+        assert "NOT_PARTY" in alpha.post(f"{case}/answer", 403, **said)
+        wrong = beta.post(f"{case}/answer", 422, verdict="MAYBE", reasons="the debt is real")
+        assert "VERDICT_UNKNOWN" in wrong
+        assert "the debt is real</textarea>" in wrong
+        beta.post(f"{case}/answer", **said)
+        waiting = beta.get(case)
+        assert "Handed to the ledger" in waiting
+        assert "Answer the dispute" not in waiting
+        town.settle()
+        assert "PHASE_NOT_ALLOWED" in beta.post(f"{case}/extend", 409)
+        assert "ACT_UNKNOWN" in beta.post(f"{case}/sing", 422)
+        assert "Take it to the panel" in alpha.get(case)
+        alpha.post(f"{case}/contest")
+        town.settle()
+        town.chain.mine(3)
+        town.settle()
+        assert "To vote, one needs the role of checker" in clerk.get(case)
+        assert "NOT_ALLOWED" in clerk.post(f"{case}/verdict", 403, verdict="REMOVED")
+        assert "stays hidden" in gamma.get(case)
+        gamma.post(f"{case}/verdict", verdict="REMOVED")
+        assert "BALLOT_CAST" in gamma.post(f"{case}/verdict", 409, verdict="UPHELD")
+        town.settle()
+        assert "hidden" in beta.get(case)
+        for _ in range(2):
+            town.pass_days(2.1)
+        over = beta.get(case)
+        for text in ("The dispute is over", "removed", "a vote opened", "nothing for us to do"):
+            assert text in over
+        chinese = beta.client.get(f"/beta{case}?lang=zh").text
+        assert "异议已了结" in chinese
+
+
+def test_an_entry_is_taken_back_once_its_id_is_typed(
+    listed: tuple[BlacklistTown, list[bytes]],
+) -> None:
+    """Only by its uploader's maker, and only with the beginning of its id; recalls have readers."""
+    town, _ = listed
+    entry = town.list(2, 4).hex()
+    here = f"/blacklist/entries/{entry}"
+    with (
+        served({"alpha": town.node(1), "beta": town.node(2)}) as base,
+        at(town, base, 2, "maker", "auditor") as beta,
+        at(town, base, 1, "maker", "auditor") as alpha,
+    ):
+        assert f"beginning of its id: {entry[:8]}" in beta.get(here)
+        assert "TYPED_OTHERWISE" in beta.post(f"{here}/withdraw", 422, typed=entry[:7])
+        assert "NOT_UPLOADER" in alpha.post(f"{here}/withdraw", 403, typed=entry[:8])
+        assert "ENTRY_STATE_NOT_ALLOWED" in beta.post(f"{here}/recall", 409)
+        assert "RECALL_UNKNOWN" in alpha.post(f"{here}/acknowledge", 404)
+        beta.post(f"{here}/withdraw", typed=entry[:8].upper())
+        assert "Take this entry back" not in beta.get(here)
+        town.settle()
+        assert town.node(1).screening.trace(bytes.fromhex(entry)).entry.state == "REMOVED"

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import node.web
+from node.screening.states import ANSWERS, VOTES, Phase
 from node.services.breaks import Tried
+from node.services.screening.checking import SAYS
+from node.web import blacklist_words, wallet_words
 from node.web.detail import passes_words, terms_words
 from node.web.i18n import LOCALE_DIR, Speaker, decimal_text, pick_locale
 from node.web.tried import tried_why
@@ -174,3 +177,14 @@ def test_every_kind_and_state_has_a_word_and_something_to_do() -> None:
         assert state.word
         assert state.tone in {"good", "warn", "bad", "idle", "info"}
         assert state.shape in {"check", "cross", "clock", "half", "pen", "dot", "ring", "bang"}
+
+
+def test_the_blacklist_s_words_are_the_services_own() -> None:
+    """What a check says, what an answer lacks, phases and verdicts: none without its words."""
+    assert blacklist_words.CHECK_SAYS == SAYS
+    assert set(blacklist_words.PHASE_SAYS) == set(Phase.__members__) - {"NONE"}
+    assert set(blacklist_words.PHASE_SAYS) == set(blacklist_words.PHASES)
+    assert list(blacklist_words.ANSWER_CHOICES) == [word.name for word in ANSWERS]
+    assert list(blacklist_words.VOTE_CHOICES) == [word.name for word in VOTES]
+    assert all(line == says for line, says in wallet_words.MISSING.items())
+    assert wallet_words.missing_words("evidence of entry ab", str) == "evidence of entry ab"

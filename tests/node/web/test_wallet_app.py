@@ -163,6 +163,13 @@ def test_what_she_may_not_sign_is_refused_in_words(browser: Browser) -> None:
     ]  # fmt: skip
     for act, code, fields, says in cases:
         assert says in browser.post(act, code, **fields)
+    browser.client.get(f"{browser.page.base}/?lang=zh")
+    for act, code, fields, says in cases:
+        shown = browser.post(act, code, **fields).decode()
+        assert says.decode() in shown
+        # In her language: no refusal on this page is left in English.
+        assert not re.search(r'role="alert"><div lang="en"', shown), says
+    browser.client.get(f"{browser.page.base}/?lang=en")
 
 
 def test_she_asks_and_checks_the_answer(browser: Browser) -> None:
@@ -182,5 +189,6 @@ def test_she_asks_and_checks_the_answer(browser: Browser) -> None:
     answer = PersonAnswer(1, nonce, NOW_S, evidence=(sign_evidence(evidence(), EXPORTER),))
     shown = browser.post("answer", asked=asked, answered=sign_person_answer(answer, KEYS[1]))
     assert b"something fails or is missing" in shown
+    assert b"statement of the uploader: <span" in shown
     assert b"without it nothing shows that it is all" in shown
     assert b"the entry was LISTED" in shown
