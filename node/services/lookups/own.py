@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import undefer
+from sqlalchemy.orm import Session, undefer
 
 from node.screening.asking import PersonRequest
 from node.screening.consents import Purpose
@@ -43,11 +43,13 @@ class OwnRecordActs(ConsentActs):
         domain = doors.identity.place.lookups_domain
         terms = Terms(Purpose.OWN_RECORD, consent.scope, consent.valid_from_s, consent.valid_to_s)
         with doors.writing() as session:
-            known = select(OwnLookup.id).where(OwnLookup.digest == consent.digest(domain))
+            member = doors.identity.require_member(session)
+            known = select(OwnLookup).where(OwnLookup.digest == consent.digest(domain))
             before = session.scalar(known)
             if before is not None:
-                return before
-            member = doors.identity.require_member(session)
+                # Another person's lookup may have taken the ticket that was free.
+                self._see_to_ticket(session, before, member)
+                return before.id
             row = prepare(
                 session,
                 self._ring,
@@ -61,9 +63,13 @@ class OwnRecordActs(ConsentActs):
             file, secret = new_consent_file(domain, asked.consent)
             keep_consent(self._ring, row, file, subject_of(self._ring, row), secret=secret)
             self._record(session, file, actor)
-            if not free_tickets(session, member, OWN_RECORD, 1):
-                buy(session, self._calls, member, OWN_RECORD, 1)
+            self._see_to_ticket(session, row, member)
             return row.id
+
+    def _see_to_ticket(self, session: Session, row: OwnLookup, member: int) -> None:
+        """Ask for a free ticket where none is left for a lookup; a repeated call asks once."""
+        if row.ticket is None and not free_tickets(session, member, OWN_RECORD, 1):
+            buy(session, self._calls, member, OWN_RECORD, 1)
 
     def receipts_about(self, identifier: Identifier) -> tuple[bytes, ...]:
         """Return the receipts of this member's lookups of a person, newest first.

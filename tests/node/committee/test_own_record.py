@@ -66,6 +66,29 @@ def test_who_is_not_listed_is_shown_that_it_is_so(indexed: Town) -> None:
     assert indexed.node(READER).screening.points().account.free == before
 
 
+def test_two_persons_who_ask_at_once_are_both_looked_up(indexed: Town) -> None:
+    """They see the same ticket free; who finds it taken asks again, and gets another."""
+    node, certifier = indexed.node(READER), indexed.node(CERTIFIER)
+    with town_clock(indexed, READER, CERTIFIER):
+        asked = []
+        for serial in (41, 42):
+            wallet = Wallet.create(person_of(serial), node.identity.place.lookups_domain)
+            certificate = certifier.screening.certify_person(
+                wallet.request_certificate(CERTIFIER), wallet.identifier
+            )
+            request = wallet.ask(READER, About.ENTRIES, certificate, now_s=indexed.time_s())
+            asked.append(node.screening.admit_person(request, allow_test=True))
+        both = [node.lookups.prepare_own(one.asked, one.identifier) for one in asked]
+        indexed.settle()
+        assert len(node.lookups.tickets(kind="OWN_RECORD")) == 1
+        assert [isinstance(one, Found) for one in node.lookups.look_up(both)] == [True, False]
+        for _ in range(2):
+            assert node.lookups.prepare_own(asked[1].asked, asked[1].identifier) == both[1]
+        indexed.settle()
+        assert len(node.lookups.tickets(kind="OWN_RECORD")) == 1
+        assert all(isinstance(one, Found) for one in node.lookups.look_up(both))
+
+
 def test_an_entry_of_another_uploader_is_found_and_its_evidence_asked_there(indexed: Town) -> None:
     """The receipt names the entry; the member that did not list it has no evidence to show."""
     wallet = Wallet.create(person_of(LISTED), indexed.node(READER).identity.place.lookups_domain)
