@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import pyarrow as pa
@@ -30,17 +31,20 @@ class Blocks:
     def __init__(self, width: int) -> None:
         """Take how many blocks an entry may be in."""
         self._columns = tuple([array("q") for _ in range(width)] for _ in Side)
+        self._named = tuple([0] * width for _ in Side)
         self._hashes = pa.array([], pa.int64())
         self._ids = array("q")
         self._later: dict[int, list[int]] = {}
         self._later_count = 0
 
-    def append(self, side: Side, columns: Sequence[Sequence[int]]) -> None:
+    def append(self, side: Side, columns: Sequence[array[int]]) -> None:
         """Take the blocks of a side's next entries: one column each, 0 for none."""
         start = len(self._columns[side][0]) if self._columns[side] else 0
-        for held, column in zip(self._columns[side], columns, strict=True):
-            held.extend(column)
-            self._later_count += len(column) - column.count(0)
+        for number, column in enumerate(columns):
+            self._columns[side][number].extend(column)
+            named = len(column) - column.count(0)
+            self._named[side][number] += named
+            self._later_count += named
         if self._later_count > max(MAX_LATER, len(self._ids) // 4):
             self._sort()
             return
@@ -95,7 +99,9 @@ class Blocks:
         """Sort all hashes there are, so that nothing is left behind them."""
         hashes, ids = [], []
         for side in Side:
-            for held in self._columns[side]:
+            for held, count in zip(self._columns[side], self._named[side], strict=True):
+                if not count:
+                    continue
                 column = pa.Array.from_buffers(
                     pa.int64(), len(held), [None, pa.py_buffer(held.tobytes())]
                 )
@@ -106,7 +112,9 @@ class Blocks:
         together = pa.concat_arrays(hashes)
         order = pc.sort_indices(together)
         self._hashes = together.take(order)
-        self._ids = array("q", pa.concat_arrays(ids).take(order).to_pylist())
+        sorted_ids = pa.concat_arrays(ids).take(order)
+        self._ids = array("q")
+        self._ids.frombytes(memoryview(sorted_ids.buffers()[1])[: 8 * len(sorted_ids)])
         self._later, self._later_count = {}, 0
 
 
@@ -147,7 +155,7 @@ def _block(plan: Plan) -> Block:
 
 def block_hashes(
     blocks: Iterable[Block], table: pa.RecordBatch, keys: Mapping[str, pa.Array]
-) -> list[list[int]]:
+) -> list[array[int]]:
     """Return each block's hashes of some rows, 0 where a row is not in one.
 
     `table`: a `side_table`; `keys`: its key columns. The hashes are of this process alone.
@@ -159,20 +167,19 @@ def block_hashes(
         for name, column in keys.items()
     }
     anywhere = [""] * table.num_rows
-    found = []
+    found: list[array[int]] = []
     for block in blocks:
         held = anywhere if block.key is None else texts[block.key]
         n = block.number
         if held is None:
-            found.append([0] * table.num_rows)
+            hashes: Iterable[int] = repeat(0, table.num_rows)
         elif block.anything:
-            found.append([0 if k is None else hash((n, k)) or 1 for k in held])
+            hashes = (0 if k is None else hash((n, k)) or 1 for k in held)
         elif block.amount:
             rows = zip(held, currency, signed, moving, strict=True)
-            found.append(
-                [hash((n, k, c, v)) or 1 if m and k is not None else 0 for k, c, v, m in rows]
-            )
+            hashes = [hash((n, k, c, v)) or 1 if m and k is not None else 0 for k, c, v, m in rows]
         else:
             pairs = zip(held, currency, moving, strict=True)
-            found.append([hash((n, k, c)) or 1 if m and k is not None else 0 for k, c, m in pairs])
+            hashes = [hash((n, k, c)) or 1 if m and k is not None else 0 for k, c, m in pairs]
+        found.append(array("q", hashes))
     return found

@@ -13,7 +13,7 @@ so the first ref decides, and groups without the servicer's refs go before all o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import repeat
 from operator import eq
 from pathlib import Path
@@ -116,6 +116,17 @@ class Groups(Sequence[MatchGroup]):
     def refs(self, side: Side) -> pa.Array:
         """Return all refs of one side that groups hold."""
         return self._table[side.word].combine_chunks().flatten()
+
+    def numbers(self, side: Side) -> Iterator[tuple[str, int]]:
+        """Return all refs of one side that groups hold, each with its group's number."""
+        parents = pc.list_parent_indices(self._table[side.word].combine_chunks())
+        return zip(self.refs(side).to_pylist(), parents.to_pylist(), strict=True)
+
+    def made_by(self, passes: Collection[str]) -> list[MatchGroup]:
+        """Return the groups of a few passes, by their names."""
+        wanted = pa.array(sorted(passes), pa.string())
+        found = pc.is_in(self._table["pass"].cast(pa.string()), value_set=wanted)
+        return self._at(places_where(found).to_pylist())
 
     def holding(self, side: Side, refs: Iterable[str]) -> dict[str, MatchGroup]:
         """Return those of a few refs that groups hold, each with its group."""

@@ -186,13 +186,12 @@ class Standing:
             live, _ = self._news(side, self._tables[side], settled[side])
             self._take(side, live)
         self._first, self._made = groups, len(groups)
-        for number, (name, mine, theirs, _, _) in enumerate(groups.rows(0, len(groups))):
-            for side, refs in zip(Side, (mine, theirs), strict=True):
-                for ref in refs:
-                    place = self._places[side][ref]
-                    self._went[side][place] = number
-                    if name in others:
-                        self._aside.add(2 * place + side)
+        for side in Side:
+            places, went = self._places[side], self._went[side]
+            for ref, number in groups.numbers(side):
+                went[places[ref]] = number
+        for group in groups.made_by(others):
+            self._aside.update(self._ids((group.servicer, group.owner)))
         for proposal, (_, sides) in proposals:
             self._proposed.keep(proposal, self._ids(sides))
 
@@ -292,19 +291,20 @@ class Standing:
         """Take a side's new rows: their places, and the blocks that they are in."""
         table, start = self._tables[side], len(self._went[side])
         count = len(table) - start
-        went = array("i", [GONE]) * count
-        for place in live.values():
+        whole = len(live) == count
+        went = array("i", [OPEN if whole else GONE]) * count
+        for place in () if whole else live.values():
             went[place - start] = OPEN
         self._went[side].extend(went)
         if count:
             rows = EntryTable.of(table.at(range(start, len(table)))) if start else table
             self._blocks.append(side, self._hashes(rows, side))
-        for ref, place in live.items():
-            self._places[side][ref] = place
+        self._places[side].update(live)
+        for ref, place in live.items() if self._tied_refs else ():
             for together in self._tied_refs.get((side, ref), ()):
                 self.tie(2 * place + side, together)
 
-    def _hashes(self, rows: EntryTable, side: Side) -> list[list[int]]:
+    def _hashes(self, rows: EntryTable, side: Side) -> list[array[int]]:
         """Return the hashes of the blocks that some rows are in."""
         table = side_table(rows, side, self._ordinal, frozenset())
         return block_hashes(self._in_blocks, table, key_columns(rows, side, self._keys.names))

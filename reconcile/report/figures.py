@@ -50,9 +50,7 @@ class Moved:
 
 def figures_of(result: Result) -> Figures:
     """Return the figures of a run over everything."""
-    matched = tuple(
-        sum(len((group.servicer, group.owner)[side]) for group in result.groups) for side in Side
-    )
+    matched = [len(result.groups.refs(side)) for side in Side]
     opened = [len(result.matched.open[side]) for side in Side]
     return Figures(
         entries=(matched[0] + opened[0], matched[1] + opened[1]),

@@ -1,8 +1,10 @@
 """Provisional runs that go on, in memory alone: a restart, or any doubt, runs everything again.
 
-What a run found is taken over when the next batch comes, and followed while its books only grow at
-their ends. Each run takes the state out and puts it back when its rows are written, so that a
-fault anywhere leaves none; what the rows hold must be of the very run that the state is of.
+What a run found is taken over in a quiet turn, or when the next batch comes before one, and
+followed while its books only grow at their ends. An import that is closed at once comes to no such
+turn, and pays nothing for it. Each run takes the state out and puts it back when its rows are
+written, so that a fault anywhere leaves none; what the rows hold must be of the very run that the
+state is of.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ ENTRIES_OF_A_NEW_ONE: Final = 8
 class Going:
     """One agreement's newest provisional run: its row, what it read, and what it found.
 
-    `result` until the next batch comes, `ongoing` from then on.
+    `result` until it is taken over, in a quiet turn or when the next batch comes; then `ongoing`.
     """
 
     run_id: int
@@ -48,16 +50,23 @@ class Going:
         """Return what moved since; None where everything must be run, and then this is over."""
         if not self._reads_on(prepared) or _is_mostly_new(self.prepared, prepared):
             return None
-        if self.ongoing is None:
-            assert self.result is not None, "one of both is there"
-            if not may_go_on(self.prepared.run, self.result):
-                return None
-            self.ongoing, self.result = Ongoing(self.prepared.run, self.result), None
+        if not self.take_over():
+            return None
         ongoing, self.ongoing = self.ongoing, None
+        assert ongoing is not None, "it was taken over"
         moved = ongoing.go_on(prepared.run)
         if moved is not None:
             self.ongoing, self.prepared = ongoing, prepared
         return moved
+
+    def take_over(self) -> bool:
+        """Take over what the last run found, where that is still to be done; False: cannot be."""
+        if self.ongoing is None:
+            assert self.result is not None, "one of both is there"
+            if not may_go_on(self.prepared.run, self.result):
+                return False
+            self.ongoing, self.result = Ongoing(self.prepared.run, self.result), None
+        return True
 
     def _reads_on(self, prepared: Prepared) -> bool:
         return all(
@@ -101,6 +110,14 @@ class GoingOn:
         """Take an agreement's run out; who does not put it back ends it."""
         with self._lock:
             return self._runs.pop(agreement, None)
+
+    def take_quiet(self, agreement: bytes, until_ms: int) -> Going | None:
+        """Take out a run that stood since then and is still to be taken over, None without one."""
+        with self._lock:
+            found = self._runs.get(agreement)
+            if found is None or found.ongoing is not None or found.run_at_ms > until_ms:
+                return None
+            return self._runs.pop(agreement)
 
     def put(self, agreement: bytes, going: Going) -> None:
         """Keep a run; those used longest ago make room for it."""

@@ -38,6 +38,8 @@ from reconcile.model import (
 # never takes more than a part of the machine however fast batches come.
 REST_FACTOR: Final = 1
 SHORT_RUN_MS: Final = 500
+# A run that nothing followed for so long is taken over; a closing may follow an import at once.
+TAKE_OVER_AFTER_MS: Final = 1_000
 RECOMPUTE_AGAIN_MS: Final = 60_000
 LAST_WINDOW: Final = 2**32 - 2
 NS_PER_MS: Final = 1_000_000
@@ -89,7 +91,18 @@ class Reacting(Runs):
             proving = functools.partial(self.prove, facts.agreement, window)
             done += self._try(f"prove window {window}", proving, facts.agreement, window)
         done += self._follow(facts)
-        return done + (self._close_scheduled(facts) if scheduled else 0)
+        done += self._close_scheduled(facts) if scheduled else 0
+        if not done and not self._resting:
+            taking_over = functools.partial(self._take_over, facts.agreement)
+            self._attempts.run("take over", taking_over, agreement=facts.agreement)
+        return done
+
+    def _take_over(self, agreement: bytes) -> int:
+        """Take the last run over while nothing comes, so that the next batch finds it done."""
+        going = self._going.take_quiet(agreement, self._identity.clock() - TAKE_OVER_AFTER_MS)
+        if going is not None and going.take_over():
+            self._going.put(agreement, going)
+        return 0
 
     def _recompute(self, agreement: bytes) -> int:
         """Compute agreed reports that are not here: the results of a database that was replayed."""

@@ -180,7 +180,9 @@ class Runs:
         if before is not None:
             comparing = functools.partial(_compare, before, prepared, result)
             self._attempts.run("compare what went on", comparing, agreement=agreement)
-        self._going.put(agreement, Going(row.id, now_ms, prepared, result))
+        if not closed:
+            # What follows a closing is run as a whole anyway.
+            self._going.put(agreement, Going(row.id, now_ms, prepared, result))
         if sum(len(prepared.run.book(side).entries) for side in Side) <= KEPT_ENTRIES:
             self._newest[agreement] = _Newest(prepared, result, row.id, closed)
         return _view(prepared, result, provisional=True)
@@ -371,8 +373,8 @@ def _view(prepared: Prepared, result: Result, *, provisional: bool) -> RunView:
         complete=result.complete,
         balance_proven=result.balance_proven,
         entries=(
-            open_counts[0] + sum(len(group.servicer) for group in result.groups),
-            open_counts[1] + sum(len(group.owner) for group in result.groups),
+            open_counts[0] + len(result.groups.refs(Side.SERVICER)),
+            open_counts[1] + len(result.groups.refs(Side.OWNER)),
         ),
         groups=len(result.groups),
         breaks=result.breaks,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from node.bootstrap import Node
 from node.runs import groups_from, last_went, went_beginning, where_went
-from node.services.reconciliation import running
+from node.services.reconciliation import going_on, reacting, running
 from node.services.reconciliation.going_on import Going, GoingOn
 from node.services.reconciliation.storing import figure_columns
 from node.tables import Incident, MatchRun, RunBreak, RunProposal, RunRefPart
@@ -222,6 +222,34 @@ def _row(node: Node, agreement: bytes) -> tuple[int, int, int]:
             select(MatchRun).where(MatchRun.agreement == agreement, MatchRun.kind == "PROVISIONAL")
         ).one()
         return run.id, run.servicer_entries, run.run_at_ms
+
+
+def test_a_quiet_turn_takes_the_last_run_over(
+    pair: Pair, agreement: bytes, went_on: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next batch finds it done; where it failed all is run again, and an incident says so."""
+    monkeypatch.setattr(reacting, "TAKE_OVER_AFTER_MS", 0)
+    post(pair, agreement, 1)
+    servicer, owner = pair.nodes
+    servicer.reconciliation.provisional(agreement)
+    servicer.reconciliation.react()
+    going = servicer.reconciliation._going.take(agreement)
+    assert going is not None
+    assert (going.result, going.ongoing is None) == (None, False)
+    servicer.reconciliation._going.put(agreement, going)
+    with monkeypatch.context() as patch:
+        patch.setattr(going_on, "Ongoing", None)
+        owner.reconciliation.provisional(agreement)
+        owner.reconciliation.react()
+    assert owner.reconciliation._going.take(agreement) is None
+    went_on.clear()
+    post(pair, agreement, 2)
+    assert went_on
+    for node in pair.nodes:
+        agrees(node, agreement)
+    with owner.database.reading() as session:
+        says = session.scalars(select(Incident.says).where(Incident.agreement == agreement)).all()
+    assert any("take over" in item for item in says)
 
 
 def test_a_run_made_by_someone_else_is_not_changed(pair: Pair, agreement: bytes) -> None:
