@@ -23,7 +23,6 @@ from node.tables import Intent
 from reconcile.model import ZERO32
 
 BLACKLIST: Final = "Blacklist"
-LOOKUPS: Final = "Lookups"
 POINTS: Final = "Points"
 LANE: Final = "registry"
 OPEN: Final = ("WAITING", "SIGNED", "HELD")
@@ -219,20 +218,6 @@ class BlacklistCalls:
         """Record a certificate of deletion."""
         args = (entry, certificate)
         return self._blacklist(session, "certifyDeletion", args, self.certify_subject(entry))
-
-    # ------------------------------------------------------------------------- consents
-    def record_consent(
-        self, session: Session, consent: bytes, level: int, valid_to_s: int, revocation: bytes
-    ) -> int:
-        """Record a consent by its digest, with the hash of the secret that revokes it."""
-        args = (consent, level, valid_to_s, revocation)
-        subject = f"consent/{consent.hex()}"
-        return self._append(session, LOOKUPS, "recordConsent", args, subject)
-
-    def revoke_consent(self, session: Session, consent: bytes, secret: bytes) -> int:
-        """Relay the secret that revokes a consent."""
-        subject = f"revoke/{consent.hex()}"
-        return self._append(session, LOOKUPS, "revokeConsent", (consent, secret), subject)
 
     # ------------------------------------------------------------------------- points
     def claim_subject(self, day: int) -> str:

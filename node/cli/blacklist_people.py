@@ -111,11 +111,9 @@ def consent(
     json_to: JsonTo = None,
 ) -> int:
     """Record a person's consent to you on the ledger: its digest, and how she revokes it."""
-    from node.screening.consent_files import read_consent_file
-
-    found = read_consent_file(_read(file))
+    data = _read(file)
     with acting(home) as node:
-        digest = node.screening.record_consent(found, actor=actor())
+        digest = node.lookups.record_consent(data, actor=actor())
     done = finish(home, wait=wait)
     answer = {"consent": digest.hex(), "done": done}
     emit(answer, json_to, lambda: say(f"consent {digest.hex()}"))
@@ -129,14 +127,12 @@ def revoke(
     json_to: JsonTo = None,
 ) -> int:
     """Relay a person's revocation to the ledger; whose it is, nobody sees."""
-    from node.screening.consent_files import read_revocation_file
-
-    found = read_revocation_file(_read(file))
+    data = _read(file)
     with acting(home) as node:
-        node.screening.relay_revocation(found, actor=actor())
+        digest = node.lookups.relay_revocation(data, actor=actor())
     done = finish(home, wait=wait)
-    answer = {"consent": found.consent.hex(), "done": done}
-    emit(answer, json_to, lambda: say(f"consent {found.consent.hex()} revoked"))
+    answer = {"consent": digest.hex(), "done": done}
+    emit(answer, json_to, lambda: say(f"consent {digest.hex()} revoked"))
     return EXIT_DONE
 
 

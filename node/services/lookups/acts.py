@@ -30,7 +30,7 @@ from node.services.lookups.consenting import (
     require_lookup,
     subject_of,
 )
-from node.tables import OwnLookup
+from node.tables import OwnLookup, RecordedConsent
 from reconcile.model import ProtocolError, UsageError, Where
 
 #: Threads that ask nodes; one lookup asks t of them at once.
@@ -128,18 +128,33 @@ class ConsentActs:
         file = read_consent_file(data)
         with self._doors.writing() as session:
             row = require_lookup(session, lookup)
-            member = self._doors.identity.require_member(session)
-            other = file.domain != self._doors.identity.place.lookups_domain
-            if other or file.signed.consent.reader != member:
-                raise ProtocolError(
-                    "CONSENT_FOREIGN",
-                    "the consent is for another reader or network",
-                    where=Where(field="reader"),
-                    help="ask the person for a consent to this institution",
-                )
+            self._require_ours(session, file)
             keep_consent(self._ring, row, file, subject_of(self._ring, row))
             self._record(session, file, actor)
             return file.digest
+
+    def record_consent(self, data: bytes, *, actor: str = "node") -> bytes:
+        """Record a person's consent that no prepared lookup waits for, as one to evidence.
+
+        Returns its digest. Raises `InputError` PROOF_MALFORMED, `ProtocolError` CONSENT_FOREIGN.
+        """
+        file = read_consent_file(data)
+        with self._doors.writing() as session:
+            self._require_ours(session, file)
+            self._record(session, file, actor)
+            return file.digest
+
+    def _require_ours(self, session: Session, file: ConsentFile) -> None:
+        identity = self._doors.identity
+        identity.place.require_blacklist()
+        other = file.domain != identity.place.lookups_domain
+        if other or file.signed.consent.reader != identity.require_member(session):
+            raise ProtocolError(
+                "CONSENT_FOREIGN",
+                "the consent is for another reader or network",
+                where=Where(field="reader"),
+                help="ask the person for a consent to this institution",
+            )
 
     def _record(self, session: Session, file: ConsentFile, actor: str) -> None:
         consent = file.signed.consent
@@ -168,12 +183,26 @@ class ConsentActs:
             return file.digest
 
     def relay_revocation(self, data: bytes, *, actor: str = "node") -> bytes:
-        """Relay a revocation that a person handed over, of whichever reader's consent."""
+        """Relay a revocation that a person handed over, of whichever reader's consent.
+
+        The ledger compares the secret with what was recorded. Raises `InputError` PROOF_MALFORMED,
+        `ProtocolError` CONSENT_FOREIGN, CONSENT_UNKNOWN.
+        """
         file = read_revocation_file(data)
+        self._doors.identity.place.require_blacklist()
         with self._doors.writing() as session:
             if file.domain != self._doors.identity.place.lookups_domain:
                 raise ProtocolError("CONSENT_FOREIGN", "the revocation is of another network")
-            self._calls.revoke_consent(session, file.consent, file.secret)
+            recorded = session.get(RecordedConsent, file.consent)
+            if recorded is None:
+                raise ProtocolError(
+                    "CONSENT_UNKNOWN",
+                    "no such consent is recorded",
+                    where=Where(field="consent"),
+                    help="let the node read up to the head, then relay it again",
+                )
+            if recorded.revoked_block is None:
+                self._calls.revoke_consent(session, file.consent, file.secret)
             self._doors.act(session, actor, "consent-revoke", file.consent.hex())
             return file.consent
 

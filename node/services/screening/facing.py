@@ -19,7 +19,6 @@ from node.errors import Conflict, NotFound
 from node.listings import Owned, open_listing
 from node.screening.asking import About, PersonAnswer, PersonRequest, sign_person_answer
 from node.screening.attesting import FRESH_S, Counter, admit, certify
-from node.screening.consent_files import ConsentFile, RevocationFile
 from node.screening.envelope import LISTING_TYPE, Envelope, read_envelope
 from node.screening.evidence import Evidence, UsedConsent, sign_evidence
 from node.screening.identifiers import Identifier
@@ -125,43 +124,11 @@ class FacingActs(DisputeActs):
             answer = PersonAnswer(member, asked.nonce, self._clock_s(), tuple(receipts), evidence)
             return sign_person_answer(answer, self._identity.keys.approver)
 
-    # ------------------------------------------------------------------------- consents
     def who_asks(self) -> tuple[int, str]:
         """Return this member's number and the name that it is known by here."""
         with self._reading() as session:
             member = self._identity.require_member(session)
             return member, member_name(session, member)
-
-    def record_consent(self, file: ConsentFile, *, actor: str = "node") -> bytes:
-        """Record a consent to this reader on the ledger; return its digest.
-
-        Raises `ProtocolError` CONSENT_FOREIGN.
-        """
-        with self._writing() as session:
-            member = self._identity.require_member(session)
-            consent = file.signed.consent
-            if consent.reader != member or file.domain != self._identity.place.lookups_domain:
-                raise _refuse("CONSENT_FOREIGN", "reader", "the consent is for another reader")
-            self._calls.record_consent(
-                session, file.digest, int(consent.level), consent.valid_to_s, file.revocation_hash
-            )
-            self._act(session, actor, "record consent", file.digest.hex())
-            return file.digest
-
-    def relay_revocation(self, file: RevocationFile, *, actor: str = "node") -> None:
-        """Relay a person's revocation; the ledger compares the secret with what was recorded.
-
-        Raises `ProtocolError` CONSENT_FOREIGN, CONSENT_UNKNOWN.
-        """
-        with self._writing() as session:
-            if file.domain != self._identity.place.lookups_domain:
-                raise _refuse("CONSENT_FOREIGN", "contract", "the consent is of another network")
-            row = session.get(RecordedConsent, file.consent)
-            if row is None:
-                raise _refuse("CONSENT_UNKNOWN", "consent", "no such consent is recorded")
-            if row.revoked_block is None:
-                self._calls.revoke_consent(session, file.consent, file.secret)
-            self._act(session, actor, "relay revocation", file.consent.hex())
 
     # ------------------------------------------------------------------------- inside
     def _counter(self, session: Session, *, allow_test: bool) -> Counter:

@@ -20,7 +20,12 @@ from node.screening.asking import (
     read_person_request,
     sign_consent_request,
 )
-from node.screening.consent_files import ConsentFile, RevocationFile
+from node.screening.consent_files import (
+    ConsentFile,
+    RevocationFile,
+    write_consent_file,
+    write_revocation_file,
+)
 from node.screening.consents import Purpose, Scope
 from node.screening.envelope import read_envelope
 from node.screening.points import LISTING_STAKE
@@ -317,13 +322,15 @@ def test_a_consent_is_recorded_and_revoked_by_its_secret(town: BlacklistTown) ->
     )  # fmt: skip
     envelope = sign_consent_request(asked, beta.keys.approver)
     made = wallet.consent(asked, envelope, certificate, now_s=now_s)
-    file = ConsentFile(domain, made.signed, made.revocation_hash)
-    assert refused(gamma.screening.record_consent, file) == "CONSENT_FOREIGN"
-    assert beta.screening.record_consent(file) == made.digest
-    revocation = RevocationFile(domain, made.digest, wallet.revocation_of(made.digest))
-    assert refused(gamma.screening.relay_revocation, revocation) == "CONSENT_UNKNOWN"
+    file = write_consent_file(ConsentFile(domain, made.signed, made.revocation_hash))
+    assert refused(gamma.lookups.record_consent, file) == "CONSENT_FOREIGN"
+    assert beta.lookups.record_consent(file) == made.digest
+    revocation = write_revocation_file(
+        RevocationFile(domain, made.digest, wallet.revocation_of(made.digest))
+    )
+    assert refused(gamma.lookups.relay_revocation, revocation) == "CONSENT_UNKNOWN"
     town.settle()
-    gamma.screening.relay_revocation(revocation)
+    assert gamma.lookups.relay_revocation(revocation) == made.digest
     town.settle()
     with beta.database.reading() as session:
         row = session.get_one(RecordedConsent, made.digest)
