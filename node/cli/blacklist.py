@@ -273,6 +273,7 @@ def _show_trace(view: TraceView) -> None:
         say(f"  recalled from {view.recalls[0]} readers, {view.recalls[1]} acknowledged")
     for released in body["releases"]:
         say(f"  released to member {released['reader']} at {released['at']}")
+    blacklist_detail.say_custody(body["custody"])
 
 
 def _of(digest: str | None) -> str:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say
+from node.cli.output import EXIT_DONE, EXIT_OUTSIDE, JsonTo, emit, note, require_file, say
 from node.cli.session import Home, Wait, acting, actor, finish, node_of
 from reconcile.counting import counted
 
 if TYPE_CHECKING:
     from node.screening.consents import SignedConsent
     from node.services.screening.detail import DetailView
+    from node.services.screening.falling_back import WaitingView
 
 SHOWN: Final = 16
 
@@ -69,20 +70,45 @@ def detail_ask(
 ) -> int:
     """Ask the uploader's node for an entry's evidence, and keep it sealed.
 
+    Where it does not answer, its custodians are told; they release once it was silent for a day by
+    the chain's clock, and the same command then gives the evidence. Exits 3 until then.
+
     With --out the request is a file: the uploader releases it with `detail release`, and the answer
     is read with `detail open`.
     """
+    from node.services.screening.detail import DetailView
+
     data = require_file(receipt).read_bytes()
     signed = None if consent is None else _consent(consent)
     with acting(home) as node:
         service, found = node.screening, node.screening.find_entry(entry)
         if out is None:
             view = service.ask_detail(found, ticket, data, consent=signed, actor=actor())
-            emit(view.to_json(), json_to, lambda: _show(view))
-            return EXIT_DONE
+            if isinstance(view, DetailView):
+                return _shown(view, json_to)
+            waiting = view
+            emit(view.to_json(), json_to, lambda: _show_waiting(waiting))
+            return EXIT_OUTSIDE
         out.write_bytes(service.request_detail(found, ticket, data, consent=signed, actor=actor()))
     emit({"request": str(out)}, json_to, lambda: say(f"request in {out}"))
     return EXIT_DONE
+
+
+def _shown(view: DetailView, json_to: str | None) -> int:
+    emit(view.to_json(), json_to, lambda: _show(view))
+    return EXIT_DONE
+
+
+def _show_waiting(view: WaitingView) -> None:
+    body = view.to_json()
+    say(f"member {body['uploader']}, the uploader, does not answer ({body['silence']})")
+    for member, says in body["custodians"].items():
+        say(f"  custodian {member}: {says}")
+    when = body["released_from"]
+    if when is None:
+        say("  too few custodians were told so far; run the same command again")
+    else:
+        say(f"  they release from {when} by the chain's clock; run the same command again then")
 
 
 def _consent(path: Path) -> SignedConsent:
@@ -155,7 +181,10 @@ def _show_all(views: tuple[DetailView, ...], written: list[str]) -> None:
 
 def _show(view: DetailView) -> None:
     body = view.to_json()
-    say(f"entry {body['entry']}, released by member {body['uploader']} for ticket {body['ticket']}")
+    who = f"member {body['uploader']}"
+    if body["custodians"]:
+        who = f"custodians {', '.join(body['custodians'])} in place of {who}, who was silent,"
+    say(f"entry {body['entry']}, released by {who} for ticket {body['ticket']}")
     for name, value in body["statement"].items():
         if value is not None:
             say(f"  {name}: {value}")
@@ -163,6 +192,23 @@ def _show(view: DetailView) -> None:
         say(f"  document of {document['bytes']} bytes, leaf {document['leaf']}")
     whole = "all that is behind the statement" if view.complete else "not all of its evidence"
     say(f"  the documents are {whole}")
+
+
+def say_custody(custody: dict[str, list[dict[str, Any]]]) -> None:
+    """Say who keeps an entry's evidence, and to whom custodians released it."""
+    for one in custody["custodians"]:
+        state = f"since {one['taken_at']}" if one["taken_at"] else "not left yet"
+        state = "destroyed, by its signed word" if one["destroyed"] else state
+        say(f"  custodian {one['member']} (custody {one['generation']}): {state}")
+    for one in custody["kept_here"]:
+        state = "destroyed" if one["destroyed"] else "kept here"
+        say(f"  custody {one['generation']}: {state}")
+    for one in custody["asked_here"]:
+        state = f"refused: {one['refused']}" if one["refused"] else "waits for the uploader"
+        state = f"share released at {one['released_at']}" if one["released_at"] else state
+        say(f"  asked by member {one['reader']} at {one['asked_at']}: {state}")
+    for one in custody["released_by_custodians"]:
+        say(f"  released to member {one['reader']} by custodian {one['custodian']}, as it told us")
 
 
 def attest(

@@ -31,6 +31,9 @@ DELETION_TYPE: Final = "application/vnd.kanhe.deletion.v1"
 DETAIL_REQUEST_TYPE: Final = "application/vnd.kanhe.detail-request.v1"
 RELEASE_TYPE: Final = "application/vnd.kanhe.release.v1"
 ATTESTATION_TYPE: Final = "application/vnd.kanhe.attestation.v1"
+CUSTODY_TYPE: Final = "application/vnd.kanhe.custody.v1"
+CUSTODY_REQUEST_TYPE: Final = "application/vnd.kanhe.custody-request.v1"
+CUSTODY_RELEASE_TYPE: Final = "application/vnd.kanhe.custody-release.v1"
 #: A receipt with the largest bucket, in hexadecimal and base64, fits.
 MAX_ENVELOPE_BYTES: Final = 1 << 24
 MAX_SIGNATURES: Final = 64

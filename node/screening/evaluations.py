@@ -19,10 +19,10 @@ import msgspec
 from node.crypto.oprf.dleq import Proof
 from node.crypto.oprf.threshold import Answer
 from node.screening.consents import Purpose, Scope, SignedConsent
-from node.screening.receipts import consent_json, read_consent
+from node.screening.receipts import blind_consent_json, read_blind_consent
 from reconcile.commitment.fields import as_hex
 from reconcile.commitment.tree import leaf_hash, merkle_root
-from reconcile.model import ZERO32, KanheError, ProtocolError, Where
+from reconcile.model import KanheError, ProtocolError, Where
 
 #: One request's work is bounded; a batch of lookups is a hundred.
 MAX_ITEMS: Final = 256
@@ -171,8 +171,7 @@ def share_of_cap(cap: int, threshold: int, nodes: int) -> int:
 def _packed(item: Asked) -> _Item:
     consent = None
     if item.consent is not None:
-        body = consent_json(item.consent)
-        consent = {name: str(value) for name, value in body.items() if name != "salt"}
+        consent = blind_consent_json(item.consent)
     return _Item(
         blinded=item.blinded.hex(),
         signature=item.signature.hex(),
@@ -192,12 +191,7 @@ def _unpacked(item: _Item) -> Asked:
         raise _malformed("has a ticket that is no number")
     if not 0 < item.scope <= int(~Scope(0)):
         raise _malformed("has a scope that none is")
-    consent = None
-    if item.consent is not None:
-        if "salt" in item.consent:
-            raise _malformed("carries the salt of a consent, which no node is to see")
-        read = read_consent({**item.consent, "salt": ZERO32.hex()})
-        consent = SignedConsent(read.consent, b"", read.signature, read.certificate)
+    consent = None if item.consent is None else read_blind_consent(item.consent)
     return Asked(
         blinded=as_hex(item.blinded, "blinded"),
         signature=as_hex(item.signature, "signature", 65),

@@ -33,6 +33,7 @@ from reconcile.commitment.fields import (
     read_number,
     read_object,
 )
+from reconcile.model import ZERO32
 
 SCHEMA: Final = "kanhe/receipt/1"
 _MAX32: Final = 2**32 - 1
@@ -167,6 +168,19 @@ def read_consent(body: Mapping[str, object]) -> SignedConsent:
         read_hex(body, "signature", most=1_024),
         read_hex(body, "certificate", most=_MAX_CERTIFICATE),
     )
+
+
+def blind_consent_json(signed: SignedConsent) -> dict[str, str]:
+    """Return a consent without the salt that opens it, for who is not to see whose it is."""
+    return {name: str(value) for name, value in consent_json(signed).items() if name != "salt"}
+
+
+def read_blind_consent(body: Mapping[str, object]) -> SignedConsent:
+    """Read a consent that came without its salt; raises `InputError` PROOF_MALFORMED."""
+    if "salt" in body:
+        raise malformed("consent", "carries the salt of a consent, which no node is to see")
+    read = read_consent({**body, "salt": ZERO32.hex()})
+    return SignedConsent(read.consent, b"", read.signature, read.certificate)
 
 
 def _committee_json(committee: Committee) -> dict[str, object]:

@@ -44,6 +44,14 @@ from node.tables.committee import (
     EvaluationRefusal,
     ShareDelivery,
 )
+from node.tables.custody import (
+    CustodyAsk,
+    CustodyDelivery,
+    CustodyNotice,
+    HeldCustody,
+    OwnCustody,
+    OwnCustodyAsk,
+)
 from node.tables.ledger import (
     AgreedResult,
     Attestation,
@@ -141,6 +149,9 @@ __all__ = [
     "CommitteeWord",
     "CountedAttestation",
     "Cursor",
+    "CustodyAsk",
+    "CustodyDelivery",
+    "CustodyNotice",
     "DealtShare",
     "DeletionCertificate",
     "Deposit",
@@ -151,6 +162,7 @@ __all__ = [
     "Erasure",
     "Evaluation",
     "EvaluationRefusal",
+    "HeldCustody",
     "HeldDetail",
     "IdempotencyKey",
     "ImportedFile",
@@ -173,6 +185,8 @@ __all__ = [
     "NonceLane",
     "OwnAttestation",
     "OwnBallot",
+    "OwnCustody",
+    "OwnCustodyAsk",
     "OwnListing",
     "OwnLookup",
     "OwnPaper",

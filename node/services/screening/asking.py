@@ -10,19 +10,19 @@ from node.blacklist import require_entry
 from node.errors import NotFound
 from node.keyholders import holds_key
 from node.listings import know_statement, statement_of
-from node.peers.client import PREFIX
 from node.screening.consents import Scope, SignedConsent
 from node.screening.envelope import LISTING_TYPE, Envelope
 from node.screening.releases import DetailRequest, Released, open_release, write_request
+from node.services.screening.custody import is_silence
 from node.services.screening.detail import (
     DETAIL,
     DetailView,
-    Looking,
     held_label,
     refuse,
     view_of,
 )
 from node.services.screening.erasing import recall_label, recipient_of
+from node.services.screening.falling_back import FallBackActs, WaitingView
 from node.services.screening.ticketing import (
     KIND,
     TicketActs,
@@ -31,10 +31,10 @@ from node.services.screening.ticketing import (
 )
 from node.tables import HeldDetail
 from reconcile.commitment.tree import leaf_hash, merkle_root
-from reconcile.model import ZERO32, ProtocolError, Where
+from reconcile.model import ZERO32, KanheError, ProtocolError, Where
 
 
-class AskingActs(Looking, TicketActs):
+class AskingActs(FallBackActs, TicketActs):
     """Asking for evidence, taking it, showing it."""
 
     def request_detail(
@@ -87,15 +87,30 @@ class AskingActs(Looking, TicketActs):
         *,
         consent: SignedConsent | None = None,
         actor: str = "node",
-    ) -> DetailView:
+    ) -> DetailView | WaitingView:
         """Ask the uploader's node for an entry's evidence and keep it, sealed.
 
-        Raises as `request_detail` and `take_release`, and what the peer's client raises.
+        Where it does not answer its custodians are told, and release once it was silent for
+        `SILENCE_S`: the same call with the same ticket then gives the evidence. Raises as
+        `request_detail` and `take_release`, what the peer's client raises where nobody keeps
+        anything, the uploader's refusal, `OutsideError` CUSTODY_BELOW_THRESHOLD.
         """
         request = self.request_detail(entry, ticket, receipt, consent=consent, actor=actor)
         with self._reading() as session:
             uploader = require_entry(session, entry).uploader
-        answer = self._require_peers().client.call(uploader, PREFIX + DETAIL, request)
+        try:
+            answer = self._call(uploader, DETAIL, request)
+        except KanheError as silence:
+            if not is_silence(silence):
+                raise
+            with self._reading() as session:
+                found = self._looked(session, entry, receipt)
+            (record,) = (one for one in found.records if one.listing.entry_id == entry)
+            signed = found.receipt.consent if consent is None else consent
+            given = self._fall_back(entry, request, record, signed, silence, actor)
+            if not isinstance(given, bytes):
+                return given
+            answer = given
         return self.take_release(answer, actor=actor)
 
     def take_release(self, data: bytes, *, actor: str = "node") -> DetailView:

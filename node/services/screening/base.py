@@ -21,6 +21,8 @@ from node.keyholders import trust_of
 from node.keyring import KeyRing
 from node.peers.peering import Peering
 from node.screening.consents import Trust
+from node.services.screening.resting import Rests
+from node.services.screening.watching import Watch
 from node.tables import ListedEntry, OwnListing
 from reconcile.model import UsageError
 
@@ -30,6 +32,9 @@ ID_HEX: Final = 64
 
 class Base:
     """Sessions, audit rows, who we are, and what time it is on the ledger."""
+
+    # A start empties the log once: the last process may have died before it did.
+    _destroyed = True
 
     def __init__(
         self,
@@ -48,6 +53,9 @@ class Base:
         self._authorities = authorities
         # Without it, messages to other members travel as files.
         self._peers = peers
+        self._rests = Rests(identity.clock)
+        # Custodies that this node gave to others, and those it keeps for them.
+        self._given, self._kept = Watch(), Watch()
 
     def _require_peers(self) -> Peering:
         if self._peers is None:
@@ -90,6 +98,12 @@ class Base:
         if not now.time_s:
             raise ChainStalled("no block was read yet", help="let the node run, then try again")
         return now
+
+    def _empty_log(self) -> int:
+        """Empty the database's own log of what was destroyed; a reader may hold it for a while."""
+        if self._destroyed and self._database.empty_log():
+            self._destroyed = False
+        return 0
 
     def fingerprint(self, words: bytes) -> bytes:
         """Return what tells a call's words from others' without telling them; for idempotency."""

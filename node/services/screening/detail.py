@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.blacklist import ticket_range
@@ -14,8 +15,9 @@ from node.screening.verifying import Verdict
 from node.services.screening.base import Base
 from node.services.screening.reading import verified
 from node.services.screening.ticketing import KIND
+from node.tables import SealingKey
 from reconcile.commitment.tree import leaf_hash, merkle_root
-from reconcile.model import ProtocolError
+from reconcile.model import ZERO32, ProtocolError
 
 #: What other members' nodes may ask.
 DETAIL: Final = "blacklist/detail"
@@ -25,7 +27,10 @@ SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class DetailView:
-    """Evidence that this node was released; `complete`: the documents make the statement's root."""
+    """Evidence that this node was released; `complete`: the documents make the statement's root.
+
+    `custodians` released it where the uploader was silent; empty where the uploader did.
+    """
 
     entry: bytes
     uploader: int
@@ -33,6 +38,7 @@ class DetailView:
     statement: dict[str, object]
     documents: tuple[bytes, ...]
     complete: bool
+    custodians: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the detail, documents by their leaf hashes and sizes."""
@@ -45,6 +51,7 @@ class DetailView:
                 {"leaf": leaf_hash(item).hex(), "bytes": str(len(item))} for item in self.documents
             ],
             "complete": self.complete,
+            "custodians": [str(member) for member in self.custodians],
         }
 
 
@@ -87,6 +94,23 @@ def require_ticket(session: Session, ticket: int, member: int) -> None:
             f"ticket {ticket} is none of member {member}'s for a lookup",
             help="buy one first; each names one request",
         )
+
+
+def general_key(session: Session, member: int) -> SealingKey:
+    """Return the newest key to which a member is sealed; `ProtocolError` SEALING_KEY_MISSING."""
+    row = session.scalars(
+        select(SealingKey)
+        .where(SealingKey.member == member, SealingKey.agreement == ZERO32)
+        .order_by(SealingKey.generation.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        raise ProtocolError(
+            "SEALING_KEY_MISSING",
+            f"member {member} has published no general sealing key",
+            help="its node does so by itself once its keys are in force",
+        )
+    return row
 
 
 def held_label(ticket: int) -> bytes:

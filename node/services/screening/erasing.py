@@ -29,12 +29,14 @@ from node.services.screening.listing import OVER, WITHDRAWABLE, require_state
 from node.tables import (
     BlacklistFact,
     Cursor,
+    CustodyNotice,
     DeletionCertificate,
     Erasure,
     HeldDetail,
     KnownStatement,
     ListedEntry,
     OwnAttestation,
+    OwnCustody,
     Recall,
     Release,
 )
@@ -59,9 +61,6 @@ def recipient_of(entry: bytes, secret: bytes) -> bytes:
 class ErasingActs(Base):
     """Recalling, acknowledging and erasing."""
 
-    # A start empties the log once: the last process may have died before it did.
-    _destroyed = True
-
     def recall(self, entry: bytes, *, actor: str = "node") -> int:
         """Recall a changed entry from every reader that was released its detail; return how many.
 
@@ -83,7 +82,7 @@ class ErasingActs(Base):
             .where(Release.entry == entry, ~opened.exists())
             .order_by(Release.ticket)
         ).all()
-        recipients = list(dict.fromkeys(found))
+        recipients = list(dict.fromkeys([*found, *_by_custodians(session, entry)]))
         for start in range(0, len(recipients), RECIPIENTS_A_CALL):
             self._calls.open_recall(session, entry, recipients[start : start + RECIPIENTS_A_CALL])
         if recipients:
@@ -274,13 +273,9 @@ class ErasingActs(Base):
                 .values(documents=b"", erased_at_ms=now_ms)
             )
             session.execute(update(Release).where(Release.entry == entry).values(package=b""))
+            # What custodians keep they destroy by the ledger, or when this node takes it back.
+            session.execute(update(OwnCustody).where(OwnCustody.entry == entry).values(secret=b""))
         self._destroyed = True
-
-    def _empty_log(self) -> int:
-        """Empty the database's own log of what was destroyed; a reader may hold it for a while."""
-        if self._destroyed and self._database.empty_log():
-            self._destroyed = False
-        return 0
 
     def erasure_of(self, entry: bytes) -> bytes | None:
         """Return the hash of the certificate of an erasure that was asked for, None before it."""
@@ -302,6 +297,15 @@ class ErasingActs(Base):
             raise NotAllowed(
                 "NOT_UPLOADER", f"the entry is member {row.uploader}'s, not {member}'s"
             )
+
+
+def _by_custodians(session: Session, entry: bytes) -> list[bytes]:
+    """Return how recalls name readers to whom custodians released, where none is open yet."""
+    opened = select(Recall.recipient).where(
+        Recall.entry == entry, Recall.recipient == CustodyNotice.recipient
+    )
+    found = select(CustodyNotice.recipient).where(CustodyNotice.entry == entry, ~opened.exists())
+    return list(session.scalars(found.order_by(CustodyNotice.ticket)))
 
 
 def recall_label(recipient: bytes) -> bytes:

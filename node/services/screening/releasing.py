@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.crypto.keys import SealingPublicKey
@@ -19,12 +18,12 @@ from node.screening.consents import Scope, Use, check_consent
 from node.screening.identifiers import Identifier
 from node.screening.releases import DetailRequest, ReleaseReceipt, read_request, write_release
 from node.services.screening.base import Base
-from node.services.screening.detail import SECRET_BYTES, refuse
+from node.services.screening.detail import SECRET_BYTES, general_key, refuse
 from node.services.screening.erasing import recipient_of
 from node.services.screening.ticketing import require_detail_ticket
-from node.tables import RecordedConsent, Release, SealingKey
+from node.tables import RecordedConsent, Release
 from reconcile.commitment.tree import leaf_hash
-from reconcile.model import ZERO32, ProtocolError, Where
+from reconcile.model import ProtocolError, Where
 
 
 class ReleasingActs(Base):
@@ -50,7 +49,7 @@ class ReleasingActs(Base):
                 return given.package
             owned = open_listing(session, self._ring, request.entry)
             self._require_consent(session, request, owned.identifier)
-            key = _general_key(session, request.reader)
+            key = general_key(session, request.reader)
             secret = secrets.token_bytes(SECRET_BYTES)
             receipt = ReleaseReceipt(
                 request.domain,
@@ -98,7 +97,9 @@ class ReleasingActs(Base):
                 help="only the reader itself asks, with a key that counts now",
             )
 
-    def _require_consent(self, session: Session, request: DetailRequest, who: Identifier) -> None:
+    def _require_consent(
+        self, session: Session, request: DetailRequest, who: Identifier, at_s: int | None = None
+    ) -> None:
         place, consent = self._identity.place, request.consent.consent
         row = session.get(RecordedConsent, consent.digest(place.lookups_domain))
         if row is None or row.reader != request.reader:
@@ -112,25 +113,9 @@ class ReleasingActs(Base):
             request.reader,
             consent.purpose,
             Scope.EVIDENCE,
-            self._now(session).time_s,
+            self._now(session).time_s if at_s is None else at_s,
             who,
             request.element,
             revoked=row.revoked_at_s is not None,
         )
         check_consent(request.consent, use, place.lookups_domain, self._trust(session))
-
-
-def _general_key(session: Session, member: int) -> SealingKey:
-    row = session.scalars(
-        select(SealingKey)
-        .where(SealingKey.member == member, SealingKey.agreement == ZERO32)
-        .order_by(SealingKey.generation.desc())
-        .limit(1)
-    ).first()
-    if row is None:
-        raise ProtocolError(
-            "SEALING_KEY_MISSING",
-            f"member {member} has published no general sealing key",
-            help="its node does so by itself once its keys are in force",
-        )
-    return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
@@ -11,9 +11,14 @@ from sqlalchemy.orm import Session
 from node.blacklist import Now
 from node.identity import address_bytes
 from node.screening.states import CHALLENGE_WINDOW_S
+from node.services.screening.custody import ASK, DROP, TAKE, TELL
+from node.services.screening.depositing import DepositActs
 from node.services.screening.erasing import ErasingActs
 from node.services.screening.facing import FacingActs
+from node.services.screening.giving import GivingActs
 from node.services.screening.importing import ImportActs
+from node.services.screening.keeping import KeepingActs
+from node.services.screening.noticing import NoticeActs
 from node.services.screening.points import PointActs
 from node.services.screening.reading import ReadingActs
 from node.services.screening.settling import SettlingActs
@@ -25,6 +30,7 @@ from node.tables import (
     Dispute,
     EntryTag,
     Erasure,
+    HeldCustody,
     ListedEntry,
     Member,
     MemberKey,
@@ -45,8 +51,22 @@ class ScreeningService(
     TracingActs,
     ReadingActs,
     SettlingActs,
+    DepositActs,
+    KeepingActs,
+    GivingActs,
+    NoticeActs,
 ):
-    """Entries, disputes, points, recalls and erasure of one node."""
+    """Entries, disputes, points, recalls, erasure and custody of one node."""
+
+    def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
+        """Return what other members' nodes may ask, by word."""
+        return {
+            **super().handlers(),
+            TAKE: self.take_custody,
+            ASK: self.ask_custody,
+            TELL: self.told_custody,
+            DROP: self.drop_custody,
+        }
 
     def react(self) -> int:
         """Do what happens by itself: tags, vesting, votes, draws, settling, erasure.
@@ -60,6 +80,7 @@ class ScreeningService(
             "vest stakes": (_stakes_held(), self._vest_due),
             "move disputes": (_disputes_open(), self._move_disputes),
             "erase entries": (_erasures_open(), self._erasures_due),
+            "destroy custodies": (_custodies_held(), self._destroy_custodies),
         }
         # A look costs one reading transaction where nothing is to be done, as on most turns.
         with self._reading() as session:
@@ -68,6 +89,9 @@ class ScreeningService(
         for (name, (_, work)), is_due in zip(works.items(), found, strict=True):
             if is_due:
                 done += self._attempts.run(name, functools.partial(self._work, work))
+        # These call other nodes, outside of any transaction.
+        done += self._attempts.run("leave custodies", self._custody_out)
+        done += self._attempts.run("hand requests on", self._custody_asks)
         self._attempts.run("empty the log", self._empty_log)
         return done
 
@@ -116,3 +140,7 @@ def _erasures_open() -> ColumnElement[bool]:
         DeletionCertificate.certificate == Erasure.hash,
     )
     return exists().where(Erasure.asked_at_ms >= 0, ~stands)
+
+
+def _custodies_held() -> ColumnElement[bool]:
+    return exists().where(HeldCustody.destroyed_at_ms.is_(None))

@@ -28,6 +28,7 @@ from node.listings import statement_of
 from node.screening.states import due_s, suspends_s
 from node.services.screening.base import Base
 from node.services.screening.checking import checks_of, signer_of
+from node.services.screening.custody_views import custody_of, releases_of
 from node.services.screening.moves import dispute_moves, entry_moves, role_of
 from node.services.screening.telling import history_of
 from node.services.screening.views import (
@@ -44,9 +45,8 @@ from node.tables import (
     OwnListing,
     Recall,
     RecordedConsent,
-    Release,
 )
-from reconcile.model import ZERO32, UsageError
+from reconcile.model import UsageError
 
 MAX_PAGE: Final = 500
 #: A chain of corrections longer than this is shown in part.
@@ -169,7 +169,8 @@ class TracingActs(Base):
                 disputes=self._disputes(session, Dispute.entry == entry, member, now),
                 recalls=(recalls[0], recalls[1]),
                 certificates=tuple(_certificates(session, entry)),
-                releases=tuple(_releases(session, entry)),
+                releases=tuple(releases_of(session, entry)),
+                custody=custody_of(session, entry),
                 moves=entry_moves(session, self._calls, row, member, now),
             )
 
@@ -280,12 +281,3 @@ def _certificates(session: Session, entry: bytes) -> list[tuple[int, bytes, byte
     found = select(DeletionCertificate).where(DeletionCertificate.entry == entry)
     rows = session.scalars(found.order_by(DeletionCertificate.member))
     return [(row.member, row.certificate, row.tx_hash) for row in rows]
-
-
-def _releases(session: Session, entry: bytes) -> list[tuple[int, int, bytes, int]]:
-    # What carries no consent is a reader's attestation: nothing was released.
-    mine = (Release.entry == entry, Release.consent != ZERO32)
-    found = select(Release).where(*mine).order_by(Release.ticket)
-    return [
-        (row.ticket, row.reader, row.consent, row.released_at_ms) for row in session.scalars(found)
-    ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node.blacklist import Account
 from reconcile.model import day_iso
+
+if TYPE_CHECKING:
+    from node.services.screening.custody_views import CustodyView
 
 
 def time_iso(at_s: int | None) -> str | None:
@@ -236,6 +239,7 @@ class TraceView:
     certificates: tuple[tuple[int, bytes, bytes], ...]
     releases: tuple[tuple[int, int, bytes, int], ...]
     moves: tuple[str, ...]
+    custody: CustodyView
 
     @property
     def holds(self) -> bool:
@@ -276,6 +280,7 @@ class TraceView:
                 for t, r, c, at in self.releases
             ],
             "moves": list(self.moves),
+            "custody": self.custody.to_json(),
         }
 
 

@@ -41,7 +41,10 @@ class DocumentOut(BaseModel):
 
 
 class DetailOut(BaseModel):
-    """Evidence that was released; `complete`: the documents make the statement's root."""
+    """Evidence that was released; `complete`: the documents make the statement's root.
+
+    `custodians` released it where the uploader was silent.
+    """
 
     entry: str
     uploader: str
@@ -49,6 +52,18 @@ class DetailOut(BaseModel):
     statement: dict[str, Any]
     documents: list[DocumentOut]
     complete: bool
+    custodians: list[str]
+
+
+class WaitingOut(BaseModel):
+    """An uploader that was silent, and the time from which its custodians release."""
+
+    entry: str
+    uploader: str
+    ticket: str
+    silence: str
+    released_from: str | None
+    custodians: dict[str, str]
 
 
 class HitIn(BaseModel):
@@ -104,9 +119,12 @@ def tickets(by: By, entry: str) -> DetailTicketsOut:
     )
 
 
-@router.post("/entries/{entry}/detail")
-def ask_detail(by: By, entry: str, asked: DetailIn) -> DetailOut:
-    """Ask the uploader's node for an entry's evidence; the same ticket gives the same answer."""
+@router.post("/entries/{entry}/detail", responses={202: {"model": WaitingOut}})
+def ask_detail(by: By, entry: str, asked: DetailIn, response: Response) -> DetailOut | WaitingOut:
+    """Ask the uploader's node for an entry's evidence; the same ticket gives the same answer.
+
+    202 while the uploader is silent and its custodians wait for it: ask again with the same ticket.
+    """
     by.who.require("screen")
     service = by.node.screening
     consent = None
@@ -119,7 +137,10 @@ def ask_detail(by: By, entry: str, asked: DetailIn) -> DetailOut:
         consent=consent,
         actor=by.who.login,
     )
-    return _detail(view)
+    if isinstance(view, DetailView):
+        return _detail(view)
+    response.status_code = 202
+    return WaitingOut(**view.to_json())
 
 
 @router.get("/entries/{entry}/detail")

@@ -108,6 +108,7 @@ class TraceOut(EntryOut):
     certificates: list[dict[str, str]]
     releases: list[dict[str, str | None]]
     moves: list[str]
+    custody: dict[str, list[dict[str, str | bool | None]]]
 
 
 class MovementOut(BaseModel):

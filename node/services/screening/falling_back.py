@@ -1,0 +1,357 @@
+"""A reader whose uploader is silent: custodians are told, waited for and, with t of them, opened.
+
+What stands after a crash, by line: the request is kept before any custodian is told, and the same
+ticket sends the very same bytes again; shares are asked for again until the evidence is kept, in
+one transaction. A share that does not fit its commitment is kept as an incident with what its
+custodian signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.blacklist import require_entry
+from node.crypto.keys import SealingKey, SealingPublicKey
+from node.crypto.oprf import group
+from node.crypto.oprf.group import Scalar
+from node.errors import Conflict
+from node.keyholders import held_key, holds_key
+from node.listings import know_statement, statement_of
+from node.screening.consents import SignedConsent
+from node.screening.custody import (
+    Manifest,
+    claim_key,
+    detail_hash,
+    is_share,
+    open_detail,
+    read_manifest,
+    recover_secret,
+    share_info,
+)
+from node.screening.custody_messages import (
+    ANSWERED,
+    REFUSED,
+    RELEASED,
+    WAITING,
+    Answer,
+    Ask,
+    CustodyRequest,
+    Part,
+    enclosed_info,
+    pack,
+    read_custody_release,
+    unpack,
+    write_custody_request,
+)
+from node.screening.records import OpenedRecord
+from node.screening.releases import read_request
+from node.services.screening.custody import ASK, CustodyBase, custodians_ever
+from node.services.screening.detail import (
+    SECRET_BYTES,
+    DetailView,
+    general_key,
+    held_label,
+    refuse,
+)
+from node.services.screening.erasing import recall_label, recipient_of
+from node.services.screening.ticketing import KIND
+from node.services.screening.views import time_iso
+from node.tables import HeldDetail, Incident, OwnCustodyAsk
+from reconcile.commitment.tree import leaf_hash, merkle_root
+from reconcile.model import ZERO32, KanheError, OutsideError, ProtocolError
+
+WRONG_SHARE: Final = "CUSTODY_SHARE_WRONG"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingView:
+    """An uploader that was silent, and custodians that were told so.
+
+    `from_s` is the chain's time from which t of them release, None while fewer were told.
+    `custodians`: what each said, by member.
+    """
+
+    entry: bytes
+    uploader: int
+    ticket: int
+    silence: str
+    from_s: int | None
+    custodians: Mapping[int, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is waited for."""
+        return {
+            "entry": self.entry.hex(),
+            "uploader": str(self.uploader),
+            "ticket": str(self.ticket),
+            "silence": self.silence,
+            "released_from": time_iso(self.from_s),
+            "custodians": {str(member): says for member, says in self.custodians.items()},
+        }
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What custodians answered: waiting times, parts, refusals, in words for people."""
+
+    says: dict[int, str] = field(default_factory=dict)
+    waits: list[int] = field(default_factory=list)
+    parts: dict[int, list[Part]] = field(default_factory=dict)
+    package: bytes = b""
+    refused: ProtocolError | None = None
+
+    def note(self, member: int, answer: Answer) -> None:
+        """Take a custodian's answer."""
+        if answer.state == WAITING:
+            self.waits.append(answer.from_s)
+            self.says[member] = f"waits for the uploader until {time_iso(answer.from_s)}"
+        elif answer.state == ANSWERED:
+            self.package = answer.package
+            self.says[member] = "has the uploader's answer"
+        elif answer.state == REFUSED:
+            self.refused = ProtocolError(
+                answer.code, f"the uploader refused it, as member {member} heard: {answer.says}"
+            )
+        elif answer.state == RELEASED:
+            self.parts[member] = answer.parts
+            self.says[member] = "released its share"
+
+
+class FallBackActs(CustodyBase):
+    """Asking custodians in a silent uploader's place."""
+
+    def _fall_back(
+        self,
+        entry: bytes,
+        original: bytes,
+        record: OpenedRecord,
+        consent: SignedConsent,
+        silence: KanheError,
+        actor: str,
+    ) -> DetailView | WaitingView | bytes:
+        """Ask custodians for what the uploader did not answer.
+
+        Bytes are the uploader's own answer, which a custodian got meanwhile. Raises `silence` where
+        none keeps anything, the uploader's refusal as a custodian heard it, `OutsideError`
+        CUSTODY_BELOW_THRESHOLD, `Conflict` TICKET_USED.
+        """
+        row = self._kept_ask(entry, original, record, consent, silence.code, actor)
+        return self._hear(row, silence, actor)
+
+    def _kept_ask(
+        self,
+        entry: bytes,
+        original: bytes,
+        record: OpenedRecord,
+        consent: SignedConsent,
+        silence: str,
+        actor: str,
+    ) -> OwnCustodyAsk:
+        """Return the one request of a ticket, made and kept at its first asking."""
+        asked, _ = read_request(original)
+        place = self._identity.place
+        digest = consent.consent.digest(place.lookups_domain)
+        with self._writing() as session:
+            row = session.get(OwnCustodyAsk, asked.ticket)
+            if row is not None:
+                if (row.entry, row.consent) != (entry, digest):
+                    raise Conflict("TICKET_USED", "this ticket was used for another request")
+                return row
+            uploader = require_entry(session, entry).uploader
+            key = general_key(session, uploader)
+            info = enclosed_info(asked.domain, entry, asked.ticket)
+            enclosed = SealingPublicKey.parse(key.public_key).seal(original, info)
+            secret = secrets.token_bytes(SECRET_BYTES)
+            request = CustodyRequest(
+                asked.domain,
+                entry,
+                asked.reader,
+                asked.ticket,
+                asked.salt,
+                asked.element,
+                consent,
+                recipient_of(entry, secret),
+                hashlib.sha256(enclosed).digest(),
+            )
+            row = OwnCustodyAsk(
+                ticket=asked.ticket,
+                entry=entry,
+                uploader=uploader,
+                request=write_custody_request(
+                    request, self._identity.keys.approver, claim_key(record.salt, entry)
+                ),
+                sealing=key.generation,
+                enclosed=enclosed,
+                consent=digest,
+                recipient=request.recipient,
+                secret=self._ring.seal_bytes(secret, recall_label(request.recipient)),
+                silence=silence[:40],
+                asked_at_s=self._now(session).time_s,
+            )
+            session.add(row)
+            # Its evidence comes without its uploader: the statement is the lookup's.
+            know_statement(session, self._ring, record, source=KIND, now_ms=self._identity.clock())
+            self._act(session, actor, "custody-request", entry.hex(), ticket=str(asked.ticket))
+            session.flush()
+            _ = row.enclosed, row.secret
+            return row
+
+    def _hear(
+        self, row: OwnCustodyAsk, silence: KanheError, actor: str
+    ) -> DetailView | WaitingView | bytes:
+        with self._reading() as session:
+            kept = session.get_one(OwnCustodyAsk, row.ticket)
+            enclosed = kept.enclosed
+            members = custodians_ever(session, row.uploader)
+        heard = _Heard()
+        unknown = True
+        for member in members:
+            ask = Ask(row.request, row.sealing, enclosed, wants_detail=True)
+            try:
+                heard.note(member, unpack(self._call(member, ASK, pack(ask)), Answer))
+            except KanheError as error:
+                heard.says[member] = f"{error.code}: {error.message}"
+                unknown = unknown and error.code in {"CUSTODY_UNKNOWN", "PEER_UNKNOWN"}
+                continue
+            unknown = False
+        if heard.package:
+            return heard.package
+        if heard.refused is not None:
+            raise heard.refused
+        if unknown:
+            raise silence
+        return self._open(row, heard, actor)
+
+    # ------------------------------------------------------------------------- opening
+    def _open(self, row: OwnCustodyAsk, heard: _Heard, actor: str) -> DetailView | WaitingView:
+        with self._writing() as session:
+            groups = self._shares(session, row, heard)
+            for manifest, (shares, details) in groups.items():
+                if len(shares) >= manifest.threshold and details:
+                    chosen = dict(sorted(shares.items())[: manifest.threshold])
+                    return self._keep_opened(
+                        session, row, manifest, chosen, details[0], heard, actor
+                    )
+            threshold = max((item.threshold for item in groups), default=0)
+        if heard.waits:
+            soonest = sorted([*heard.waits, *(0 for _ in heard.parts)])
+            from_s = soonest[max(threshold, 2) - 1] if len(soonest) >= max(threshold, 2) else None
+            return WaitingView(row.entry, row.uploader, row.ticket, row.silence, from_s, heard.says)
+        says = "; ".join(f"member {member} {text}" for member, text in heard.says.items())
+        raise OutsideError(
+            "CUSTODY_BELOW_THRESHOLD",
+            f"too few custodians released their shares: {says}",
+            help="ask again with the same ticket once the others answer",
+        )
+
+    def _shares(
+        self, session: Session, row: OwnCustodyAsk, heard: _Heard
+    ) -> dict[Manifest, tuple[dict[int, bytes], list[bytes]]]:
+        """Return good shares by index, and good details, of each custody; name what is wrong."""
+        keys = self._ring.sealing_keys(session, ZERO32)
+        groups: dict[Manifest, tuple[dict[int, bytes], list[bytes]]] = defaultdict(lambda: ({}, []))
+        for member, parts in heard.parts.items():
+            for part in parts:
+                try:
+                    manifest, share = self._checked(session, row, member, part, keys)
+                except KanheError as error:
+                    heard.says[member] = f"{error.code}: {error.message}"
+                    if error.code == WRONG_SHARE:
+                        self._name(session, row, member, part)
+                    continue
+                shares, details = groups[manifest]
+                shares[manifest.index_of(member)] = share
+                if detail_hash(part.detail) == manifest.detail:
+                    details.append(part.detail)
+        return groups
+
+    def _checked(
+        self,
+        session: Session,
+        row: OwnCustodyAsk,
+        member: int,
+        part: Part,
+        keys: Mapping[int, SealingKey],
+    ) -> tuple[Manifest, bytes]:
+        manifest, signers = read_manifest(part.manifest)
+        receipt, by = read_custody_release(part.receipt)
+        mine = (manifest.entry, manifest.uploader) == (row.entry, row.uploader)
+        if manifest.domain != self._identity.place.blacklist_domain or not mine:
+            raise refuse("CUSTODY_FOREIGN", "is of another entry's custody")
+        if not any(held_key(session, row.uploader, key) for key in signers):
+            raise refuse("CUSTODY_FOREIGN", "holds a custody that its uploader did not sign")
+        signed = any(holds_key(session, member, key) for key in by)
+        said = (receipt.custodian, receipt.entry, receipt.ticket, receipt.generation)
+        if not signed or said != (member, row.entry, row.ticket, manifest.generation):
+            raise refuse("CUSTODY_FOREIGN", "holds a release that its custodian did not sign")
+        index = manifest.index_of(member)
+        share = b""
+        if part.sealing in keys:
+            info = share_info(manifest, receiver=receipt.reader, ticket=row.ticket)
+            share = keys[part.sealing].open(part.share, info)
+        if not is_share(manifest, index, share) or group.scale_base(Scalar(share)) != receipt.share:
+            raise refuse(WRONG_SHARE, f"holds a wrong share, signed by member {member}")
+        return manifest, share
+
+    def _name(self, session: Session, row: OwnCustodyAsk, member: int, part: Part) -> None:
+        """Keep a wrong share as an incident, once a ticket and custodian."""
+        fingerprint = f"{WRONG_SHARE}/{row.ticket}/{member}"
+        known = select(Incident).where(Incident.fingerprint == fingerprint)
+        if session.scalars(known).first() is None:
+            session.add(
+                Incident(
+                    kind=WRONG_SHARE,
+                    fingerprint=fingerprint,
+                    says=f"member {member} released a wrong share of entry {row.entry.hex()[:16]}…",
+                    evidence={"receipt": part.receipt.hex(), "manifest": part.manifest.hex()},
+                    stops_signing=False,
+                    opened_at_ms=self._identity.clock(),
+                )
+            )
+
+    def _keep_opened(
+        self,
+        session: Session,
+        row: OwnCustodyAsk,
+        manifest: Manifest,
+        shares: Mapping[int, bytes],
+        detail: bytes,
+        heard: _Heard,
+        actor: str,
+    ) -> DetailView:
+        documents = open_detail(detail, recover_secret(shares), manifest.place)
+        said = statement_of(session, row.entry)
+        assert said is not None, "kept with the request"
+        listing = said[0]
+        now_ms = self._identity.clock()
+        kept = session.get(HeldDetail, row.ticket) or HeldDetail(ticket=row.ticket)
+        kept.entry, kept.uploader, kept.recipient = row.entry, row.uploader, row.recipient
+        kept.secret = session.get_one(OwnCustodyAsk, row.ticket).secret
+        kept.documents = self._ring.seal_bytes(
+            msgspec.msgpack.encode(list(documents)), held_label(row.ticket)
+        )
+        receipts = [part.receipt for parts in heard.parts.values() for part in parts]
+        kept.receipt = msgspec.msgpack.encode(receipts)
+        kept.received_at_ms, kept.erased_at_ms = now_ms, None
+        session.add(kept)
+        session.get_one(OwnCustodyAsk, row.ticket).done_at_ms = now_ms
+        self._act(session, actor, "detail-receive", row.entry.hex(), by="custodians")
+        complete = merkle_root([leaf_hash(item) for item in documents]) == listing.evidence_root
+        return DetailView(
+            row.entry,
+            row.uploader,
+            row.ticket,
+            listing.to_json(),
+            documents,
+            complete,
+            tuple(manifest.custodians[index - 1] for index in sorted(shares)),
+        )

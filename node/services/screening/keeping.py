@@ -1,0 +1,211 @@
+"""A custodian's part: shares kept for uploaders, and destroyed when their entry is over.
+
+A share is held against its commitment before it is kept. It is destroyed when the uploader takes it
+back, and by this node itself once the ledger says so in a final block; the signed word for it is
+kept and given again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import func, literal, select, update
+from sqlalchemy.orm import Session
+
+from node.blacklist import Now, require_entry
+from node.db import overwriting
+from node.errors import NotAllowed
+from node.keyholders import holds_key
+from node.screening.custody import (
+    MAX_DETAIL_BYTES,
+    Manifest,
+    detail_hash,
+    is_share,
+    read_manifest,
+    share_info,
+)
+from node.screening.custody_messages import (
+    Deposit,
+    Deposits,
+    Drop,
+    Taken,
+    pack,
+    unpack,
+    write_destroyed,
+)
+from node.screening.states import DAY_S
+from node.services.screening.custody import (
+    CustodyBase,
+    is_final,
+    is_over,
+)
+from node.services.screening.detail import refuse
+from node.tables import (
+    CustodyAsk,
+    HeldCustody,
+    ListedEntry,
+)
+from reconcile.model import ZERO32, KanheError, day_iso
+
+#: Custodies of one entry that stand beside each other while its custodians change.
+MAX_GENERATIONS: Final = 4
+DESTROYED_A_TURN: Final = 200
+
+
+class KeepingActs(CustodyBase):
+    """Keeping and destroying what others gave into custody."""
+
+    # ------------------------------------------------------------------------- taking
+    def take_custody(self, caller: int, body: bytes) -> bytes:
+        """Keep what an uploader leaves, each by itself; answer "" or a code for each.
+
+        Raises `ProtocolError` CUSTODY_MALFORMED.
+        """
+        codes = []
+        with self._writing() as session:
+            for deposit in unpack(body, Deposits).items:
+                try:
+                    with session.begin_nested():
+                        self._take(session, caller, deposit)
+                    codes.append("")
+                except KanheError as error:
+                    codes.append(error.code)
+        return pack(Taken(codes))
+
+    def _take(self, session: Session, caller: int, deposit: Deposit) -> None:
+        manifest, signers = read_manifest(deposit.manifest)
+        member, now = self._identity.require_member(session), self._now(session)
+        row = require_entry(session, manifest.entry)
+        signed = any(holds_key(session, caller, key) for key in signers)
+        ours = manifest.domain == self._identity.place.blacklist_domain
+        if not (signed and ours and caller == manifest.uploader == row.uploader):
+            raise refuse("CUSTODY_FOREIGN", "gives evidence into custody that is not the caller's")
+        index = manifest.index_of(member)
+        known = session.get(HeldCustody, (manifest.entry, manifest.generation))
+        if known is not None:
+            if known.manifest not in {deposit.manifest, b""}:
+                raise refuse("CUSTODY_DIFFERS", "is another than the one of this generation")
+            return
+        self._require_room(session, manifest, now)
+        if len(deposit.detail) > MAX_DETAIL_BYTES or detail_hash(deposit.detail) != manifest.detail:
+            raise refuse("CUSTODY_DETAIL_FALSE", "holds another detail than its manifest says")
+        keys = self._ring.sealing_keys(session, ZERO32)
+        if deposit.sealing not in keys:
+            raise refuse("CUSTODY_KEY", "is sealed to a key that this node does not hold")
+        share = keys[deposit.sealing].open(deposit.share, share_info(manifest, receiver=member))
+        if not is_share(manifest, index, share):
+            raise refuse("CUSTODY_SHARE_WRONG", "has a share that its commitments do not give")
+        label = custody_label(manifest.entry, manifest.generation)
+        session.add(
+            HeldCustody(
+                entry=manifest.entry,
+                generation=manifest.generation,
+                uploader=caller,
+                consent=manifest.consent,
+                manifest=deposit.manifest,
+                share=self._ring.seal_bytes(share, label),
+                detail=deposit.detail,
+                received_at_ms=self._identity.clock(),
+            )
+        )
+        session.flush()
+
+    def _require_room(self, session: Session, manifest: Manifest, now: Now) -> None:
+        over = select(ListedEntry.entry).where(
+            ListedEntry.entry == manifest.entry, is_over(now, literal(manifest.consent))
+        )
+        if session.scalar(over) is not None:
+            raise refuse("CUSTODY_OVER", "is of an entry that is over")
+        held = session.scalar(
+            select(func.count())
+            .select_from(HeldCustody)
+            .where(HeldCustody.entry == manifest.entry, HeldCustody.destroyed_at_ms.is_(None))
+        )
+        if (held or 0) >= MAX_GENERATIONS:
+            raise refuse("CUSTODY_TOO_MANY", f"is one more than {MAX_GENERATIONS} of this entry")
+
+    # ------------------------------------------------------------------------- destroying
+    def _destroy_custodies(self, session: Session, member: int, now: Now) -> int:
+        """Destroy what is over in final blocks, though no uploader asks for it."""
+        rows = session.execute(
+            select(HeldCustody.entry, HeldCustody.generation, HeldCustody.consent)
+            .join(ListedEntry, ListedEntry.entry == HeldCustody.entry)
+            .where(
+                self._kept.touched(now, HeldCustody.entry, HeldCustody.consent),
+                HeldCustody.destroyed_at_ms.is_(None),
+                is_over(now, HeldCustody.consent),
+            )
+            .limit(DESTROYED_A_TURN)
+        ).all()
+        done = 0
+        for entry, generation, consent in rows:
+            if is_final(session, entry, consent):
+                held = session.get_one(HeldCustody, (entry, generation))
+                self._destroy_custody(session, held, member, now)
+                done += 1
+        if len(rows) < DESTROYED_A_TURN:
+            self._kept.looked(session, now)
+        return done
+
+    def drop_custody(self, caller: int, body: bytes) -> bytes:
+        """Destroy what an uploader takes back; answer this node's signed word for it.
+
+        Raises `NotAllowed` CUSTODY_FOREIGN, `NotFound` ENTRY_UNKNOWN.
+        """
+        asked = unpack(body, Drop)
+        with self._writing() as session:
+            member, now = self._identity.require_member(session), self._now(session)
+            if require_entry(session, asked.entry).uploader != caller:
+                raise NotAllowed("CUSTODY_FOREIGN", "only an entry's uploader takes a custody back")
+            held = session.get(HeldCustody, (asked.entry, asked.generation))
+            if held is None:
+                # Kept as destroyed: a deposit that comes late finds it so.
+                held = HeldCustody(
+                    entry=asked.entry,
+                    generation=asked.generation,
+                    uploader=caller,
+                    consent=ZERO32,
+                    manifest=b"",
+                    share=b"",
+                    detail=b"",
+                    received_at_ms=self._identity.clock(),
+                )
+                session.add(held)
+                session.flush()
+            if held.certificate is None:
+                self._destroy_custody(session, held, member, now)
+            assert held.certificate is not None, "destroyed and signed"
+            word = held.certificate
+        self._empty_log()
+        return word
+
+    def _destroy_custody(self, session: Session, held: HeldCustody, member: int, now: Now) -> None:
+        with overwriting(session):
+            held.share = held.detail = b""
+            held.destroyed_at_ms = self._identity.clock()
+            held.certificate = write_destroyed(
+                self._identity.place.blacklist_domain,
+                held.entry,
+                held.generation,
+                member,
+                day_iso(now.time_s // DAY_S),
+                self._identity.keys.approver,
+            )
+            session.flush()
+            if not _live(session, held.entry):
+                asks = update(CustodyAsk).where(CustodyAsk.entry == held.entry)
+                session.execute(asks.values(enclosed=b"", package=b""))
+        self._act(session, "node", "custody-destroy", held.entry.hex())
+        self._destroyed = True
+
+
+def _live(session: Session, entry: bytes) -> bool:
+    found = select(HeldCustody.generation).where(
+        HeldCustody.entry == entry, HeldCustody.destroyed_at_ms.is_(None)
+    )
+    return session.scalars(found.limit(1)).first() is not None
+
+
+def custody_label(entry: bytes, generation: int) -> bytes:
+    """Return which row a share that is kept here belongs to."""
+    return b"held-custody/" + entry + generation.to_bytes(4, "big")

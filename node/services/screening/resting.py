@@ -1,0 +1,51 @@
+"""Members whose nodes did not answer rest, longer each time: no turn waits on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from node.telemetry import logger
+from reconcile.model import KanheError
+
+FIRST_PAUSE_MS: Final = 1_000
+MAX_PAUSE_MS: Final = 300_000
+_log = logger("custody")
+
+
+@dataclass(slots=True)
+class _Pause:
+    times: int
+    wake_at_ms: int
+
+
+class Rests:
+    """Whom this process asks again when; a restart forgets it."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        """Take the clock, in milliseconds."""
+        self._clock = clock
+        self._pauses: dict[int, _Pause] = {}
+
+    def is_awake(self, member: int) -> bool:
+        """Say whether a member's node may be asked again."""
+        pause = self._pauses.get(member)
+        return pause is None or self._clock() >= pause.wake_at_ms
+
+    def rest(self, member: int, error: KanheError) -> None:
+        """Ask a member's node no more for a while; its first failure is logged."""
+        before = self._pauses.get(member)
+        times = 1 if before is None else before.times + 1
+        pause_ms = min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(times - 1, 16))
+        self._pauses[member] = _Pause(times, self._clock() + pause_ms)
+        if times == 1:
+            _log.warning("custody waits", member=member, code=error.code, says=error.message)
+
+    def wake(self, member: int) -> None:
+        """Forget that a member's node did not answer: it did now."""
+        self._pauses.pop(member, None)
+
+    def clear(self) -> None:
+        """Forget everybody's silence."""
+        self._pauses.clear()

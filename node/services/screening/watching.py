@@ -1,0 +1,37 @@
+"""What the ledger moved since custodies were last looked through."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from node.blacklist import Now
+from node.screening.states import DAY_S
+from node.tables import BlacklistFact, Cursor, RecordedConsent
+
+BytesColumn = InstrumentedAttribute[bytes] | ColumnElement[bytes]
+
+
+class Watch:
+    """From which block on the ledger may have ended a custody; at a start, and each day, any may.
+
+    Of a million custodies a turn then looks at those alone whose entry or consent moved.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing looked at."""
+        self._block, self._day = -1, -1
+
+    def touched(self, now: Now, entry: BytesColumn, consent: BytesColumn) -> ColumnElement[bool]:
+        """Say of a custody's row whether it is to be looked at."""
+        if self._day != now.time_s // DAY_S:
+            return true()
+        facts = select(BlacklistFact.entry).where(BlacklistFact.block_number > self._block)
+        revoked = select(RecordedConsent.consent).where(RecordedConsent.revoked_block > self._block)
+        return or_(entry.in_(facts), consent.in_(revoked))
+
+    def looked(self, session: Session, now: Now) -> None:
+        """Note that everything touched was looked at; what is not final yet is so again."""
+        cursor = session.get(Cursor, 1)
+        self._block = -1 if cursor is None else cursor.final_block
+        self._day = now.time_s // DAY_S
