@@ -116,10 +116,11 @@ def certify(by: By, asked: KycIn, key: Key = None) -> JSONResponse:
 def consent(by: By, given: ConsentGiven, key: Key = None) -> JSONResponse:
     """Record a person's consent to this member: its digest, and how she revokes it."""
     by.who.require("serve")
-    file = read_consent_file(base64_of(given.consent, "consent"))
+    data = base64_of(given.consent, "consent")
+    file = read_consent_file(data)
 
     def act() -> dict[str, Any]:
-        return {"consent": by.node.screening.record_consent(file, actor=by.who.login).hex()}
+        return {"consent": by.node.lookups.record_consent(data, actor=by.who.login).hex()}
 
     return by.once("person-consent", key, file.digest, act)
 
@@ -128,11 +129,11 @@ def consent(by: By, given: ConsentGiven, key: Key = None) -> JSONResponse:
 def revoke(by: By, given: RevocationGiven, key: Key = None) -> JSONResponse:
     """Relay a person's revocation of a consent to whichever reader."""
     by.who.require("serve")
-    file = read_revocation_file(base64_of(given.revocation, "revocation"))
+    data = base64_of(given.revocation, "revocation")
+    file = read_revocation_file(data)
 
     def act() -> dict[str, Any]:
-        by.node.screening.relay_revocation(file, actor=by.who.login)
-        return {"consent": file.consent.hex()}
+        return {"consent": by.node.lookups.relay_revocation(data, actor=by.who.login).hex()}
 
     return by.once("person-revoke", key, file.consent, act)
 
