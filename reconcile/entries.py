@@ -293,6 +293,13 @@ def places_where(rows: pa.Array) -> pa.Array:
     return pc.indices_nonzero(rows).cast(pa.int64())
 
 
+def sole_value(column: pa.Array) -> pa.Scalar | None:
+    """Return the value that all rows of a column hold, None where they differ or lack one."""
+    if not len(column) or column.null_count:
+        return None
+    return column[0] if pc.all(pc.equal(column, column[0])).as_py() else None
+
+
 def _carrier_columns(entries: Sequence[Entry]) -> dict[str, pa.Array]:
     """Return every carrier's texts; an entry's first reference of a carrier counts."""
     texts: dict[int, list[str | None]] = {}

@@ -13,6 +13,7 @@ from reconcile.entries import EntryTable, places_where
 from reconcile.matching.run_input import Matched, RunInput
 from reconcile.matching.table import key_columns, moving_column, signed_column
 from reconcile.model import BreakKind, Entry, EntryStatus, Side, window_day
+from reconcile.sides import of_both
 from reconcile.terms import KeyPair, Terms
 
 MS_PER_SECOND = 1_000
@@ -89,9 +90,11 @@ def said_again(
         for rule in terms.passes
         if rule.confirm == "always" and rule.keys and "1:1" in rule.shape
     )
-    return frozenset(
-        (side, ref) for side in Side for ref in _twins(keys, side, opened[side], entries[side])
+    twins = of_both(
+        lambda side: list(_twins(keys, side, opened[side], entries[side])),
+        sum(map(len, entries)),
     )
+    return frozenset((side, ref) for side in Side for ref in twins[side])
 
 
 def _twins(
@@ -116,10 +119,11 @@ def _twins(
 def _grouped_alike(opened: Sequence[Entry], entries: EntryTable, mine: EntryTable) -> EntryTable:
     """Return the entries in groups that have the amount of an open one."""
     same = pc.is_in(signed_column(entries), value_set=signed_column(mine))
+    alike = entries.take(places_where(pc.and_(same, moving_column(entries))))
     refs = pa.array([entry.entry_ref for entry in opened], pa.string())
-    grouped = pc.invert(pc.is_in(entries.column("entry_ref"), value_set=refs))
-    alike = pc.and_(pc.and_(same, moving_column(entries)), grouped)
-    return entries.take(places_where(alike))
+    # Of few entries the refs are looked at: those of all would be most of the work.
+    grouped = pc.invert(pc.is_in(alike.column("entry_ref"), value_set=refs))
+    return alike.take(places_where(grouped))
 
 
 def _prints(entries: EntryTable, keys: pa.Array) -> Iterator[tuple[str | None, str, int]]:

@@ -29,6 +29,7 @@ from reconcile.matching.source import TOLERANT
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, check_carriers, key_columns, side_table
 from reconcile.model import Entry, Proposal, Side
+from reconcile.sides import of_both
 from reconcile.terms import KeyPair, MatchPass
 
 RefSets = tuple[frozenset[str], frozenset[str]]
@@ -192,10 +193,21 @@ def _confirmed(given: CoreInput) -> Iterator[tuple[Rows, Engine | None, tuple[st
             return
 
 
-_NO_PAIRS: Final = (
-    pa.array([], pa.int32()),
-    pa.array([], pa.int64()),
-    pa.array([], pa.int64()),
+@dataclass(frozen=True)
+class Pairs:
+    """1:1 groups: the number of each pair's pass, and the places of its two entries.
+
+    `exact`: the amounts are known to be equal.
+    """
+
+    numbers: pa.Array
+    servicer: pa.Array
+    owner: pa.Array
+    exact: bool
+
+
+_NO_PAIRS: Final = Pairs(
+    pa.array([], pa.int32()), pa.array([], pa.int64()), pa.array([], pa.int64()), exact=True
 )
 
 
@@ -203,24 +215,29 @@ _NO_PAIRS: Final = (
 class Rows:
     """Both sides' entries and tables, and which of them are settled so far.
 
-    `pairs`: (pass number, servicer's places, owner's places). `waiting`: by side the places that
-    the engine sees, None for all.
+    `waiting`: by side the places that the engine sees, None for all.
     """
 
     given: CoreInput
     entries: tuple[EntryTable, EntryTable] = field(init=False)
     tables: tuple[pa.RecordBatch, pa.RecordBatch] = field(init=False)
-    pairs: list[tuple[pa.Array, pa.Array, pa.Array]] = field(default_factory=lambda: [_NO_PAIRS])
+    pairs: list[Pairs] = field(default_factory=lambda: [_NO_PAIRS])
     waiting: Places | None = None
 
     def __post_init__(self) -> None:
         """Make both tables."""
         given = self.given
         self.entries = (EntryTable.of(given.servicer), EntryTable.of(given.owner))
-        servicer, owner = (
-            side_table(self.entries[side], side, given.ordinal, given.held[side]) for side in Side
+        self.tables = of_both(
+            lambda side: side_table(self.entries[side], side, given.ordinal, given.held[side]),
+            self.count,
+            given.threads,
         )
-        self.tables = (servicer, owner)
+
+    @property
+    def count(self) -> int:
+        """Return how many entries both sides have."""
+        return sum(map(len, self.entries))
 
     def settle_first(self, plans: Sequence[Plan]) -> None:
         """Settle what stands alone in its block, pass by pass, while that leaves no block tied.
@@ -232,10 +249,7 @@ class Rows:
             if plan.rule.confirm != ALWAYS or plan.key is None or self.done:
                 return
             tables, entries = self.rest()
-            keys = [
-                key_columns(entries[side], side, {plan.rule.keys: plan.key})[plan.key]
-                for side in Side
-            ]
+            keys = self._keys(entries, plan.rule.keys)
             if any(key.null_count == len(key) for key in keys):
                 continue
             if plan.rule.shape != ("1:1",):
@@ -246,6 +260,14 @@ class Rows:
             self._settle(plan.number, allowed)
             if found.tied:
                 return
+
+    def _keys(self, entries: Sequence[EntryTable], keys: tuple[KeyPair, ...]) -> Places:
+        """Return both sides' column of a key."""
+        return of_both(
+            lambda side: key_columns(entries[side], side, {keys: "k"})["k"],
+            sum(map(len, entries)),
+            self.given.threads,
+        )
 
     @property
     def done(self) -> bool:
@@ -275,12 +297,13 @@ class Rows:
 
     def _settle(self, number: int, found: Places) -> None:
         counts = list(map(len, self.waiting or self.entries))
-        left = [unsettled(counts[side], found[side]) for side in Side]
+        left = of_both(
+            lambda side: unsettled(counts[side], found[side]), sum(counts), self.given.threads
+        )
         places = self.places(found)
-        self.pairs.append((pa.repeat(pa.scalar(number, pa.int32()), len(places[0])), *places))
-        if self.waiting is not None:
-            left = [self.waiting[side].take(left[side]) for side in Side]
-        self.waiting = (left[0], left[1])
+        numbers = pa.repeat(pa.scalar(number, pa.int32()), len(places[0]))
+        self.pairs.append(Pairs(numbers, *places, exact=True))
+        self.waiting = self.places(left)
 
     def places(self, rest: Sequence[pa.Array]) -> Places:
         """Return what places among the waiting are among all."""
@@ -304,26 +327,28 @@ class Rows:
         numbers, servicer, owner = engine.store.columns("SELECT pass, s, o FROM pair")
         half = pa.scalar(1, pa.int64())
         places = self.places([pc.shift_right(ids, half) for ids in (servicer, owner)])
-        self.pairs.append((numbers, *places))
+        self.pairs.append(Pairs(numbers, *places, exact=False))
 
     @property
     def mates(self) -> Places:
         """Return the places of all pairs, side by side."""
         return (
-            pa.concat_arrays([servicer for _, servicer, _ in self.pairs]),
-            pa.concat_arrays([owner for _, _, owner in self.pairs]),
+            pa.concat_arrays([pairs.servicer for pairs in self.pairs]),
+            pa.concat_arrays([pairs.owner for pairs in self.pairs]),
         )
 
     def left(self, engine: Engine | None) -> Places:
         """Return by side the places that neither a pair nor a group holds."""
-        found, mates = [], self.mates
-        for side in Side:
-            groups = () if engine is None else engine.groups
+        mates = self.mates
+        groups = () if engine is None else engine.groups
+
+        def of_side(side: Side) -> pa.Array:
             members = [item for group in groups for item in group.side(side)]
             several = self._place(side, pa.array([item >> 1 for item in members], pa.int64()))
             grouped = pa.concat_arrays([mates[side], several])
-            found.append(unsettled(len(self.entries[side]), grouped))
-        return found[0], found[1]
+            return unsettled(len(self.entries[side]), grouped)
+
+        return of_both(of_side, self.count, self.given.threads)
 
     def _place(self, side: Side, rest: pa.Array) -> pa.Array:
         return rest if self.waiting is None else self.waiting[side].take(rest)

@@ -1,9 +1,8 @@
-"""The first step on whole columns: of many entries most are settled by one aggregate.
+"""The first step on whole columns: of many entries most are settled by one join.
 
 In the exact step of an `always` pass almost every block (one key, currency and signed amount)
-holds one entry a side. These pair whatever else there is (rule 2), so one aggregate over a 64-bit
-hash of the block finds them: a hash that two rows share, one a side, is looked at again by its
-columns, and any other is left to the engine. So the hash decides nothing but how much is left.
+holds one entry a side. These pair whatever else there is (rule 2), so one join finds them: a row of
+it whose two entries stand in no other row is such a block, and any other is left to the engine.
 Of few rows a dictionary finds them sooner than the engine begins.
 """
 
@@ -17,22 +16,22 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reconcile.entries import places_where
-
-Pair = tuple[pa.Array, pa.Array]
+from reconcile.entries import places_where, sole_value
+from reconcile.model import Side
 
 # Of fewer rows a dictionary finds the pairs before a database is open.
 FEW_ROWS: Final = 20_000
+_NAMES: Final = tuple(side.word for side in Side)
 
-# A row's place + 1, the owner's shifted: the exclusive or of one a side holds both.
-_SHIFT: Final = 32
-_LOW: Final = (1 << _SHIFT) - 1
-_BLOCKS: Final = """
-SELECT n, pair FROM (
-  SELECT count(*) AS n, bit_xor(place) AS pair
-  FROM (SELECT * FROM servicer UNION ALL SELECT * FROM owner) WHERE k IS NOT NULL
-  GROUP BY hash(k, currency, signed))
-WHERE n > 1
+_ALL: Final = "{name}"
+# Where the product is too large: of each side only the blocks with one entry.
+_SINGLE: Final = """(
+SELECT k, currency, signed, max(place) AS place, max(vord) AS vord FROM {name}
+WHERE k IS NOT NULL GROUP BY k, currency, signed HAVING count(*) = 1)"""
+_PAIRS: Final = """
+SELECT s.place AS servicer, o.place AS owner, abs(s.vord - o.vord) <= {distance} AS near
+FROM {servicer} s JOIN {owner} o
+ON s.k = o.k AND s.signed = o.signed AND s.currency = o.currency LIMIT {limit}
 """
 
 
@@ -55,31 +54,30 @@ def single_blocks(
     if sum(table.num_rows for table in sides) <= FEW_ROWS:
         return _few_blocks(sides, keys, distance)
     codes = _currency_codes(sides)
-    rows = [
-        pa.record_batch({"k": _usable(table, key), "currency": code, "signed": table["signed"]})
-        for table, key, code in zip(sides, keys, codes, strict=True)
-    ]
     with duckdb.connect(":memory:") as con:
+        con.execute("SET preserve_insertion_order = false")
         if threads is not None:
             con.execute(f"SET threads = {int(threads)}")
-        for shift, name, table in zip((0, _SHIFT), ("servicer", "owner"), rows, strict=True):
-            place = pc.shift_left(pa.arange(1, table.num_rows + 1), pa.scalar(shift, pa.int64()))
-            con.register(name, pa.Table.from_batches([table.append_column("place", place)]))
-        table = con.sql(_BLOCKS).to_arrow_table()
-    counts, pairs = (table[name].combine_chunks() for name in ("n", "pair"))
-    of_two = pc.equal(counts, pa.scalar(2, pa.int64()))
-    both = pairs.filter(of_two)
-    low = pc.bit_wise_and(both, pa.scalar(_LOW, pa.int64()))
-    high = pc.shift_right(both, pa.scalar(_SHIFT, pa.int64()))
-    one_a_side = pc.and_(pc.greater(low, _ZERO), pc.greater(high, _ZERO))
-    places = [pc.subtract(item.filter(one_a_side), _ONE) for item in (low, high)]
+        for name, table, key, code in zip(_NAMES, sides, keys, codes, strict=True):
+            rows = {"k": _usable(table, key), "currency": code, "signed": table["signed"]}
+            rows |= {"vord": table["vord"], "place": pa.arange(0, table.num_rows)}
+            con.register(name, pa.table(rows))
+        # A block of many entries a side would join into their product: so many rows, no more.
+        limit = sum(table.num_rows for table in sides)
+        joined = _join(con, _ALL, distance, limit + 1)
+        crowded = joined.num_rows > limit
+        if crowded:
+            joined = _join(con, _SINGLE, distance, limit)
+    near = joined["near"].combine_chunks()
+    places = [joined[name].combine_chunks() for name in _NAMES]
+    alone = [_alone(at, table.num_rows) for at, table in zip(places, sides, strict=True)]
+    tied = crowded or any(mask is not None for mask in alone)
+    for mask in alone:
+        near = near if mask is None else pc.and_(near, mask)
+    places = [at.filter(near) for at in places]
     # In the servicer's order: what is read of that side is read from front to back.
     turn = pc.inverse_permutation(places[0], max_index=sides[0].num_rows - 1).drop_null()
-    places = [item.take(turn) for item in places]
-    fits = _agree(rows, sides, places, distance)
-    return Found(
-        places[0].filter(fits), places[1].filter(fits), tied=pc.all(of_two).as_py() is False
-    )
+    return Found(places[0].take(turn), places[1].take(turn), tied=tied)
 
 
 def _few_blocks(sides: Sequence[pa.RecordBatch], keys: Sequence[pa.Array], distance: int) -> Found:
@@ -102,8 +100,18 @@ def _few_blocks(sides: Sequence[pa.RecordBatch], keys: Sequence[pa.Array], dista
     return Found(servicer, owner, tied=tied)
 
 
-_ZERO: Final = pa.scalar(0, pa.int64())
-_ONE: Final = pa.scalar(1, pa.int64())
+def _join(con: duckdb.DuckDBPyConnection, rows: str, distance: int, limit: int) -> pa.Table:
+    sides = {name: rows.format(name=name) for name in _NAMES}
+    return con.sql(_PAIRS.format(**sides, distance=distance, limit=limit)).to_arrow_table()
+
+
+def _alone(places: pa.Array, count: int) -> pa.Array | None:
+    """Say which of these places below `count` stand here once, None where all do."""
+    last = pc.inverse_permutation(places, max_index=count - 1)
+    if count - last.null_count == len(places):
+        return None
+    again = pc.not_equal(last.take(places), pa.arange(0, len(places)).cast(last.type))
+    return pc.invert(pc.is_in(places, value_set=places.filter(again).unique()))
 
 
 def _usable(table: pa.RecordBatch, key: pa.Array) -> pa.Array:
@@ -114,24 +122,11 @@ def _usable(table: pa.RecordBatch, key: pa.Array) -> pa.Array:
 
 def _currency_codes(sides: Sequence[pa.RecordBatch]) -> list[pa.Array]:
     """Return small numbers that stand for the currencies, the same on both sides."""
+    first = sole_value(sides[0]["currency"])
+    if first is not None and first == sole_value(sides[1]["currency"]):
+        return [pa.repeat(pa.scalar(0, pa.int8()), table.num_rows) for table in sides]
     names = pa.concat_arrays([pc.unique(table["currency"]) for table in sides])
     return [pc.index_in(table["currency"], value_set=names.unique()) for table in sides]
-
-
-def _agree(
-    rows: Sequence[pa.RecordBatch],
-    sides: Sequence[pa.RecordBatch],
-    places: Sequence[pa.Array],
-    distance: int,
-) -> pa.Array:
-    """Say of each two rows whether they are one block and near enough."""
-    alike = [
-        pc.equal(*(table[name].take(at) for table, at in zip(rows, places, strict=True)))
-        for name in ("k", "currency", "signed")
-    ]
-    days = (table["vord"].take(at) for table, at in zip(sides, places, strict=True))
-    near = pc.less_equal(pc.abs(pc.subtract(*days)), pa.scalar(distance, pa.int32()))
-    return pc.and_(pc.and_(alike[0], alike[1]), pc.and_(alike[2], near))
 
 
 def unsettled(count: int, places: pa.Array) -> pa.Array:

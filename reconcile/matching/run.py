@@ -22,6 +22,7 @@ from reconcile.matching.keys import group_subject
 from reconcile.matching.opening import OpenSide, open_side, total_order
 from reconcile.matching.run_input import Matched, ReversalLink, RunInput
 from reconcile.model import Entry, MatchGroup, OpenResidual, Side
+from reconcile.sides import of_both
 
 Sides = tuple[OpenSide, OpenSide]
 Places = tuple[pa.Array, pa.Array]
@@ -33,7 +34,8 @@ def match(run: RunInput) -> Matched:
     Raises InputError ENTRY_CONFLICT for a ref and version with two contents, TERMS_* for rules
     the engine does not know.
     """
-    sides = (open_side(run, Side.SERVICER), open_side(run, Side.OWNER))
+    count = len(run.servicer.entries) + len(run.owner.entries)
+    sides = of_both(lambda side: open_side(run, side), count, run.threads)
     decided = apply_decisions(run, sides)
     earlier = [item for item in run.residuals if item.subject not in decided.dissolved]
     written_off = [*run.written_off, *decided.written_off]

@@ -41,6 +41,7 @@ from reconcile.report.totals import (
     fresh_rows,
     in_transit,
 )
+from reconcile.sides import of_both
 from reconcile.terms import terms_hash
 
 # Holding the collector off pays only where many values are made.
@@ -117,7 +118,7 @@ def _reconcile(
         ((item.currency, item.minor) for item in matched.residuals),
         ((item.currency, item.minor) for item in matched.written_off),
     )
-    flows = (flows_of(moved[0]), flows_of(moved[1]))
+    flows = of_both(lambda side: flows_of(moved[side]), sum(map(len, moved)), run.threads)
     proof = prove(run, flows, explained, in_transit(run), settlement_identities(moved))
     breaks = found + proof.breaks
     carried = (

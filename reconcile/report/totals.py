@@ -22,7 +22,7 @@ from reconcile.entries import EntryTable
 from reconcile.matching.groups import WIDE
 from reconcile.matching.run_input import RunInput
 from reconcile.matching.table import moving_column
-from reconcile.model import Balance, BalanceBasis, Break, BreakKind, Side
+from reconcile.model import MAX_AMOUNT_MINOR, Balance, BalanceBasis, Break, BreakKind, Side
 
 # Found by an identity, not by entries: they never enter the proof amount.
 BALANCE_KINDS: Final = frozenset({BreakKind.BALANCE, BreakKind.STATEMENT_GAP})
@@ -136,10 +136,12 @@ def flows_of(entries: EntryTable) -> dict[str, Flow]:
 
 def flows_by(keys: Sequence[pa.Array], entries: EntryTable) -> dict[tuple[Any, ...], Flow]:
     """Return the turnover of entries for each combination of keys that occurs."""
-    # Sums of int64 outgrow one: they are added up in 38 digits.
+    amounts = entries.column("amount_minor")
+    if (pc.max(amounts).as_py() or 0) * len(entries) > MAX_AMOUNT_MINOR:
+        # Sums of int64 outgrow one: they are added up in 38 digits.
+        amounts = amounts.cast(WIDE)
     rows = pa.table(
-        [*keys, entries.column("amount_minor").cast(WIDE)]
-        + [entries.column(name) for name in ("direction", "is_reversal")],
+        [*keys, amounts, *(entries.column(name) for name in ("direction", "is_reversal"))],
         names=[*map(str, range(len(keys))), "amount", "direction", "is_reversal"],
     )
     parts = [*rows.column_names[: len(keys)], "direction", "is_reversal"]

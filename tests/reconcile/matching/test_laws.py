@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from matching_books import EXAMPLES, FIRST_DAY, SHORT, books, rules
 from matching_oracle import Oracle
 
+from reconcile import sides
 from reconcile.breaks import classify
 from reconcile.entries import EntryTable
 from reconcile.matching import Matched, RunInput, core, first, match, opening, store
@@ -131,6 +132,7 @@ def test_whole_columns_settle_what_the_engine_would(
     with pytest.MonkeyPatch.context() as patch:
         for module in (first, opening, store):
             patch.setattr(module, "FEW_ROWS", 0)
+        patch.setattr(sides, "MANY_ROWS", 0)
         assert outcome(run_of(columns[0], columns[1], passes)) == few
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(core.Rows, "settle_first", lambda *_: None)
@@ -153,6 +155,7 @@ def mirrored(passes: tuple[MatchPass, ...]) -> tuple[MatchPass, ...]:
             tuple(shapes[shape] for shape in rule.shape),
             rule.confirm,
             rule.subset,
+            rule.guards,
         )
         for rule in passes
     )

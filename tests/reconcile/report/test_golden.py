@@ -8,6 +8,7 @@ from pathlib import Path
 import golden_runs
 import pytest
 
+from reconcile import sides
 from reconcile.matching import first, opening, store
 from reconcile.model import BreakKind, Mark
 from reconcile.report import reconcile
@@ -68,6 +69,7 @@ def test_large_runs_take_another_way_to_the_same_digests(monkeypatch: pytest.Mon
     for module in (first, opening, store):
         monkeypatch.setattr(module, "FEW_ROWS", 0)
     monkeypatch.setattr(store, "GLANCE_ROWS", 0)
+    monkeypatch.setattr(sides, "MANY_ROWS", 0)
     assert golden_runs.digests() == PINNED
 
 
