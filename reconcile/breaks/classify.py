@@ -139,11 +139,13 @@ def _marks(run: RunInput, alone: OneSided, entries: Entries, age_days: int) -> t
     return tuple(marks)
 
 
-def _proposals_by_entry(matched: Matched) -> dict[tuple[Side, str], set[bytes]]:
+def _proposals_by_entry(matched: Matched) -> dict[tuple[Side, str], tuple[bytes, ...]]:
     """Return the proposals of each entry, also of those beyond the refs a proposal shows."""
-    named: dict[tuple[Side, str], set[bytes]] = defaultdict(set)
+    named: dict[tuple[Side, str], tuple[bytes, ...]] = {}
     for key, refs in matched.proposal_refs:
+        alone = (key,)
         for side in Side:
             for ref in refs[side]:
-                named[side, ref].add(key)
+                before = named.get((side, ref))
+                named[side, ref] = alone if before is None else (*before, key)
     return named

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from reconcile.entries import EntryTable
+from reconcile.entries import EntryTable, total_turn
 from reconcile.matching.candidates import Step, count_candidates, sole_pairs
 from reconcile.matching.exact import settle_exact
 from reconcile.matching.grouping import GroupFound, settle_grouped
@@ -29,6 +30,9 @@ ALWAYS: Final = "always"
 UNIQUE: Final = "unique"
 NEVER: Final = "never"
 SHAPES: Final = frozenset({"1:1", "1:N", "N:1", "N:M"})
+
+# Of fewer ids each is asked by itself: a column costs more to take from.
+MANY_IDS: Final = 16
 
 Order = tuple[int, int, str, int]
 """(booking_date, occurred_at or 0, entry_ref, side): rule 2's total order."""
@@ -129,25 +133,42 @@ class Engine:
         ref: str = self.entries[entry_id & 1].column("entry_ref")[entry_id >> 1].as_py()
         return ref
 
+    def rejects(self, servicer: Sequence[int], owner: Sequence[int]) -> bool:
+        """Say whether a decision rejected just this set."""
+        # The question of sets costs as much as they hold; mostly nothing was rejected.
+        return bool(self.rejected) and (frozenset(servicer), frozenset(owner)) in self.rejected
+
     def currency(self, entry_id: int) -> str:
         """Return the currency of an id."""
         code: str = self.entries[entry_id & 1].column("currency")[entry_id >> 1].as_py()
         return code
 
-    def refs(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """Return the refs of ids, in their order."""
-        return tuple(map(self.ref, ids))
+    def refs(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Return the refs of one side's ids, in their order."""
+        if len(ids) < MANY_IDS:
+            return tuple(map(self.ref, ids))
+        return tuple(self._column(Side(ids[0] & 1), "entry_ref", ids))
+
+    def _column(self, side: Side, name: str, ids: Sequence[int]) -> list[Any]:
+        """Return what a column says of one side's ids."""
+        places = pc.shift_right(pa.array(ids, pa.int64()), pa.scalar(1, pa.int64()))
+        values: list[Any] = self.entries[side].column(name).take(places).to_pylist()
+        return values
+
+    def in_order(self, side: Side, ids: Sequence[int]) -> list[int]:
+        """Return one side's ids in the total order."""
+        places = pc.shift_right(pa.array(ids, pa.int64()), pa.scalar(1, pa.int64()))
+        turn = total_turn(self.entries[side].take(places))
+        ordered: list[int] = pa.array(ids, pa.int64()).take(turn).to_pylist()
+        return ordered
 
     def orders(self, ids: Sequence[int]) -> dict[int, Order]:
         """Return the places of these ids in the total order."""
         found: dict[int, Order] = {}
         for side in Side:
             mine = [item for item in ids if item & 1 == side]
-            places = pa.array([item >> 1 for item in mine], pa.int64())
-            columns = [
-                self.entries[side].column(name).take(places).to_pylist()
-                for name in ("booking_date", "occurred_at", "entry_ref")
-            ]
+            names = ("booking_date", "occurred_at", "entry_ref")
+            columns = [self._column(side, name, mine) for name in names]
             for entry_id, day, moment, ref in zip(mine, *columns, strict=True):
                 found[entry_id] = (day, moment or 0, ref, int(side))
         return found

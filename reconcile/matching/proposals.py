@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reconcile.matching.candidates import component_edges, count_candidates
-from reconcile.matching.engine import ALWAYS, NEVER, Engine, Plan
+from reconcile.matching.engine import ALWAYS, MANY_IDS, NEVER, Engine, Plan
 from reconcile.matching.grouping import grouped_blocks
 from reconcile.matching.keys import proposal_key
 from reconcile.matching.residue import AMBIGUOUS, NEVER_CONFIRMED, subset_proposals
 from reconcile.matching.run_input import ProposalRefs
 from reconcile.matching.source import EXACT, TOLERANT, build_source
-from reconcile.model import Proposal
+from reconcile.model import Proposal, Side
 
 MAX_REFS: Final = 16
 
@@ -38,7 +38,7 @@ def propose(
     for plan in engine.plans:
         sets = list(_reasoned_sets(engine, plan)) if engine.alive(plan) else []
         for servicer, owner, reason in _in_order(engine, sets) if sets else ():
-            if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
+            if not engine.rejects(servicer, owner):
                 made, refs = _proposal(engine, agreement, plan, (servicer, owner), reason)
                 if made.key not in proposals:
                     proposals[made.key] = made
@@ -61,9 +61,19 @@ def _reasoned_sets(engine: Engine, plan: Plan) -> Iterable[Reasoned]:
 
 def _in_order(engine: Engine, sets: Sequence[Reasoned]) -> list[Reasoned]:
     """Return the sets by their first entry, each side in the total order."""
-    order = engine.orders([item for s, o, _ in sets for ids in (s, o) for item in ids]).__getitem__
-    ordered = [(sorted(s, key=order), sorted(o, key=order), reason) for s, o, reason in sets]
-    return sorted(ordered, key=lambda found: min(order(found[0][0]), order(found[1][0])))
+    few = [ids for s, o, _ in sets for ids in (s, o) if len(ids) < MANY_IDS]
+    order = engine.orders([item for ids in few for item in ids])
+
+    def ordered(side: Side, ids: list[int]) -> list[int]:
+        if len(ids) < MANY_IDS:
+            return sorted(ids, key=order.__getitem__)
+        # By columns: millions that are all alike are one set.
+        turned = engine.in_order(side, ids)
+        order.update(engine.orders(turned[:1]))
+        return turned
+
+    turned = [(ordered(Side.SERVICER, s), ordered(Side.OWNER, o), why) for s, o, why in sets]
+    return sorted(turned, key=lambda found: min(order[found[0][0]], order[found[1][0]]))
 
 
 def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:
@@ -102,23 +112,22 @@ def _components(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[Id
 
 
 def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets]:
-    store, ids = engine.store, set[int]()
+    store, found = engine.store, 0
+    store.con.execute("CREATE OR REPLACE TABLE wanted (id BIGINT)")
     for kind in kinds:
         if build_source(store, plan, kind, strict=frozenset()):
-            count_candidates(store, plan.step(kind), "source", "barred", "counts")
-            ids.update(store.ids("SELECT cid FROM counts"))
-    if not ids:
+            found += count_candidates(store, plan.step(kind), "source", "barred", "counts")
+            store.con.execute("INSERT INTO wanted SELECT cid FROM counts")
+    if not found:
         return []
-    store.put("wanted", {"id": sorted(ids)})
-    amount = "NULL" if plan.loose_kinds else "signed"
-    rows = store.con.execute(
-        f"SELECT {plan.key or '0'}, currency, {amount}, side, id "
-        "FROM rest WHERE id IN (SELECT id FROM wanted)"
-    ).fetchall()
-    blocks: dict[tuple[object, ...], IdSets] = defaultdict(lambda: ([], []))
-    for *block, side, entry_id in rows:
-        blocks[tuple(block)][side].append(entry_id)
-    return blocks.values()
+    alike = [plan.key] if plan.key else []
+    alike += ["currency"] if plan.loose_kinds else ["currency", "signed"]
+    rows = store.con.execute(f"""
+    SELECT list(id) FILTER (WHERE side = 0), list(id) FILTER (WHERE side = 1)
+    FROM rest WHERE id IN (SELECT id FROM wanted)
+    GROUP BY {", ".join(alike)}
+    """).fetchall()
+    return [(servicer or [], owner or []) for servicer, owner in rows]
 
 
 def _proposal(

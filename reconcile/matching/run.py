@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reconcile.entries import EntryTable, places_where
+from reconcile.entries import EntryTable, places_where, total_turn
 from reconcile.matching.booking import (
     booking_group,
     open_residuals,
@@ -21,6 +21,7 @@ from reconcile.matching.groups import Groups
 from reconcile.matching.keys import group_subject
 from reconcile.matching.opening import OpenSide, open_side, total_order
 from reconcile.matching.run_input import Matched, ReversalLink, RunInput
+from reconcile.matching.store import FEW_ROWS
 from reconcile.model import Entry, MatchGroup, OpenResidual, Side
 from reconcile.sides import of_both
 
@@ -102,7 +103,10 @@ def _at(places: Places, found: Places) -> Places:
 
 
 def _in_order(table: EntryTable, places: pa.Array) -> tuple[Entry, ...]:
-    return tuple(sorted(table.at(places.to_pylist()), key=total_order))
+    if len(places) < FEW_ROWS:
+        return tuple(sorted(table.at(places.to_pylist()), key=total_order))
+    turn = total_turn(table.take(places))
+    return tuple(table.at(places.take(turn).to_pylist()))
 
 
 def _mates(sides: Sides, passes: Places, decided: Sequence[MatchGroup]) -> Places:
