@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -108,10 +110,16 @@ class AskingActs(FallBackActs, TicketActs):
             (record,) = (one for one in found.records if one.listing.entry_id == entry)
             signed = found.receipt.consent if consent is None else consent
             given = self._fall_back(entry, request, record, signed, silence, actor)
-            if not isinstance(given, bytes):
-                return given
-            answer = given
+            return self._first(given, actor) if isinstance(given, list) else given
         return self.take_release(answer, actor=actor)
+
+    def _first(self, packages: list[bytes], actor: str) -> DetailView:
+        """Take the first answer that holds; raises what the last one is refused for."""
+        *others, last = packages
+        for package in others:
+            with contextlib.suppress(KanheError):
+                return self.take_release(package, actor=actor)
+        return self.take_release(last, actor=actor)
 
     def take_release(self, data: bytes, *, actor: str = "node") -> DetailView:
         """Open a release, hold it against the ledger and keep it, sealed.

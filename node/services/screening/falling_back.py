@@ -28,6 +28,7 @@ from node.keyholders import held_key, holds_key
 from node.listings import know_statement, statement_of
 from node.screening.consents import SignedConsent
 from node.screening.custody import (
+    MIN_THRESHOLD,
     Manifest,
     claim_key,
     detail_hash,
@@ -106,8 +107,10 @@ class _Heard:
     says: dict[int, str] = field(default_factory=dict)
     waits: list[int] = field(default_factory=list)
     parts: dict[int, list[Part]] = field(default_factory=dict)
-    package: bytes = b""
+    details: set[bytes] = field(default_factory=set)
+    packages: list[bytes] = field(default_factory=list)
     refused: ProtocolError | None = None
+    threshold: int = MIN_THRESHOLD
 
     def note(self, member: int, answer: Answer) -> None:
         """Take a custodian's answer."""
@@ -115,14 +118,15 @@ class _Heard:
             self.waits.append(answer.from_s)
             self.says[member] = f"waits for the uploader until {time_iso(answer.from_s)}"
         elif answer.state == ANSWERED:
-            self.package = answer.package
+            self.packages.append(answer.package)
             self.says[member] = "has the uploader's answer"
         elif answer.state == REFUSED:
-            self.refused = ProtocolError(
-                answer.code, f"the uploader refused it, as member {member} heard: {answer.says}"
-            )
+            says = f"the uploader refused it, as member {member} heard: {answer.says}"
+            self.refused = ProtocolError(answer.code, says)
+            self.says[member] = f"heard the uploader refuse it: {answer.code}"
         elif answer.state == RELEASED:
             self.parts[member] = answer.parts
+            self.details |= {part.manifest for part in answer.parts if _has_detail(part)}
             self.says[member] = "released its share"
 
 
@@ -137,11 +141,12 @@ class FallBackActs(CustodyBase):
         consent: SignedConsent,
         silence: KanheError,
         actor: str,
-    ) -> DetailView | WaitingView | bytes:
+    ) -> DetailView | WaitingView | list[bytes]:
         """Ask custodians for what the uploader did not answer.
 
-        Bytes are the uploader's own answer, which a custodian got meanwhile. Raises `silence` where
-        none keeps anything, the uploader's refusal as a custodian heard it, `OutsideError`
+        A list is the uploader's own answers, which custodians got meanwhile; the first that holds
+        counts. Neither these nor one custodian's word of a refusal keep t shares from being opened.
+        Raises `silence` where none keeps anything, the refusal, `OutsideError`
         CUSTODY_BELOW_THRESHOLD, `Conflict` TICKET_USED.
         """
         row = self._kept_ask(entry, original, record, consent, silence.code, actor)
@@ -207,7 +212,7 @@ class FallBackActs(CustodyBase):
 
     def _hear(
         self, row: OwnCustodyAsk, silence: KanheError, actor: str
-    ) -> DetailView | WaitingView | bytes:
+    ) -> DetailView | WaitingView | list[bytes]:
         with self._reading() as session:
             kept = session.get_one(OwnCustodyAsk, row.ticket)
             enclosed = kept.enclosed
@@ -215,24 +220,39 @@ class FallBackActs(CustodyBase):
         heard = _Heard()
         unknown = True
         for member in members:
-            ask = Ask(row.request, row.sealing, enclosed, wants_detail=True)
             try:
-                heard.note(member, unpack(self._call(member, ASK, pack(ask)), Answer))
+                self._ask_custodian(member, row, enclosed, heard)
             except KanheError as error:
                 heard.says[member] = f"{error.code}: {error.message}"
                 unknown = unknown and error.code in {"CUSTODY_UNKNOWN", "PEER_UNKNOWN"}
                 continue
             unknown = False
-        if heard.package:
-            return heard.package
-        if heard.refused is not None:
-            raise heard.refused
         if unknown:
             raise silence
-        return self._open(row, heard, actor)
+        opened = self._open(row, heard, actor)
+        if opened is not None:
+            return opened
+        if heard.packages:
+            return heard.packages
+        if heard.refused is not None and len(heard.waits) + len(heard.parts) < heard.threshold:
+            raise heard.refused
+        return _waiting(row, heard)
+
+    def _ask_custodian(
+        self, member: int, row: OwnCustodyAsk, enclosed: bytes, heard: _Heard
+    ) -> None:
+        """Ask a custodian; for the encrypted detail only where nobody gave it whole before."""
+        wants = not heard.details
+        while True:
+            ask = Ask(row.request, row.sealing, enclosed, wants_detail=wants)
+            answer = unpack(self._call(member, ASK, pack(ask)), Answer)
+            heard.note(member, answer)
+            if wants or all(part.manifest in heard.details for part in answer.parts):
+                return
+            wants = True
 
     # ------------------------------------------------------------------------- opening
-    def _open(self, row: OwnCustodyAsk, heard: _Heard, actor: str) -> DetailView | WaitingView:
+    def _open(self, row: OwnCustodyAsk, heard: _Heard, actor: str) -> DetailView | None:
         with self._writing() as session:
             groups = self._shares(session, row, heard)
             for manifest, (shares, details) in groups.items():
@@ -241,17 +261,8 @@ class FallBackActs(CustodyBase):
                     return self._keep_opened(
                         session, row, manifest, chosen, details[0], heard, actor
                     )
-            threshold = max((item.threshold for item in groups), default=0)
-        if heard.waits:
-            soonest = sorted([*heard.waits, *(0 for _ in heard.parts)])
-            from_s = soonest[max(threshold, 2) - 1] if len(soonest) >= max(threshold, 2) else None
-            return WaitingView(row.entry, row.uploader, row.ticket, row.silence, from_s, heard.says)
-        says = "; ".join(f"member {member} {text}" for member, text in heard.says.items())
-        raise OutsideError(
-            "CUSTODY_BELOW_THRESHOLD",
-            f"too few custodians released their shares: {says}",
-            help="ask again with the same ticket once the others answer",
-        )
+            heard.threshold = max((item.threshold for item in groups), default=MIN_THRESHOLD)
+        return None
 
     def _shares(
         self, session: Session, row: OwnCustodyAsk, heard: _Heard
@@ -355,3 +366,26 @@ class FallBackActs(CustodyBase):
             complete,
             tuple(manifest.custodians[index - 1] for index in sorted(shares)),
         )
+
+
+def _has_detail(part: Part) -> bool:
+    try:
+        manifest, _ = read_manifest(part.manifest)
+    except KanheError:
+        return False
+    return detail_hash(part.detail) == manifest.detail
+
+
+def _waiting(row: OwnCustodyAsk, heard: _Heard) -> WaitingView:
+    """Return what is waited for; `OutsideError` CUSTODY_BELOW_THRESHOLD where nothing is."""
+    if not heard.waits:
+        says = "; ".join(f"member {member} {text}" for member, text in heard.says.items())
+        raise OutsideError(
+            "CUSTODY_BELOW_THRESHOLD",
+            f"too few custodians released their shares: {says}",
+            help="ask again with the same ticket once the others answer",
+        )
+    times = sorted([*(0 for _ in heard.parts), *heard.waits])
+    enough = len(times) >= heard.threshold
+    from_s = times[heard.threshold - 1] if enough else None
+    return WaitingView(row.entry, row.uploader, row.ticket, row.silence, from_s, heard.says)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 from sqlalchemy import select
 
+from node.cli import main
 from node.crypto.oprf.group import random_scalar
 from node.crypto.signer import LocalSigner
 from node.listings import open_listing
@@ -29,6 +33,7 @@ from node.screening.releases import read_request
 from node.services.screening.detail import DetailView
 from node.services.screening.falling_back import WaitingView
 from node.services.screening.keeping import custody_label
+from node.services.screening.service import ScreeningService
 from node.tables import (
     CustodyAsk,
     CustodyDelivery,
@@ -40,7 +45,7 @@ from node.tables import (
 )
 from reconcile.model import OutsideError
 from tests.node.services.blacklist_looking import Wires, buy, look, revoke
-from tests.node.services.blacklist_town import BlacklistTown
+from tests.node.services.blacklist_town import PHRASE, BlacklistTown
 from tests.node.services.custody_tools import (
     KEEPERS,
     READER,
@@ -56,6 +61,8 @@ from tests.node.services.custody_tools import (
     waiting,
     wire,
 )
+from tests.node.services.test_screening_rest import program
+from tests.node.web.desk_town import served
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,9 +139,22 @@ def test_an_uploader_that_answers_meanwhile_is_given_on(town: BlacklistTown) -> 
     waiting(town, entry, second, other)
     consent = read_receipt(read_envelope(other).payload).consent.consent
     with town.node(1).database.writing.begin() as session:
-        # One custodian has not read the revocation yet.
+        # The uploader answered one custodian alone: its word keeps the others from nothing.
         row = session.get_one(CustodyAsk, second)
         row.refusal_code, row.refusal_says = "CONSENT_OTHER_PERSON", "of another person"
+        # No custodian alone keeps its uploader's answer from the reader.
+        spoilt = session.get_one(CustodyAsk, ticket)
+        whole, spoilt.package = spoilt.package, b"no release"
+    assert detail(town, entry, ticket, receipt).documents == (b"the evidence against 2",)
+    assert whole
+    with town.node(1).database.writing.begin() as session:
+        session.get_one(CustodyAsk, ticket).package = whole
+    told = waiting(town, entry, second, other)
+    assert told.custodians[1] == "heard the uploader refuse it: CONSENT_OTHER_PERSON"
+    for member in (2, 3):
+        with town.node(member).database.writing.begin() as session:
+            row = session.get_one(CustodyAsk, second)
+            row.refusal_code, row.refusal_says = "CONSENT_OTHER_PERSON", "of another person"
     assert refused(beta(town).ask_detail, entry, second, other) == "CONSENT_OTHER_PERSON"
     connect(town, UPLOADER)
     revoke(town, READER, consent)
@@ -257,3 +277,46 @@ def test_a_consent_of_another_person_is_found_by_its_uploader(town: BlacklistTow
     with town.node(UPLOADER).database.reading() as session:
         rows = session.scalars(select(CustodyNotice).where(CustodyNotice.ticket == ticket)).all()
     assert sorted(row.custodian for row in rows) == list(KEEPERS)
+
+
+def test_the_command_and_rest_say_who_waits_and_who_released(
+    town: BlacklistTown, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Exit 3 and 202 while custodians wait; then the evidence, and who released it."""
+    entry = kept(town, 13)
+    receipt = tmp_path / "receipt.json"
+    receipt.write_bytes(look(town, READER, UPLOADER, entry))
+    ticket = ticket_of(town, entry)
+    (tmp_path / "phrase").write_text(PHRASE)
+    connect(town, UPLOADER)
+    words = ["detail", "ask", entry.hex()[:12], "--ticket", str(ticket), "--receipt", str(receipt)]
+    wires = Wires(town, READER, frozenset({UPLOADER}))
+
+    def says(*more: str) -> tuple[int, str]:
+        capsys.readouterr()
+        given = ["blacklist", *words, "--home", str(town.node(READER).home), *more]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KANHE_PASSPHRASE_FILE", str(tmp_path / "phrase"))
+            patch.setattr(ScreeningService, "_require_peers", lambda _service: wires)
+            return main(given), capsys.readouterr().out
+
+    code, told = says()
+    assert (code, "does not answer (PEER_UNREACHABLE)" in told) == (3, True)
+    assert "custodian 1: waits for the uploader until" in told
+    assert "they release from" in told
+    town.settle(*KEEPERS)
+    asked = {"ticket": ticket, "receipt": base64.b64encode(receipt.read_bytes()).decode()}
+    node = town.node(READER)
+    with served({"beta": node}) as base, program(node, base, "beta", "maker", "auditor") as client:
+        answer = client.post(f"/entries/{entry.hex()}/detail", json=asked)
+        assert (answer.status_code, answer.json()["silence"]) == (202, "PEER_UNREACHABLE")
+        assert set(answer.json()["custodians"]) == {"1", "2", "3"}
+        go_silent(town)
+        body = client.post(f"/entries/{entry.hex()}/detail", json=asked).json()
+        assert (body["complete"], len(body["custodians"])) == (True, 2)
+        custody = client.get(f"/entries/{entry.hex()}").json()["custody"]
+    assert custody["asked_here"][0]["reader"] == str(READER)
+    code, told = says("--json", "-")
+    assert (code, json.loads(told)["custodians"]) == (0, body["custodians"])
+    code, told = says()
+    assert (code, "in place of member 4, who was silent" in told) == (0, True)
