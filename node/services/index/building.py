@@ -85,6 +85,15 @@ def place_of(session: Session, cut: IndexCut) -> Place:
     return Place(cut, root, revision, due=challenged and revision <= MAX_REVISIONS)
 
 
+def may_follow(place: Place, now: Now) -> bool:
+    """Say whether the next version may be cut: the last one's root stands, and a day is over.
+
+    The last revision may never be signed by everybody: then the next version follows all the same.
+    """
+    awaited = place.due and place.revision < MAX_REVISIONS
+    return not awaited and now.time_s >= place.cut.block_time_s + INTERVAL_S
+
+
 def cut_due(
     session: Session, calls: LookupCalls, member: int, epoch: EpochCommittee, now: Now
 ) -> int:
@@ -93,9 +102,7 @@ def cut_due(
     place = newest_place(session, key_epoch)
     last = session.scalar(select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)) or 0
     begun = epoch.switch_block if place is None else place.cut.block_number
-    # The last revision may never be signed: then the next version follows at its time.
-    awaited = place is not None and place.due and place.revision < MAX_REVISIONS
-    if place is not None and (awaited or now.time_s < place.cut.block_time_s + INTERVAL_S):
+    if place is not None and not may_follow(place, now):
         return 0
     if place is None and current_key_epoch(session, now) != key_epoch:
         return 0
