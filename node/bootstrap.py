@@ -24,7 +24,6 @@ from node.chain.follower import Follower
 from node.chain.profile import engine_profile
 from node.crypto.signer import Signer
 from node.db import Database, open_database, translated
-from node.errors import WrongChain
 from node.home import (
     ChainTarget,
     HomeInfo,
@@ -46,7 +45,8 @@ from node.identity import (
 )
 from node.lookup_parts import LookupParts, note_regulator_of
 from node.measuring import Meter, StepResult
-from node.outbox import Relay
+from node.moves import Moves
+from node.outbox import Relay, RelayStep
 from node.outbox.intents import ADMIN_LANE
 from node.peers.peering import Peering
 from node.profiles import own_profiles
@@ -62,8 +62,9 @@ from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
 from node.services.screening import ScreeningService
 from node.settings import Settings
-from node.telemetry import Metrics, logger
-from reconcile.model import KanheError, OutsideError
+from node.taking_turns import take_turns
+from node.telemetry import Metrics
+from reconcile.model import OutsideError
 from reconcile.report.memory import no_collection
 
 __all__ = [
@@ -77,11 +78,9 @@ __all__ = [
     "write_target",
 ]
 
-RETRY_S, TURN = 0.5, "a turn"
 LOOK_AGAIN_MS: Final = 1_000
 # While a run is put off, so that it comes no later than it must.
 LOOK_RESTING_MS: Final = 50
-_log = logger("node")
 
 
 def open_node(
@@ -166,6 +165,7 @@ class Node:
         self._lock = lock
         self._seen: tuple[int, int] | None = None
         self._look_again_ms = 0
+        self.moves = Moves(database.commits)
         contracts = target.contracts
         self.profile = engine_profile(target.profile)
         self.identity = Identity(keys, target.place, clock)
@@ -177,6 +177,7 @@ class Node:
             contracts,
             BatchOpener(contracts, key_of=self.opening.epoch_key, rules_of=self.opening.rules),
             now_ms=clock,
+            moved=self.moves.moved,
         )
         self.reopening = Reopening(
             database, self.projections, self.attempts, self.opening.opens_now
@@ -209,6 +210,7 @@ class Node:
             self.identity,
             calls,
             attempts=self.attempts,
+            moves=self.moves,
             backup_folder=self.home / "backup",
         )
         self.posting = PostingService(
@@ -229,6 +231,7 @@ class Node:
                 queue_sections=self.posting.queue_within, close_window=self.posting.close_window
             ),
             attempts=self.attempts,
+            moves=self.moves,
         )
         self.breaks = BreakService(
             self.database, self.identity, queue_decision=self.posting.queue_within
@@ -274,20 +277,16 @@ class Node:
         Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
         """
         stood = self.relay.stood
-        with no_collection():
+        with no_collection(), self.database.commits.of_turn():
             followed = self.follower.step()
-            looks = self._looks((followed.cursor, followed.final))
-            reactions = self._seal(look_around=looks)
-            # What is sealed leaves before anything is matched: the others wait for it.
-            sent = self.relay.step()
+            if followed.rewound_to is not None:
+                self.moves.all_moved()
+            reactions, sent = self._react((followed.cursor, followed.final))
             self.meter.turn(rewound=followed.rewound_to is not None, sent=sent)
-            if looks:
-                reactions += self._match((followed.cursor, followed.final), reactions)
-                reactions += self._screen()
         # What this node does by itself begins with the turn after the one that marked what stands.
         begins = self.relay.stood and not stood
         if begins:
-            self._seen = None
+            self._look_around()
         moved = followed.logs or followed.rewound_to is not None or reactions or begins
         busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
         return StepResult(
@@ -299,17 +298,31 @@ class Node:
             idle=followed.caught_up and not moved and not busy and not self._waits(followed.final),
         )
 
-    def _looks(self, seen: tuple[int, int]) -> bool:
+    def _react(self, seen: tuple[int, int]) -> tuple[int, RelayStep]:
+        now_ms = self.clock()
         # Now and then without a new block too: clocks run, and other processes write.
-        return seen != self._seen or self.clock() >= self._look_again_ms
+        if seen == self._seen and now_ms < self._look_again_ms and self.relay.stood:
+            reactions = self.posting.seal_due()
+            return reactions, self._send()
+        with self.moves.looking(final=seen[1], now_ms=now_ms):
+            reactions = self._seal()
+            # What is sealed leaves before anything is matched: the others wait for it.
+            sent = self._send()
+            reactions += self._match(seen, reactions)
+            return reactions + self._screen(), sent
 
-    def _seal(self, *, look_around: bool) -> int:
-        if not self.relay.stood:
-            # The first turn after a start: the relay marks what stands before anything is sealed.
-            return self.reopening.step() + self.network.react()
-        if not look_around:
-            return self.posting.seal_due()
-        return self.reopening.step() + self.network.react() + self.posting.react()
+    def _seal(self) -> int:
+        reopened = self.reopening.step()
+        if reopened:
+            self.moves.all_moved()
+        reactions = reopened + self.network.react()
+        # The first turn after a start: the relay marks what stands before anything is sealed.
+        return reactions + (self.posting.react() if self.relay.stood else 0)
+
+    def _send(self) -> RelayStep:
+        sent = self.relay.step()
+        self.moves.sent(sent.waiting + sent.in_flight)
+        return sent
 
     def _screen(self) -> int:
         """Do the blacklist's part last: books never wait for it, nor for the members it asks."""
@@ -334,34 +347,9 @@ class Node:
             return anything_waits(session, final_block)
 
     def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
-        """Take turns until `stop` is set; what fails is logged and tried again.
-
-        A refusal of one agreement's work must not end the node for all others; only a chain that
-        is not the agreed one does.
-        """
-        pause = self.settings.poll_interval_s if interval_s is None else interval_s
-        failing = ""
-        while not stop.is_set():
-            try:
-                result = self.step()
-            except WrongChain:
-                raise
-            except KanheError as error:
-                self.meter.failed(error.code)
-                if error.code != failing:
-                    _log.warning("waiting", code=error.code, says=error.message)
-                failing = error.code
-                stop.wait(max(pause, RETRY_S))
-                continue
-            except Exception as fault:  # noqa: BLE001 - kept as an incident, tried again
-                failing = type(fault).__name__
-                stop.wait(self.attempts.fault(TURN, fault))
-                continue
-            if failing:
-                _log.info("going on", code=failing)
-                self.attempts.recovered(TURN)
-            failing = ""
-            stop.wait(pause if not (result.blocks and result.events) else 0)
+        """Take turns until `stop` is set; what fails is logged and tried again."""
+        pause_s = self.settings.poll_interval_s if interval_s is None else interval_s
+        take_turns(self.step, stop, pause_s=pause_s, meter=self.meter, attempts=self.attempts)
 
     def settle(self, *, timeout_s: float = 30.0) -> None:
         """Take turns until nothing moves; `OutsideError` SETTLE_TIMEOUT."""
@@ -387,6 +375,10 @@ class Node:
         self.network.react()
         while self.reopening.step():
             pass
+        self._look_around()
+
+    def _look_around(self) -> None:
+        self.moves.all_moved()
         self._seen = None
 
     def close(self) -> None:

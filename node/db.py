@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -54,6 +55,29 @@ _READ_ONLY: Final = "kanhe_reading"
 _BUSY: Final = f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}"
 
 
+class Commits:
+    """Counts what this process commits outside of its node's turns: people's acts."""
+
+    def __init__(self) -> None:
+        self.of_others = 0
+        self._turning: int | None = None
+
+    @contextlib.contextmanager
+    def of_turn(self) -> Iterator[None]:
+        """Count nothing of this thread meanwhile."""
+        self._turning = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._turning = None
+
+    def note(self, connection: Connection) -> None:
+        """Hear of a commit (SQLAlchemy's engine event)."""
+        reads = connection.get_execution_options().get(_READ_ONLY, False)
+        if not reads and threading.get_ident() != self._turning:
+            self.of_others += 1
+
+
 @dataclass(frozen=True)
 class Database:
     """An open database; `close()` when done."""
@@ -61,6 +85,7 @@ class Database:
     engine: Engine
     writing: sessionmaker[Session]
     reading: sessionmaker[Session]
+    commits: Commits
 
     def upgrade(self) -> None:
         """Bring the tables up to date (`alembic upgrade head`)."""
@@ -118,8 +143,10 @@ def open_database(url: str) -> Database:
             event.listen(engine, "begin", _begin_postgresql)
         with engine.connect():
             pass
+    commits = Commits()
+    event.listen(engine, "commit", commits.note)
     writing = sessionmaker(engine, expire_on_commit=False)
-    return Database(engine, writing, readers_of(writing))
+    return Database(engine, writing, readers_of(writing), commits)
 
 
 def readers_of(writing: sessionmaker[Session]) -> sessionmaker[Session]:

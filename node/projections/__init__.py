@@ -44,7 +44,7 @@ from node.tables import (
     derived_tables,
 )
 from node.telemetry import logger
-from reconcile.model import ProtocolError
+from reconcile.model import ZERO32, ProtocolError
 
 EVIDENCE_ROWS: Final = 256
 ADMITTED: Final = "MemberAdmitted"
@@ -70,11 +70,16 @@ class Projections:
         read: BatchReader,
         *,
         now_ms: Callable[[], int] = _now_ms,
+        moved: Callable[[bytes | None, int], None] = lambda _agreement, _block: None,
     ) -> None:
-        """Take whose logs these are and how a batch is read."""
+        """Take whose logs these are and how a batch is read.
+
+        `moved` is told which agreement each log is about, None for all of them, and its block.
+        """
         self._contracts = contracts
         self._read = read
         self._now_ms = now_ms
+        self._moved = moved
 
     # ------------------------------------------------------------------------- forward
     def apply(self, session: Session, logs: Sequence[RawLog], times: Mapping[int, int]) -> None:
@@ -92,11 +97,17 @@ class Projections:
     def _apply_one(self, session: Session, log: RawLog, time_s: int) -> None:
         contract = self._contracts.name(log.address)
         if contract == LEDGER and log.topics[:1] == (BATCH_POSTED_TOPIC,):
-            self._add_batch(session, decode_batch_posted(log), log, time_s)
+            batch = decode_batch_posted(log)
+            self._moved(batch.agreement, log.block_number)
+            self._add_batch(session, batch, log, time_s)
             return
         event = decode_event(contract, log)
         if event is None:
             return
+        if contract not in SCREENING:
+            named = event.args.get("agreement", ZERO32)
+            # Without a name it is about a member: about its agreements, whichever they are.
+            self._moved(None if named == ZERO32 else named, log.block_number)
         # A fact that contradicts the earlier ones leaves nothing half done.
         with session.begin_nested():
             if contract in SCREENING:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Final
 
-import xlsxwriter
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from sqlalchemy.orm import Session
@@ -58,6 +57,9 @@ def _csv_line(cells: Sequence[str]) -> str:
 
 def xlsx_answer(head: Sequence[str], rows: Iterable[Sequence[Cell]], name: str) -> Response:
     """Return the rows as a workbook; amounts are numbers, references stay text."""
+    # By the first workbook, not by every start of a node.
+    import xlsxwriter
+
     out = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(out, options) as book:

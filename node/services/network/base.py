@@ -13,6 +13,7 @@ from node.attempts import Attempts
 from node.calls import Calls
 from node.db import Database, translated
 from node.identity import Identity
+from node.moves import Moves
 from node.tables import PartyName
 
 ACCOUNT_DIGITS = 4
@@ -28,12 +29,14 @@ class Base:
         calls: Calls,
         *,
         attempts: Attempts,
+        moves: Moves | None = None,
         backup_folder: Path,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
         self._attempts = attempts
+        self._moves = moves or Moves()
         self._backup_folder = backup_folder
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,8 @@ from node.services.network.agreement_acts import AgreementActs
 from node.services.network.member_acts import MemberActs
 from node.tables import Member
 from reconcile.model import ZERO32
+
+KEYS: Final = "keys"
 
 
 class NetworkService(MemberActs, AgreementActs):
@@ -42,9 +45,13 @@ class NetworkService(MemberActs, AgreementActs):
             done += agreed.open_sealed_terms(session, self._identity, member, now_ms=turn.now_ms)
             found = all_facts(session, member)
         for facts in found:
+            if not self._moves.due(KEYS, facts.agreement):
+                continue
             # A transaction each: what fails in one agreement takes nothing back in another.
             keys = functools.partial(self._keys_of, facts)
-            done += self._attempts.run("keys", keys, agreement=facts.agreement)
+            begun = self._attempts.run(KEYS, keys, agreement=facts.agreement)
+            self._moves.looked(KEYS, facts.agreement, done=begun > 0, outbox=True)
+            done += begun
         return done
 
     def _keys_of(self, facts: Facts) -> int:

@@ -9,7 +9,7 @@ stands until they are posted (late) or discarded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sqlalchemy import func, select
@@ -21,11 +21,12 @@ from node.tables import Closing, Incident, NodeFact, QueuedRecord
 from reconcile.model import Side, day_iso, window_day
 
 CLOSED_WITH_HELD: Final = "CLOSED_WITH_HELD"
+PREFIX: Final = "close/"
 
 
 def _name(agreement: bytes, side: Side) -> str:
     """Return the fact that keeps a side's wishes (40 characters at most)."""
-    return f"close/{agreement.hex()[:32]}/{int(side)}"
+    return f"{PREFIX}{agreement.hex()[:32]}/{int(side)}"
 
 
 def wish(session: Session, agreement: bytes, side: Side, window: int) -> None:
@@ -37,6 +38,27 @@ def wished(session: Session, agreement: bytes, side: Side) -> tuple[int, ...]:
     """Return the windows whose closing is wished, ascending."""
     fact = session.get(NodeFact, _name(agreement, side))
     return () if fact is None else tuple(int(item) for item in fact.value)
+
+
+def all_wished(session: Session) -> Mapping[str, tuple[int, ...]]:
+    """Return every wish by the name of its fact, for `wished_of`."""
+    # Fulfilled ones leave an empty list behind.
+    return {
+        name: tuple(int(item) for item in value)
+        for name, value in session.execute(
+            select(NodeFact.name, NodeFact.value).where(
+                NodeFact.name.startswith(PREFIX, autoescape=True)
+            )
+        )
+        if value
+    }
+
+
+def wished_of(
+    found: Mapping[str, tuple[int, ...]], agreement: bytes, side: Side
+) -> tuple[int, ...]:
+    """Return a side's wishes among all."""
+    return found.get(_name(agreement, side), ())
 
 
 def forget_done(session: Session, agreement: bytes, side: Side) -> int:

@@ -23,6 +23,7 @@ from node.identity import chain_time_s
 from node.outbox import GENERATION, catches_up
 from node.services.posting import closing as wishes
 from node.services.posting.balances import derived_opening, waiting_balances
+from node.services.posting.due import sides_waiting
 from node.services.posting.queue import QUEUED, closed_or_closing, move_late
 from node.services.posting.records import Records
 from node.services.posting.sealing import (
@@ -93,12 +94,13 @@ class Streams(Records):
             member = self._identity.member(session)
             if member is None:
                 return 0
+            some = sides_waiting(session)
             found = [
                 (facts, side)
-                for facts in all_facts(session, member)
+                for facts in (all_facts(session, member) if some else ())
                 if facts.state in {ACTIVE, ENDING} and agreement in {None, facts.agreement}
                 for side in facts.sides
-                if self._waits(session, facts, side)
+                if (facts.agreement, side) in some
             ]
         for facts, side in found:
             sealing = functools.partial(self._seal_side, facts, side, flush=flush)
@@ -111,13 +113,6 @@ class Streams(Records):
                 if not self._seal_one(session, facts, side, flush=flush):
                     return sealed
         return BATCHES_A_TURN
-
-    def _waits(self, session: Session, facts: Facts, side: Side) -> bool:
-        return (
-            waiting(session, facts.agreement, side).records > 0
-            or bool(waiting_balances(session, facts.agreement, side))
-            or waiting_until(session, facts.agreement, side) is not None
-        )
 
     def _seal_one(self, session: Session, facts: Facts, side: Side, *, flush: bool) -> bool:
         terms = terms_at(session, facts.agreement, None)
@@ -279,9 +274,10 @@ class Streams(Records):
         done = self.seal_due()
         with self._reading() as session:
             member = self._identity.member(session)
+            found = wishes.all_wished(session)
             sides = [
-                (facts, side, wishes.wished(session, facts.agreement, side))
-                for facts in (() if member is None else all_facts(session, member))
+                (facts, side, wishes.wished_of(found, facts.agreement, side))
+                for facts in (all_facts(session, member) if found else ())
                 for side in facts.sides
             ]
         for facts, side, windows in sides:

@@ -6,16 +6,18 @@ withdrawn or does not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.tables import NodeFact, SealedPayload
 from reconcile.model import Side
 
 WITHDRAWN: Final = "WITHDRAWN"
+PREFIX: Final = "until/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Watermark:
 
 def _until_name(agreement: bytes, side: Side) -> str:
     """Return the fact that keeps a side's watermark (40 characters at most)."""
-    return f"until/{agreement.hex()[:32]}/{int(side)}"
+    return f"{PREFIX}{agreement.hex()[:32]}/{int(side)}"
 
 
 def set_until(session: Session, agreement: bytes, side: Side, mark: Watermark) -> None:
@@ -52,6 +54,34 @@ def waiting_until(session: Session, agreement: bytes, side: Side) -> Watermark |
         if payload is not None and payload.state != WITHDRAWN:
             return None
     return Watermark(int(fact.value["until_ms"]), int(fact.value["window"]))
+
+
+def sides_marked(
+    session: Session, sides: Iterable[tuple[bytes, Side]]
+) -> Iterator[tuple[bytes, Side]]:
+    """Yield those of these sides whose watermark waits, by two statements for all of them."""
+    marks = {
+        name: value.get("payload")
+        for name, value in session.execute(
+            select(NodeFact.name, NodeFact.value).where(
+                NodeFact.name.startswith(PREFIX, autoescape=True)
+            )
+        )
+    }
+    if not marks:
+        return
+    carried = set(
+        session.scalars(
+            select(SealedPayload.id).where(
+                SealedPayload.id.in_(int(item) for item in marks.values() if item is not None),
+                SealedPayload.state != WITHDRAWN,
+            )
+        )
+    )
+    for agreement, side in sides:
+        name = _until_name(agreement, side)
+        if name in marks and (marks[name] is None or int(marks[name]) not in carried):
+            yield agreement, side
 
 
 def carry_until(session: Session, agreement: bytes, side: Side, payload_id: int) -> None:

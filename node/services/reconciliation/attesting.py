@@ -176,6 +176,16 @@ def _next_revision(session: Session, facts: Facts, row: ReportRow, side: Side) -
     return 1 if last is None else last.revision + 1
 
 
+def anything_open(session: Session, agreement: bytes) -> bool:
+    """Say whether a report's state may still move with the ledger."""
+    found = session.execute(
+        select(ReportRow.id)
+        .where(ReportRow.agreement == agreement, ReportRow.state.in_(OPEN_STATES))
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 def follow(session: Session, facts: Facts) -> tuple[int, list[tuple[ReportRow, SectionDigest]]]:
     """Bring reports' states in line with the final ledger.
 

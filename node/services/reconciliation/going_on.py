@@ -119,6 +119,12 @@ class GoingOn:
                 return None
             return self._runs.pop(agreement)
 
+    def waits(self, agreement: bytes) -> bool:
+        """Say whether a run is still to be taken over."""
+        with self._lock:
+            found = self._runs.get(agreement)
+            return found is not None and found.ongoing is None
+
     def put(self, agreement: bytes, going: Going) -> None:
         """Keep a run; those used longest ago make room for it."""
         if going.entries > self._limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -42,8 +42,19 @@ SHORT_RUN_MS: Final = 500
 TAKE_OVER_AFTER_MS: Final = 1_000
 RECOMPUTE_AGAIN_MS: Final = 60_000
 LAST_WINDOW: Final = 2**32 - 2
+MATCH: Final = "match"
 NS_PER_MS: Final = 1_000_000
 _log = logger("reconciliation")
+
+
+class _Due(NamedTuple):
+    """What one agreement's rows ask for."""
+
+    missing: bool
+    provisional: bool
+    provable: list[int]
+    follows: bool
+    unclosed: bool
 
 
 class Reacting(Runs):
@@ -63,11 +74,18 @@ class Reacting(Runs):
                 and (facts.sides or member in facts.observers)
                 and facts.state in {ACTIVE, ENDING, "ENDED"}
             ]
-        self._resting = False
-        done = 0
+        rests, done = False, 0
         for facts in found:
+            if not self._moves.due(MATCH, facts.agreement):
+                continue
+            self._resting = False
             reacting = functools.partial(self._react_to, facts, scheduled=scheduled)
-            done += self._attempts.run("match", reacting, agreement=facts.agreement)
+            matched = self._attempts.run(MATCH, reacting, agreement=facts.agreement)
+            waits = self._resting or self._going.waits(facts.agreement)
+            self._moves.looked(MATCH, facts.agreement, done=matched > 0, waits=waits)
+            rests |= self._resting
+            done += matched
+        self._resting = rests
         return done
 
     @property
@@ -76,8 +94,9 @@ class Reacting(Runs):
         return self._resting
 
     def _react_to(self, facts: Facts, *, scheduled: bool) -> int:
-        done = self._recompute(facts.agreement)
-        if self._provisional_due(facts.agreement):
+        due = self._due(facts, scheduled=scheduled)
+        done = self._recompute(facts.agreement) if due.missing else 0
+        if due.provisional:
             # The work and not the waiting: beside other programs a rest would grow by their share.
             started = time.thread_time_ns()
             matching = functools.partial(self.match_new, facts.agreement)
@@ -87,15 +106,27 @@ class Reacting(Runs):
             spent_ms = (time.thread_time_ns() - started) // NS_PER_MS
             rest_ms = spent_ms * REST_FACTOR if spent_ms > SHORT_RUN_MS else 0
             self._rest_until_ms[facts.agreement] = self._identity.clock() + rest_ms
-        for window in self._provable(facts.agreement):
+        for window in due.provable:
             proving = functools.partial(self.prove, facts.agreement, window)
             done += self._try(f"prove window {window}", proving, facts.agreement, window)
-        done += self._follow(facts)
-        done += self._close_scheduled(facts) if scheduled else 0
+        # What was proven just now is followed in the next turn, which looks again.
+        done += self._follow(facts) if due.follows else 0
+        done += self._close_scheduled(facts) if due.unclosed else 0
         if not done and not self._resting:
             taking_over = functools.partial(self._take_over, facts.agreement)
             self._attempts.run("take over", taking_over, agreement=facts.agreement)
         return done
+
+    def _due(self, facts: Facts, *, scheduled: bool) -> _Due:
+        """Say what there is to do, from one reading of the rows."""
+        with self._reading() as session:
+            return _Due(
+                missing=bool(self._missing(session, facts.agreement, LAST_WINDOW + 1)),
+                provisional=self._provisional_due(session, facts.agreement),
+                provable=self._provable(session, facts.agreement),
+                follows=attesting.anything_open(session, facts.agreement),
+                unclosed=scheduled and bool(self._unclosed(session, facts)),
+            )
 
     def _take_over(self, agreement: bytes) -> int:
         """Take the last run over while nothing comes, so that the next batch finds it done."""
@@ -153,26 +184,25 @@ class Reacting(Runs):
             with self._writing() as session:
                 refusing.went_through(session, agreement, window, now_ms)
 
-    def _provisional_due(self, agreement: bytes) -> bool:
-        with self._reading() as session:
-            window = self._open_window(session, agreement)
-            if window is None:
-                return False
-            run = session.execute(
-                select(MatchRun)
-                .where(
-                    MatchRun.agreement == agreement,
-                    or_(MatchRun.kind == PROVISIONAL, MatchRun.window == window),
-                )
-                .order_by(MatchRun.run_at_ms.desc(), MatchRun.id.desc())
-                .limit(1)
-            ).scalar_one_or_none()
-            agreed = last_agreed(session, agreement)
-            after = None if agreed is None else agreed.window
-            states = [session.get(StreamState, (agreement, int(side))) for side in Side]
-            tips = _by_side(0 if state is None else state.last_seq for state in states)
-            alone = sum(_posted_behind(state, after) for state in states) == 1
-            closed = self._both_closed(session, agreement, window)
+    def _provisional_due(self, session: Session, agreement: bytes) -> bool:
+        window = self._open_window(session, agreement)
+        if window is None:
+            return False
+        run = session.execute(
+            select(MatchRun)
+            .where(
+                MatchRun.agreement == agreement,
+                or_(MatchRun.kind == PROVISIONAL, MatchRun.window == window),
+            )
+            .order_by(MatchRun.run_at_ms.desc(), MatchRun.id.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        agreed = last_agreed(session, agreement)
+        after = None if agreed is None else agreed.window
+        states = [session.get(StreamState, (agreement, int(side))) for side in Side]
+        tips = _by_side(0 if state is None else state.last_seq for state in states)
+        alone = sum(_posted_behind(state, after) for state in states) == 1
+        closed = self._both_closed(session, agreement, window)
         posted = _by_side(0 if state is None else state.entry_count for state in states)
         due = run is None or (run.servicer_seq, run.owner_seq, run.previous_window) != (
             *tips,
@@ -193,27 +223,23 @@ class Reacting(Runs):
             self._waiting.runs(agreement, posted)
         return due
 
-    def _provable(self, agreement: bytes) -> list[int]:
+    def _provable(self, session: Session, agreement: bytes) -> list[int]:
         """Return the windows both closed, finally, whose proof is missing or has moved."""
-        with self._reading() as session:
-            final = final_block(session)
-            closed: dict[int, dict[int, bytes]] = {}
-            agreed = last_agreed(session, agreement)
-            query = select(Closing).where(
-                Closing.agreement == agreement, Closing.block_number <= final
-            )
-            if agreed is not None:
-                query = query.where(Closing.window > agreed.window)
-            for row in session.execute(query).scalars():
-                closed.setdefault(row.window, {})[row.side] = row.head
-            previous = bytes(32) if agreed is None else agreed.digest
-            due = []
-            for window, heads in sorted(closed.items()):
-                if len(heads) == len(Side) and not self._proven(
-                    session, agreement, window, heads, previous
-                ):
-                    due.append(window)
-            return due
+        final = final_block(session)
+        closed: dict[int, dict[int, bytes]] = {}
+        agreed = last_agreed(session, agreement)
+        query = select(Closing).where(Closing.agreement == agreement, Closing.block_number <= final)
+        if agreed is not None:
+            query = query.where(Closing.window > agreed.window)
+        for row in session.execute(query).scalars():
+            closed.setdefault(row.window, {})[row.side] = row.head
+        previous = bytes(32) if agreed is None else agreed.digest
+        return [
+            window
+            for window, heads in sorted(closed.items())
+            if len(heads) == len(Side)
+            and not self._proven(session, agreement, window, heads, previous)
+        ]
 
     def _proven(
         self,
@@ -242,30 +268,34 @@ class Reacting(Runs):
                 self._reactions.queue_sections(session, facts.agreement, record)
         return moved
 
-    def _close_scheduled(self, facts: Facts) -> int:
-        """Close own windows at `close_at`; those due before the agreement began are left alone."""
+    def _unclosed(self, session: Session, facts: Facts) -> list[int]:
+        """Return the windows with final batches that our side has not closed."""
         side = facts.our_side
         if side is None or facts.state not in {ACTIVE, ENDING}:
-            return 0
+            return []
+        state = session.get(StreamState, (facts.agreement, int(side)))
+        if state is None or state.closed_window is None:
+            return []
+        posted = session.execute(
+            select(Batch.window)
+            .where(
+                Batch.agreement == facts.agreement,
+                Batch.window > state.closed_window,
+                Batch.block_number <= final_block(session),
+            )
+            .distinct()
+        )
+        return list(posted.scalars())
+
+    def _close_scheduled(self, facts: Facts) -> int:
+        """Close own windows at `close_at`; those due before the agreement began are left alone."""
         now_ms = self._identity.clock()
         with self._reading() as session:
-            state = session.get(StreamState, (facts.agreement, int(side)))
-            if state is None or state.closed_window is None:
-                return 0
             row = session.get(Agreement, facts.agreement)
             began_ms = 0 if row is None else (row.activated_at_s or 0) * 1000
-            posted = session.execute(
-                select(Batch.window)
-                .where(
-                    Batch.agreement == facts.agreement,
-                    Batch.window > state.closed_window,
-                    Batch.block_number <= final_block(session),
-                )
-                .distinct()
-            ).scalars()
             due = [
                 window
-                for window in posted
+                for window in self._unclosed(session, facts)
                 if began_ms
                 <= terms_at(session, facts.agreement, window).close_at_ms(window)
                 <= now_ms

@@ -17,6 +17,7 @@ from node.attempts import Attempts
 from node.calls import Calls
 from node.db import Database, translated
 from node.identity import Identity
+from node.moves import Moves
 from node.services.reconciliation.agreed import last_agreed
 from node.services.reconciliation.going_on import Going, GoingOn
 from node.services.reconciliation.inputs import Prepared, prepare
@@ -100,12 +101,14 @@ class Runs:
         reactions: Reactions,
         *,
         attempts: Attempts,
+        moves: Moves | None = None,
         threads: int | None = None,
     ) -> None:
         self._database = database
         self._identity = identity
         self._calls = calls
         self._attempts = attempts
+        self._moves = moves or Moves()
         self._reactions = reactions
         self._threads = threads
         self._rest_until_ms: dict[bytes, int] = {}
@@ -229,19 +232,19 @@ class Runs:
 
     def _missing_reports(self, agreement: bytes, window: int) -> list[int]:
         with self._reading() as session:
-            agreed = session.execute(
-                select(AgreedResult.window, AgreedResult.digest)
-                .where(AgreedResult.agreement == agreement, AgreedResult.window < window)
-                .order_by(AgreedResult.window)
-            ).all()
-            known = {
-                (row.window, row.digest)
-                for row in session.execute(
-                    select(ReportRow.window, ReportRow.digest).where(
-                        ReportRow.agreement == agreement
-                    )
-                )
-            }
+            return self._missing(session, agreement, window)
+
+    def _missing(self, session: Session, agreement: bytes, window: int) -> list[int]:
+        """Return the agreed windows below one whose reports are not here."""
+        agreed = session.execute(
+            select(AgreedResult.window, AgreedResult.digest)
+            .where(AgreedResult.agreement == agreement, AgreedResult.window < window)
+            .order_by(AgreedResult.window)
+        ).all()
+        rows = session.execute(
+            select(ReportRow.window, ReportRow.digest).where(ReportRow.agreement == agreement)
+        )
+        known = {(row.window, row.digest) for row in rows}
         return [row.window for row in agreed if (row.window, row.digest) not in known]
 
     def _prove_one(self, agreement: bytes, window: int) -> RunView:

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from node.web.adjustment.html import adjustment_html
 from node.web.adjustment.paper import Paper, load_paper
-from node.web.adjustment.pdf import adjustment_pdf
-from node.web.adjustment.xlsx import adjustment_xlsx
 from reconcile.model import UsageError
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -32,11 +29,30 @@ class Written:
     name: str
 
 
+# What writes a PDF or a workbook is a third of a node's start: it is imported by the first of them.
+def _html(paper: Paper, _font: Path | None) -> bytes:
+    from node.web.adjustment.html import adjustment_html
+
+    return adjustment_html(paper).encode()
+
+
+def _pdf(paper: Paper, font: Path | None) -> bytes:
+    from node.web.adjustment.pdf import adjustment_pdf
+
+    return adjustment_pdf(paper, font)
+
+
+def _xlsx(paper: Paper, _font: Path | None) -> bytes:
+    from node.web.adjustment.xlsx import adjustment_xlsx
+
+    return adjustment_xlsx(paper)
+
+
 Writer = Callable[[Paper, Path | None], bytes]
 WRITERS: Final[Mapping[str, tuple[Writer, str]]] = {
-    "html": (lambda paper, _font: adjustment_html(paper).encode(), "text/html; charset=utf-8"),
-    "pdf": (adjustment_pdf, "application/pdf"),
-    "xlsx": (lambda paper, _font: adjustment_xlsx(paper), XLSX_TYPE),
+    "html": (_html, "text/html; charset=utf-8"),
+    "pdf": (_pdf, "application/pdf"),
+    "xlsx": (_xlsx, XLSX_TYPE),
 }
 
 

@@ -8,8 +8,6 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
 
-import xlsxwriter
-
 from node.web.i18n import Speaker
 from node.web.sheets import fitting
 from node.web.words import VERDICTS
@@ -29,6 +27,9 @@ A4_PAPER: Final = 9
 
 def write_workbook(whole: Book, speaker: Speaker) -> bytes:
     """Return the workbook of these rows."""
+    # By the first workbook, not by every start of a node.
+    import xlsxwriter
+
     out = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(out, options) as book:

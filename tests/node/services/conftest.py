@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,7 @@ DAY = _TODAY - 14 - (_TODAY - 14 + 3) % 7
 DATE = day_iso(DAY)
 WINDOW = window_of(DAY)
 TURNS = 600
+AGREEMENTS_AT_ONCE = 12
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Pair:
     owner: Node
     folder: Path
     count: int = 0
+    spare: list[bytes] = field(default_factory=list)
 
     @property
     def nodes(self) -> tuple[Node, Node]:
@@ -73,26 +75,40 @@ class Pair:
 
     def agreement(self, terms: Terms | None = None, *, opened: bool = True) -> bytes:
         """Open a fresh agreement; with `opened` its opening position is agreed at zero."""
-        self.count += 1
+        return self.agreements(1, terms, opened=opened)[0]
+
+    def agreements(
+        self, count: int, terms: Terms | None = None, *, opened: bool = True
+    ) -> list[bytes]:
+        """Open some fresh agreements at once: each step of one takes many turns."""
         members = [node.member for node in self.nodes]
         assert members[0] is not None
         assert members[1] is not None
-        agreement = self.servicer.network.open_agreement(
-            AgreementKind.BANK_ENTERPRISE,
-            servicer=members[0],
-            owner=members[1],
-            terms=terms or default_terms(["CNY"]),
-            label=f"agreement {self.count}",
-        )
+        made = []
+        for number in range(self.count + 1, self.count + 1 + count):
+            agreement = self.servicer.network.open_agreement(
+                AgreementKind.BANK_ENTERPRISE,
+                servicer=members[0],
+                owner=members[1],
+                terms=terms or default_terms(["CNY"]),
+                label=f"agreement {number}",
+            )
+            made.append(agreement)
+        self.count += count
         self.settle()
-        self.owner.network.accept_agreement(agreement)
+        for agreement in made:
+            self.owner.network.accept_agreement(agreement)
         self.settle()
         if opened:
-            for node in self.nodes:
-                node.posting.open_position(agreement, closing=balance(0, DAY - 1))
+            for agreement in made:
+                for node in self.nodes:
+                    node.posting.open_position(agreement, closing=balance(0, DAY - 1))
             self.settle()
-            self.agree(agreement, 0)
-        return agreement
+            for agreement in made:
+                for node in self.nodes:
+                    node.reconciliation.attest(agreement, 0)
+            self.settle()
+        return made
 
     def close(self, agreement: bytes, window: int) -> None:
         """Close a window on both sides."""
@@ -211,9 +227,17 @@ def town(founded_town: BlacklistTown) -> Iterator[BlacklistTown]:
 
 
 @pytest.fixture
-def agreement(pair: Pair) -> bytes:
-    """A fresh agreement whose opening position is agreed."""
-    return pair.agreement()
+def agreement(pair: Pair, request: pytest.FixtureRequest) -> bytes:
+    """A fresh agreement, its opening position agreed; those of a file are opened together."""
+    if not pair.spare:
+        asking = [
+            item
+            for item in request.session.items
+            if item.path == request.path and "agreement" in getattr(item, "fixturenames", ())
+        ]
+        left = asking[asking.index(request.node) :]
+        pair.spare = pair.agreements(min(len(left), AGREEMENTS_AT_ONCE))
+    return pair.spare.pop()
 
 
 Make = Callable[..., Path]

@@ -1,0 +1,130 @@
+"""Which agreements a turn looks at: held against every way in which something can move."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from node.db import open_database
+from node.moves import LOOK_ALL_MS, Moves
+
+ONE, OTHER = b"\1" * 32, b"\2" * 32
+WORK = "match"
+
+
+def _rested(*, moved_at: int = 5, final: int = 5) -> Moves:
+    moves = Moves()
+    for agreement in (ONE, OTHER):
+        moves.moved(agreement, moved_at)
+    _turn(moves, final=final)
+    return moves
+
+
+def _turn(moves: Moves, *, final: int = 5, now_ms: int = 0, outbox: bool = False) -> set[bytes]:
+    """Look around in a turn that finds nothing to do; return what it looked at."""
+    with moves.looking(final=final, now_ms=now_ms):
+        seen = {item for item in (ONE, OTHER) if moves.due(WORK, item)}
+        for item in seen:
+            moves.looked(WORK, item, done=False, outbox=outbox)
+    return seen
+
+
+def test_what_is_final_and_found_nothing_to_do_rests() -> None:
+    """Two agreements whose blocks are final are looked at once."""
+    assert _turn(_rested()) == set()
+
+
+def test_a_log_about_one_agreement_wakes_it_until_its_block_is_final() -> None:
+    """What follows from a final block is found in the turn that finds it final."""
+    moves = _rested()
+    moves.moved(ONE, 9)
+    assert _turn(moves, final=8) == {ONE}
+    assert _turn(moves, final=8) == {ONE}
+    assert _turn(moves, final=9) == {ONE}
+    assert _turn(moves, final=9) == set()
+
+
+def test_a_log_about_a_member_wakes_everything() -> None:
+    """Its agreements are not asked for by name."""
+    moves = _rested()
+    moves.moved(None, 6)
+    assert _turn(moves, final=5) == {ONE, OTHER}
+    assert _turn(moves, final=6) == {ONE, OTHER}
+    assert _turn(moves, final=6) == set()
+
+
+def test_what_did_something_or_waits_for_its_time_is_looked_at_again() -> None:
+    """Work done may lead to more."""
+    moves = _rested()
+    moves.all_moved()
+    with moves.looking(final=5, now_ms=0):
+        moves.looked(WORK, ONE, done=True)
+        moves.looked(WORK, OTHER, done=False, waits=True)
+    assert _turn(moves) == {ONE, OTHER}
+
+
+def test_clocks_and_other_processes_are_looked_for_once_in_a_while() -> None:
+    """A command beside the node writes rows that this process does not see."""
+    moves = _rested()
+    assert _turn(moves, now_ms=LOOK_ALL_MS - 1) == set()
+    assert _turn(moves, now_ms=LOOK_ALL_MS) == {ONE, OTHER}
+    assert _turn(moves, now_ms=2 * LOOK_ALL_MS - 1) == set()
+
+
+def test_nothing_that_depends_on_what_was_sent_rests_before_the_outbox_is_empty() -> None:
+    """A refused call leaves no log."""
+    moves = Moves()
+    moves.sent(1)
+    assert _turn(moves, outbox=True) == {ONE, OTHER}
+    assert _turn(moves, outbox=True) == {ONE, OTHER}
+    moves.sent(0)
+    assert _turn(moves, outbox=True) == {ONE, OTHER}
+    assert _turn(moves, outbox=True) == set()
+
+
+def test_a_turn_that_fails_half_way_leaves_nothing_at_rest() -> None:
+    """What it had not reached would be forgotten."""
+    moves = _rested()
+    with pytest.raises(ZeroDivisionError), moves.looking(final=5, now_ms=0):
+        _ = 1 // 0
+    assert _turn(moves) == {ONE, OTHER}
+
+
+def test_outside_of_a_turn_everything_is_looked_at() -> None:
+    """A service that is called by itself passes nothing over."""
+    moves = _rested()
+    assert moves.due(WORK, ONE)
+
+
+def test_an_act_of_another_thread_or_outside_a_turn_wakes_everything(tmp_path: Path) -> None:
+    """A commit of the turn itself, or a read, does not."""
+    database = open_database(f"sqlite:///{tmp_path / 'kanhe.db'}")
+    moves = Moves(database.commits)
+    _turn(moves)
+    assert _turn(moves) == set()
+
+    def write() -> None:
+        with database.writing.begin() as session:
+            session.execute(text("CREATE TABLE IF NOT EXISTS some (id INTEGER)"))
+
+    def read() -> None:
+        with database.reading() as session:
+            session.execute(text("SELECT 1"))
+            session.commit()
+
+    with database.commits.of_turn():
+        write()
+        assert _turn(moves) == set()
+        other = threading.Thread(target=write)
+        other.start()
+        other.join()
+        assert _turn(moves) == {ONE, OTHER}
+        assert _turn(moves) == set()
+    read()
+    assert _turn(moves) == set()
+    write()
+    assert _turn(moves) == {ONE, OTHER}
+    database.close()
