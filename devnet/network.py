@@ -84,7 +84,8 @@ class Network:
         # Every node moves, also after one that did not come to rest.
         taken = [node.step() for node in self.everyone]
         idle = all(step.idle for step in taken)
-        if self.hurried and not idle and not any(step.events or step.sent for step in taken):
+        waits = not all(step.idle or step.rests for step in taken)
+        if self.hurried and waits and not any(step.events or step.sent for step in taken):
             self.chain.mine(engine_profile("embedded").confirmations)
         elif not any(step.moved for step in taken):
             time.sleep(STEP_PAUSE_S)

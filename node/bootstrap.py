@@ -286,16 +286,22 @@ class Node:
         # What this node does by itself begins with the turn after the one that marked what stands.
         begins = self.relay.stood and not stood
         if begins:
+            # What was read before this start may not be final yet.
+            self.moves.moved(None, followed.cursor)
             self._look_around()
         moved = followed.logs or followed.rewound_to is not None or reactions or begins
         busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
+        # A run that waits for the other side's book is still to come, and needs no block.
+        rests = self.reconciliation.resting
+        still = followed.caught_up and not (moved or busy) and not self._waits(followed.final)
         return StepResult(
             blocks=followed.blocks,
             events=followed.logs,
             reactions=reactions,
             sent=sent.sent,
             confirmed=sent.confirmed,
-            idle=followed.caught_up and not moved and not busy and not self._waits(followed.final),
+            idle=still and not rests,
+            rests=still and rests,
         )
 
     def _react(self, seen: tuple[int, int]) -> tuple[int, RelayStep]:
@@ -340,7 +346,7 @@ class Node:
         resting = self.reconciliation.resting
         self._seen = None if reactions + matched else seen
         self._look_again_ms = self.clock() + (LOOK_RESTING_MS if resting else LOOK_AGAIN_MS)
-        return matched + int(resting)
+        return matched
 
     def _waits(self, final_block: int) -> bool:
         with translated(), self.database.reading() as session:

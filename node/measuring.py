@@ -25,6 +25,8 @@ class StepResult:
     sent: int
     confirmed: int
     idle: bool
+    # Nothing but a matching run that waits for its time.
+    rests: bool = False
 
     @property
     def moved(self) -> bool:

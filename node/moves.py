@@ -4,7 +4,7 @@ A node of many agreements would otherwise ask the database about each of them in
 agreement rests, for a piece of work that found nothing to do, once all that the ledger says of it
 is final. It is looked at again when a block names it, when somebody acts on this node, after a
 rewind, and once in `LOOK_ALL_MS` in any case: clocks run, and other processes write. Where looking
-at everything takes long, it takes a twentieth of the time.
+at everything takes long, it comes more rarely, but at least once in `LOOK_ALL_LONGEST_MS`.
 
 In memory alone: a restart looks at everything.
 """
@@ -13,24 +13,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from node.db import Commits
 
 LOOK_ALL_MS: Final = 1_000
 LOOK_ALL_FACTOR: Final = 20
+LOOK_ALL_LONGEST_MS: Final = 5_000
 MS_PER_S: Final = 1_000
 
 
 class Moves:
     """Notes what moved and what rests; for the thread that takes a node's turns."""
 
-    def __init__(self, commits: Commits | None = None) -> None:
-        """Take what counts people's acts; without it, and outside of turns, nothing rests."""
+    def __init__(
+        self, commits: Commits | None = None, *, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take what counts people's acts; `timer` returns seconds."""
+        self._timer = timer
         self._commits = commits or Commits()
         self._acts_seen = 0
         self._look_all_ms = 0
+        self._look_all_s = 0.0
         self._moved: dict[bytes, int] = {}
         self._all_moved = -1
         self._rest: dict[str, set[bytes]] = {}
@@ -50,22 +55,28 @@ class Moves:
 
     def all_moved(self) -> None:
         """Look at everything in the next turn: rows changed without a log."""
-        self._look_all_ms = 0
+        self._look_all_ms, self._look_all_s = 0, 0.0
         self._rest.clear()
 
     def sent(self, waiting: int) -> None:
         """Note how much waits in the outbox or is on its way."""
         self._outbox_empty = not waiting
 
+    def looks_at_all(self, now_ms: int) -> bool:
+        """Say whether a turn now looks at everything: somebody acted, or it is time."""
+        # By both clocks: the machine's may be set back by an hour.
+        timely = now_ms >= self._look_all_ms or self._timer() >= self._look_all_s
+        return timely or self._commits.of_others != self._acts_seen
+
     @contextlib.contextmanager
     def looking(self, *, final: int, now_ms: int) -> Iterator[None]:
         """Look around in a turn whose final block is `final`."""
         acts = self._commits.of_others
         self._final = final
-        self._everything = acts != self._acts_seen or now_ms >= self._look_all_ms
+        began_s = self._timer()
+        self._everything = self.looks_at_all(now_ms)
         # What is done from now on is seen in the next turn.
         self._acts_seen = acts
-        began_s = time.monotonic()
         try:
             yield
         except BaseException:
@@ -73,8 +84,10 @@ class Moves:
             raise
         else:
             if self._everything:
-                took_ms = int((time.monotonic() - began_s) * MS_PER_S)
-                self._look_all_ms = now_ms + max(LOOK_ALL_MS, took_ms * LOOK_ALL_FACTOR)
+                took_ms = int((self._timer() - began_s) * MS_PER_S)
+                pause_ms = max(LOOK_ALL_MS, min(took_ms * LOOK_ALL_FACTOR, LOOK_ALL_LONGEST_MS))
+                self._look_all_ms = now_ms + took_ms + pause_ms
+                self._look_all_s = began_s + (took_ms + pause_ms) / MS_PER_S
         finally:
             self._everything = True
 

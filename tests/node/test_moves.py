@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from node.db import open_database
-from node.moves import LOOK_ALL_MS, Moves
+from node.moves import LOOK_ALL_LONGEST_MS, LOOK_ALL_MS, Moves
 
 ONE, OTHER = b"\1" * 32, b"\2" * 32
 WORK = "match"
 
 
 def _rested(*, moved_at: int = 5, final: int = 5) -> Moves:
-    moves = Moves()
+    moves = Moves(timer=lambda: -1.0)
     for agreement in (ONE, OTHER):
         moves.moved(agreement, moved_at)
     _turn(moves, final=final)
@@ -74,9 +74,32 @@ def test_clocks_and_other_processes_are_looked_for_once_in_a_while() -> None:
     assert _turn(moves, now_ms=2 * LOOK_ALL_MS - 1) == set()
 
 
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    """An hour less on the wall is not an hour without a look at what other processes wrote."""
+    clock = [0.0]
+    moves = Moves(timer=lambda: clock[0])
+    assert _turn(moves, now_ms=3_600_000) == {ONE, OTHER}
+    assert _turn(moves, now_ms=0) == set()
+    clock[0] = LOOK_ALL_MS / 1_000
+    assert _turn(moves, now_ms=0) == {ONE, OTHER}
+
+
+def test_where_looking_takes_long_it_comes_more_rarely_but_comes() -> None:
+    """Three seconds of looking are followed by five of rest, not by a minute."""
+    clock = [0.0]
+    moves = Moves(timer=lambda: clock[0])
+    with moves.looking(final=5, now_ms=0):
+        clock[0] = 3.0
+    until_ms = 3_000 + LOOK_ALL_LONGEST_MS
+    assert not moves.looks_at_all(until_ms - 1)
+    assert moves.looks_at_all(until_ms)
+    clock[0] = until_ms / 1_000
+    assert moves.looks_at_all(0)
+
+
 def test_nothing_that_depends_on_what_was_sent_rests_before_the_outbox_is_empty() -> None:
     """A refused call leaves no log."""
-    moves = Moves()
+    moves = Moves(timer=lambda: -1.0)
     moves.sent(1)
     assert _turn(moves, outbox=True) == {ONE, OTHER}
     assert _turn(moves, outbox=True) == {ONE, OTHER}
@@ -102,7 +125,7 @@ def test_outside_of_a_turn_everything_is_looked_at() -> None:
 def test_an_act_of_another_thread_or_outside_a_turn_wakes_everything(tmp_path: Path) -> None:
     """A commit of the turn itself, or a read, does not."""
     database = open_database(f"sqlite:///{tmp_path / 'kanhe.db'}")
-    moves = Moves(database.commits)
+    moves = Moves(database.commits, timer=lambda: -1.0)
     _turn(moves)
     assert _turn(moves) == set()
 

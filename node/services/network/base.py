@@ -37,6 +37,8 @@ class Base:
         self._calls = calls
         self._attempts = attempts
         self._moves = moves or Moves()
+        # Whether the agreement that is looked at did not come through; it is tried again.
+        self._failed = False
         self._backup_folder = backup_folder
 
     @contextlib.contextmanager

@@ -42,21 +42,30 @@ class NetworkService(MemberActs, AgreementActs):
                 return 0
             turn = self._turn(session)
             done = int(sealing.publish_sealing(session, turn))
-            done += agreed.open_sealed_terms(session, self._identity, member, now_ms=turn.now_ms)
+            opened = agreed.open_sealed_terms(session, self._identity, member, now_ms=turn.now_ms)
             found = all_facts(session, member)
+        if opened:
+            # What was refused for want of them goes through now.
+            self._moves.all_moved()
+        done += opened
         for facts in found:
             if not self._moves.due(KEYS, facts.agreement):
                 continue
             # A transaction each: what fails in one agreement takes nothing back in another.
             keys = functools.partial(self._keys_of, facts)
+            self._failed = True
             begun = self._attempts.run(KEYS, keys, agreement=facts.agreement)
-            self._moves.looked(KEYS, facts.agreement, done=begun > 0, outbox=True)
+            self._moves.looked(
+                KEYS, facts.agreement, done=begun > 0, outbox=True, waits=self._failed
+            )
             done += begun
         return done
 
     def _keys_of(self, facts: Facts) -> int:
         with self._writing() as session:
-            return self._react_to(session, self._turn(session), facts)
+            done = self._react_to(session, self._turn(session), facts)
+        self._failed = False
+        return done
 
     def _react_to(self, session: Session, turn: sealing.Turn, facts: Facts) -> int:
         observes = turn.member in facts.observers

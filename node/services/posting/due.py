@@ -44,12 +44,12 @@ _SIDES: Final = _sides()
 def sides_waiting(session: Session) -> frozenset[tuple[bytes, Side]]:
     """Return (agreement, side) where records, balances or a watermark wait for a batch."""
     found = [(agreement, Side(side)) for agreement, side in session.execute(_SIDES)]
-    marked = sides_marked(session, itertools.product(_open_agreements(session), Side))
-    return frozenset(itertools.chain(found, marked))
+    # A generator: nothing is asked before there is any watermark.
+    sides = ((agreement, side) for agreement in _open_agreements(session) for side in Side)
+    return frozenset(itertools.chain(found, sides_marked(session, sides)))
 
 
 def _open_agreements(session: Session) -> Iterator[bytes]:
-    # Not asked before there is any watermark.
     yield from session.scalars(
         select(Agreement.agreement).where(Agreement.state.in_((ACTIVE, ENDING)))
     )

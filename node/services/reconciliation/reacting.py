@@ -78,10 +78,10 @@ class Reacting(Runs):
         for facts in found:
             if not self._moves.due(MATCH, facts.agreement):
                 continue
-            self._resting = False
+            self._resting, self._refused = False, True
             reacting = functools.partial(self._react_to, facts, scheduled=scheduled)
             matched = self._attempts.run(MATCH, reacting, agreement=facts.agreement)
-            waits = self._resting or self._going.waits(facts.agreement)
+            waits = self._resting or self._refused or self._going.waits(facts.agreement)
             self._moves.looked(MATCH, facts.agreement, done=matched > 0, waits=waits)
             rests |= self._resting
             done += matched
@@ -95,6 +95,7 @@ class Reacting(Runs):
 
     def _react_to(self, facts: Facts, *, scheduled: bool) -> int:
         due = self._due(facts, scheduled=scheduled)
+        self._refused = False
         done = self._recompute(facts.agreement) if due.missing else 0
         if due.provisional:
             # The work and not the waiting: beside other programs a rest would grow by their share.
@@ -110,7 +111,7 @@ class Reacting(Runs):
             proving = functools.partial(self.prove, facts.agreement, window)
             done += self._try(f"prove window {window}", proving, facts.agreement, window)
         # What was proven just now is followed in the next turn, which looks again.
-        done += self._follow(facts) if due.follows else 0
+        done += self._follow(facts) if due.follows or self._refused else 0
         done += self._close_scheduled(facts) if due.unclosed else 0
         if not done and not self._resting:
             taking_over = functools.partial(self._take_over, facts.agreement)
@@ -153,6 +154,14 @@ class Reacting(Runs):
         self, name: str, run: Callable[[], object], agreement: bytes, window: int | None
     ) -> int:
         """Run what may be refused, or fail: one window never stops the others, nor posting."""
+        done = self._tried(name, run, agreement, window)
+        # It is tried again: the agreement does not rest.
+        self._refused |= not done
+        return done
+
+    def _tried(
+        self, name: str, run: Callable[[], object], agreement: bytes, window: int | None
+    ) -> int:
         now_ms = self._identity.clock()
         place = (agreement, -1 if window is None else window)
         if now_ms < self._refused_until_ms.get(place, 0):

@@ -113,6 +113,8 @@ class Runs:
         self._threads = threads
         self._rest_until_ms: dict[bytes, int] = {}
         self._resting = False
+        # Whether the agreement that is looked at did not come through, or was refused something.
+        self._refused = False
         self._newest: dict[bytes, _Newest] = {}
         self._memory = Memory()
         self._going = GoingOn()

@@ -65,11 +65,11 @@ class Pair:
         """Let both take turns until neither moves."""
         quiet = 0
         for _ in range(TURNS):
-            idle = [node.step().idle for node in self.nodes]
-            quiet = quiet + 1 if all(idle) else 0
+            taken = [node.step() for node in self.nodes]
+            quiet = quiet + 1 if all(step.idle for step in taken) else 0
             if quiet > 1:
                 return
-            if all(idle):
+            if not any(step.moved for step in taken):
                 time.sleep(0.01)
         raise AssertionError("the pair does not come to rest")
 
