@@ -16,6 +16,7 @@ else
   echo "test: the contracts' tests failed" >&2
   exit 1
 fi
-# Two workers, one for each of the two cores that the time limits are made for.
+# Three workers on the two cores that the time limits are made for: one of them always waits for a
+# chain, a process or a browser.
 # In the order of the tree: the long drills come first, and the last files are short.
-exec .venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+exec .venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from drill_child import Child
 from sqlalchemy import ColumnElement, select
 
 from node.db import Database, open_database
@@ -66,16 +67,9 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | {"KANHE_PASSPHRASE_FILE": str(folder / "passphrase"), "PYTHONPATH": str(ROOT)}
 
 
-def start(folder: Path, *words: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+def start(folder: Path, *words: str, log: Path | None = None) -> Child:
     """Start `kanhe WORDS…` as a process of its own; its messages go to `log`."""
-    with (log or Path(os.devnull)).open("ab") as out:
-        return subprocess.Popen(
-            [*KANHE, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=environment(folder),
-        )
+    return Child(words, environment(folder), log or Path(os.devnull))
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ class RunningNode:
 
     folder: Path
     slug: str
-    process: subprocess.Popen[bytes] | None = None
+    process: Child | None = None
     starts: int = 0
 
     @property

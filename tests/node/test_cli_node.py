@@ -17,7 +17,7 @@ from devnet.deploy import deploy
 from devnet.local import EmbeddedChain
 from node.bootstrap import ChainTarget, home_info, init_home, write_target
 from node.chain.deploy import Founder
-from node.cli import main
+from node.cli import main, session
 from node.home import target_of
 from node.settings import Settings
 from reconcile.model import ProtocolError, day_iso
@@ -210,8 +210,11 @@ def test_a_wrong_chain_is_refused(
         assert found["error"]["help"]
 
 
-def test_one_home_runs_once(homes: Homes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_home_runs_once(
+    homes: Homes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A second `kanhe run` in the same home is refused; a killed one leaves the home usable."""
+    monkeypatch.setattr(session, "HOME_WAIT_S", 0.5)
     first = _run(homes.servicer)
     try:
         found = said(capsys, "run", "--home", str(homes.servicer), code=3)

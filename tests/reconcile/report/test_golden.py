@@ -91,13 +91,16 @@ def test_runs_at_the_same_time_do_not_meet() -> None:
 
 def test_another_process_gives_the_same_digests() -> None:
     """Neither Python's hash seed nor the number of threads changes a byte: here both are others."""
+    # The largest runs would only take longer: each shape is here in a smaller one too.
+    names = [name for name in PINNED if not name.startswith(("wide300", "many-tolerant"))]
     root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, str(Path(golden_runs.__file__)), "1"],
+        [sys.executable, str(Path(golden_runs.__file__)), "1", *names],
         env={"PYTHONHASHSEED": "0", "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    assert dict(line.split() for line in done.stdout.splitlines()) == PINNED
+    found = dict(line.split() for line in done.stdout.splitlines())
+    assert found == {name: PINNED[name] for name in names}
