@@ -142,12 +142,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="comma-separated: " + ", ".join(PARTS))
     options = parser.parse_args()
     chosen = [name for name in options.only.split(",") if name] or list(PARTS)
-    results: list[dict[str, Any]] = []
+    facts, results = machine(), list[dict[str, Any]]()
     for name in chosen:
         print(f"bench: {name} …", file=sys.stderr, flush=True)
         results += [item.to_json() for item in PARTS[name](options)]
-    body = {"machine": machine(), "results": results}
-    (ROOT / "bench.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
+        # After each part: what was measured stays when a later one fails.
+        body = {"machine": facts, "results": results}
+        (ROOT / "bench.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
     show(results)
     print("written to bench.json", file=sys.stderr)
 
