@@ -60,6 +60,7 @@ class Commits:
 
     def __init__(self) -> None:
         self.of_others = 0
+        self._lock = threading.Lock()
         self._turning: int | None = None
 
     @contextlib.contextmanager
@@ -75,7 +76,9 @@ class Commits:
         """Hear of a commit (SQLAlchemy's engine event)."""
         reads = connection.get_execution_options().get(_READ_ONLY, False)
         if not reads and threading.get_ident() != self._turning:
-            self.of_others += 1
+            # Two at once would count as one, which a turn between them would have seen already.
+            with self._lock:
+                self.of_others += 1
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,10 @@ listing.py    a statement checked, committed, signed, kept and ticketed; tags, v
 disputing.py  disputes raised, answered, contested, voted on, settled
 erasing.py    recalls and acknowledgements; erasure with its certificate
 asking.py     evidence asked for and kept; releasing.py  released; detail.py  what both share
+ticketing.py  bought for one entry; consenting.py  the consent that it rests on
+custody.py    what its parts share: depositing.py  the uploader; keeping.py, giving.py  custodians;
+              falling_back.py  the reader; noticing.py  the uploader, told; custody_views.py
+resting.py    members that do not answer; watching.py  what the ledger moved since
 attesting.py  what a reader says of a hit; settling.py  a period's hits signed and paid
 points.py     a member's points, each movement with its reason; purse.py  whether they reach
 tracing.py    who uploaded an entry, when, on what proof; telling.py  its life in words

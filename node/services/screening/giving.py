@@ -22,7 +22,7 @@ from node.crypto.oprf import group
 from node.crypto.oprf.group import Scalar
 from node.errors import Conflict, NotAllowed, NotFound
 from node.keyholders import holds_key
-from node.screening.consents import Scope, Use, check_blind_consent
+from node.screening.consents import check_blind_consent
 from node.screening.custody import (
     read_manifest,
     share_info,
@@ -44,6 +44,7 @@ from node.screening.custody_messages import (
     write_custody_release,
 )
 from node.screening.states import EntryState
+from node.services.screening.consenting import evidence_use
 from node.services.screening.custody import (
     SILENCE_S,
     TELL,
@@ -57,9 +58,8 @@ from node.services.screening.ticketing import require_detail_ticket
 from node.tables import (
     CustodyAsk,
     HeldCustody,
-    RecordedConsent,
 )
-from reconcile.model import KanheError, ProtocolError, Where
+from reconcile.model import KanheError
 
 #: States in which custodians release; a suspended entry's evidence waits for its outcome.
 RELEASABLE: Final = frozenset({EntryState.LISTED, EntryState.UNTAGGED, EntryState.DISPUTED})
@@ -151,25 +151,9 @@ class GivingActs(CustodyBase):
         return held
 
     def _require_blind_consent(self, session: Session, request: CustodyRequest, at_s: int) -> None:
-        place, consent = self._identity.place, request.consent.consent
-        row = session.get(RecordedConsent, consent.digest(place.lookups_domain))
-        if row is None or row.reader != request.reader:
-            raise ProtocolError(
-                "CONSENT_UNRECORDED",
-                "the consent does not stand on the ledger under its reader",
-                where=Where(field="consent"),
-                help="record it first: `kanhe blacklist consent`",
-            )
-        use = Use(
-            request.reader,
-            consent.purpose,
-            Scope.EVIDENCE,
-            at_s,
-            None,
-            request.element,
-            revoked=row.revoked_at_s is not None,
-        )
-        check_blind_consent(request.consent, use, place.lookups_domain, self._trust(session))
+        domain = self._identity.place.lookups_domain
+        use = evidence_use(session, domain, request, at_s=at_s, who=None)
+        check_blind_consent(request.consent, use, domain, self._trust(session))
 
     def _known_ask(
         self, session: Session, asked: Ask, request: CustodyRequest, uploader: int, now: Now

@@ -14,16 +14,16 @@ from node.crypto.keys import SealingPublicKey
 from node.errors import NotAllowed
 from node.keyholders import holds_key
 from node.listings import open_listing
-from node.screening.consents import Scope, Use, check_consent
+from node.screening.consents import check_consent
 from node.screening.identifiers import Identifier
 from node.screening.releases import DetailRequest, ReleaseReceipt, read_request, write_release
 from node.services.screening.base import Base
+from node.services.screening.consenting import evidence_use
 from node.services.screening.detail import SECRET_BYTES, general_key, refuse
 from node.services.screening.erasing import recipient_of
 from node.services.screening.ticketing import require_detail_ticket
-from node.tables import RecordedConsent, Release
+from node.tables import Release
 from reconcile.commitment.tree import leaf_hash
-from reconcile.model import ProtocolError, Where
 
 
 class ReleasingActs(Base):
@@ -100,22 +100,7 @@ class ReleasingActs(Base):
     def _require_consent(
         self, session: Session, request: DetailRequest, who: Identifier, at_s: int | None = None
     ) -> None:
-        place, consent = self._identity.place, request.consent.consent
-        row = session.get(RecordedConsent, consent.digest(place.lookups_domain))
-        if row is None or row.reader != request.reader:
-            raise ProtocolError(
-                "CONSENT_UNRECORDED",
-                "the consent does not stand on the ledger under its reader",
-                where=Where(field="consent"),
-                help="record it first: `kanhe blacklist consent`",
-            )
-        use = Use(
-            request.reader,
-            consent.purpose,
-            Scope.EVIDENCE,
-            self._now(session).time_s if at_s is None else at_s,
-            who,
-            request.element,
-            revoked=row.revoked_at_s is not None,
-        )
-        check_consent(request.consent, use, place.lookups_domain, self._trust(session))
+        domain = self._identity.place.lookups_domain
+        at_s = self._now(session).time_s if at_s is None else at_s
+        use = evidence_use(session, domain, request, at_s=at_s, who=who)
+        check_consent(request.consent, use, domain, self._trust(session))

@@ -29,7 +29,7 @@ class Written:
     name: str
 
 
-# What writes a PDF or a workbook is a third of a node's start: it is imported by the first of them.
+# What writes a PDF or a workbook is a tenth of a node's start: it is imported when first used.
 def _html(paper: Paper, _font: Path | None) -> bytes:
     from node.web.adjustment.html import adjustment_html
 

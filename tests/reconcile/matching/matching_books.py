@@ -9,7 +9,7 @@ from reconcile.model import Carrier, Direction, Entry, EntryStatus
 from reconcile.terms import AmountRule, FeeSchedule, KeyPair, MatchPass
 
 # Each test draws this many books; raise it for a long run.
-EXAMPLES = 15
+EXAMPLES = 25
 FIRST_DAY = 20_773  # 2026-11-16, a Monday
 PLAIN = ("nfkc_ascii", "trim", "upper")
 

@@ -104,7 +104,7 @@ def test_every_direction_has_its_section() -> None:
 
 
 @given(books("s"), books("o"))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_adjusted_balances_agree_exactly_when_the_proof_amount_is_zero(
     servicer: SideBook, owner: SideBook
 ) -> None:
@@ -119,7 +119,7 @@ def test_adjusted_balances_agree_exactly_when_the_proof_amount_is_zero(
 
 
 @given(books("s"), books("o"), st.integers(-10_000, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_the_proof_does_not_explain_is_the_difference_of_the_adjusted_balances(
     servicer: SideBook, owner: SideBook, error: int
 ) -> None:

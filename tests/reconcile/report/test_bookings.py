@@ -226,7 +226,7 @@ def test_the_terms_say_which_reference_the_other_side_carries() -> None:
 
 
 @given(books("s"), books("o"))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_booking_what_is_suggested_settles_what_it_says(
     servicer: SideBook, owner: SideBook
 ) -> None:
