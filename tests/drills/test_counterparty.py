@@ -16,7 +16,7 @@ from drill_forger import (
     post_forged,
     try_to_post,
 )
-from drill_town import Town, passphrase
+from drill_town import DAYS, Town, passphrase
 from sqlalchemy import select
 
 from devnet.story import agree_on, close_day
@@ -176,15 +176,17 @@ def test_a_side_that_never_closes_is_named_and_closed_by_default(town: Town) -> 
 
 def test_an_unanswered_result_is_shown_as_overdue(town: Town) -> None:
     """Attested by one side alone: ATTESTED until the next day's window closes, then UNANSWERED."""
-    agreement, window = town.agreement, town.window()
-    town.import_day()
+    # The next day of the last one is today or ahead; that of the first may be over already.
+    agreement, window = town.agreement, town.window(DAYS - 1)
+    for day in range(DAYS):
+        town.import_day(day)
     town.settle()
     close_day(town.network, town.relation, window)
-    town.until(lambda: town.state(town.bank) == "PROVEN", "the proof")
+    town.until(lambda: town.state(town.bank, DAYS - 1) == "PROVEN", "the proof")
     town.bank.reconciliation.attest(agreement, window)
     town.settle()
-    assert town.state(town.bank) == "ATTESTED"
-    assert town.state(town.enterprise) == "AWAITING_US"
+    assert town.state(town.bank, DAYS - 1) == "ATTESTED"
+    assert town.state(town.enterprise, DAYS - 1) == "AWAITING_US"
     town.network.nodes.pop("bank").close()
     late = open_node(
         town.folder / "bank",
@@ -193,13 +195,17 @@ def test_an_unanswered_result_is_shown_as_overdue(town: Town) -> None:
         running=False,
     )
     try:
-        assert town.state(late) == "UNANSWERED"
+        assert town.state(late, DAYS - 1) == "UNANSWERED"
     finally:
         late.close()
     town.network.nodes["bank"] = open_node(town.folder / "bank", passphrase=passphrase(town.folder))
     agree_on(town.network, [])
     town.enterprise.reconciliation.attest(agreement, window)
-    town.until(lambda: {town.state(n) for n in town.parties} == {"AGREED"}, "the late answer")
+
+    def agreed() -> bool:
+        return {town.state(node, DAYS - 1) for node in town.parties} == {"AGREED"}
+
+    town.until(agreed, "the late answer")
 
 
 def decide(town: Town, action: str, member: int) -> None:
