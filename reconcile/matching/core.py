@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """From two tables of open entries to groups, proposals and near misses: rules 1 to 3 and 8.
 
 What is open, decided or amended is settled before (`opening`, `decisions`); what a near miss is
@@ -8,8 +7,7 @@ the engine sees the rest, and entries as objects are only made of what it asks f
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reconcile.entries import EntryTable
+from reconcile.matching.bounds import require_listable, tolerant_residuals
 from reconcile.matching.engine import ALWAYS, Engine, Plan, plan_passes
 from reconcile.matching.first import single_blocks, unsettled
 from reconcile.matching.formed import groups_of
@@ -25,7 +24,6 @@ from reconcile.matching.groups import Groups
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
 from reconcile.matching.run_input import NearMiss, ProposalRefs
-from reconcile.matching.source import TOLERANT
 from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, check_carriers, key_columns, side_table
 from reconcile.model import Entry, Proposal, Side
@@ -48,12 +46,6 @@ NAME: Final = KeyPair(
     normalise=("nfkc_ascii", "trim", "upper"),
     min_length=1,
 )
-
-_TOLERANT: Final = f"""
-SELECT s.currency, sum(abs(s.signed::HUGEINT - o.signed::HUGEINT))
-FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
-WHERE p.kind = {TOLERANT} GROUP BY s.currency
-"""
 
 
 @dataclass(frozen=True)
@@ -97,15 +89,20 @@ class CoreLeft:
 
 
 def match_open(given: CoreInput) -> CoreResult:
-    """Run all passes over open entries, then propose and look for near misses."""
+    """Run all passes over open entries, then propose and look for near misses.
+
+    Raises InputError OPEN_TOO_MANY, CANDIDATES_EXPLODE.
+    """
     with _confirmed(given) as (rows, engine, party):
+        places = rows.left(engine)
+        require_listable(sum(map(len, places)), sum(map(len, rows.entries)))
         left = CoreLeft() if engine is None else _look_at_left(engine, given.agreement, party)
         return CoreResult(
             groups=groups_of(rows, engine),
             proposals=left.proposals,
             near=left.near,
             proposal_refs=left.proposal_refs,
-            left=rows.left(engine),
+            left=places,
             mates=rows.mates,
         )
 
@@ -352,17 +349,6 @@ class Rows:
 
     def _place(self, side: Side, rest: pa.Array) -> pa.Array:
         return rest if self.waiting is None else self.waiting[side].take(rest)
-
-
-def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
-    """Return per currency the sum of the absolute residuals that tolerant steps left."""
-    totals: dict[str, int] = defaultdict(int)
-    if any(TOLERANT in plan.loose_kinds for plan in engine.plans):
-        totals.update(engine.store.con.execute(_TOLERANT).fetchall())
-    for group in engine.groups:
-        if group.kind == TOLERANT:
-            totals[group.currency] += abs(group.residual_minor)
-    return totals
 
 
 def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:

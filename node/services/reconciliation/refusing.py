@@ -1,7 +1,8 @@
 """A window that the engine refuses to compute: its state, with why and what to do.
 
-Such a refusal (`CANDIDATES_EXPLODE`, terms at odds with the entries) is the same on every machine
-and does not pass by itself: it stands as an incident until a run of the window goes through.
+Such a refusal (`CANDIDATES_EXPLODE`, `OPEN_TOO_MANY`, terms at odds with the entries) is the same
+on every machine and does not pass by itself: it stands as an incident until a run of the window
+goes through.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from matching_runs import entry, run_of
 
 from reconcile.entries import EntryTable
-from reconcile.matching import candidates, match
+from reconcile.matching import bounds, candidates, match
 from reconcile.model import InputError
 
 # In quadratic time each of these takes minutes.
@@ -57,3 +57,17 @@ def test_combinations_of_references_that_explode_are_refused(
         match(run_of(tuple(servicer), tuple(owner)))
     assert "8 combinations" in caught.value.message
     assert caught.value.help
+
+
+def test_more_open_entries_than_a_report_can_list_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten million alike with no reference would each be a break: refused by their number."""
+    monkeypatch.setattr(bounds, "MAX_OPEN", 6)
+    books = alike("s", 4), alike("o", 3)
+    with pytest.raises(InputError, match="OPEN_TOO_MANY") as caught:
+        match(run_of(*books))
+    assert "7 of 7 entries" in caught.value.message
+    assert caught.value.help
+    monkeypatch.setattr(bounds, "MAX_OPEN", 7)
+    assert sum(map(len, match(run_of(*books)).open)) == 7
