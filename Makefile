@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 # Nodes, commands and test workers start as processes: without byte code on disk each compiles anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup demo desk test check format bench locks contracts snapshots clean
+.PHONY: help setup demo desk test check check-contracts check-python format bench locks contracts snapshots clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,13 +17,19 @@ demo: setup ## Two business days, four institutions, to agreed results (SERVICER
 desk: setup ## Serve the demo's nodes and desk again at a printed loopback address
 	@.venv/bin/kanhe desk $(DESK_ARGS)
 
+# Compiling the contracts anew takes longer than all the rest: both at the same time.
 check: setup ## Format, lint, types, layers, contract format, generated files fresh
+	@$(MAKE) --no-print-directory -j2 check-contracts check-python
+
+check-contracts:
+	scripts/forge.sh fmt --check src test
+	$(PY) scripts/build_contracts.py --check
+
+check-python:
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
-	scripts/forge.sh fmt --check src test
-	$(PY) scripts/build_contracts.py --check
 
 test: setup ## Everything: check, forge tests with gas and size snapshots, pytest
 	@scripts/test.sh
