@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from node.chain.trust import trust_for
 from reconcile.model import OutsideError
 
 CHAIN_ID: Final = 20_251
@@ -84,7 +85,9 @@ class EmbeddedChain:
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _reaper: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _ticking: threading.Event = field(default_factory=threading.Event, repr=False)
-    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=10.0), repr=False)
+    _client: httpx.Client = field(
+        default_factory=lambda: httpx.Client(timeout=10.0, verify=trust_for(())), repr=False
+    )
 
     @property
     def url(self) -> str:

@@ -27,6 +27,7 @@ from node.db import Database, open_database, translated
 from node.home import CONFIG_FILE, open_keys
 from node.identity import NodeKeys, system_clock
 from node.outbox import note_restored
+from node.tables.upgrading import upgrade
 from reconcile.model import InputError, UsageError, Where
 
 DATABASE_FILE: Final = "kanhe.db"
@@ -145,7 +146,7 @@ def _take_keys(home: Path, keys: NodeKeys, folders: Sequence[Path], database_url
     database = open_database(database_url or f"sqlite:///{home / DATABASE_FILE}")
     taken = 0
     try:
-        database.upgrade()
+        upgrade(database)
         with translated(), database.writing.begin() as session:
             note_restored(session)
         for path in sorted(path for folder in folders for path in folder.glob(KEYS_FILES)):

@@ -62,6 +62,7 @@ from node.services.reconciliation import ReconciliationService
 from node.services.reconciliation.service import Reactions
 from node.services.screening import ScreeningService
 from node.settings import Settings
+from node.tables.upgrading import upgrade
 from node.taking_turns import take_turns
 from node.telemetry import Metrics
 from reconcile.model import OutsideError
@@ -111,7 +112,7 @@ def open_node(
         url = chosen.database_url or f"sqlite:///{home / 'kanhe.db'}"
         database = open_database(url)
         stack.callback(database.close)
-        database.upgrade()
+        upgrade(database)
         client = ChainClient((place.url, *place.more_urls), timeout_s=chosen.rpc_timeout_s)
         stack.callback(client.close)
         if running:

@@ -18,10 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -50,7 +46,6 @@ BUSY_TIMEOUT_S: Final = 30.0
 CACHE_KIB: Final = 65_536
 # Names the writers' lock in PostgreSQL; it holds within one database.
 WRITER_LOCK: Final = int.from_bytes(b"kanhe", "big")
-MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 _READ_ONLY: Final = "kanhe_reading"
 _BUSY: Final = f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}"
 
@@ -89,16 +84,6 @@ class Database:
     writing: sessionmaker[Session]
     reading: sessionmaker[Session]
     commits: Commits
-
-    def upgrade(self) -> None:
-        """Bring the tables up to date (`alembic upgrade head`)."""
-        with translated(), self.reading.kw["bind"].connect() as connection:
-            # Read first: a command beside a running node must not wait to write nothing.
-            newest = ScriptDirectory.from_config(migration_config(connection)).get_current_head()
-            if MigrationContext.configure(connection).get_current_revision() == newest:
-                return
-        with translated(), self.engine.begin() as connection:
-            command.upgrade(migration_config(connection), "head")
 
     def empty_log(self) -> bool:
         """Move SQLite's write-ahead log into the file and empty it; False while a reader holds it.
@@ -258,14 +243,6 @@ def overwriting(session: Session) -> Iterator[None]:
     finally:
         if sqlite:
             session.connection().exec_driver_sql("PRAGMA secure_delete = OFF")
-
-
-def migration_config(connection: Connection) -> Config:
-    """Return Alembic's configuration bound to a connection."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
 
 
 @contextlib.contextmanager

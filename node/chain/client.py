@@ -17,6 +17,7 @@ import msgspec
 
 from node.chain.codec import RawLog, revert_error
 from node.chain.texts import error_of
+from node.chain.trust import trust_for
 from node.errors import ChainBusy, ChainError, ChainUnreachable, ConfigError, Where
 
 BATCH_LIMIT: Final = 100
@@ -91,7 +92,7 @@ class ChainClient:
         self.urls = tuple(urls)
         self._at = 0
         self._ids = itertools.count(1)
-        self._http = httpx.Client(timeout=timeout_s, transport=transport)
+        self._http = httpx.Client(timeout=timeout_s, transport=transport, verify=trust_for(urls))
 
     def close(self) -> None:
         """Close the connections."""

@@ -15,6 +15,7 @@ from ledger_world import World, copy_databases, found_world, restore_databases
 
 from devnet.local import EmbeddedChain
 from node.db import Database, open_database
+from node.tables.upgrading import upgrade
 from tests.databases import address_of
 
 
@@ -22,7 +23,7 @@ from tests.databases import address_of
 def database(tmp_path: Path) -> Iterator[Database]:
     """A migrated database: a SQLite file, or on the server that the environment names."""
     opened = open_database(address_of(tmp_path / "kanhe.db"))
-    opened.upgrade()
+    upgrade(opened)
     yield opened
     opened.close()
 

@@ -33,6 +33,7 @@ from node.tables import (
     StreamState,
     derived_tables,
 )
+from node.tables.upgrading import upgrade
 from reconcile.commitment.header import build_batch
 from reconcile.commitment.heads import BatchPlace, Stream, head0, next_head
 from reconcile.commitment.records import decode_record, encode_record
@@ -91,7 +92,7 @@ class Party:
         fresh = not databases.exists(self.file)
         self.database = open_database(databases.address_of(self.file))
         if fresh:
-            self.database.upgrade()
+            upgrade(self.database)
         read = BatchOpener(
             self.contracts,
             key_of=lambda _s, a, side, epoch: self.epoch_keys.get((a, side, epoch)),

@@ -1,15 +1,17 @@
-"""Rows that stand in tables which later migrations make anew; for SQLite and for PostgreSQL."""
+"""What migrations do to rows, and to the tables of a new database; for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, Table, inspect, select
+from sqlalchemy import Connection, MetaData, Table, inspect, select
 
-from node.db import Database, migration_config
+from node.db import Database
 from node.tables import Base
+from node.tables.upgrading import migration_config, upgrade
 
 BEFORE: Final = "0016"
 WORD: Final = b"\x01" * 32
@@ -35,6 +37,66 @@ ROWS: Final[dict[str, dict[str, Any]]] = {
         "released_at_ms": 3,
     },
 }
+
+
+# Everything PostgreSQL keeps of a table, but the place of a column among the others.
+CATALOGUE: Final = (
+    (
+        "SELECT table_name, column_name, column_default, is_nullable, data_type, udt_name,"
+        " character_maximum_length, collation_name, is_identity, is_generated"
+        " FROM information_schema.columns WHERE table_schema = 'public'"
+    ),
+    "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    (
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace"
+    ),
+    "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    (
+        "SELECT relname, relkind, relpersistence, reloptions::text FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace"
+    ),
+    "SELECT sequencename, data_type::text, start_value, increment_by, cycle FROM pg_sequences",
+    "SELECT version_num FROM alembic_version",
+)
+
+
+def check_new_is_as_migrated(new: Database, migrated: Database) -> None:
+    """Hold what an empty database is given at once against all migrations on another."""
+    upgrade(new)
+    _move(migrated, "head")
+    found = []
+    for database in (new, migrated):
+        with database.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, Base.metadata) == []
+            names = set(inspect(connection).get_table_names())
+            assert names - {"alembic_version"} == set(Base.metadata.tables)
+            found.append(_catalogue(connection))
+    assert len(found[0]) > len(Base.metadata.tables)
+    assert found[0] == found[1]
+
+
+def _catalogue(connection: Connection) -> list[str]:
+    ask = connection.exec_driver_sql
+    if connection.dialect.name != "sqlite":
+        return sorted(str((words, tuple(row))) for words in CATALOGUE for row in ask(words))
+    found = []
+    for kind, name, words in ask("SELECT type, name, sql FROM sqlite_master"):
+        parts = sorted(" ".join(part.split()) for part in (words or "").split(","))
+        # A table made in one piece ends its last column where an added one would follow.
+        found.append(str((kind, name, sorted(part.removesuffix(" )") for part in parts))))
+        if kind == "table":
+            found += [str((name, *row[1:])) for row in ask(f"PRAGMA table_xinfo({name})")]
+            found += [str((name, *row)) for row in ask(f"PRAGMA foreign_key_list({name})")]
+            found += [str((name, *row[1:])) for row in ask(f"PRAGMA index_list({name})")]
+            found += [str(tuple(row)) for row in ask(f"PRAGMA table_list({name})")]
+        elif kind == "index":
+            found += [str((name, *row[2:])) for row in ask(f"PRAGMA index_info({name})")]
+    for word in ("user_version", "application_id", "encoding", "auto_vacuum", "page_size"):
+        found.append(str((word, ask(f"PRAGMA {word}").scalar_one())))
+    found.append(str(ask("SELECT version_num FROM alembic_version").all()))
+    return sorted(found)
 
 
 def check_rows_survive(database: Database) -> None:

@@ -11,6 +11,7 @@ from ledger_world import World, entries
 from sqlalchemy import select
 
 from node.chain.client import ChainClient
+from node.chain.trust import trust_for
 from node.tables import (
     Intent,
     QueuedRecord,
@@ -26,7 +27,7 @@ class Meddler(httpx.BaseTransport):
 
     def __init__(self, meddle: Meddle) -> None:
         self.meddle = meddle
-        self.inner = httpx.HTTPTransport()
+        self.inner = httpx.HTTPTransport(verify=trust_for(()))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Let `meddle` decide."""

@@ -6,29 +6,85 @@ import threading
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import inspect, select, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import event, inspect, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from node.db import Database, open_database, translated
 from node.errors import DatabaseError
 from node.tables import Base, NodeFact, derived_tables
-from tests.node.migrated_rows import check_rows_survive
+from node.tables.upgrading import migration_config, newest_revision, upgrade
+from tests.node.migrated_rows import check_new_is_as_migrated, check_rows_survive
 
 
 def test_migrations_equal_the_tables(tmp_path: Path) -> None:
-    """`alembic upgrade head` on an empty database gives exactly the mapped tables."""
+    """All migrations, and what a new database is given at once, are the mapped tables alike."""
+    new, migrated = (open_database(f"sqlite:///{tmp_path / name}") for name in ("a.db", "b.db"))
+    check_new_is_as_migrated(new, migrated)
+    upgrade(migrated)
+    new.close()
+    migrated.close()
+
+
+def test_the_newest_migration_is_alembics_head(tmp_path: Path) -> None:
+    """Files are numbered as the revisions in them."""
     database = open_database(f"sqlite:///{tmp_path / 'a.db'}")
-    database.upgrade()
-    database.upgrade()
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
-        names = set(inspect(connection).get_table_names())
-    assert names - {"alembic_version"} == set(Base.metadata.tables)
+        script = ScriptDirectory.from_config(migration_config(connection))
+        assert newest_revision() == script.get_current_head()
+    for revision in script.walk_revisions():
+        assert Path(revision.path).name.startswith(f"{revision.revision}_")
     database.close()
+
+
+def test_a_new_database_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A statement that fails, wherever it stands, leaves an empty database to be made again."""
+    database = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    left = [0]
+
+    def fail(*_words: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    event.listen(database.engine, "before_cursor_execute", fail)
+    for place in (1, 3, 50, 150, 200):
+        left[0] = place
+        with pytest.raises(KeyboardInterrupt):
+            upgrade(database)
+        with database.engine.connect() as connection:
+            assert inspect(connection).get_table_names() == []
+    upgrade(database)
+    with database.engine.connect() as connection:
+        assert set(Base.metadata.tables) < set(inspect(connection).get_table_names())
+    database.close()
+
+
+def test_two_who_open_a_new_database_make_it_once(tmp_path: Path) -> None:
+    """Each sees it empty; the second waits and finds it made."""
+    opened = [open_database(f"sqlite:///{tmp_path / 'a.db'}") for _ in range(4)]
+    barrier, failed = threading.Barrier(len(opened)), []
+
+    def make(database: Database) -> None:
+        barrier.wait()
+        try:
+            upgrade(database)
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    threads = [threading.Thread(target=make, args=(database,)) for database in opened]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    with opened[0].engine.connect() as connection:
+        words = "SELECT version_num FROM alembic_version"
+        assert connection.exec_driver_sql(words).scalars().all() == [newest_revision()]
+    for database in opened:
+        database.close()
 
 
 def test_rows_survive_a_table_made_anew(tmp_path: Path) -> None:
@@ -125,7 +181,7 @@ def test_an_address_nobody_can_open_is_said(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_and_nothing_is_half_kept(tmp_path: Path) -> None:
     """When SQLite cannot grow, the transaction is refused whole with DATABASE_FULL."""
     database = open_database(f"sqlite:///{tmp_path / 'small.db'}")
-    database.upgrade()
+    upgrade(database)
     with database.engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
 

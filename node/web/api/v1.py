@@ -53,8 +53,10 @@ from node.web.read.windows import load_window, load_windows, windows_of
 from node.web.uploads import upload_name
 from reconcile.model import UsageError, Where
 
+# By reference: a `model` would be built anew for every status of every route.
+_SCHEMAS: Final = "#/components/schemas/"
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": out.Problem, "content": {"application/problem+json": {}}}
+    status: {"content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}}
     for status in (401, 403, 404, 409, 422, 429, 503)
 }
 router = APIRouter(prefix="/{slug}/api/v1", responses=PROBLEMS)
@@ -69,6 +71,7 @@ def openapi(slug: str) -> JSONResponse:  # noqa: ARG001 - part of the address
         summary="Two institutions, one result.",
         routes=router.routes,
     )
+    document["components"]["schemas"]["Problem"] = out.Problem.model_json_schema()
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
     return JSONResponse(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from node.chain.codec import Contracts, decode_result, encode_call
 from node.chain.deploy import Founder, check_chain, deploy
 from node.chain.profile import engine_profile
 from node.chain.transactions import address_bytes
+from node.chain.trust import trust_for
 from node.crypto.signer import LocalSigner
 from node.errors import ChainBusy, ChainError, ChainUnreachable, ConfigError, WrongChain
 from node.screening.profiles import profiles
@@ -192,3 +194,13 @@ def test_one_call_that_is_too_large_is_said() -> None:
     """What cannot be halved is an error that says how large it was."""
     with pytest.raises(ChainUnreachable, match="takes no request of"):
         client(lambda _: httpx.Response(413, text="too large")).chain_id()
+
+
+def test_http_alone_believes_no_authority_and_https_the_public_ones() -> None:
+    """Whoever answers with a certificate is checked either way; authorities are read once."""
+    plain, mixed = trust_for(["http://a"]), trust_for(["http://a", "https://b"])
+    for trust in (plain, mixed):
+        assert (trust.verify_mode, trust.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert plain.cert_store_stats()["x509_ca"] == 0
+    assert mixed.cert_store_stats()["x509_ca"] > 0
+    assert trust_for(["https://c"]) is mixed

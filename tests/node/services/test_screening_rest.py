@@ -11,6 +11,7 @@ import httpx
 from sqlalchemy import select
 
 from node.bootstrap import Node
+from node.chain.trust import trust_for
 from node.screening.asking import About, read_person_request
 from node.screening.weighing import weigh_evidence
 from node.tables import IdempotencyKey, Person
@@ -32,7 +33,8 @@ def program(node: Node, base: str, slug: str, *roles: str) -> Iterator[httpx.Cli
         found = session.scalars(select(Person).where(Person.login == login)).one()
         token = make_api_token(session, found.id, "test", roles, now_ms)
     headers = {"authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=f"{base}/{slug}/api/v1/blacklist", headers=headers) as client:
+    address = f"{base}/{slug}/api/v1/blacklist"
+    with httpx.Client(base_url=address, headers=headers, verify=trust_for([base])) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from devnet.network import BANK, ENTERPRISE, Network
 from devnet.story import Relation
 from node.bootstrap import Node
+from node.chain.trust import trust_for
 from node.db import Database
 from node.web.app import WebSettings, create_app
 from node.web.auth import invite_person
@@ -114,7 +115,7 @@ class Reader:
         """Talk to one institution's desk."""
         self.base = base
         self.slug = slug
-        self.client = httpx.Client(base_url=base, timeout=30)
+        self.client = httpx.Client(base_url=base, timeout=30, verify=trust_for([base]))
         self.client.cookies.set("kanhe_language", "en")
 
     def enter(self, path: str, password: str | None = None) -> None:
