@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """How much a run may leave open, and how much its tolerance has used."""
 
 from __future__ import annotations
@@ -13,12 +12,6 @@ from reconcile.model import InputError, Where
 
 # Each is a break of its own, about 6 kB with its place in the report: 12 GB.
 MAX_OPEN: Final = 2_000_000
-
-_TOLERANT: Final = f"""
-SELECT s.currency, sum(abs(s.signed::HUGEINT - o.signed::HUGEINT))
-FROM pair p JOIN entry s ON s.id = p.s JOIN entry o ON o.id = p.o
-WHERE p.kind = {TOLERANT} GROUP BY s.currency
-"""
 
 
 def require_listable(left: int, entries: int) -> None:
@@ -41,7 +34,7 @@ def tolerant_residuals(engine: Engine) -> Mapping[str, int]:
     """Return per currency the sum of the absolute residuals that tolerant steps left."""
     totals: dict[str, int] = defaultdict(int)
     if any(TOLERANT in plan.loose_kinds for plan in engine.plans):
-        totals.update(engine.store.con.execute(_TOLERANT).fetchall())
+        totals.update(engine.steps.tolerant_residuals())
     for group in engine.groups:
         if group.kind == TOLERANT:
             totals[group.currency] += abs(group.residual_minor)

@@ -24,8 +24,8 @@ from reconcile.matching.groups import Groups
 from reconcile.matching.near import NearFound, near_misses
 from reconcile.matching.proposals import propose
 from reconcile.matching.run_input import NearMiss, ProposalRefs
-from reconcile.matching.store import Store
 from reconcile.matching.table import KeyColumns, check_carriers, key_columns, side_table
+from reconcile.matching.tables import steps_over
 from reconcile.model import Entry, Proposal, Side
 from reconcile.sides import of_both
 from reconcile.terms import KeyPair, MatchPass
@@ -125,7 +125,7 @@ def match_left(given: CoreInput) -> CoreLeft:
 
 def _look_at_left(engine: Engine, agreement: bytes, party: tuple[str, str]) -> CoreLeft:
     proposals, proposal_refs = propose(engine, agreement)
-    near = _near_misses(engine, near_misses(engine.store, engine.plans, party))
+    near = _near_misses(engine, near_misses(engine.steps, engine.plans, party))
     return CoreLeft(proposals, proposal_refs, near)
 
 
@@ -142,8 +142,8 @@ def _engine(
         key_columns(entries[0], Side.SERVICER, columns.names),
         key_columns(entries[1], Side.OWNER, columns.names),
     )
-    with Store(*tables, keys, threads=rows.given.threads) as store:
-        engine = Engine(store, plans, entries, strict)
+    with steps_over(tables, keys, rows.given.threads) as steps:
+        engine = Engine(steps, plans, entries, strict)
         _bar(engine, rows.rejected())
         yield engine
 
@@ -321,7 +321,7 @@ class Rows:
 
     def settle_rest(self, engine: Engine) -> None:
         """Take over the pairs that the engine confirmed."""
-        numbers, servicer, owner = engine.store.columns("SELECT pass, s, o FROM pair")
+        numbers, servicer, owner = engine.steps.pairs()
         half = pa.scalar(1, pa.int64())
         places = self.places([pc.shift_right(ids, half) for ids in (servicer, owner)])
         self.pairs.append(Pairs(numbers, *places, exact=False))
@@ -367,7 +367,7 @@ def _bar(engine: Engine, rejected: frozenset[RefSets]) -> None:
     pairs = sorted((min(s), min(o)) for s, o in known if len(s) == len(o) == 1)
     engine.apart = frozenset(entry_id for pair in pairs for entry_id in pair) - {-1}
     pairs = [pair for pair in pairs if -1 not in pair]
-    engine.store.put("barred", {"s": [s for s, _ in pairs], "o": [o for _, o in pairs]})
+    engine.steps.bar(pairs)
 
 
 def _near_misses(engine: Engine, near: Sequence[NearFound]) -> tuple[NearMiss, ...]:

@@ -1,4 +1,4 @@
-"""`kanhe/match/1`: the passes over one store, in the order of rule 1.
+"""`kanhe/match/1`: the passes over one run's rows, in the order of rule 1.
 
 First the exact steps of all `always` passes, in pass order; then rounds, pass by pass, each with
 its exact and then its tolerant and fee steps, until a round confirms nothing. A step that found
@@ -16,12 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reconcile.entries import EntryTable, total_turn
-from reconcile.matching.candidates import Step, count_candidates, sole_pairs
-from reconcile.matching.exact import settle_exact
-from reconcile.matching.grouping import GroupFound, settle_grouped
+from reconcile.matching.candidates import Step
+from reconcile.matching.grouping import GroupFound
 from reconcile.matching.residue import settle_subsets
-from reconcile.matching.source import EXACT, FEE, TOLERANT, build_source
-from reconcile.matching.store import Store
+from reconcile.matching.source import EXACT, FEE, TOLERANT
+from reconcile.matching.steps import Steps
 from reconcile.matching.table import KeyColumns
 from reconcile.model import Entry, InputError, Side, Where
 from reconcile.terms import MatchPass
@@ -106,13 +105,13 @@ def plan_passes(passes: Sequence[MatchPass], columns: KeyColumns) -> tuple[Plan,
 
 @dataclass
 class Engine:
-    """One run's state: the store, the entries by side, and what is settled so far.
+    """One run's state: the steps over its rows, the entries by side, and what is settled so far.
 
     `strict`: currencies whose tolerant residuals exceeded the budget, so that no tolerant step
     confirms anything in them. `rejected`: sets of ids by side; `apart`: ids of rejected pairs.
     """
 
-    store: Store
+    steps: Steps
     plans: tuple[Plan, ...]
     entries: tuple[EntryTable, EntryTable]
     strict: frozenset[str] = frozenset()
@@ -126,7 +125,7 @@ class Engine:
 
     def alive(self, plan: Plan) -> bool:
         """Say whether both sides hold keys of a pass at all."""
-        return plan.key is None or plan.key in self.store.alive
+        return plan.key is None or plan.key in self.steps.alive
 
     def ref(self, entry_id: int) -> str:
         """Return the entry_ref of an id."""
@@ -185,11 +184,12 @@ class Engine:
 
     def ids_of(self, refs: Iterable[str]) -> dict[tuple[int, str], int]:
         """Return (side, ref) -> id of those entries that are open."""
-        self.store.put_texts("named", sorted(set(refs)))
-        rows = self.store.con.execute(
-            "SELECT side, entry_ref, id FROM entry WHERE entry_ref IN (SELECT text FROM named)"
-        ).fetchall()
-        return {(side, ref): entry_id for side, ref, entry_id in rows}
+        wanted = frozenset(refs)
+        return {
+            (int(side), ref): 2 * place + side
+            for side in Side
+            for ref, place in self.entries[side].places_of(wanted).items()
+        }
 
     def run(self) -> None:
         """Settle everything that the passes confirm."""
@@ -223,68 +223,22 @@ class Engine:
         confirmed = 0
         if plan.single:
             if plan.rule.confirm == ALWAYS and kind == EXACT:
-                confirmed += settle_exact(
-                    self.store, plan.number, plan.key, plan.rule.value_date_days
-                )
+                confirmed += self.steps.settle_exact(plan)
             else:
-                confirmed += self._settle_sole(plan, kind)
+                confirmed += self.steps.settle_sole(plan, kind, self.strict, self._class_codes)
         if plan.grouped and plan.key is not None:
-            found = settle_grouped(
-                self.store, plan, kind, strict=self.strict, rejected=self.rejected
-            )
+            found = [
+                group
+                for group in self.steps.grouped(plan, kind, self.strict)
+                if not self.rejects(group.servicer, group.owner)
+            ]
+            self.steps.take([i for group in found for i in group.servicer + group.owner])
             self.groups += found
             confirmed += len(found)
         self._settled += confirmed
         if confirmed == 0:
             self._barren[plan.number, kind] = self._settled
         return confirmed
-
-    def _settle_sole(self, plan: Plan, kind: int) -> int:
-        """Confirm sole candidates, interchangeable ones counting as one (rule 3)."""
-        store, step = self.store, plan.step(kind)
-        if not build_source(store, plan, kind, strict=self.strict):
-            return 0
-        if count_candidates(store, step, "source", "barred", "counts") == 0:
-            return 0
-        sole = sole_pairs(store, "counts", "found")
-        tied = store.ids(
-            "SELECT cid FROM counts WHERE cid NOT IN "
-            "(SELECT s FROM found UNION ALL SELECT o FROM found)"
-        )
-        classes = self._class_codes(tied)
-        confirmed = store.settle(plan.number, "found", sole, kind)
-        if len(set(classes)) < len(classes):
-            confirmed += self._settle_classes(plan, kind, tied, classes)
-        return confirmed
-
-    def _settle_classes(
-        self, plan: Plan, kind: int, ids: Sequence[int], classes: Sequence[int]
-    ) -> int:
-        store, step = self.store, plan.step(kind)
-        store.put("class", {"id": ids, "code": classes})
-        store.con.execute("""
-        CREATE OR REPLACE TABLE class_source AS
-        SELECT DISTINCT c.code AS cid, s.* EXCLUDE (cid, id)
-        FROM source s JOIN class c ON c.id = s.id
-        """)
-        store.con.execute("""
-        CREATE OR REPLACE TABLE class_barred AS
-        SELECT s.code AS s, o.code AS o
-        FROM barred b JOIN class s ON s.id = b.s JOIN class o ON o.id = b.o
-        """)
-        count_candidates(store, step, "class_source", "class_barred", "class_counts")
-        sole_pairs(store, "class_counts", "class_found")
-        members = store.create("""
-        CREATE OR REPLACE TABLE found AS
-        WITH member AS (
-          SELECT c.id, c.code, row_number() OVER (
-                   PARTITION BY c.code ORDER BY e.bday, e.occ, e.entry_ref, e.side) AS k
-          FROM class c JOIN entry e ON e.id = c.id)
-        SELECT s.id AS s, o.id AS o
-        FROM class_found f JOIN member s ON s.code = f.s JOIN member o ON o.code = f.o
-        WHERE s.k = o.k
-        """)
-        return store.settle(plan.number, "found", members, kind)
 
     def _class_codes(self, ids: Sequence[int]) -> list[int]:
         """Return a number for all that an entry says but entry_ref and occurred_at.

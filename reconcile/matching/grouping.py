@@ -82,32 +82,13 @@ def grouped_blocks(
     for _, block in groupby(rows, key=lambda row: row[0]):
         members = list(block)
         _, currency, s_sum, o_sum, _, _ = members[0]
-        if not _amounts_fit(plan, kind, int(s_sum), int(o_sum)):
+        if not amounts_fit(plan, kind, int(s_sum), int(o_sum)):
             continue
         if kind == TOLERANT and currency in strict:
             continue
         sides = tuple(tuple(row[5] for row in members if row[4] == side) for side in (0, 1))
         residual = int(s_sum) - int(o_sum)
         found.append(GroupFound(plan.number, kind, sides[0], sides[1], currency, residual))
-    return found
-
-
-def settle_grouped(
-    store: Store,
-    plan: Plan,
-    kind: int,
-    *,
-    strict: frozenset[str],
-    rejected: frozenset[tuple[frozenset[int], frozenset[int]]],
-) -> list[GroupFound]:
-    """Confirm the groups of a step, but for sets that a decision rejected."""
-    found = [
-        group
-        for group in grouped_blocks(store, plan, kind, strict=strict)
-        if (frozenset(group.servicer), frozenset(group.owner)) not in rejected
-    ]
-    if found:
-        store.settle_ids([i for group in found for i in group.servicer + group.owner])
     return found
 
 
@@ -123,7 +104,7 @@ def _guard(name: str) -> str:
     )
 
 
-def _amounts_fit(plan: Plan, kind: int, servicer: int, owner: int) -> bool:
+def amounts_fit(plan: Plan, kind: int, servicer: int, owner: int) -> bool:
     """Say whether two sums fit a step: equal, within the band, or gross and net of a fee."""
     if kind == EXACT:
         return servicer == owner

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconcile.matching.candidates import Step, count_candidates, mask_sql, sole_pairs
-from reconcile.matching.engine import ALWAYS, Plan
+from reconcile.matching.engine import ALWAYS
 from reconcile.matching.exact import pair_tied
 from reconcile.matching.store import Store
+
+if TYPE_CHECKING:
+    from reconcile.matching.engine import Plan
+    from reconcile.matching.steps import Steps
 
 _SHARED: Final = """
 CREATE OR REPLACE TABLE shared AS
@@ -52,19 +56,23 @@ class NearFound:
     owner: tuple[int, ...]
 
 
-def near_misses(store: Store, plans: Sequence[Plan], party: tuple[str, str]) -> list[NearFound]:
+def near_misses(steps: Steps, plans: Sequence[Plan], party: tuple[str, str]) -> list[NearFound]:
     """Return all near misses; `party` names the columns of account and name."""
-    store.remain()
     always = [plan for plan in plans if plan.rule.confirm == ALWAYS]
     found: list[NearFound] = []
     for plan in always:
-        if plan.key is not None and store.may_share("remain", plan.key):
-            found += _under_one_key(store, plan, plan.key)
+        if plan.key is not None:
+            found += steps.under_one_key(plan, plan.key)
     distance = max((plan.rule.value_date_days for plan in always), default=0)
-    return found + _sole_by_party(store, distance, party)
+    step = Step(None, distance, band=False, carriers=party, fallback=True)
+    return found + steps.sole_by_party(step)
 
 
-def _under_one_key(store: Store, plan: Plan, key: str) -> list[NearFound]:
+def under_one_key(store: Store, plan: Plan, key: str) -> list[NearFound]:
+    """Return what one key joins, whatever else differs, and take it out of `remain`."""
+    store.remain()
+    if not store.may_share("remain", key):
+        return []
     if store.create(_SHARED.format(key=key)) == 0:
         return []
     found: list[NearFound] = []
@@ -93,12 +101,13 @@ def _splits(store: Store, plan: Plan, key: str) -> list[NearFound]:
     return found
 
 
-def _sole_by_party(store: Store, distance: int, party: tuple[str, str]) -> list[NearFound]:
+def sole_by_party(store: Store, step: Step) -> list[NearFound]:
+    """Return sole candidates among what moves the balance and agrees in amount and currency."""
+    store.remain()
     if not store.may_share("remain", "currency", "signed"):
         return []
-    names = ", ".join(party)
-    store.con.execute(_REFERENCE.format(mask=mask_sql(party), names=names))
-    step = Step(None, distance, band=False, carriers=party, fallback=True)
+    names = ", ".join(step.carriers)
+    store.con.execute(_REFERENCE.format(mask=mask_sql(step.carriers), names=names))
     count_candidates(store, step, "source", "barred", "counts")
     sole_pairs(store, "counts", "found")
     rows = store.con.execute("SELECT s, o FROM found").fetchall()

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - the SQL's names come from this package, its values never from text
 """Proposals: what the passes could not or may not confirm, made once after the last round (rule 3).
 
 `unique` passes and every tolerant or fee step give one per connected component of their
@@ -12,20 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from reconcile.matching.candidates import component_edges, count_candidates
 from reconcile.matching.engine import ALWAYS, MANY_IDS, NEVER, Engine, Plan
-from reconcile.matching.grouping import grouped_blocks
 from reconcile.matching.keys import proposal_key
 from reconcile.matching.residue import AMBIGUOUS, NEVER_CONFIRMED, subset_proposals
 from reconcile.matching.run_input import ProposalRefs
-from reconcile.matching.source import EXACT, TOLERANT, build_source
+from reconcile.matching.source import EXACT, TOLERANT
+from reconcile.matching.steps import IdSets
 from reconcile.model import Proposal, Side
 
 MAX_REFS: Final = 16
 
 BUDGET_EXCEEDED: Final = "BUDGET_EXCEEDED"
 
-IdSets = tuple[list[int], list[int]]
 Reasoned = tuple[list[int], list[int], str]
 
 
@@ -80,12 +77,12 @@ def _candidate_sets(engine: Engine, plan: Plan) -> Iterable[IdSets]:
     kinds = plan.loose_kinds if plan.rule.confirm == ALWAYS else (EXACT, *plan.loose_kinds)
     if plan.single and kinds:
         if plan.rule.confirm == NEVER:
-            yield from _blocks(engine, plan, kinds)
+            yield from engine.steps.candidate_blocks(plan, kinds)
         else:
             yield from _components(engine, plan, kinds)
     if plan.grouped and plan.key is not None:
         for kind in (EXACT, *plan.loose_kinds):
-            for group in grouped_blocks(engine.store, plan, kind, strict=frozenset()):
+            for group in engine.steps.grouped(plan, kind, frozenset()):
                 yield list(group.servicer), list(group.owner)
 
 
@@ -100,34 +97,14 @@ def _components(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[Id
         return node
 
     for kind in kinds:
-        if build_source(engine.store, plan, kind, strict=frozenset()):
-            for s, o in component_edges(engine.store, plan.step(kind), "source", "barred"):
-                owners.add(o)
-                low, high = sorted((root(s), root(o)))
-                parent[high] = low
+        for s, o in engine.steps.edges(plan, kind):
+            owners.add(o)
+            low, high = sorted((root(s), root(o)))
+            parent[high] = low
     members: dict[int, IdSets] = defaultdict(lambda: ([], []))
     for node in parent:
         members[root(node)][node in owners].append(node)
     return members.values()
-
-
-def _blocks(engine: Engine, plan: Plan, kinds: Iterable[int]) -> Iterable[IdSets]:
-    store, found = engine.store, 0
-    store.con.execute("CREATE OR REPLACE TABLE wanted (id BIGINT)")
-    for kind in kinds:
-        if build_source(store, plan, kind, strict=frozenset()):
-            found += count_candidates(store, plan.step(kind), "source", "barred", "counts")
-            store.con.execute("INSERT INTO wanted SELECT cid FROM counts")
-    if not found:
-        return []
-    alike = [plan.key] if plan.key else []
-    alike += ["currency"] if plan.loose_kinds else ["currency", "signed"]
-    rows = store.con.execute(f"""
-    SELECT list(id) FILTER (WHERE side = 0), list(id) FILTER (WHERE side = 1)
-    FROM rest WHERE id IN (SELECT id FROM wanted)
-    GROUP BY {", ".join(alike)}
-    """).fetchall()
-    return [(servicer or [], owner or []) for servicer, owner in rows]
 
 
 def _proposal(

@@ -29,13 +29,6 @@ AMBIGUOUS: Final = "AMBIGUOUS"
 NEVER_CONFIRMED: Final = "NEVER_CONFIRMED"
 SEARCH_EXHAUSTED: Final = "SEARCH_EXHAUSTED"
 
-_ROWS: Final = """
-WITH keyed AS (SELECT * FROM rest WHERE {key} IS NOT NULL)
-SELECT {key}, currency, id, side, signed, vord{carriers}
-FROM keyed SEMI JOIN (SELECT {key}, currency FROM keyed GROUP BY {key}, currency
-                      HAVING min(side) = 0 AND max(side) = 1) USING ({key}, currency)
-"""
-
 Sets = tuple[list[int], list[int]]
 
 
@@ -104,8 +97,7 @@ def settle_subsets(engine: Engine, plan: Plan) -> list[GroupFound]:
                 if (frozenset(servicer), frozenset(owner)) not in engine.rejected:
                     sides = (tuple(servicer), tuple(owner))
                     found.append(GroupFound(plan.number, EXACT, *sides, field.block.currency, 0))
-    if found:
-        engine.store.settle_ids([i for group in found for i in group.servicer + group.owner])
+    engine.steps.take([i for group in found for i in group.servicer + group.owner])
     return found
 
 
@@ -266,14 +258,9 @@ def _bits(mask: int) -> Iterator[int]:
 # --------------------------------------------------------------------------- reading
 def _blocks(engine: Engine, plan: Plan) -> Iterator[Block]:
     """Yield what remains under each key and currency that both sides hold."""
-    assert plan.key is not None
-    if not engine.store.may_share("rest", plan.key, "currency"):
-        return
-    carriers = "".join(f", {name}" for name in plan.carriers)
-    rows = engine.store.con.execute(_ROWS.format(key=plan.key, carriers=carriers)).fetchall()
     apart = frozenset(i for sets in engine.rejected for refs in sets for i in refs)
     blocks: dict[tuple[str, str], list[Piece]] = defaultdict(list)
-    for key, currency, entry_id, side, signed, day, *held in rows:
+    for key, currency, entry_id, side, signed, day, *held in engine.steps.residue(plan):
         blocks[key, currency].append(Piece(entry_id, side, signed, day, tuple(held)))
     for (_, currency), pieces in blocks.items():
         yield _block(engine, currency, pieces, apart)

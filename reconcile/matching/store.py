@@ -25,6 +25,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reconcile.matching.steps import SideKeys, alive_keys
+
 _REST: Final = "SELECT * FROM entry WHERE moving AND free"
 _ASIDE: Final = "SELECT * FROM entry WHERE free AND NOT moving"
 
@@ -41,18 +43,10 @@ MAX_IDLE: Final = 4
 _IDLE: Final[list[tuple[int, duckdb.DuckDBPyConnection]]] = []
 
 Glance = tuple[tuple[str, ...], list[tuple[Any, ...]]]
-SideKeys = tuple[dict[str, pa.Array], dict[str, pa.Array]]
 
 
 def _is_key(name: str) -> bool:
     return name[0] == "k" and name[1:].isdigit()
-
-
-def _alive(keys: SideKeys) -> frozenset[str]:
-    """Return the key columns that hold a value on both sides: no other ever matches."""
-    return frozenset(
-        name for name in keys[0] if all(side[name].null_count < len(side[name]) for side in keys)
-    )
 
 
 def _open(threads: int | None) -> duckdb.DuckDBPyConnection:
@@ -103,12 +97,13 @@ class Store:
         self.con = _idle() if self._reused else _open(threads or (1 if few else None))
         if self._reused:
             self.con.execute("BEGIN")
-        self.alive = _alive(keys)
+        self.alive = alive_keys(keys)
         usable = [pc.and_(table["moving"], table["free"]) for table in (servicer, owner)]
         self.counts = [int(pc.sum(column).as_py() or 0) for column in usable]
         free = [int(pc.sum(table["free"]).as_py() or 0) for table in (servicer, owner)]
         self.aside = [free[side] - self.counts[side] for side in (0, 1)]
         self._seen: dict[str, Glance] = {}
+        self._remains = False
         both = [
             pa.record_batch([*rows.columns, *columns.values()], [*rows.schema.names, *columns])
             for rows, columns in zip((servicer, owner), keys, strict=True)
@@ -140,7 +135,10 @@ class Store:
         return int(self.con.execute(sql).fetchall()[0][0])
 
     def remain(self) -> None:
-        """Write the table `remain`: all that near misses may use, moving the balance or not."""
+        """Write the table `remain` once: what near misses may use, moving the balance or not."""
+        if self._remains:
+            return
+        self._remains = True
         more = f" UNION ALL {_ASIDE}" if any(self.aside) else ""
         self.con.execute(f"CREATE OR REPLACE TABLE remain AS SELECT * FROM rest{more}")
 
@@ -182,12 +180,6 @@ class Store:
         """Return a query's columns."""
         table = self.con.sql(query).to_arrow_table()
         return [column.combine_chunks() for column in table.columns]
-
-    def put_texts(self, table: str, texts: Sequence[str]) -> None:
-        """Create or replace a table of one text column."""
-        self.con.register("incoming", pa.table({"text": pa.array(texts, pa.string())}))
-        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM incoming")
-        self.con.unregister("incoming")
 
     def put(self, table: str, columns: dict[str, Sequence[int]]) -> None:
         """Create or replace a table of big integers."""

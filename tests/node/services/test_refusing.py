@@ -10,7 +10,7 @@ import pytest
 from node.cli import main
 from node.web.read.parties import load_agreements
 from node.web.read.windows import load_window
-from reconcile.matching import candidates
+from reconcile.matching import candidates, few
 from tests.node.services.conftest import WINDOW, Pair, entry
 
 
@@ -23,6 +23,7 @@ def test_a_window_that_the_engine_refuses_says_so_everywhere(
     """CANDIDATES_EXPLODE stands as state, incident and note; mended, it closes by itself."""
     node = pair.servicer
     monkeypatch.setattr(candidates, "MAX_CELLS", 0)
+    monkeypatch.setattr(few, "FEW_PAIRS", 0)
     for side, name in zip(pair.nodes, "so", strict=True):
         given = [entry(name, 100, counterparty_account="990000000001")]
         side.posting.queue_entries(agreement, given, window=WINDOW)

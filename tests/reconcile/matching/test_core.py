@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_books import EXAMPLES, SHORT, books, rules, verdicts
+from matching_both import tables_alone
 from matching_oracle import Oracle
 
 from reconcile.matching.core import CoreInput, CoreResult, RefSets, match_open
@@ -38,7 +39,7 @@ def agree(
     held: RefSets = (frozenset(), frozenset()),
     budget_minor: int = 10**9,
 ) -> None:
-    """Require that engine and oracle say the same of groups, proposals and near misses."""
+    """Require that both ways and the oracle say the same of groups, proposals and near misses."""
     oracle = Oracle(
         servicer,
         owner,
@@ -48,7 +49,14 @@ def agree(
         rejected=rejected,
         budget_minor=budget_minor,
     ).solve()
-    result = run(servicer, owner, passes, held=held, rejected=rejected, budget_minor=budget_minor)
+    more = {"held": held, "rejected": rejected, "budget_minor": budget_minor}
+    require_same(run(servicer, owner, passes, **more), oracle)
+    with tables_alone():
+        require_same(run(servicer, owner, passes, **more), oracle)
+
+
+def require_same(result: CoreResult, oracle: Oracle) -> None:
+    """Require that a result says what the oracle says."""
     assert [
         (g.pass_name, g.servicer, g.owner, g.residual_minor) for g in result.groups
     ] == oracle.groups

@@ -7,7 +7,7 @@ import pytest
 from matching_runs import entry, run_of
 
 from reconcile.entries import EntryTable
-from reconcile.matching import bounds, candidates, match
+from reconcile.matching import bounds, candidates, few, match
 from reconcile.model import InputError
 
 # In quadratic time each of these takes minutes.
@@ -50,6 +50,7 @@ def test_combinations_of_references_that_explode_are_refused(
 ) -> None:
     """What would compare too many combinations is counted first and refused by name."""
     monkeypatch.setattr(candidates, "MAX_CELLS", 3)
+    monkeypatch.setattr(few, "FEW_PAIRS", 0)
     account = {"counterparty_account": "990000000001"}
     servicer = [entry("s1", **account), entry("s2", key="KEY1", **account)]
     owner = [entry("o1", **account), entry("o2", key="KEY2", **account)]

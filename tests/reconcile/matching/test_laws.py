@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_books import EXAMPLES, FIRST_DAY, SHORT, books, rules
+from matching_both import match
 from matching_oracle import Oracle
 
 from reconcile import sides
 from reconcile.breaks import classify
 from reconcile.entries import EntryTable
-from reconcile.matching import Matched, RunInput, core, first, match, opening, store
+from reconcile.matching import Matched, RunInput, core, first, opening, store
 from reconcile.model import AgreementKind, Break, Entry, EntryStatus, SideBook, window_of
 from reconcile.terms import KeyPair, MatchPass, Terms
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 from matching_books import FIRST_DAY, one_pass
+from matching_both import match
 from matching_runs import AGREEMENT, entry, run_of
 
 from reconcile.breaks import classify
-from reconcile.matching import RunInput, match
+from reconcile.matching import RunInput
 from reconcile.matching.keys import break_key, decision_hash, group_subject
 from reconcile.matching.run_input import AgreedGroup
 from reconcile.model import (

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_books import EXAMPLES, SHORT, books, one_pass, rules, verdicts
+from matching_both import match
 from matching_runs import AGREEMENT, entry, run_of
 
 from reconcile.entries import EntryTable
-from reconcile.matching import blocks, match
+from reconcile.matching import blocks
 from reconcile.matching.core import RefSets
 from reconcile.matching.run_input import NearMiss
 from reconcile.matching.standing import Change, Standing, goes_on

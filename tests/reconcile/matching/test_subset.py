@@ -3,11 +3,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_books import EXAMPLES, FIRST_DAY, books, one_pass, verdicts
+from matching_both import match, tables_alone
 from matching_runs import entry, run_of
 from matching_subsets import SubsetOracle, search_pass, searching_rules
 from test_core import run, weekdays
@@ -15,7 +17,7 @@ from test_laws import mirrored, outcome, refs_in
 from test_laws import run_of as law_run
 
 from reconcile.breaks import classify
-from reconcile.matching import Matched, match
+from reconcile.matching import Matched
 from reconcile.matching.core import RefSets
 from reconcile.matching.subset import admitted
 from reconcile.model import BreakKind, Entry, EntryStatus
@@ -214,17 +216,19 @@ def agree(
     rejected: frozenset[RefSets] = frozenset(),
     held: RefSets = (frozenset(), frozenset()),
 ) -> None:
-    """Require that engine and oracle form the same groups and proposals."""
+    """Require that both ways and the oracle form the same groups and proposals."""
     oracle = SubsetOracle(
         servicer, owner, passes, weekdays, held=held, rejected=rejected, budget_minor=10**9
     ).solve()
-    result = run(servicer, owner, passes, held=held, rejected=rejected, budget_minor=10**9)
-    assert [
-        (g.pass_name, g.servicer, g.owner, g.residual_minor) for g in result.groups
-    ] == oracle.groups
-    assert sorted((p.pass_name, *map(sorted, (p.servicer, p.owner))) for p in result.proposals) == (
-        sorted((name, sorted(s), sorted(o)) for name, s, o in oracle.proposals)
-    )
+    for way in (nullcontext(), tables_alone()):
+        with way:
+            result = run(servicer, owner, passes, held=held, rejected=rejected, budget_minor=10**9)
+        assert [
+            (g.pass_name, g.servicer, g.owner, g.residual_minor) for g in result.groups
+        ] == oracle.groups
+        assert sorted(
+            (p.pass_name, *map(sorted, (p.servicer, p.owner))) for p in result.proposals
+        ) == sorted((name, sorted(s), sorted(o)) for name, s, o in oracle.proposals)
 
 
 @MANY

@@ -1,6 +1,7 @@
 """Seeded runs whose report digests are pinned: what `kanhe/match/1` says may never drift.
 
-As a program it prints `name digest` of every run, on the number of threads given.
+As a program it prints `name digest` of every run, on the number of threads given;
+the second argument is how many pairs Python may list.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconcile.matching import RunInput
+from reconcile.matching import RunInput, few
 from reconcile.model import (
     AgreementKind,
     Balance,
@@ -272,5 +273,6 @@ def digests(threads: int | None = None) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    few.FEW_PAIRS = int(sys.argv[2])  # type: ignore[misc]
     for run_name, digest in digests(int(sys.argv[1])).items():
         print(run_name, digest)  # noqa: T201 - its output is what the test reads

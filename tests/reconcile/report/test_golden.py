@@ -9,7 +9,7 @@ import golden_runs
 import pytest
 
 from reconcile import sides
-from reconcile.matching import first, opening, store
+from reconcile.matching import few, first, opening, store
 from reconcile.model import BreakKind, Mark
 from reconcile.report import Result, reconcile
 
@@ -77,24 +77,36 @@ def test_large_runs_take_another_way_to_the_same_digests(monkeypatch: pytest.Mon
     for module in (first, opening, store):
         monkeypatch.setattr(module, "FEW_ROWS", 0)
     monkeypatch.setattr(store, "GLANCE_ROWS", 0)
+    monkeypatch.setattr(few, "FEW_PAIRS", 0)
     monkeypatch.setattr(sides, "MANY_ROWS", 0)
     assert golden_runs.digests() == PINNED
 
 
-def test_runs_at_the_same_time_do_not_meet() -> None:
+def test_duckdb_alone_takes_another_way_to_the_same_digests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where no pairs are listed, the tables of a small run say the same."""
+    monkeypatch.setattr(few, "FEW_PAIRS", 0)
+    assert golden_runs.digests() == PINNED
+
+
+def test_runs_at_the_same_time_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that share the idle databases each get the digests of a run alone."""
+    monkeypatch.setattr(few, "FEW_PAIRS", 0)
     small = [(name, run) for name, run in golden_runs.runs() if name.startswith(("one", "few"))]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda item: reconcile(item[1]).digest.hex(), small * 4))
     assert found == [PINNED[name] for name, _ in small] * 4
 
 
-@pytest.mark.parametrize(("hash_seed", "threads"), [("0", "1"), ("1", "2")])
-def test_another_process_gives_the_same_digests(hash_seed: str, threads: str) -> None:
+@pytest.mark.parametrize(
+    ("hash_seed", "threads", "pairs"), [("0", "1", "0"), ("1", "2", "0"), ("1", "2", "10000")]
+)
+def test_another_process_gives_the_same_digests(hash_seed: str, threads: str, pairs: str) -> None:
     """Neither Python's hash seed nor the number of threads changes a byte."""
     root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, str(Path(golden_runs.__file__)), threads],
+        [sys.executable, str(Path(golden_runs.__file__)), threads, pairs],
         env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
