@@ -16,11 +16,11 @@ from node.tables import (
     Agreement,
     AgreementTerms,
     Closing,
-    Cursor,
     Member,
     PartyName,
     TermsDocument,
 )
+from node.tables.tip import tip_of
 from reconcile.model import AgreementKind, OutsideError, ProtocolError, Side, UsageError
 from reconcile.terms import Terms, parse_terms
 
@@ -232,7 +232,7 @@ def _parsed(body: bytes) -> Terms:
 
 def final_block(session: Session) -> int:
     """Return up to which block rows are final; -1 before the first."""
-    row = session.get(Cursor, 1)
+    row = tip_of(session)
     return -1 if row is None else row.final_block
 
 

@@ -26,7 +26,6 @@ from node.screening.states import (
 from node.tables import (
     Ballot,
     BlacklistFact,
-    Cursor,
     Dispute,
     EntryTag,
     KeyEpoch,
@@ -37,6 +36,7 @@ from node.tables import (
     RecordedConsent,
     TicketRange,
 )
+from node.tables.tip import tip_of
 
 REGULATOR: Final = "blacklist_regulator"
 
@@ -81,7 +81,7 @@ class Account:
 
 def now_of(session: Session) -> Now:
     """Return the newest block as last seen; zeros before the first."""
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     return Now(0, 0) if cursor is None else Now(cursor.head_block, cursor.head_time_s)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,12 +16,12 @@ from node.crypto.signer import Signer
 from node.keyring import KeyRing
 from node.tables import (
     Block,
-    Cursor,
     Incident,
     Intent,
     MemberKey,
     QueuedRecord,
 )
+from node.tables.tip import tip_of
 from reconcile.commitment.heads import Stream
 from reconcile.model import ProtocolError, Side, UsageError
 
@@ -131,7 +131,7 @@ class Identity:
         row = session.get(MemberKey, address)
         if row is None:
             return None
-        cursor = session.get(Cursor, 1)
+        cursor = tip_of(session)
         if cursor is not None and row.block_number <= cursor.final_block:
             # An address is registered once, for ever: every turn of every service asks for it.
             self._final[address] = row.member
@@ -149,6 +149,12 @@ class Identity:
         return member
 
 
+_WAITING: Final = select(
+    select(QueuedRecord.id).where(QueuedRecord.state == "QUEUED").limit(1).scalar_subquery(),
+    select(func.max(Block.number)).where(Block.has_logs.is_(True)).scalar_subquery(),
+)
+
+
 def address_bytes(signer: Signer) -> bytes:
     """Return a signer's address as 20 bytes."""
     return bytes.fromhex(signer.address[2:])
@@ -156,13 +162,13 @@ def address_bytes(signer: Signer) -> bytes:
 
 def chain_time_s(session: Session) -> int:
     """Return the newest block's time as last seen, 0 before the first."""
-    row = session.get(Cursor, 1)
+    row = tip_of(session)
     return 0 if row is None else row.head_time_s
 
 
 def tip_figures(session: Session, now_ms: int) -> dict[str, Any]:
     """Return the chain's head and age, what is final, and what waits; ages in ms."""
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     count, oldest = session.execute(
         select(func.count(Intent.id), func.min(Intent.created_at_ms)).where(
             Intent.state.in_(("WAITING", "SIGNED", "HELD"))
@@ -185,12 +191,5 @@ def tip_figures(session: Session, now_ms: int) -> dict[str, Any]:
 
 def anything_waits(session: Session, final_block: int) -> bool:
     """Say whether records wait to be sealed, or rows of ours or others to be final."""
-    queued = session.execute(
-        select(QueuedRecord.id).where(QueuedRecord.state == "QUEUED").limit(1)
-    ).first()
-    if queued is not None:
-        return True
-    newest = session.execute(
-        select(func.max(Block.number)).where(Block.has_logs.is_(True))
-    ).scalar_one_or_none()
-    return newest is not None and newest > final_block
+    queued, newest = session.execute(_WAITING).one()
+    return queued is not None or (newest is not None and newest > final_block)

@@ -9,7 +9,8 @@ from cryptography import x509
 from sqlalchemy.orm import Session
 
 from node.screening.consents import Trust
-from node.tables import Cursor, Member, MemberKey
+from node.tables import Member, MemberKey
+from node.tables.tip import tip_of
 
 #: Roles whose signature speaks for a member off the ledger.
 SPEAKING: Final = frozenset({"ADMIN", "POSTER", "APPROVER"})
@@ -30,7 +31,7 @@ def holds_key(
     if row.state == "CANCELLED" or row.compromised_since_s is not None:
         return False
     owner = session.get(Member, member)
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     if owner is None or owner.state != _ACTIVE or cursor is None:
         return False
     return row.valid_from <= cursor.head_block <= row.valid_to

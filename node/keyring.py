@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.crypto.files import make_private_directory, write_private
@@ -27,6 +27,14 @@ NO_SIDE: Final = 2
 GENERAL: Final = ZERO32
 # No purpose of a key begins so: rows of other tables never stand in for keys.
 _BYTES: Final = b"bytes/"
+
+
+_FIND: Final = select(LocalKey).where(
+    LocalKey.purpose == bindparam("purpose"),
+    LocalKey.agreement == bindparam("agreement"),
+    LocalKey.side == bindparam("side"),
+    LocalKey.generation == bindparam("generation"),
+)
 
 
 class KeyRing:
@@ -89,14 +97,13 @@ class KeyRing:
         self, session: Session, purpose: str, agreement: bytes, side: int, generation: int
     ) -> LocalKey | None:
         """Return the row of a secret, or None."""
-        return session.execute(
-            select(LocalKey).where(
-                LocalKey.purpose == purpose,
-                LocalKey.agreement == agreement,
-                LocalKey.side == side,
-                LocalKey.generation == generation,
-            )
-        ).scalar_one_or_none()
+        asked = {
+            "purpose": purpose,
+            "agreement": agreement,
+            "side": side,
+            "generation": generation,
+        }
+        return session.scalars(_FIND, asked).one_or_none()
 
     def open(self, row: LocalKey) -> bytes:
         """Return a row's secret; `ProtocolError` KEY_DESTROYED or VAULT_NOT_OPENED."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from node.chain.client import ChainClient, Header
@@ -40,6 +40,14 @@ KEEP_BELOW_FINAL: Final = 256
 CURSOR_ID: Final = 1
 NOTE_MS: Final = 1_000
 EVIDENCE_BLOCKS: Final = 64
+_CURSOR: Final = select(Cursor)
+_BELOW: Final = select(Block).where(Block.number <= bindparam("at")).order_by(Block.number.desc())
+_KEPT: Final = _BELOW.limit(1)
+_FORGET: Final = (
+    delete(Block)
+    .where(Block.number < bindparam("below"), Block.has_logs.is_(False))
+    .execution_options(synchronize_session=False)
+)
 
 _log = logger("follower")
 
@@ -145,7 +153,7 @@ class Follower:
     def _cursor(self, head: Header) -> Cursor:
         """Return the cursor, made at the block before the first where there is none."""
         with translated(), self._reading() as session:
-            cursor = session.get(Cursor, CURSOR_ID)
+            cursor = session.scalars(_CURSOR).one_or_none()
         if cursor is not None:
             self._check_same_network(cursor)
             return cursor
@@ -278,11 +286,7 @@ class Follower:
             stored.block_number = stretch.last.number
             stored.block_hash = stretch.last.hash
             self._move_head(stored, head)
-            session.execute(
-                delete(Block).where(
-                    Block.number < stored.final_block - KEEP_BELOW_FINAL, Block.has_logs.is_(False)
-                )
-            )
+            session.execute(_FORGET, {"below": stored.final_block - KEEP_BELOW_FINAL})
             return stored.final_block
 
     # ------------------------------------------------------------------------- forks
@@ -304,9 +308,7 @@ class Follower:
 
     def _kept(self, at: int) -> Block | None:
         with translated(), self._reading() as session:
-            return session.scalars(
-                select(Block).where(Block.number <= at).order_by(Block.number.desc()).limit(1)
-            ).first()
+            return session.scalars(_KEPT, {"at": at}).first()
 
     def _still_there(self, kept: Block) -> bool:
         seen = self._client.header(kept.number)
@@ -315,9 +317,7 @@ class Follower:
     def _find_fork(self, at: int) -> Block | None:
         """Return the highest kept block that the chain still has; None: nothing of it is left."""
         with translated(), self._reading() as session:
-            kept = session.scalars(
-                select(Block).where(Block.number <= at).order_by(Block.number.desc())
-            ).all()
+            kept = session.scalars(_BELOW, {"at": at}).all()
         for start in range(0, len(kept), MAX_NEAR):
             part = kept[start : start + MAX_NEAR]
             seen = self._client.headers([item.number for item in part])

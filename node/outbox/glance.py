@@ -6,9 +6,9 @@ Most steps have nothing to do; asking for each thing by itself would cost more t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import Row, ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from node.chain.profile import EngineProfile
@@ -43,8 +43,11 @@ def _count(table: type[Intent | Transaction], *states: str) -> ScalarSelect[int]
     return found.scalar_subquery()
 
 
+_OF_CURSOR: Final = ("block_number", "block_hash", "head_block", "final_block")
+
 # Made once: a statement's text is found again by its parts, and there are many.
-_LOOK: Final = select(
+_LOOK: Final[Select[Any]] = select(
+    *(select(getattr(Cursor, name)).scalar_subquery().label(name) for name in _OF_CURSOR),
     select(Incident.says)
     .where(Incident.stops_signing.is_(True), Incident.closed_at_ms.is_(None))
     .limit(1)
@@ -68,12 +71,11 @@ _LOOK: Final = select(
 
 def glance(session: Session, profile: EngineProfile) -> Glance:
     """Look once."""
-    cursor = session.get(Cursor, 1)
     seen = session.execute(_LOOK).one()
     return Glance(
-        held=_held(cursor, seen.says, profile),
+        held=_held(seen, profile),
         stopped=seen.says is not None,
-        at=None if cursor is None else (cursor.block_hash, cursor.final_block),
+        at=None if seen.block_hash is None else (seen.block_hash, seen.final_block),
         newest_ready=seen.newest_ready,
         waiting=seen.waiting,
         signed=seen.signed,
@@ -83,12 +85,12 @@ def glance(session: Session, profile: EngineProfile) -> Glance:
     )
 
 
-def _held(cursor: Cursor | None, stopped: str | None, profile: EngineProfile) -> str | None:
-    if stopped is not None:
-        return f"an incident stops signing: {stopped}"
-    if cursor is None:
+def _held(seen: Row[Any], profile: EngineProfile) -> str | None:
+    if seen.says is not None:
+        return f"an incident stops signing: {seen.says}"
+    if seen.block_hash is None:
         return "the follower has not begun"
-    target = profile.final_block(cursor.head_block)
-    if cursor.block_number < target:
-        return f"the follower stands at block {cursor.block_number}, {target} is final"
+    target = profile.final_block(seen.head_block)
+    if seen.block_number < target:
+        return f"the follower stands at block {seen.block_number}, {target} is final"
     return None

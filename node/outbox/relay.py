@@ -173,7 +173,8 @@ class Relay:
         if not self._stood or (seen.newest_ready and settled_at != self._settled_at):
             moved = self._settle() > 0 or moved
             self._settled_at = settled_at
-        confirmed = self._track()
+        # What was seen as final or gone by then is not looked for.
+        confirmed = self._track() if seen.in_flight or moved else []
         return moved or bool(confirmed), confirmed
 
     def _revive(self) -> None:

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from node.outbox.intents import DONE, READY, REFUSED, SIGNED, WAITING, refuse
 from node.tables import (
     Batch,
-    Cursor,
     Incident,
     Intent,
     QueuedRecord,
     SealedPayload,
     StatedBalance,
 )
+from node.tables.tip import tip_of
 
 POSTED: Final = "POSTED"
 WITHDRAWN: Final = "WITHDRAWN"
@@ -33,7 +33,7 @@ VALID: Final = "VALID"
 
 def settle(session: Session, now_ms: int) -> int:
     """Bring payloads, records and intents in line with the final ledger; return how many moved."""
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     if cursor is None:
         return 0
     moved = 0

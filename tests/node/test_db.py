@@ -13,7 +13,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from node.db import Database, open_database, translated
 from node.errors import DatabaseError
-from node.tables import Base, NodeFact, derived_tables
+from node.tables import Base, Cursor, NodeFact, derived_tables
+from node.tables.tip import tip_of
 from node.tables.upgrading import migration_config, newest_revision, upgrade
 from tests.node.migrated_rows import check_new_is_as_migrated, check_rows_survive
 
@@ -110,6 +111,20 @@ def test_every_table_and_its_class_says_what_it_is() -> None:
     """A mapped class without a docstring cannot be understood by whoever reads a database."""
     for mapper in Base.registry.mappers:
         assert mapper.class_.__doc__, mapper.class_.__name__
+
+
+def test_the_tip_is_what_the_cursor_says(database: Database) -> None:
+    """Nothing before the first block; then the row's own values, by name."""
+    with database.writing.begin() as session:
+        assert tip_of(session) is None
+        numbers = {"chain_id": 1, "deployed_block": 2, "block_number": 3, "head_block": 4}
+        numbers |= {"head_time_s": 5, "final_block": 6, "seen_at_ms": 7}
+        addresses = {"registry_address": bytes(20), "ledger_address": bytes(20)}
+        session.add(Cursor(id=1, block_hash=b"\x08" * 32, **numbers, **addresses))
+    with database.reading() as session:
+        tip, row = tip_of(session), session.get_one(Cursor, 1)
+        assert tip is not None
+        assert tip._asdict() == {name: getattr(row, name) for name in tip._fields}
 
 
 def test_derived_tables_refer_to_no_local_table() -> None:

@@ -20,7 +20,8 @@ from node.screening.evaluations import log_leaf, log_root, read_request, write_a
 from node.screening.states import DAY_S
 from node.services.committee.evaluating import evaluate, make_desk, note_all
 from node.services.committee.planning import final_block
-from node.tables import Block, Cursor, Evaluation, EvaluationRefusal, LookupLog
+from node.tables import Block, Evaluation, EvaluationRefusal, LookupLog
+from node.tables.tip import tip_of
 from reconcile.model import ProtocolError, Where
 
 EVALUATE: Final = "lookups/evaluate"
@@ -195,7 +196,7 @@ def row_leaf(row: LogRow) -> bytes:
 def _first_unanchored(session: Session, member: int | None) -> int | None:
     """Return the first day with evaluations that is over and has no root on the ledger."""
     final = session.get(Block, final_block(session))
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     if member is None or cursor is None:
         return None
     time_s = cursor.head_time_s if final is None else final.time_s

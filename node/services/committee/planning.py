@@ -12,7 +12,8 @@ from node.committees import Committees
 from node.crypto.oprf.plan import Plan
 from node.identity import Place
 from node.services.committee.ceremony import FAILED, LATE
-from node.tables import CommitteeRun, Cursor, KeyEpoch, Member
+from node.tables import CommitteeRun, KeyEpoch, Member
+from node.tables.tip import tip_of
 from reconcile.model import UsageError, Where
 
 #: A word has to be final before its phase ends, and so many blocks more to be mined at all.
@@ -98,5 +99,5 @@ def failed_attempts(session: Session, key_epoch: int, sharing: int) -> int:
 
 def final_block(session: Session) -> int:
     """Return the newest final block that was read, -1 before the first."""
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     return -1 if cursor is None else cursor.final_block

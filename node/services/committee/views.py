@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from node.committees import load_runs
 from node.crypto.oprf.plan import Phase
-from node.tables import CommitteeRun, Cursor, KeyEpoch
+from node.tables import CommitteeRun, KeyEpoch
+from node.tables.tip import tip_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class EpochView:
 
 def run_views(session: Session) -> tuple[RunView, ...]:
     """Return every run, newest first."""
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     final = -1 if cursor is None else cursor.final_block
     ours = {row.run: row for row in session.scalars(select(CommitteeRun))}
     views = []

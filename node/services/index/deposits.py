@@ -21,7 +21,8 @@ from node.replica import Removal, Replica, Sent
 from node.screening.index import record_leaf
 from node.screening.records import RECORD_BYTES, VERSION
 from node.screening.states import DAY_S, Stage
-from node.tables import BlacklistFact, Cursor, Deposit, EntryTag, IndexCut, KeyEpoch, ListedEntry
+from node.tables import BlacklistFact, Deposit, EntryTag, IndexCut, KeyEpoch, ListedEntry
+from node.tables.tip import tip_of
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where
 
@@ -151,7 +152,7 @@ def forget_over(session: Session, key_epoch: int) -> int:
     Over for good: out of the files of a version that was cut since, and in final blocks, so that
     neither a build nor a fork asks for the record again. Returns how many went.
     """
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     if cursor is None:
         return 0
     older = delete(Deposit).where(Deposit.key_epoch < key_epoch)

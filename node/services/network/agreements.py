@@ -8,7 +8,7 @@ from typing import Final
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from sqlalchemy import select
+from sqlalchemy import exists, select, union_all
 from sqlalchemy.orm import Session
 
 from node.agreements import Facts, all_facts, facts_of, member_name, terms_hash_at
@@ -99,27 +99,27 @@ def approve_terms(
     return identity.keys.approver.sign_digest(typed)
 
 
+_UNREAD: Final = union_all(
+    *(
+        select(table.terms_hash, table.sealed_terms).where(
+            ~exists().where(TermsDocument.terms_hash == table.terms_hash)
+        )
+        for table in (Agreement, AgreementTerms)
+    )
+)
+
+
 def open_sealed_terms(session: Session, identity: Identity, member: int, *, now_ms: int) -> int:
     """Open every terms document on the ledger that this node cannot read yet; return how many.
 
     What does not open stays closed and is said when its terms are needed (TERMS_NOT_OPENED).
     """
-    known = set(session.execute(select(TermsDocument.terms_hash)).scalars())
-    rows = [
-        (row.terms_hash, row.sealed_terms)
-        for row in session.execute(select(Agreement)).scalars()
-        if row.terms_hash not in known
-    ]
-    rows += [
-        (row.terms_hash, row.sealed_terms)
-        for row in session.execute(select(AgreementTerms)).scalars()
-        if row.terms_hash not in known
-    ]
+    rows = session.execute(_UNREAD).all()
     if not rows:
         return 0
     keys = identity.keys.ring.sealing_keys(session, GENERAL)
     opened = 0
-    for digest, sealed in dict(rows).items():
+    for digest, sealed in {row.terms_hash: row.sealed_terms for row in rows}.items():
         try:
             body = open_terms(sealed, digest, member, keys, identity.place)
             parse_terms(body)

@@ -11,7 +11,8 @@ from node.services.network import members as who
 from node.services.network import sealing_keys as sealing
 from node.services.network.base import Base
 from node.services.network.views import KeyGrant, MemberView, MotionView
-from node.tables import Cursor, Member, Motion
+from node.tables import Member, Motion
+from node.tables.tip import tip_of
 from reconcile.model import ZERO32, UsageError
 
 
@@ -146,7 +147,7 @@ class MemberActs(Base):
         if action != "ADMIT":
             row = session.get(Member, int.from_bytes(target, "big"))
         generation = executed if row is None else row.generation
-        cursor = session.get(Cursor, 1)
+        cursor = tip_of(session)
         head = 0 if cursor is None else cursor.head_block
         rounds = session.execute(
             select(func.count()).where(

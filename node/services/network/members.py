@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from node.agreements import member_name
 from node.identity import Identity, address_bytes
 from node.services.network.views import KeyGrant, KeyView, MemberView, MotionView
-from node.tables import Cursor, Member, MemberKey, Motion
+from node.tables import Member, MemberKey, Motion
+from node.tables.tip import tip_of
 from reconcile.model import ZERO32, ProtocolError, UsageError
 
 ROLES: Final[Mapping[str, int]] = {"ADMIN": 1, "POSTER": 2, "APPROVER": 3}
@@ -132,7 +133,7 @@ def require_standing(session: Session, member: int) -> None:
 def key_in_force(session: Session, identity: Identity, role: str) -> bool:
     """Say whether this node's key of a role counts in the next block."""
     row = session.get(MemberKey, address_bytes(identity.keys.of_role(role)))
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     if row is None or cursor is None or row.role != role or row.state == "CANCELLED":
         return False
     upcoming = cursor.head_block + 1
@@ -150,7 +151,7 @@ def motion_views(session: Session) -> tuple[MotionView, ...]:
             select(Member).where(Member.kind == "FULL", Member.state == ACTIVE)
         ).scalars()
     ]
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     head = 0 if cursor is None else cursor.head_block
     return tuple(_motion_view(session, row, voters, head) for row in rows)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.agreements import ACTIVE, Facts
@@ -51,14 +51,17 @@ class Turn:
         return self.identity.clock()
 
 
+_NEWEST: Final = (
+    select(SealingKey)
+    .where(SealingKey.member == bindparam("member"), SealingKey.agreement == bindparam("agreement"))
+    .order_by(SealingKey.generation.desc())
+    .limit(1)
+)
+
+
 def newest_sealing_key(session: Session, member: int, agreement: bytes) -> SealingKey | None:
     """Return a member's newest sealing key for an agreement (zeros: the general one)."""
-    return session.execute(
-        select(SealingKey)
-        .where(SealingKey.member == member, SealingKey.agreement == agreement)
-        .order_by(SealingKey.generation.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    return session.scalars(_NEWEST, {"member": member, "agreement": agreement}).one_or_none()
 
 
 def publish_sealing(session: Session, turn: Turn, agreement: bytes = GENERAL) -> bool:

@@ -22,6 +22,9 @@ from reconcile.model import Side, day_iso, window_day
 
 CLOSED_WITH_HELD: Final = "CLOSED_WITH_HELD"
 PREFIX: Final = "close/"
+_WISHES: Final = select(NodeFact.name, NodeFact.value).where(
+    NodeFact.name.startswith(PREFIX, autoescape=True)
+)
 
 
 def _name(agreement: bytes, side: Side) -> str:
@@ -45,11 +48,7 @@ def all_wished(session: Session) -> Mapping[str, tuple[int, ...]]:
     # Fulfilled ones leave an empty list behind.
     return {
         name: tuple(int(item) for item in value)
-        for name, value in session.execute(
-            select(NodeFact.name, NodeFact.value).where(
-                NodeFact.name.startswith(PREFIX, autoescape=True)
-            )
-        )
+        for name, value in session.execute(_WISHES)
         if value
     }
 

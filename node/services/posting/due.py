@@ -39,6 +39,7 @@ def _sides() -> Any:  # noqa: ANN401 - a statement, built once
 
 
 _SIDES: Final = _sides()
+_OPEN: Final = select(Agreement.agreement).where(Agreement.state.in_((ACTIVE, ENDING)))
 
 
 def sides_waiting(session: Session) -> frozenset[tuple[bytes, Side]]:
@@ -50,6 +51,4 @@ def sides_waiting(session: Session) -> frozenset[tuple[bytes, Side]]:
 
 
 def _open_agreements(session: Session) -> Iterator[bytes]:
-    yield from session.scalars(
-        select(Agreement.agreement).where(Agreement.state.in_((ACTIVE, ENDING)))
-    )
+    yield from session.scalars(_OPEN)

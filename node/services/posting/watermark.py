@@ -18,6 +18,9 @@ from reconcile.model import Side
 
 WITHDRAWN: Final = "WITHDRAWN"
 PREFIX: Final = "until/"
+_MARKS: Final = select(NodeFact.name, NodeFact.value).where(
+    NodeFact.name.startswith(PREFIX, autoescape=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,7 @@ def sides_marked(
     session: Session, sides: Iterable[tuple[bytes, Side]]
 ) -> Iterator[tuple[bytes, Side]]:
     """Yield those of these sides whose watermark waits, by two statements for all of them."""
-    marks = {
-        name: value.get("payload")
-        for name, value in session.execute(
-            select(NodeFact.name, NodeFact.value).where(
-                NodeFact.name.startswith(PREFIX, autoescape=True)
-            )
-        )
-    }
+    marks = {name: value.get("payload") for name, value in session.execute(_MARKS)}
     if not marks:
         return
     carried = set(

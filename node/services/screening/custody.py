@@ -22,7 +22,8 @@ from node.screening.custody import MIN_THRESHOLD
 from node.screening.states import DAY_S, TICKET_S, Stage
 from node.services.screening.detail import Looking
 from node.services.screening.watching import BytesColumn
-from node.tables import BlacklistFact, Cursor, KeyEpoch, ListedEntry, Recall, RecordedConsent
+from node.tables import BlacklistFact, KeyEpoch, ListedEntry, Recall, RecordedConsent
+from node.tables.tip import tip_of
 from reconcile.model import KanheError, OutsideError
 
 #: What other members' nodes may ask.
@@ -101,7 +102,7 @@ def is_final(session: Session, entry: bytes, consent: bytes) -> bool:
     )
     row = session.get(RecordedConsent, consent)
     revoked = 0 if row is None or row.revoked_block is None else row.revoked_block
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     return cursor is not None and max(newest or 0, revoked) <= cursor.final_block
 
 

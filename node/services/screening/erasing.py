@@ -28,7 +28,6 @@ from node.services.screening.disputing import RIPE
 from node.services.screening.listing import OVER, WITHDRAWABLE, require_state
 from node.tables import (
     BlacklistFact,
-    Cursor,
     CustodyNotice,
     DeletionCertificate,
     Erasure,
@@ -40,6 +39,7 @@ from node.tables import (
     Recall,
     Release,
 )
+from node.tables.tip import tip_of
 from reconcile.canonical import canonical_json
 from reconcile.model import day_iso
 
@@ -232,7 +232,7 @@ class ErasingActs(Base):
         newest = session.scalar(
             select(func.max(BlacklistFact.block_number)).where(BlacklistFact.entry == entry)
         )
-        cursor = session.get(Cursor, 1)
+        cursor = tip_of(session)
         return cursor is not None and (newest or 0) <= cursor.final_block
 
     def _erasures_due(self, session: Session, member: int, now: Now) -> int:

@@ -7,7 +7,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.blacklist import Now
 from node.screening.states import DAY_S
-from node.tables import BlacklistFact, Cursor, RecordedConsent
+from node.tables import BlacklistFact, RecordedConsent
+from node.tables.tip import tip_of
 
 BytesColumn = InstrumentedAttribute[bytes] | ColumnElement[bytes]
 
@@ -32,6 +33,6 @@ class Watch:
 
     def looked(self, session: Session, now: Now) -> None:
         """Note that everything touched was looked at; what is not final yet is so again."""
-        cursor = session.get(Cursor, 1)
+        cursor = tip_of(session)
         self._block = -1 if cursor is None else cursor.final_block
         self._day = now.time_s // DAY_S

@@ -8,7 +8,8 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.tables import Cursor, Incident, Intent, QueuedRecord
+from node.tables import Incident, Intent, QueuedRecord
+from node.tables.tip import Tip, tip_of
 
 # The follower writes its cursor at least this often; older rows are shown as stale.
 STALE_AFTER_MS: Final = 30_000
@@ -43,7 +44,7 @@ class Strip:
 
 def load_strip(session: Session, now_ms: int) -> Strip:
     """Return head, lag, outbox and open incidents."""
-    cursor = session.get(Cursor, 1)
+    cursor = tip_of(session)
     stopping = session.scalars(
         select(Incident.stops_signing).where(Incident.closed_at_ms.is_(None)).limit(COUNT_LIMIT),
     ).all()
@@ -65,7 +66,7 @@ def load_strip(session: Session, now_ms: int) -> Strip:
     )
 
 
-def _health(cursor: Cursor | None, now_ms: int) -> tuple[str, int, int]:
+def _health(cursor: Tip | None, now_ms: int) -> tuple[str, int, int]:
     """Return the word for the ledger's state, and the ages of newest block and last reading."""
     if cursor is None:
         return "none", 0, 0
