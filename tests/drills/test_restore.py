@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from devnet.local import EmbeddedChain
 from node.backups import back_up, restore
 from node.bootstrap import Node, open_node
 from node.cli import main
@@ -27,18 +26,24 @@ from node.tables import (
     Transaction,
 )
 from reconcile.model import InputError, Side, UsageError
-from tests.node.services.conftest import PHRASE, WINDOW, Pair, entry, make_pair
+from tests.node.services.conftest import PHRASE, WINDOW, Pair, entry, found_pair, fresh_pair
 
 E = Side.SERVICER
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    """A pair of its own: one node of it is lost."""
-    with EmbeddedChain(block_time_s=0) as chain:
-        made = make_pair(tmp_path, chain)
+@pytest.fixture(scope="module")
+def founded_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two members, founded once for these drills."""
+    with found_pair(tmp_path_factory.mktemp("pair")) as made:
         yield made
-        for node in made.nodes:
+
+
+@pytest.fixture
+def pair(founded_pair: Pair) -> Iterator[Pair]:
+    """A pair as it was founded: one node of it is lost."""
+    with fresh_pair(founded_pair) as lent_pair:
+        yield lent_pair
+        for node in lent_pair.nodes:
             node.close()
 
 

@@ -41,8 +41,8 @@ from node.screening.states import DAY_S
 from node.services.screening import Candidate
 from node.settings import Settings
 from reconcile.model import ZERO32, day_iso
-from tests import databases
 from tests.databases import SERVER, address_of
+from tests.lending import lent
 
 PHRASE: Final = "a phrase for tests"
 WEAK_SCRYPT: Final = 1_024
@@ -204,21 +204,8 @@ class BlacklistTown:
 def fresh_town(founded: BlacklistTown) -> Iterator[BlacklistTown]:
     """Lend a founded town; chain and databases go back to what they were afterwards."""
     founded.published.clear()
-    kept = founded.folder / "kept"
-    kept.mkdir(exist_ok=True)
-    founded.close()
-    for node in founded.nodes:
-        databases.copy(node.home / "kanhe.db", kept / f"{node.name}.db")
-    snapshot = founded.chain.rpc("evm_snapshot")
-    for member in range(1, len(founded.nodes) + 1):
-        founded.reopen(member)
-    try:
+    with lent(founded.chain, founded.nodes, founded.folder / "kept", passphrase=PHRASE):
         yield founded
-    finally:
-        founded.close()
-        founded.chain.rpc("evm_revert", snapshot)
-        for node in founded.nodes:
-            databases.copy(kept / f"{node.name}.db", node.home / "kanhe.db")
 
 
 def make_town(folder: Path, chain: EmbeddedChain, server: str = SERVER) -> BlacklistTown:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from reconcile.model import (
 )
 from reconcile.terms import Terms, default_terms
 from tests.databases import SERVER, address_of
+from tests.lending import lent
 from tests.node.services.blacklist_town import BlacklistTown, fresh_town, make_town
 
 PHRASE = "a phrase for tests"
@@ -37,7 +39,6 @@ DAY = _TODAY - 14 - (_TODAY - 14 + 3) % 7
 DATE = day_iso(DAY)
 WINDOW = window_of(DAY)
 TURNS = 600
-AGREEMENTS_AT_ONCE = 12
 
 
 @dataclass
@@ -74,7 +75,9 @@ class Pair:
         raise AssertionError("the pair does not come to rest")
 
     def agreement(self, terms: Terms | None = None, *, opened: bool = True) -> bytes:
-        """Open a fresh agreement; with `opened` its opening position is agreed at zero."""
+        """Return a fresh agreement; with `opened` its opening position is agreed at zero."""
+        if self.spare and terms is None and opened:
+            return self.spare.pop()
         return self.agreements(1, terms, opened=opened)[0]
 
     def agreements(
@@ -200,14 +203,38 @@ def _settings(home: Path, server: str) -> Settings:
     return Settings(home=home, database_url=address_of(home / "kanhe.db", server) if server else "")
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """One pair for a file's tests; each test opens its own agreement."""
+@contextmanager
+def fresh_pair(founded: Pair) -> Iterator[Pair]:
+    """Lend a founded pair with its spare agreement; it goes back to what it was afterwards."""
+    nodes = list(founded.nodes)
+    with lent(founded.chain, nodes, founded.folder / "kept", passphrase=PHRASE):
+        servicer, owner = nodes
+        yield replace(founded, servicer=servicer, owner=owner, spare=list(founded.spare))
+
+
+@contextmanager
+def found_pair(folder: Path) -> Iterator[Pair]:
+    """Found two members with an agreement to spare on a chain of their own."""
     with EmbeddedChain(block_time_s=0) as chain:
-        made = make_pair(tmp_path_factory.mktemp("pair"), chain)
+        made = make_pair(folder, chain)
+        made.spare = made.agreements(1)
         yield made
         for node in made.nodes:
             node.close()
+
+
+@pytest.fixture(scope="session")
+def founded_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two members with an agreement to spare, founded once; `pair` lends it to each test."""
+    with found_pair(tmp_path_factory.mktemp("pair")) as made:
+        yield made
+
+
+@pytest.fixture
+def pair(founded_pair: Pair) -> Iterator[Pair]:
+    """Two members as they were founded: a turn costs as many looks as they have agreements."""
+    with fresh_pair(founded_pair) as lent_pair:
+        yield lent_pair
 
 
 @pytest.fixture(scope="session")
@@ -227,17 +254,9 @@ def town(founded_town: BlacklistTown) -> Iterator[BlacklistTown]:
 
 
 @pytest.fixture
-def agreement(pair: Pair, request: pytest.FixtureRequest) -> bytes:
-    """A fresh agreement, its opening position agreed; those of a file are opened together."""
-    if not pair.spare:
-        asking = [
-            item
-            for item in request.session.items
-            if item.path == request.path and "agreement" in getattr(item, "fixturenames", ())
-        ]
-        left = asking[asking.index(request.node) :]
-        pair.spare = pair.agreements(min(len(left), AGREEMENTS_AT_ONCE))
-    return pair.spare.pop()
+def agreement(pair: Pair) -> bytes:
+    """A fresh agreement, its opening position agreed."""
+    return pair.agreement()
 
 
 Make = Callable[..., Path]

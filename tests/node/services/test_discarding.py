@@ -25,12 +25,6 @@ def foreign(ref: str, minor: int) -> Entry:
     return Entry(**{**fields, "currency": "EUR"})
 
 
-@pytest.fixture(scope="module")
-def lasting(pair: Pair) -> bytes:
-    """One agreement for the tests that close no window; each leaves nothing held."""
-    return pair.agreement()
-
-
 def hold(pair: Pair, agreement: bytes, *refs: str) -> None:
     """Have entries of the servicer held."""
     given = [foreign(ref, 100 + number) for number, ref in enumerate(refs)]
@@ -53,23 +47,23 @@ def open_kinds(pair: Pair, agreement: bytes) -> list[str]:
         return sorted(session.scalars(select(Incident.kind).where(*where)))
 
 
-def test_two_people_give_up_what_is_held(pair: Pair, lasting: bytes) -> None:
+def test_two_people_give_up_what_is_held(pair: Pair, agreement: bytes) -> None:
     """The maker cannot check; approved, the records count as never posted and the audit has it."""
     posting = pair.servicer.posting
-    hold(pair, lasting, "x", "y")
-    made = posting.propose_discard(lasting, EVERYTHING, reason="of another account", actor="mia")
+    hold(pair, agreement, "x", "y")
+    made = posting.propose_discard(agreement, EVERYTHING, reason="of another account", actor="mia")
     assert [item["entry_ref"] for item in made.records] == ["x", "y"]
     assert made.records[0]["verdict"].startswith("CURRENCY_NOT_AGREED")
     with pytest.raises(UsageError, match="DISCARD_WAITING"):
-        posting.propose_discard(lasting, Choice(refs=["x"]), reason="again", actor="mia")
+        posting.propose_discard(agreement, Choice(refs=["x"]), reason="again", actor="mia")
     with pytest.raises(ProtocolError, match="SAME_PERSON"):
         posting.approve_discard(made.discard_id, actor="mia")
-    assert set(states(pair, lasting).values()) == {"HELD"}
+    assert set(states(pair, agreement).values()) == {"HELD"}
     done = posting.approve_discard(made.discard_id, actor="cho", shown=made.body_sha256)
     assert (done.state, done.maker, done.checker) == ("DONE", "mia", "cho")
-    assert states(pair, lasting) == {"x": "DISCARDED", "y": "DISCARDED"}
-    assert open_kinds(pair, lasting) == []
-    assert [row for row in posting.held_records() if row.agreement == lasting] == []
+    assert states(pair, agreement) == {"x": "DISCARDED", "y": "DISCARDED"}
+    assert open_kinds(pair, agreement) == []
+    assert [row for row in posting.held_records() if row.agreement == agreement] == []
     with pair.servicer.database.reading() as session:
         rows = session.scalars(select(AuditRow).order_by(AuditRow.id.desc()).limit(2)).all()
         assert [(row.act, row.actor) for row in rows] == [
@@ -82,44 +76,44 @@ def test_two_people_give_up_what_is_held(pair: Pair, lasting: bytes) -> None:
     with pytest.raises(UsageError, match="DISCARD_SETTLED"):
         posting.approve_discard(made.discard_id, actor="cho")
     with pytest.raises(UsageError, match="NOTHING_HELD"):
-        posting.propose_discard(lasting, EVERYTHING, reason="in vain", actor="mia")
+        posting.propose_discard(agreement, EVERYTHING, reason="in vain", actor="mia")
 
 
-def test_a_discarded_reference_may_come_again(pair: Pair, lasting: bytes) -> None:
+def test_a_discarded_reference_may_come_again(pair: Pair, agreement: bytes) -> None:
     """What was given up neither stands nor waits: the right entry of its reference is posted."""
     posting = pair.servicer.posting
-    hold(pair, lasting, "a")
-    made = posting.propose_discard(lasting, EVERYTHING, reason="wrong currency", actor="mia")
+    hold(pair, agreement, "a")
+    made = posting.propose_discard(agreement, EVERYTHING, reason="wrong currency", actor="mia")
     posting.approve_discard(made.discard_id, actor="cho")
-    assert posting.queue_entries(lasting, [entry("a", 250)], window=WINDOW) == 1
+    assert posting.queue_entries(agreement, [entry("a", 250)], window=WINDOW) == 1
     pair.settle()
-    assert states(pair, lasting)["a"] == "POSTED"
+    assert states(pair, agreement)["a"] == "POSTED"
 
 
-def test_an_approval_of_what_moved_is_refused(pair: Pair, lasting: bytes) -> None:
+def test_an_approval_of_what_moved_is_refused(pair: Pair, agreement: bytes) -> None:
     """Released or changed since, a record is not given up: the whole draft is refused."""
     posting = pair.servicer.posting
-    hold(pair, lasting, "p", "q")
-    made = posting.propose_discard(lasting, EVERYTHING, reason="wrong", actor="mia")
+    hold(pair, agreement, "p", "q")
+    made = posting.propose_discard(agreement, EVERYTHING, reason="wrong", actor="mia")
     with pytest.raises(ProtocolError, match="DRAFT_CHANGED"):
         posting.approve_discard(made.discard_id, actor="cho", shown=bytes(32))
     with pair.servicer.database.writing.begin() as session:
         session.execute(
             update(QueuedRecord)
-            .where(QueuedRecord.agreement == lasting, QueuedRecord.entry_ref == "q")
+            .where(QueuedRecord.agreement == agreement, QueuedRecord.entry_ref == "q")
             .values(state="QUEUED")
         )
     with pytest.raises(ProtocolError, match="DISCARD_STALE"):
         posting.approve_discard(made.discard_id, actor="cho")
-    assert states(pair, lasting)["p"] == "HELD"
+    assert states(pair, agreement)["p"] == "HELD"
     assert posting.reject_discard(made.discard_id, actor="cho", reason="q goes on").state == (
         "REJECTED"
     )
-    posting.release_records(lasting, reason="as it was")
+    posting.release_records(agreement, reason="as it was")
     pair.settle()
-    made = posting.propose_discard(lasting, EVERYTHING, reason="wrong", actor="mia")
+    made = posting.propose_discard(agreement, EVERYTHING, reason="wrong", actor="mia")
     posting.approve_discard(made.discard_id, actor="mia", single=True)
-    assert {states(pair, lasting)[ref] for ref in "pq"} == {"DISCARDED"}
+    assert {states(pair, agreement)[ref] for ref in "pq"} == {"DISCARDED"}
 
 
 def test_a_window_does_not_close_silently_over_held_records(pair: Pair, agreement: bytes) -> None:

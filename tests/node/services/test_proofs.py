@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,16 @@ from hypothesis import strategies as st
 from node.crypto.bundle import file_bytes
 from node.crypto.verifying import verify_bytes
 from reconcile.model import InputError, Side, UsageError
-from tests.node.services.conftest import DATE, WINDOW, Pair, csv_of, entry
+from tests.node.services.conftest import DATE, WINDOW, Pair, csv_of, entry, fresh_pair
 
 ROWS = [f"s1,IN,10.00,{DATE},E2E-0001", f"s2,OUT,5.00,{DATE},E2E-0002"]
+
+
+@pytest.fixture(scope="module")
+def pair(founded_pair: Pair) -> Iterator[Pair]:
+    """One pair for all: they only read the agreed day."""
+    with fresh_pair(founded_pair) as lent_pair:
+        yield lent_pair
 
 
 @pytest.fixture(scope="module")
