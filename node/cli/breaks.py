@@ -15,8 +15,8 @@ from node.cli.session import (
     Home,
     Wait,
     WindowOption,
-    actor,
     finish,
+    login_of,
     node_of,
     window_of_words,
 )
@@ -155,7 +155,7 @@ def break_decide(
             found,
             verdict=verdict,
             reason=reason,
-            actor=person or actor(),
+            actor=login_of(node, person, "propose", found),
             key=key,
             servicer=tuple(servicer or ()),
             owner=tuple(owner or ()),
@@ -174,7 +174,9 @@ def break_approve(
 ) -> int:
     """Approve a decision as checker; it is sealed and posted."""
     with node_of(home) as node:
-        view = node.breaks.approve_decision(decision, actor=person or actor(), single=single)
+        found = node.breaks.decision(decision).agreement
+        who = login_of(node, person, "check", found, single=single)
+        view = node.breaks.approve_decision(decision, actor=who, single=single)
     done = finish(home, wait=wait)
     emit({**view.to_json(), "done": done}, json_to, lambda: say("approved"))
     return EXIT_DONE

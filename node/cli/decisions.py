@@ -17,8 +17,8 @@ from node.cli.session import (
     Home,
     Wait,
     WindowOption,
-    actor,
     finish,
+    login_of,
     node_of,
     window_of_words,
 )
@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
         reject_command(
             "decision",
             "Refuse a decision as checker, with the reason.",
+            lambda node, number: node.breaks.decision(number),
             lambda node, number, reason, person: node.breaks.reject_decision(
                 number, actor=person, reason=reason
             ),
@@ -123,7 +124,8 @@ def decision_import(
     stamp, _ = read_rows(data, file.name)
     with node_of(home) as node:
         view = view_of(node, stamp.agreement)
-        outcomes = take_workbook(node, view, data, name=file.name, actor=person or actor())
+        who = login_of(node, person, "propose", view.agreement)
+        outcomes = take_workbook(node, view, data, name=file.name, actor=who)
     return _tell(outcomes, json_to, {"workbook": _sha256(data)})
 
 
@@ -271,13 +273,17 @@ def decision_approve(
     with node_of(home) as node:
         chosen = _chosen(node, decisions or [], agreement, workbook=workbook, every=every)
         outcomes: tuple[Outcome, ...] = ()
-        for found in sorted({view.agreement for view in chosen}):
+        who = {
+            found: login_of(node, person, "check", found, single=single)
+            for found in sorted({view.agreement for view in chosen})
+        }
+        for found, login in who.items():
             part = [view for view in chosen if view.agreement == found]
             outcomes += node.breaks.approve_many(
                 found,
                 [view.decision_id for view in part],
                 digest=digest_of(part),
-                actor=person or actor(),
+                actor=login,
                 single=single,
             )
     done = finish(home, wait=wait)

@@ -8,7 +8,7 @@ import typer
 
 from node.cli.drafts import SETTLING, Number, Person, Single, reject_command, settling
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
-from node.cli.session import Home, SideOption, actor, agreement_of, node_of, side_of
+from node.cli.session import Home, SideOption, agreement_of, login_of, node_of, side_of
 from node.cli.words import short
 from reconcile.counting import counted
 
@@ -27,6 +27,7 @@ def register(outbox: typer.Typer) -> None:
         reject_command(
             "discard",
             "Refuse a draft as checker; its records stay held.",
+            lambda node, number: node.posting.discard(number),
             lambda node, number, reason, person: node.posting.reject_discard(
                 number, actor=person, reason=reason
             ),
@@ -55,12 +56,13 @@ def outbox_discard(
     from node.services.posting import Choice
 
     with node_of(home) as node:
+        found = agreement_of(node, agreement).agreement
         view = node.posting.propose_discard(
-            agreement_of(node, agreement).agreement,
+            found,
             Choice(seq=batch, unsent=unsent, refs=tuple(ref or ())),
             reason=reason,
             side=side_of(side),
-            actor=person or actor(),
+            actor=login_of(node, person, "discard", found),
         )
     emit(view.to_json(), json_to, lambda: _show(view))
     return EXIT_DONE
@@ -131,6 +133,8 @@ def outbox_approve(
 ) -> int:
     """Give up, as checker, exactly the records of a draft; they never count as posted."""
     with node_of(home) as node:
-        view = node.posting.approve_discard(discard, actor=person or actor(), single=single)
+        found = node.posting.discard(discard).agreement
+        who = login_of(node, person, "check", found, single=single)
+        view = node.posting.approve_discard(discard, actor=who, single=single)
     emit(view.to_json(), json_to, lambda: say(f"discarded: {counted(len(view.records), 'record')}"))
     return EXIT_DONE

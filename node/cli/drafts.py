@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from node.cli.output import EXIT_DONE, JsonTo, emit, say, table
-from node.cli.session import Home, actor, node_of
+from node.cli.session import Home, login_of, node_of
 from node.cli.words import refs
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     Draft = DecisionView | DiscardView
 
 Number = Annotated[int, typer.Argument(help="The draft's number.")]
-Person = Annotated[str | None, typer.Option("--as", help="The person's login; else this user.")]
+Person = Annotated[
+    str | None,
+    typer.Option("--as", help="A login of this node (`kanhe login`); else this user's name."),
+]
 Single = Annotated[bool, typer.Option("--single", help="A one-person enterprise approves its own.")]
 Why = Annotated[str, typer.Option(help="Why, in words.")]
 SETTLING: Final = ("state", "maker", "checker", "reason")
@@ -43,7 +46,10 @@ def show_decisions(title: str, rows: Sequence[DecisionView]) -> None:
 
 
 def reject_command(
-    noun: str, says: str, act: Callable[[Node, int, str, str], Draft]
+    noun: str,
+    says: str,
+    find: Callable[[Node, int], Draft],
+    act: Callable[[Node, int, str, str], Draft],
 ) -> Callable[..., int]:
     """Return the command that refuses a draft; `act` takes node, number, reason and person."""
 
@@ -55,7 +61,8 @@ def reject_command(
         json_to: JsonTo = None,
     ) -> int:
         with node_of(home) as node:
-            view = act(node, number, reason, person or actor())
+            who = login_of(node, person, "check", find(node, number).agreement)
+            view = act(node, number, reason, who)
         emit(view.to_json(), json_to, lambda: say(f"{noun} {number} rejected"))
         return EXIT_DONE
 

@@ -185,6 +185,7 @@ def _serving_peers(node: Node, stop: threading.Event) -> Iterator[None]:
 
 def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: int | None) -> None:
     from node.web.app import WebSettings, create_app
+    from node.web.logins import login_rows
     from node.web.server import serve
 
     settings = replace(node.settings, host=host or node.settings.host)
@@ -197,6 +198,8 @@ def _run_with_desk(node: Node, stop: threading.Event, host: str | None, port: in
             failed.append(error)
             stop.set()
 
+    if not login_rows(node.sessions):
+        note("nobody can log in yet: `kanhe login add NAME --role ROLE` prints a one-time link")
     worker = threading.Thread(target=turns, name="node", daemon=True)
     worker.start()
     try:

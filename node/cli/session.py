@@ -53,6 +53,39 @@ def actor() -> str:
     return f"cli:{getpass.getuser()}"
 
 
+def login_of(
+    node: Node, login: str | None, act: str, agreement: bytes, *, single: bool = False
+) -> str:
+    """Return the login that acts: a person of this node whose roles allow it, as on the desk.
+
+    Nothing proves that who types is that person, so the audit log names the user of this machine
+    too. `single`: the person wants to check what the same person made. Raises `NotAllowed`
+    LOGIN_UNKNOWN, LOGIN_CLOSED, NOT_ALLOWED.
+    """
+    from node.acts import record_act
+    from node.errors import NotAllowed
+    from node.web.logins import who_of_login
+
+    who = who_of_login(node.sessions, login or getpass.getuser())
+    who.require(act, agreement)
+    if single and not who.single(agreement):
+        raise NotAllowed(
+            "NOT_ALLOWED",
+            f"{who.login} may not check alone here",
+            help="a second person approves it; the role `single` is a one-person enterprise's",
+        )
+    with node.sessions.begin() as session:
+        record_act(
+            session,
+            actor=actor(),
+            act="ACTS_AS",
+            subject=f"person/{who.login}",
+            now_ms=node.clock(),
+            details={"act": act, "agreement": agreement.hex()},
+        )
+    return who.login
+
+
 def read_settings(home: Path | None) -> Settings:
     """Return the settings, the home named on the command line first."""
     from dataclasses import replace

@@ -110,6 +110,7 @@ def invite_person(
     now_ms: int,
     ttl_s: int = 86_400,
     agreement: bytes | None = None,
+    actor: str = "node",
 ) -> str:
     """Make (or find) a person with these roles; return the path of a one-time link.
 
@@ -151,7 +152,7 @@ def invite_person(
                 expires_at_ms=now_ms + ttl_s * 1_000,
             ),
         )
-        _act(session, now_ms, "node", "LINK_MADE", login, {"roles": list(wanted)})
+        _act(session, now_ms, actor, "LINK_MADE", login, {"roles": list(wanted)})
     return f"/enter/{token}"
 
 
@@ -182,7 +183,7 @@ def link_person(session: Session, token: str, now_ms: int) -> Person:
         raise LoginError(
             "LINK_SPENT",
             "this one-time link was used, has expired or never was",
-            help="ask an operator for a new one (`kanhe run` prints one at the first start)",
+            help="ask an operator for a new one (`kanhe login add` prints one)",
         )
     return person
 
@@ -322,7 +323,7 @@ def who_of_session(
             # Once a minute is enough to know who is idle and keeps reads free of writes.
             row.seen_at_ms = now_ms
             session.commit()
-        return _who(session, person, None, csrf_of(token))
+        return who_of_person(session, person, None, csrf_of(token))
 
 
 # --------------------------------------------------------------------------- API tokens
@@ -367,10 +368,13 @@ def who_of_token(sessions: sessionmaker[Session], token: str, now_ms: int) -> Wh
         if (row.used_at_ms or 0) + TOUCH_MS <= now_ms:
             row.used_at_ms = now_ms
             session.commit()
-        return _who(session, person, frozenset(row.roles), "")
+        return who_of_person(session, person, frozenset(row.roles), "")
 
 
-def _who(session: Session, person: Person, within: frozenset[str] | None, csrf: str) -> Who:
+def who_of_person(
+    session: Session, person: Person, within: frozenset[str] | None, csrf: str
+) -> Who:
+    """Return a person with the roles held, `within` those of a token where one is used."""
     held = session.execute(
         select(PersonRole.role, PersonRole.agreement).where(PersonRole.person_id == person.id),
     )

@@ -384,7 +384,7 @@ AT_THE_DOOR: Final = (
     N_("too many wrong passwords: this person is locked for a while"),
     N_("wait a quarter of an hour or ask an operator for a one-time link"),
     N_("this one-time link was used, has expired or never was"),
-    N_("ask an operator for a new one (`kanhe run` prints one at the first start)"),
+    N_("ask an operator for a new one (`kanhe login add` prints one)"),
     N_("a password has at least 12 characters"),
     N_("a sentence is easiest to remember"),
     N_("try again"),

@@ -94,13 +94,17 @@ class Discarding(Holding):
         with self._reading() as session:
             return tuple(view(session, row) for row in session.scalars(query))
 
+    def discard(self, draft_id: int) -> DiscardView:
+        """Return one draft; `UsageError` DISCARD_UNKNOWN."""
+        with self._reading() as session:
+            return view(session, _require(session, draft_id, settled=True))
+
     def require_discard(self, agreement: bytes, draft_id: int) -> DiscardView:
         """Return a draft that is about this agreement; `UsageError` DISCARD_UNKNOWN."""
-        with self._reading() as session:
-            row = _require(session, draft_id, settled=True)
-            if row.agreement != agreement:
-                raise UsageError("DISCARD_UNKNOWN", f"no discard {draft_id} of this agreement")
-            return view(session, row)
+        found = self.discard(draft_id)
+        if found.agreement != agreement:
+            raise UsageError("DISCARD_UNKNOWN", f"no discard {draft_id} of this agreement")
+        return found
 
     def approve_discard(
         self,

@@ -170,6 +170,11 @@ def test_a_scheduled_closing_says_what_is_held(pair: Pair, agreement: bytes) -> 
         assert not row.stops_signing
 
 
+def said_code(answer: dict[str, object]) -> str:
+    """Return the code of a refusal."""
+    return str(answer["error"]["code"])  # type: ignore[index]
+
+
 def test_the_commands_give_up_and_warn(
     pair: Pair,
     agreement: bytes,
@@ -187,18 +192,26 @@ def test_the_commands_give_up_and_warn(
         out = capsysbinary.readouterr()
         return code, json.loads(out.out), out.err.decode()
 
+    for login, roles in (("mia", ("operator", "checker")), ("cho", ("checker",))):
+        assert run("login", "add", login, *(f"--role={role}" for role in roles))[0] == 0
     name = agreement.hex()
     code, said, told = run("close", "-a", name, "--window", str(WINDOW))
     assert (code, said["held"]) == (0, "1")
     assert "1 record of ours is held for this window" in told
+    code, made, _ = run("outbox", "discard", "-a", name, "--reason", "not ours")
+    assert (code, said_code(made)) == (2, "LOGIN_UNKNOWN")
+    code, made, _ = run("outbox", "discard", "-a", name, "--reason", "not ours", "--as", "cho")
+    assert (code, said_code(made)) == (2, "NOT_ALLOWED")
     code, made, _ = run("outbox", "discard", "-a", name, "--reason", "not ours", "--as", "mia")
     assert (code, made["state"], made["maker"]) == (0, "DRAFTED", "mia")
     number = str(made["discard"])
     code, said, _ = run("outbox", "approve", number, "--as", "mia")
-    assert (code != 0, said["error"]["code"]) == (True, "SAME_PERSON")  # type: ignore[index]
+    assert (code != 0, said_code(said)) == (True, "SAME_PERSON")
+    code, said, _ = run("outbox", "approve", number, "--as", "invented")
+    assert (code, said_code(said)) == (2, "LOGIN_UNKNOWN")
     code, said, _ = run("outbox", "approve", number, "--as", "cho")
     assert (code, said["state"], said["checker"]) == (0, "DONE", "cho")
     code, said, _ = run("outbox", "discards")
     assert [item["state"] for item in said["discards"]][:1] == ["DONE"]  # type: ignore[attr-defined]
-    code, said, _ = run("outbox", "reject", number, "--reason", "too late")
-    assert (code, said["error"]["code"]) == (2, "DISCARD_SETTLED")  # type: ignore[index]
+    code, said, _ = run("outbox", "reject", number, "--reason", "too late", "--as", "cho")
+    assert (code, said_code(said)) == (2, "DISCARD_SETTLED")

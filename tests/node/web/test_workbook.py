@@ -280,6 +280,8 @@ def test_the_command_line_goes_the_same_way(
 ) -> None:
     """export, import as one person, list, show, approve as another; exit 1 where a row fails."""
     home = ["--home", str(town.firm.home)]
+    invite(town.firm, "maker", "checker", login="one")
+    invite(town.firm, "checker", login="two")
     target = tmp_path / "breaks.xlsx"
     words = ["decision", "export", str(target), "-a", town.agreement.hex()]
     assert main([*words, "--window", str(town.open), "--lang", "en", *home]) == 0
@@ -294,6 +296,8 @@ def test_the_command_line_goes_the_same_way(
     }
     target.write_bytes(filled(data, typed))
     capsys.readouterr()
+    assert main(["decision", "import", str(target), "--as", "nobody", *home, "--json", "-"]) == 2
+    assert "LOGIN_UNKNOWN" in capsys.readouterr().out
     assert main(["decision", "import", str(target), "--as", "one", *home, "--json", "-"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert (answer["taken"], answer["refused"]) == ("1", "1")
@@ -310,7 +314,7 @@ def test_the_command_line_goes_the_same_way(
     listed = json.loads(capsys.readouterr().out)["decisions"]
     assert {"id": made, "state": "DONE", "checker": "two"}.items() <= listed[0].items()
     assert main(["decision", "approve", *home]) == 2
-    assert main(["decision", "reject", made, "--reason", "late", *home]) == 2
+    assert main(["decision", "reject", made, "--reason", "late", "--as", "two", *home]) == 2
 
 
 def test_rest_takes_and_approves_a_workbook(maker: Reader, town: Town) -> None:
