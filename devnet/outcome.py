@@ -15,8 +15,8 @@ from node.bootstrap import Node
 from node.services.reconciliation import WindowStatus
 from node.web.index_html import IndexRow, index_html
 from node.web.report_html import report_html
+from reconcile.currency import amount_words
 from reconcile.model import Side
-from reconcile.statements import digits_of
 
 TABLE_WIDTH: Final = 160
 COLUMNS: Final = (
@@ -105,16 +105,8 @@ def write_report(
     return path
 
 
-def money(minor: int, currency: str) -> str:
-    """Return an amount in major units, grouped: 123456 fen -> 1,234.56."""
-    digits = digits_of(currency) or 0
-    sign = "-" if minor < 0 else ""
-    whole, part = divmod(abs(minor), 10**digits)
-    return f"{sign}{whole:,}" + (f".{part:0{digits}d}" if digits else "")
-
-
 def _proof_cell(status: WindowStatus) -> str:
-    amounts = ", ".join(f"{money(minor, code)} {code}" for code, minor in status.proof) or "-"
+    amounts = ", ".join(amount_words(minor, code) for code, minor in status.proof) or "-"
     basis = status.basis or "no balance"
     return f"{amounts} ({basis.lower()})"
 

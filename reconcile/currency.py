@@ -7,9 +7,12 @@ the digits in which their banks kept books.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import iso4217
+
+from reconcile.counting import money
 
 NO_CURRENCY: Final = "X" * 3
 """ISO 4217's code for "no currency": a lenient reading of a file that names none."""
@@ -45,3 +48,14 @@ _DIGITS: Final = _table()
 def digits_of(currency: str) -> int | None:
     """Return the number of minor digits of an ISO 4217 code, None if there is no such code."""
     return _DIGITS.get(currency)
+
+
+def amount_words(minor: int, currency: str, known: Mapping[str, int] | None = None) -> str:
+    """Write an amount with its currency, e.g. "1,234.50 CNY".
+
+    `known`: digits by code that the terms state. Without digits: "123450 minor units of ABC".
+    """
+    digits = (known or {}).get(currency, digits_of(currency))
+    if digits is None:
+        return f"{minor} minor units of {currency}"
+    return f"{money(minor, digits)} {currency}"

@@ -71,7 +71,7 @@ def _show_breaks(rows: tuple[BreakRow, ...]) -> None:
                 row.kind,
                 refs(row.servicer),
                 refs(row.owner),
-                signed_words(row.signed),
+                signed_words(row.signed) if row.servicer or row.owner else "–",
                 row.age_days,
                 " ".join(row.marks),
             )

@@ -22,7 +22,7 @@ from node.cli.session import (
     node_of,
     window_of_words,
 )
-from node.cli.words import refs, short
+from node.cli.words import refs, short, signed_words
 from reconcile.counting import counted
 
 if TYPE_CHECKING:
@@ -229,9 +229,11 @@ def _show(view: DecisionView) -> None:
         say(f"checker {view.checker}" + (f": {view.check_reason}" if view.check_reason else ""))
     about = view.seen.get("break")
     if about:
-        signed = ", ".join(f"{item['currency']} {item['minor']}" for item in about["signed"])
-        say(f"break {about['key'][:12]} {about['kind']}, difference (minor units) {signed}")
-    columns = ("side", "entry", "date", "direction", ">minor units", "voucher", "counterparty")
+        signed = signed_words(
+            tuple((item["currency"], int(item["minor"])) for item in about["signed"])
+        )
+        say(f"break {about['key'][:12]} {about['kind']}, difference {signed}")
+    columns = ("side", "entry", "date", "direction", ">amount", "voucher", "counterparty")
     table(
         "",
         columns,
@@ -241,7 +243,7 @@ def _show(view: DecisionView) -> None:
                 item["entry_ref"],
                 item["booking_date"],
                 item["direction"],
-                f"{item['amount_minor']} {item['currency']}",
+                signed_words(((item["currency"], int(item["amount_minor"])),)),
                 item["voucher"],
                 item["counterparty"],
             )

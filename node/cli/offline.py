@@ -200,8 +200,9 @@ def match(
     parse_ms = round((time.perf_counter() - started) * 1000)
     mended = mirror_option(servicer_perspective, owner_perspective)
     refuse_mirrored(books[0], books[1], option=mended)
+    rules = _terms(terms, books)
     with progress("matching"):
-        result = reconcile(run_input(books[0], books[1], _terms(terms, books)))
+        result = reconcile(run_input(books[0], books[1], rules))
     timing = {**result.timing_ms, "parse": parse_ms}
     near = any(item.servicer and item.owner for item in result.breaks)
     odd = not result.groups
@@ -210,7 +211,7 @@ def match(
         note(f"remark: {remark.says} [{remark.code}]")
     answer = match_json(replace(result, timing_ms=timing))
     answer["remarks"] = [{"code": item.code, "says": item.says} for item in remarks]
-    emit(answer, json_to, lambda: _show_match(result))
+    emit(answer, json_to, lambda: _show_match(result, dict(rules.currencies)))
     return EXIT_DONE
 
 
@@ -293,10 +294,10 @@ def run_input(servicer: Book, owner: Book, terms: Terms) -> RunInput:
     )
 
 
-def _show_match(result: Result) -> None:
+def _show_match(result: Result, digits: dict[str, int]) -> None:
     from node.cli.words import show_result
 
-    show_result(result)
+    show_result(result, digits)
 
 
 # ------------------------------------------------------------------------ scenario

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.cli.output import say, table
 from reconcile.counting import counted
+from reconcile.counting import money as money
 
 if TYPE_CHECKING:
     from reconcile.report import Result
@@ -17,13 +18,6 @@ SHORT_HEX: Final = 12
 KEY_HEX: Final = 8
 REF_WIDTH: Final = 28
 DEFAULT_DIGITS: Final = 2
-
-
-def money(minor: int, digits: int) -> str:
-    """Return an amount in major units, grouped, e.g. -1,234.50."""
-    sign = "-" if minor < 0 else ""
-    whole, part = divmod(abs(minor), 10**digits)
-    return f"{sign}{whole:,}" + (f".{part:0{digits}d}" if digits else "")
 
 
 def digits_of(currency: str, known: dict[str, int] | None = None) -> int:
@@ -52,13 +46,16 @@ def refs(items: tuple[str, ...]) -> str:
     return items[0][:REF_WIDTH] + more
 
 
-def signed_words(signed: tuple[tuple[str, int], ...]) -> str:
+def signed_words(signed: tuple[tuple[str, int], ...], known: dict[str, int] | None = None) -> str:
     """Return signed amounts per currency in words."""
-    return ", ".join(f"{money(minor, digits_of(code))} {code}" for code, minor in signed)
+    return ", ".join(f"{money(minor, digits_of(code, known))} {code}" for code, minor in signed)
 
 
-def show_result(result: Result) -> None:
-    """Print a run: what matched, the breaks, and whether the balance is proven."""
+def show_result(result: Result, digits: dict[str, int]) -> None:
+    """Print a run: what matched, the breaks, and whether the balance is proven.
+
+    `digits`: of every currency, as the terms state them.
+    """
     kinds = Counter(item.kind.value for item in result.breaks)
     say(
         f"{counted(len(result.groups), 'group')}, {counted(len(result.breaks), 'break')}, "
@@ -72,7 +69,7 @@ def show_result(result: Result) -> None:
                 item.kind.value,
                 refs(item.servicer),
                 refs(item.owner),
-                signed_words(item.signed),
+                signed_words(item.signed, digits) if item.servicer or item.owner else "–",
                 item.age_days,
                 *((" ".join(mark.value for mark in item.marks),) if marked else ()),
             )
@@ -83,15 +80,15 @@ def show_result(result: Result) -> None:
         if len(result.breaks) > SHOWN_BREAKS:
             say(f"… and {len(result.breaks) - SHOWN_BREAKS:,} more")
         say("by kind: " + ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
-    _show_missing(result)
+    _show_missing(result, digits)
     proven = "balance proven" if result.balance_proven else "flow reconciled, balance not proven"
     say(f"{'complete' if result.complete else 'NOT complete'}; {proven}")
     say(f"digest {result.digest.hex()}")
 
 
-def _show_missing(result: Result) -> None:
+def _show_missing(result: Result, digits: dict[str, int]) -> None:
     from reconcile.report import missing_statements
 
-    for item in missing_statements(result.report):
+    for item in missing_statements(result.report, digits):
         who = f"the {item.side}" if item.side else "both sides"
         say(f"{item.kind.value}: ask {who} for {item.says}")

@@ -27,6 +27,7 @@ from reconcile.commitment.plain import read_header
 from reconcile.commitment.proofs import BatchFields, RecordProof
 from reconcile.commitment.records import decode_record
 from reconcile.counting import counted
+from reconcile.currency import amount_words
 from reconcile.model import (
     Decision,
     Entry,
@@ -84,9 +85,7 @@ class Verification:
     def to_json(self) -> dict[str, object]:
         """Return the object of `interfaces.md`."""
         return {
-            "checks": [
-                {"name": check.name, "ok": check.ok, "says": check.says} for check in self.checks
-            ],
+            "checks": [{"name": c.name, "ok": c.ok, "says": c.says} for c in self.checks],
             "proved": self.proved,
             "not_proved": self.not_proved,
             "ok": self.ok,
@@ -315,7 +314,7 @@ def _record_words(proof: RecordProof) -> str | None:
     if isinstance(record, Entry):
         return (
             f"entry {record.entry_ref} version {record.version}, {record.direction.name} "
-            f"{record.amount_minor} minor units of {record.currency}, {record.status.name}, "
+            f"{amount_words(record.amount_minor, record.currency)}, {record.status.name}, "
             f"booked {day_iso(record.booking_date)}"
         )
     if isinstance(record, Decision):

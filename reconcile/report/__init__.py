@@ -44,7 +44,7 @@ from reconcile.report.compare import Comparison, Repaired, compare
 from reconcile.report.document import break_json, proposal_json, totals_json
 from reconcile.report.figures import Figures, Moved, figures_of
 from reconcile.report.groups import group_from_json, group_json, groups_root
-from reconcile.report.missing import MissingStatement, missing_statements
+from reconcile.report.missing import MissingStatement, gap_words, missing_statements
 from reconcile.report.ongoing import Ongoing, may_go_on
 from reconcile.report.run import Result, match_json, reconcile
 from reconcile.report.verify import (
@@ -86,6 +86,7 @@ __all__ = [
     "entry_from_json",
     "entry_json",
     "figures_of",
+    "gap_words",
     "group_from_json",
     "group_json",
     "groups_root",

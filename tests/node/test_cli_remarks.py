@@ -105,3 +105,32 @@ def test_a_demos_folder_is_one_commands_at_a_time(tmp_path: Path) -> None:
         pass
     with one_at_a_time(tmp_path / "demo"):
         assert not (tmp_path / "demo").exists()
+
+
+def stated(opening: str, closing: str, ref: str, digits: str = "CNY") -> str:
+    """One entry of ten that both books hold, with balances."""
+    head = "".join(
+        f"#{word}_balance,{digits},{amount},2026-11-20\n"
+        for word, amount in (("opening", opening), ("closing", closing))
+    )
+    return f"{head}{HEAD}{ref},IN,10,{digits},2026-11-20,AAAA1\n"
+
+
+@pytest.mark.parametrize(("code", "said"), [("CNY", "10.00 CNY"), ("JPY", "10 JPY")])
+def test_what_to_ask_for_is_said_in_the_digits_of_the_currency(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str, said: str
+) -> None:
+    """Closings that are ten apart say ten, and a break without entries has no difference of 0."""
+    paths = [tmp_path / "s.csv", tmp_path / "o.csv"]
+    amounts = ((100, 110), (90, 100))
+    for path, (opening, closing) in zip(paths, amounts, strict=True):
+        path.write_text(stated(str(opening), str(closing), path.stem, code))
+    main(["match", "--servicer", str(paths[0]), "--owner", str(paths[1])])
+    out = capsys.readouterr().out
+    assert f"both opening positions: {said} of the two closings' difference" in out
+    (row,) = [
+        line
+        for line in out.splitlines()
+        if "BALANCE" in line and "ask" not in line and "by kind" not in line
+    ]
+    assert code not in row

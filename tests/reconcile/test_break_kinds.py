@@ -31,7 +31,7 @@ from reconcile.model import (
     SideBook,
     window_of,
 )
-from reconcile.report import Result, carry_of, missing_statements, reconcile
+from reconcile.report import Result, carry_of, reconcile
 from reconcile.terms import Terms
 
 K = BreakKind
@@ -366,22 +366,6 @@ def test_bare_breaks_have_keys_of_their_own() -> None:
     for kind, currency in ((K.BALANCE, "CNY"), (K.STATEMENT_GAP, "")):
         assert found[kind].key == bare_break_key(AGREEMENT, kind, Side.SERVICER, currency, TODAY)
         assert found[kind].side is Side.SERVICER
-
-
-def test_a_gap_and_an_opening_that_does_not_follow_name_the_statement_to_ask_for() -> None:
-    """Between which closing and which opening something is missing stands in the report."""
-    gap = "CNY: closing 1 on 2026-11-16, next opening 2 on 2026-11-18"
-    gapped = run(SideBook((), gaps=(gap,)), SideBook(()))
-    assert gapped.report["gaps"]["servicer"] == [gap]
-    assert [(m.kind, m.side, m.says) for m in missing_statements(gapped.report)] == [
-        (K.STATEMENT_GAP, "servicer", gap)
-    ]
-    servicer = SideBook((), opening=stated(9, OLD), previous_closing=stated(5, OLD - 1))
-    opened = run(servicer, SideBook(()))
-    (line,) = [item for item in opened.report["identities"] if item["name"] == "opening"]
-    assert (line["expected_minor"], line["found_minor"], line["holds"]) == ("5", "9", False)
-    (asked,) = missing_statements(opened.report)
-    assert asked.says.startswith("the statement before this opening: the previous window closed at")
 
 
 def test_directions_are_the_owners_on_both_sides() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from node.services.breaks.views import BreakRow, Tried
-from reconcile.counting import counted
+from reconcile.counting import counted, money
 from reconcile.matching.normalise import compile_chain
 from reconcile.model import CARRIER_BY_WORD, Entry, Side, day_iso
 from reconcile.report import missing_statements
@@ -82,7 +82,7 @@ def _tried(
     sums = (sum(e.signed_minor for e in servicer), sum(e.signed_minor for e in owner))
     if abs(sums[0] - sums[1]) > rule.amount.tolerance_minor:
         places = terms.currencies.get(left.currency, 0)
-        why = f"{left.currency} {_major(sums[0], places)} is not {_major(sums[1], places)}"
+        why = f"{left.currency} {money(sums[0], places)} is not {money(sums[1], places)}"
         return say("AMOUNT_DIFFERS", why, left.currency, str(sums[0]), str(sums[1]))
     distance = _distance(terms, left, right)
     if distance > rule.value_date_days:
@@ -138,28 +138,21 @@ def sentence(servicer: Sequence[Entry], owner: Sequence[Entry], digits: dict[str
     return f"{_booked(who, entries, digits)}; {other} has nothing that matches."
 
 
-def bare_sentence(row: BreakRow, report: Mapping[str, Any]) -> str:
+def bare_sentence(row: BreakRow, report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
     """Return what to ask for where a balance or a statement does not follow."""
     codes = {code for code, _ in row.signed} or {""}
     asked = [
         f"ask {f'the {item.side}' if item.side else 'both sides'} for {item.says}"
-        for item in missing_statements(report)
+        for item in missing_statements(report, digits)
         if item.kind == row.kind and item.currency in codes
     ]
     return f"{row.kind}: {'; '.join(asked) or f'an identity of window {row.window} fails'}."
 
 
-def _major(minor: int, places: int) -> str:
-    """Return minor units as an amount, e.g. -3,120.00."""
-    whole, part = divmod(abs(minor), 10**places)
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{whole:,}" + (f".{part:0{places}d}" if places else "")
-
-
 def _booked(who: str, entries: Sequence[Entry], digits: dict[str, int]) -> str:
     first = entries[0]
     places = digits.get(first.currency, 0)
-    amount = _major(first.amount_minor, places)
+    amount = money(first.amount_minor, places)
     ref = next((text for _, text in first.references), first.entry_ref)
     more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
     return (

@@ -76,7 +76,7 @@ class BreakService(Decisions):
                 proposals=self._proposals(session, run.id, row.proposals),
                 sentence=sentence(servicer, owner, dict(terms.currencies))
                 if servicer or owner
-                else bare_sentence(row, _named(session, run)),
+                else bare_sentence(row, _named(session, run), terms.currencies),
             )
 
     def groups(

@@ -7,7 +7,7 @@ again → currency → direction → refs (conflict, version, part-day overlap) 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,7 @@ from node.tables import (
     QueuedRecord,
     StatedBalance,
 )
+from reconcile.currency import amount_words
 from reconcile.model import (
     Contradiction,
     Entry,
@@ -46,6 +47,7 @@ from reconcile.model import (
     day_iso,
     window_day,
 )
+from reconcile.report import gap_words
 from reconcile.statements import StatementStream, part_day_overlaps
 from reconcile.terms import Terms
 
@@ -128,7 +130,7 @@ def take_book(
     stands = standing(session, facts.agreement, side, (item.entry_ref for item in book.entries))
     fresh, already = sort_out(book.entries, stands, windows, file=source.name, lines=book.lines)
     _refuse_part_days(session, facts.agreement, side, book, source)
-    warnings = _gaps(session, facts.agreement, side, book)
+    warnings = _gaps(session, facts.agreement, side, book, terms.currencies)
     if late:
         warnings.append(f"{late} entries are late: their window is closed, the next takes them")
     file_id = _keep_file(session, facts.agreement, side, book, source, now_ms)
@@ -319,9 +321,11 @@ def _content_refs_of(
     return sorted(found)
 
 
-def _gaps(session: Session, agreement: bytes, side: Side, book: Book) -> list[str]:
+def _gaps(
+    session: Session, agreement: bytes, side: Side, book: Book, digits: Mapping[str, int]
+) -> list[str]:
     """Name the gaps inside a book, and between it and what was stated before."""
-    named = [f"gap: {text}" for text in book.gaps[:MAX_NAMED]]
+    named = [f"gap: {gap_words(text, digits)}" for text in book.gaps[:MAX_NAMED]]
     for currency, opening in sorted(book.opening.items()):
         last = session.execute(
             select(StatedBalance)
@@ -337,9 +341,10 @@ def _gaps(session: Session, agreement: bytes, side: Side, book: Book) -> list[st
         ).scalar_one_or_none()
         if last is not None and last.signed_minor != opening.signed_minor:
             named.append(
-                f"gap: {currency} closed at {last.signed_minor} on {day_iso(last.date)} and opens "
-                f"at {opening.signed_minor} on {day_iso(opening.date)}: a statement is missing or "
-                "overlaps"
+                f"gap: closed at {amount_words(last.signed_minor, currency, digits)} on "
+                f"{day_iso(last.date)} and opens at "
+                f"{amount_words(opening.signed_minor, currency, digits)} on "
+                f"{day_iso(opening.date)}: a statement is missing or overlaps"
             )
     return named
 

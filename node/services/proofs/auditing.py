@@ -16,6 +16,7 @@ from node.books import Book
 from node.services.proofs.views import AuditResult, AuditRow
 from node.tables import PostedEntry
 from reconcile.commitment.records import decode_record
+from reconcile.currency import amount_words
 from reconcile.model import BreakKind, Entry, Side, day_iso
 
 # What a later version may change without being another entry; the version itself is ours.
@@ -103,4 +104,4 @@ def _word(value: object) -> str:
 
 
 def _amount(entry: Entry) -> str:
-    return f"{entry.direction.name} {entry.amount_minor} {entry.currency}"
+    return f"{entry.direction.name} {amount_words(entry.amount_minor, entry.currency)}"

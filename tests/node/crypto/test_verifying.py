@@ -54,7 +54,7 @@ def test_a_record_proof_says_the_record(scene: Scene) -> None:
     """The disclosed entry is said with its place, and its neighbours are not in the file."""
     data = scene.record(report=False)
     found = verify_bytes(data)
-    assert any("entry S1 version 0, IN 100 minor units of CNY" in line for line in found.proved)
+    assert any("entry S1 version 0, IN 1.00 CNY" in line for line in found.proved)
     first, second = scene.servicer.plains[0].items[1:]
     assert first.hex().encode() in data
     assert second.hex().encode() not in data

@@ -106,4 +106,4 @@ def test_a_balance_break_names_the_statement_to_ask_for(
     row = next(row for row in pair.owner.breaks.breaks(agreement) if row.kind == "BALANCE")
     detail = pair.owner.breaks.show(agreement, row.key)
     assert detail.sentence.startswith("BALANCE: ask the servicer for the statement before")
-    assert "closed at 0, this one opens at 100 CNY" in detail.sentence
+    assert "closed at 0.00 CNY, this one opens at 1.00 CNY" in detail.sentence

@@ -59,7 +59,11 @@ def test_gap_between_statements_is_named(pair: Pair, agreement: bytes, tmp_path:
     ).read_text()
     (tmp_path / "b.csv").write_text(text.replace(DATE, day_iso(DAY + 1)))
     result = pair.servicer.posting.import_file(agreement, tmp_path / "b.csv")
-    assert any("gap" in text for text in result.warnings)
+    (gap,) = result.warnings
+    assert gap == (
+        f"gap: closed at 5.00 CNY on {DATE} and opens at 7.00 CNY on {day_iso(DAY + 1)}: "
+        "a statement is missing or overlaps"
+    )
 
 
 def test_amendments_go_up_by_one(pair: Pair, agreement: bytes) -> None:
