@@ -142,7 +142,7 @@ def _engine(
         key_columns(entries[0], Side.SERVICER, columns.names),
         key_columns(entries[1], Side.OWNER, columns.names),
     )
-    with steps_over(tables, keys, rows.given.threads) as steps:
+    with steps_over(tables, keys, plans, rows.given.threads) as steps:
         engine = Engine(steps, plans, entries, strict)
         _bar(engine, rows.rejected())
         yield engine

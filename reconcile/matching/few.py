@@ -1,6 +1,7 @@
 """The steps over few rows, in Python: a pair is looked at sooner than a statement is planned.
 
-Every pair of one key and currency may be listed, so `FEW_PAIRS` bounds them.
+Every pair of one currency and amount may be listed, under a step that is not exact every pair of
+one key: `FEW_PAIRS` bounds them, and `FEW_ROWS` what each step does to a row.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from reconcile.matching.engine import Plan
 
 # Above, the windows of `candidates` cost less than a look at every pair of a step.
-FEW_PAIRS: Final = 10_000
+FEW_PAIRS: Final = 50_000
+FEW_ROWS: Final = 2_000
 _COLUMNS: Final = (
     "id",
     "side",
@@ -65,9 +67,34 @@ class Row:
 Sides = tuple[list[Row], list[Row]]
 
 
-def are_few(servicer: pa.RecordBatch, owner: pa.RecordBatch) -> bool:
-    """Say whether all pairs may be listed; a side without rows has its own cost."""
-    return bool((servicer.num_rows + 1) * (owner.num_rows + 1) <= FEW_PAIRS)
+def are_few(
+    tables: tuple[pa.RecordBatch, pa.RecordBatch], keys: SideKeys, loose: Iterable[str | None]
+) -> bool:
+    """Say whether all pairs may be listed; a side without rows has its own cost.
+
+    `loose`: the key columns of the passes that have more than an exact step, None for no key.
+    """
+    servicer, owner = (table.num_rows for table in tables)
+    if (servicer + 1) * (owner + 1) <= FEW_PAIRS:
+        return True
+    if servicer + owner > FEW_ROWS:
+        return False
+    currencies = [table["currency"].to_pylist() for table in tables]
+    columns = [[table["signed"].to_pylist() for table in tables]]
+    for key in set(loose):
+        none = [[""] * table.num_rows for table in tables]
+        columns.append(none if key is None else [held[key].to_pylist() for held in keys])
+    return sum(_meetings(currencies, column) for column in columns) < FEW_PAIRS
+
+
+def _meetings(currencies: Sequence[list[str]], texts: Sequence[list[object]]) -> int:
+    """Return how many pairs hold the same currency and text; None is no text."""
+    mine, theirs = map(Counter, map(zip, currencies, texts))
+    return sum(
+        count * theirs[currency, text]
+        for (currency, text), count in mine.items()
+        if text is not None
+    )
 
 
 def _rows(table: pa.RecordBatch, keys: dict[str, pa.Array]) -> Iterator[Row]:

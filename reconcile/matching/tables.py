@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,9 +150,13 @@ class Tables(Store):
 
 
 def steps_over(
-    tables: tuple[pa.RecordBatch, pa.RecordBatch], keys: SideKeys, threads: int | None
+    tables: tuple[pa.RecordBatch, pa.RecordBatch],
+    keys: SideKeys,
+    plans: Iterable[Plan],
+    threads: int | None,
 ) -> AbstractContextManager[Steps]:
     """Return who takes the steps over both sides' rows: of few Python, of many DuckDB."""
-    if are_few(*tables):
+    loose = (plan.key for plan in plans if plan.loose_kinds)
+    if are_few(tables, keys, loose):
         return nullcontext(Few(*tables, keys))
     return Tables(*tables, keys, threads=threads)

@@ -72,3 +72,23 @@ def test_more_open_entries_than_a_report_can_list_are_refused(
     assert caught.value.help
     monkeypatch.setattr(bounds, "MAX_OPEN", 7)
     assert sum(map(len, match(run_of(*books)).open)) == 7
+
+
+def few_of(count: int, loose: list[str | None], *, amounts: int = 1, keys: int = 1) -> bool:
+    """Say whether so many rows a side are few, of so many amounts and keys."""
+    table = pa.record_batch(
+        {"currency": ["CNY"] * count, "signed": [n % amounts for n in range(count)]}
+    )
+    held = {"k1": pa.array([f"KEY{n % keys}" for n in range(count)])}
+    return few.are_few((table, table), (held, held), loose)
+
+
+def test_only_rows_whose_pairs_can_be_listed_are_few() -> None:
+    """The pairs that a step may list are counted: of one amount, and under a loose pass's key."""
+    assert few_of(200, [None])
+    assert not few_of(300, [])
+    assert few_of(900, [], amounts=300)
+    assert not few_of(1_001, [], amounts=1_001)
+    assert not few_of(900, [None], amounts=300)
+    assert not few_of(900, ["k1"], amounts=300)
+    assert few_of(900, ["k1"], amounts=300, keys=300)
