@@ -14,6 +14,7 @@ from reconcile.counting import counted
 from reconcile.model import (
     Balance,
     BalanceBasis,
+    Contradiction,
     Entry,
     InputError,
     SideBook,
@@ -42,6 +43,7 @@ class Book:
     closing: Mapping[str, Balance]
     gaps: tuple[str, ...]
     provable: bool
+    contradictions: tuple[Contradiction, ...] = ()
 
     def side_book(self) -> SideBook:
         """Return the book as a run's input, with no stream behind it."""
@@ -79,6 +81,10 @@ def book_of(
         closing=closing,
         gaps=gaps,
         provable=provable,
+        # What concerns the whole file stands in each of its statements.
+        contradictions=tuple(
+            dict.fromkeys(found for item in chosen for found in item.contradictions)
+        ),
     )
 
 

@@ -130,7 +130,7 @@ def perspective_word(word: str | None) -> str | None:
 
 
 def _show_statement(read: StatementStream) -> None:
-    from node.cli.words import money
+    from node.cli.words import contradiction_words, money
     from reconcile.model import day_iso
 
     say(f"{read.format}{f' ({read.profile})' if read.profile else ''}  sha256 {read.file_sha256}")
@@ -159,8 +159,7 @@ def _show_statement(read: StatementStream) -> None:
                 amount = money(balance.signed_minor, item.digits)
                 say(f"{word} {amount} {item.currency} {day_iso(balance.date)} ({balance.basis})")
         for contradiction in item.contradictions:
-            at = f"line {contradiction.line}: " if contradiction.line else ""
-            note(f"not provable: {at}{contradiction.message} [{contradiction.code}]")
+            note(f"not provable: {contradiction_words(contradiction)}")
 
 
 # --------------------------------------------------------------------------- match
@@ -183,7 +182,10 @@ def match(
     accept_map: AcceptMap = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Reconcile two files: groups, breaks, identities and a digest, without any network."""
+    """Reconcile two files: groups, breaks, identities and a digest, without any network.
+
+    Exit code 1: an identity does not hold, so that nothing is proven.
+    """
     from node.books import refuse_mirrored, remarks_on
     from reconcile.report import match_json, reconcile
 
@@ -211,8 +213,22 @@ def match(
         note(f"remark: {remark.says} [{remark.code}]")
     answer = match_json(replace(result, timing_ms=timing))
     answer["remarks"] = [{"code": item.code, "says": item.says} for item in remarks]
+    answer["contradictions"] = _contradictions(books)
     emit(answer, json_to, lambda: _show_match(result, dict(rules.currencies)))
-    return EXIT_DONE
+    return EXIT_DONE if result.complete else EXIT_NO
+
+
+def _contradictions(books: Sequence[Book]) -> dict[str, list[dict[str, Any]]]:
+    """Say by side what the files contradict themselves in, and return it for `--json`."""
+    from msgspec import to_builtins
+
+    from node.cli.words import contradiction_words
+    from reconcile.model import Side
+
+    for side in Side:
+        for found in books[side].contradictions:
+            note(f"the {side.word}'s file is not provable: {contradiction_words(found)}")
+    return {side.word: [to_builtins(one) for one in books[side].contradictions] for side in Side}
 
 
 SideFile = tuple[str, Path, str | None, str | None, str | None]

@@ -35,6 +35,7 @@ from node.cli.session import (
     side_of,
     window_of_words,
 )
+from node.cli.words import contradiction_words
 from reconcile.counting import counted
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def import_json(result: ImportResult) -> dict[str, Any]:
 def _show_import(result: ImportResult) -> None:
     again = " (this very file was imported before)" if result.known else ""
     say(f"{result.file}: {result.queued:,} queued, {result.already:,} stood already{again}")
+    for found in result.contradictions:
+        note(f"not provable: {contradiction_words(found)}")
     for text in result.warnings:
         note(f"warning: {text}")
 

@@ -72,7 +72,10 @@ def reconcile(
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
-    """Match now: without a window everything read so far, with one the proof both closed."""
+    """Match now: without a window everything read so far, with one the proof both closed.
+
+    Exit code 1: the proof of a window fails.
+    """
     with acting(home) as node, progress("matching"):
         found = node.network.find_agreement(agreement).agreement
         if window is None and day is None:
@@ -80,7 +83,7 @@ def reconcile(
         else:
             run = node.reconciliation.prove(found, window_of_words(window, day))
     emit(_run_json(run), json_to, lambda: _show_run(run))
-    return EXIT_DONE
+    return EXIT_DONE if run.complete or run.provisional else EXIT_NO
 
 
 def _run_json(run: RunView) -> dict[str, Any]:

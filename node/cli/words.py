@@ -10,6 +10,7 @@ from reconcile.counting import counted
 from reconcile.counting import money as money
 
 if TYPE_CHECKING:
+    from reconcile.model import Contradiction
     from reconcile.report import Result
 
 SHOWN_BREAKS: Final = 50
@@ -49,6 +50,14 @@ def refs(items: tuple[str, ...]) -> str:
 def signed_words(signed: tuple[tuple[str, int], ...], known: dict[str, int] | None = None) -> str:
     """Return signed amounts per currency in words."""
     return ", ".join(f"{money(minor, digits_of(code, known))} {code}" for code, minor in signed)
+
+
+def contradiction_words(found: Contradiction) -> str:
+    """Return a contradiction in one line: where, what, expected and found, its code."""
+    at = f"line {found.line}: " if found.line else ""
+    said = (("expected", found.expected), ("found", found.found))
+    compared = ", ".join(f"{word} {text}" for word, text in said if text is not None)
+    return f"{at}{found.message}{f' ({compared})' if compared else ''} [{found.code}]"
 
 
 def show_result(result: Result, digits: dict[str, int]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from devnet.turns import one_at_a_time
 from node.cli import READER_GONE, main
+from node.cli.output import EXIT_NO
 from node.services.proofs.auditing import _differences
 from reconcile.model import Direction, Entry, EntryStatus, OutsideError
 from reconcile.terms import default_terms, terms_json
@@ -125,8 +126,9 @@ def test_what_to_ask_for_is_said_in_the_digits_of_the_currency(
     amounts = ((100, 110), (90, 100))
     for path, (opening, closing) in zip(paths, amounts, strict=True):
         path.write_text(stated(str(opening), str(closing), path.stem, code))
-    main(["match", "--servicer", str(paths[0]), "--owner", str(paths[1])])
+    assert main(["match", "--servicer", str(paths[0]), "--owner", str(paths[1])]) == EXIT_NO
     out = capsys.readouterr().out
+    assert "NOT complete" in out
     assert f"both opening positions: {said} of the two closings' difference" in out
     (row,) = [
         line
@@ -134,3 +136,22 @@ def test_what_to_ask_for_is_said_in_the_digits_of_the_currency(
         if "BALANCE" in line and "ask" not in line and "by kind" not in line
     ]
     assert code not in row
+
+
+def test_a_lenient_match_lists_what_each_file_contradicts_itself_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A closing that is five off is named, its side and its amounts, in text and in JSON."""
+    paths = [tmp_path / "s.csv", tmp_path / "o.csv"]
+    paths[0].write_text(stated("100", "115", "s1"))
+    paths[1].write_text(stated("100", "110", "o1"))
+    words = ["match", "--servicer", str(paths[0]), "--owner", str(paths[1])]
+    assert main([*words, "--lenient"]) == 0
+    said = capsys.readouterr().err
+    assert "the servicer's file is not provable: " in said
+    assert "expected 110.00 CNY, found 115.00 CNY) [TOTALS]" in said
+    assert "the owner's" not in said
+    assert main([*words, "--lenient", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)["contradictions"]
+    assert [item["code"] for item in found["servicer"]] == ["TOTALS"]
+    assert found["owner"] == []
