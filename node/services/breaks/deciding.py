@@ -16,6 +16,7 @@ from node.drafts import DONE, DRAFTED
 from node.services.breaks.standing import (
     PENDING,
     WAITING,
+    StandingDecision,
     last_effective,
     standing_decisions,
 )
@@ -58,8 +59,9 @@ def require_undecided(
 
     Raises `UsageError` DECISION_WAITING where one on the subject waits for its checker,
     DECISION_STANDS where an equal one is queued or posted, DECISION_REPEATED where an equal one
-    is settled, DECISION_PENDING where another of ours waits for the other side: two of one
-    `previous` that both sides hold would both be void (rule 4).
+    is settled, DECISION_EFFECTIVE where the last of both sides that is not void says the same,
+    DECISION_PENDING where another of ours waits for the other side: two of one `previous` that
+    both sides hold would both be void (rule 4).
     """
     hashed = decision_hash(decision)
     rows = session.execute(
@@ -94,6 +96,7 @@ def require_undecided(
             "this very decision is posted already",
             help="it takes effect once the other side has posted the same",
         )
+    _require_new(decision, standing.get(decision.previous))
     if same is not None and same.effect != WAITING:
         raise UsageError(
             "DECISION_REPEATED",
@@ -106,6 +109,20 @@ def require_undecided(
             "DECISION_PENDING",
             "another decision of ours on the same entries is not settled yet",
             help="wait for the other side, or propose what it has posted",
+        )
+
+
+def _require_new(decision: Decision, before: StandingDecision | None) -> None:
+    """Refuse what says the same as the last decision before; `UsageError` DECISION_EFFECTIVE."""
+    if before is None or before.decision.verdict != decision.verdict:
+        return
+    # A break that was written off may be open again: what unmatches it has another subject.
+    if before.effect == PENDING or decision.verdict != WRITE_OFF:
+        raise UsageError(
+            "DECISION_EFFECTIVE",
+            f"the entries stand decided so: both sides posted this {decision.verdict}"
+            + ("" if before.effect == PENDING else ", and it took effect"),
+            help="look at the newest window, or export the workbook again",
         )
 
 

@@ -16,6 +16,7 @@ from node.agreements import Facts, facts_of, require_side
 from node.db import Database, translated
 from node.identity import Identity
 from node.services.breaks import deciding
+from node.services.breaks.openness import Openness
 from node.services.breaks.runs import break_of, run_of
 from node.services.breaks.seeing import require_unchanged, seen_of
 from node.services.breaks.standing import StandingDecision, standing_decisions
@@ -107,7 +108,10 @@ class Decisions:
         owner: Sequence[str] = (),
         window: int | None = None,
     ) -> DecisionView:
-        """Draft a decision as maker: on a break (`key`), or on entries of both sides."""
+        """Draft a decision as maker: on a break (`key`), or on entries of both sides.
+
+        Raises what `deciding.require_undecided` and `Openness` refuse.
+        """
         with self._writing() as session:
             facts = self._party(session, agreement)
             run = run_of(session, agreement, window)
@@ -142,7 +146,10 @@ class Decisions:
                     "the window was matched again since this workbook was written",
                     help="export it again; what both sides see has changed",
                 )
-            return tuple(self._take(session, facts, run, wish, workbook, actor) for wish in wishes)
+            openness = Openness(session, agreement)
+            return tuple(
+                self._take(session, facts, run, wish, workbook, actor, openness) for wish in wishes
+            )
 
     def _take(
         self,
@@ -152,6 +159,7 @@ class Decisions:
         wish: Wish,
         workbook: bytes,
         actor: str,
+        openness: Openness,
     ) -> Outcome:
         """Draft one row inside a savepoint: a refused row leaves nothing behind."""
         key = wish.key.hex()
@@ -171,6 +179,7 @@ class Decisions:
                     actor=actor,
                     subject_row=target,
                     workbook=workbook,
+                    openness=openness,
                 )
                 view = deciding.view(session, drafted)
             return Outcome(wish.row, key, wish.verdict, view, listed=wish.listed, cell=wish.cell)
@@ -199,6 +208,7 @@ class Decisions:
         actor: str,
         subject_row: RunBreak | None = None,
         workbook: bytes | None = None,
+        openness: Openness | None = None,
     ) -> Draft:
         about = subject_row or (row if verdict == deciding.WRITE_OFF else None)
         subject = deciding.subject_of(
@@ -219,6 +229,8 @@ class Decisions:
             workbook=workbook,
             now_ms=now_ms,
         )
+        asked = openness or Openness(session, facts.agreement)
+        asked.require(deciding.record_of(drafted, ""))
         self._act(session, actor, "decision-draft", drafted)
         return drafted
 
@@ -234,7 +246,7 @@ class Decisions:
         """Check a drafted decision as another person; its record is queued to be sealed.
 
         It takes effect in the first run in which both sides hold an equal one. Raises
-        `ProtocolError` SAME_PERSON, DRAFT_CHANGED, DECISION_STALE.
+        `ProtocolError` SAME_PERSON, DRAFT_CHANGED, DECISION_STALE, and what `Openness` refuses.
         """
         with self._writing() as session:
             now_ms = self._identity.clock()
@@ -244,6 +256,7 @@ class Decisions:
             assert agreement is not None, "a decision is about an agreement"
             require_unchanged(session, agreement, row.body)
             decision = deciding.check(row, checker, single=single, now_ms=now_ms)
+            Openness(session, agreement).require(decision)
             self._act(session, actor, "decision-approve", row)
             self._queue_decision(session, agreement, decision, actor=actor)
             return deciding.view(session, row)

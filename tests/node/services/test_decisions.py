@@ -3,9 +3,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import select
 
 from node.bootstrap import Node
-from node.services.breaks import DecisionView, Wish, digest_of
+from node.services.breaks import DecisionView, Listed, Wish, digest_of
+from node.tables import MatchRun
+from reconcile.matching.keys import group_subject
 from reconcile.model import ZERO32, ProtocolError, Side, UsageError
 from reconcile.report import SectionName
 from tests.node.services.conftest import Pair, entry
@@ -56,6 +59,13 @@ def key_of(node: Node, agreement: bytes, kind: str) -> bytes:
     """Return the key of the one break of a kind."""
     (row,) = node.breaks.breaks(agreement, kind=kind)
     return row.key
+
+
+def runs(node: Node, agreement: bytes) -> list[MatchRun]:
+    """Return the proofs of an agreement."""
+    query = select(MatchRun).where(MatchRun.agreement == agreement, MatchRun.kind == "PROOF")
+    with node.sessions() as session:
+        return list(session.scalars(query))
 
 
 def effects(node: Node, agreement: bytes) -> list[tuple[str, str, str | None]]:
@@ -232,6 +242,91 @@ def test_rows_in_bulk_are_taken_or_refused_alone(pair: Pair, broken: bytes) -> N
     done = service.approve_many(broken, numbers, digest=digest_of(waiting), actor="checker")
     assert [item.code for item in done] == [None, None]
     assert service.waiting_decisions(broken) == ()
+
+
+def test_a_workbook_that_was_decided_is_not_taken_again(pair: Pair, broken: bytes) -> None:
+    """Once its decisions are effective, every row is refused with its reason, at approval too."""
+    first = window_of_today(pair, broken)
+    pair.day(broken, first)
+    # A break that the next day settles by itself.
+    groups = pair.owner.breaks.groups(broken, first)
+    amount, reference = (key_of(pair.owner, broken, kind) for kind in ("AMOUNT", "REFERENCE"))
+    (matched,) = [row for row in groups if row.servicer == ("s1",)]
+    wishes = (
+        Wish(2, amount, "write_off", "fee of the bank"),
+        Wish(3, reference, "reject", "two payments"),
+        Wish(
+            4,
+            group_subject(broken, matched.servicer, matched.owner),
+            "unmatch",
+            "another payment",
+            listed=Listed.GROUP,
+            number=matched.number,
+        ),
+    )
+
+    def take(node: Node) -> list[str | None]:
+        run = next(row for row in runs(node, broken) if row.window == first)
+        options = {"window": first, "digest": run.mark.hex(), "workbook": b"w" * 32}
+        taken = node.breaks.propose_many(broken, wishes, actor="maker", **options)
+        return [item.code for item in taken]
+
+    assert take(pair.owner) == take(pair.servicer) == [None] * 3
+    late = pair.servicer.breaks.waiting_decisions(broken)
+    for node in pair.nodes:
+        shown = node.breaks.waiting_decisions(broken)
+        numbers = [item.decision_id for item in shown]
+        options = {"digest": digest_of(shown), "actor": "checker"}
+        assert {x.code for x in node.breaks.approve_many(broken, numbers, **options)} == {None}
+    pair.settle()
+    assert {item[1] for item in effects(pair.owner, broken)} == {"PENDING"}
+    assert take(pair.owner) == ["DECISION_EFFECTIVE"] * 3, "both sides posted it already"
+    second = window_of_today(pair, broken)
+    pair.day(broken, second)
+    assert {item[1] for item in effects(pair.owner, broken)} == {"EFFECTIVE"}
+    for node in pair.nodes:
+        assert take(node) == ["ENTRY_NOT_OPEN", "DECISION_EFFECTIVE", "DECISION_EFFECTIVE"]
+        assert node.breaks.waiting_decisions(broken) == ()
+    assert len(late) == 3
+    written_off = {"servicer": ("s2",), "owner": ("o2",)}
+    with pytest.raises(UsageError, match="ENTRY_NOT_OPEN") as refused:
+        decide(pair.owner, broken, "confirm", **written_off)
+    assert "write_off" in refused.value.message
+    with pytest.raises(UsageError, match="GROUP_NOT_STANDING"):
+        decide(pair.owner, broken, "unmatch", servicer=("s3",), owner=("o3",))
+
+
+def test_a_break_that_a_later_proof_settles_is_not_decided(pair: Pair, agreement: bytes) -> None:
+    """A late counterpart settles it: a row of the old workbook and a waiting draft are refused."""
+    books(pair, agreement, [entry("s1", 70, e2e="E2E-0001"), entry("s2", 9, e2e="E2E-2222")], [])
+    first = window_of_today(pair, agreement)
+    pair.day(agreement, first)
+    key = next(row.key for row in pair.owner.breaks.breaks(agreement) if row.servicer == ("s1",))
+    service = pair.owner.breaks
+    drafted = service.propose_decision(
+        agreement, verdict="write_off", reason="small", actor="maker", key=key
+    )
+    pair.owner.posting.queue_entries(agreement, [entry("o1", 70, e2e="E2E-0001")])
+    pair.settle()
+    second = window_of_today(pair, agreement)
+    assert second > first
+    pair.day(agreement, second)
+    with pytest.raises(UsageError, match="ENTRY_NOT_OPEN") as refused:
+        service.approve_decision(drafted.decision_id, actor="checker")
+    assert "e2e" in refused.value.message
+    service.reject_decision(drafted.decision_id, actor="checker", reason="settled")
+    (run,) = [row for row in runs(pair.owner, agreement) if row.window == first]
+    options = {"window": first, "digest": run.mark.hex(), "workbook": b"w" * 32}
+    wish = Wish(2, key, "write_off", "small amount")
+    (taken,) = service.propose_many(agreement, [wish], actor="maker", **options)
+    assert taken.code == "ENTRY_NOT_OPEN"
+    # What an unmatch on its way opens may be decided on already.
+    refs = {"servicer": ("s1",), "owner": ("o1",)}
+    decide(pair.owner, agreement, "unmatch", **refs)
+    made = service.propose_decision(
+        agreement, verdict="reject", reason="two", actor="maker", servicer=("s1",), owner=()
+    )
+    assert made.state == "DRAFTED"
 
 
 def test_a_write_off_stands_on_the_sheet_of_the_side_it_names(pair: Pair, agreement: bytes) -> None:
