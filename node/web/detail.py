@@ -10,7 +10,7 @@ from node.web import words
 from node.web.i18n import Speaker
 from node.web.read.windows import Figures
 from node.web.words import N_
-from reconcile.model import Carrier, Direction, Entry, Side
+from reconcile.model import Carrier, Entry, Side
 
 MAX_PAIRS: Final = 16
 
@@ -81,7 +81,7 @@ def entry_lines(entry: Entry, speaker: Speaker) -> tuple[tuple[str, str], ...]:
 
 def _direction(entry: Entry, speaker: Speaker) -> str:
     _ = speaker.gettext
-    word = _("into the account") if entry.direction is Direction.IN else _("out of the account")
+    word = words.way_words(entry.direction, _)
     reversal = _("reversal")
     return f"{word} · {reversal}" if entry.is_reversal else word
 

@@ -123,7 +123,7 @@ SHORT: Final = N_("Short: we have it, they don't")
 MARKS: Final[Mapping[str, str]] = {
     "LATE": N_("late"),
     "STALE": N_("overdue"),
-    "NOT_THERE": N_("other side has spoken"),
+    "NOT_THERE": N_("other side has spoken without this entry"),
 }
 AGREEMENT_KINDS: Final[Mapping[AgreementKind, str]] = {
     AgreementKind.BANK_ENTERPRISE: N_("bank–enterprise"),
@@ -313,6 +313,12 @@ def reference_words(entry: Entry, translate: Translate) -> str:
         number, text = entry.references[0]
         return f"{translate(CARRIERS[Carrier(number).word])} {text}"
     return entry.entry_ref
+
+
+def way_words(direction: Direction, translate: Translate) -> str:
+    """Return which way money went, as the desk says it."""
+    incoming = direction is Direction.IN
+    return translate("into the account") if incoming else translate("out of the account")
 
 
 def booked_words(who: str, entry: Entry, speaker: Speaker) -> str:

@@ -161,7 +161,7 @@ def _key_en(pair: KeyPair) -> str:
 
 def _key_zh(pair: KeyPair) -> str:
     mine, theirs = CARRIERS_ZH[pair.servicer], CARRIERS_ZH[pair.owner]
-    name = mine if mine == theirs else f"服务方{mine}＝持有方{theirs}"
+    name = mine if mine == theirs else f"账户行{mine}＝账户主{theirs}"
     steps = [STEPS_ZH.get(step, step) for step in pair.normalise]
     return f"{name}（{'、'.join([*steps, f'至少{pair.min_length}位'])}）"
 
@@ -318,8 +318,8 @@ def _set_risks(terms: Terms) -> Iterator[Said]:
             f"逾期（{terms.stale_after_days}个工作日）早于判定缺失（{terms.grace_days}个工作日）",
         )
     for side, zh, calendar in (
-        ("servicer", "服务方", terms.servicer_calendar),
-        ("owner", "持有方", terms.owner_calendar),
+        ("servicer", "账户行", terms.servicer_calendar),
+        ("owner", "账户主", terms.owner_calendar),
     ):
         if not calendar.holidays:
             yield Said(

@@ -10,7 +10,7 @@ from typing import Final
 from node.services.breaks import Listed
 from node.web.i18n import digits_of
 from node.web.sheets import EXACT_DIGITS
-from node.web.words import N_, reference_words
+from node.web.words import N_, Translate, reference_words, way_words
 from reconcile.model import Entry, day_iso
 
 FORMAT: Final = "kanhe-decisions/2"
@@ -85,6 +85,11 @@ SHEETS: Final = (BREAKS, PROPOSALS, GROUPS)
 NAMES: Final = frozenset({"key", "proposal", "#"})
 
 
+def head_words(layout: Layout, translate: Translate) -> tuple[str, ...]:
+    """Return a sheet's first row in a language."""
+    return tuple(word if word in NAMES else translate(word) for word in layout.head)
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What a workbook was written from; it comes back in a hidden sheet."""
@@ -139,7 +144,12 @@ def figure(minor: int, currency: str) -> Cell:
     return major(minor, currency) if exact else f"{major(minor, currency):f}"
 
 
-def entry_words(refs: Sequence[str], found: Mapping[str, Entry], count: int | None = None) -> str:
+def entry_words(
+    refs: Sequence[str],
+    found: Mapping[str, Entry],
+    translate: Translate,
+    count: int | None = None,
+) -> str:
     """Return entries as lines: date, direction, amount, reference, counterparty.
 
     `count`: how many there are, where `refs` are only the first of them.
@@ -151,8 +161,9 @@ def entry_words(refs: Sequence[str], found: Mapping[str, Entry], count: int | No
             lines.append(ref)
             continue
         amount = f"{major(entry.amount_minor, entry.currency):,f}"
-        parts = [day_iso(entry.booking_date), entry.direction.name, entry.currency, amount]
-        parts.append(reference_words(entry, str))
+        parts = [day_iso(entry.booking_date), way_words(entry.direction, translate)]
+        parts += [entry.currency, amount]
+        parts.append(reference_words(entry, translate))
         if entry.counterparty_name:
             parts.append(entry.counterparty_name)
         lines.append(" ".join(parts))

@@ -137,8 +137,8 @@ class _Lines:
                 row.age_days,
                 currency,
                 difference,
-                entry_words(row.servicer, entries[0]),
-                entry_words(row.owner, entries[1]),
+                entry_words(row.servicer, entries[0], self._say),
+                entry_words(row.owner, entries[1], self._say),
                 "" if chosen is None else self._counterpart(sides[0].other, chosen),
             ),
             verdicts=(CONFIRM, REJECT, WRITE_OFF) if both else (WRITE_OFF,),
@@ -146,7 +146,7 @@ class _Lines:
 
     def _counterpart(self, side: Side, chosen: ProposalView) -> str:
         refs = (chosen.servicer, chosen.owner)[side]
-        return entry_words(refs, self._entries(side, refs))
+        return entry_words(refs, self._entries(side, refs), self._say)
 
     def proposals(self) -> Iterator[Line]:
         """Yield the proposals; one too large to be decided as a whole takes no verdict."""
@@ -166,8 +166,8 @@ class _Lines:
                         number,
                         row.pass_name,
                         self._say(PROPOSAL_REASONS.get(row.reason, row.reason)),
-                        entry_words(row.servicer, found[0], row.servicer_count),
-                        entry_words(row.owner, found[1], row.owner_count),
+                        entry_words(row.servicer, found[0], self._say, row.servicer_count),
+                        entry_words(row.owner, found[1], self._say, row.owner_count),
                     ),
                     verdicts=(CONFIRM, REJECT) if whole else (),
                 )
@@ -213,8 +213,8 @@ class _Lines:
                         item.pass_name,
                         item.currency,
                         figure(item.residual_minor, item.currency),
-                        entry_words(item.servicer, found[0]),
-                        entry_words(item.owner, found[1]),
+                        entry_words(item.servicer, found[0], self._say),
+                        entry_words(item.owner, found[1], self._say),
                     ),
                     verdicts=(UNMATCH,),
                 )

@@ -22,20 +22,20 @@ from node.web.numbers import MAX_WINDOW
 from node.web.pages import reading
 from node.web.read.parties import AgreementView
 from node.web.sheets import fitting
-from node.web.words import VERDICTS
+from node.web.words import VERDICTS, Translate
 from node.web.workbook.layout import (
     FORMAT,
     GROUPS,
     MAX_REASON,
     MAX_ROWS,
     MIN_REASON,
-    NAMES,
     SHEETS,
     STAMP_SHEET,
     Cell,
     Layout,
     Line,
     Stamp,
+    head_words,
 )
 from node.web.workbook.lines import load_book
 from reconcile.model import InputError, ProtocolError, UsageError, Where
@@ -130,9 +130,7 @@ def read_rows(data: bytes, name: str) -> tuple[Stamp, Rows]:
         cells = sheets.get(title)
         if cells is None:
             raise _invalid(name, f"it has no sheet {title!r}")
-        if not cells or [str(cell) for cell in cells[0]][: len(layout.head)] != [
-            word if word in NAMES else say(word) for word in layout.head
-        ]:
+        if not cells or tuple(map(str, cells[0][: len(layout.head)])) != head_words(layout, say):
             raise _invalid(name, f"the columns of {title!r} are not those that were written")
         if len(cells) > MAX_ROWS + 1:
             raise _invalid(name, f"{title!r} has more than {MAX_ROWS:,} rows")
@@ -178,7 +176,7 @@ def _wishes(
         key, said = _text(row, 0), _text(row, layout.decision)
         verdict = _verdict(said)
         try:
-            line = _checked(layout, row, verdict, lines.get(key), seen.get(key))
+            line = _checked(layout, row, verdict, lines.get(key), seen.get(key), speaker.gettext)
         except _CellError as error:
             cell = _address(layout, number, error.column, speaker)
             yield Outcome(
@@ -220,11 +218,17 @@ class _CellError(UsageError):
 
 
 def _checked(
-    layout: Layout, row: Row, verdict: str | None, line: Line | None, before: int | None
+    layout: Layout,
+    row: Row,
+    verdict: str | None,
+    line: Line | None,
+    before: int | None,
+    say: Translate,
 ) -> Line:
     """Return the row's line; raises with the first cell that is wrong.
 
-    `before`: the row that said something of the same already.
+    `before`: the row that said something of the same already. Columns and verdicts are named as
+    the workbook names them, by `say`.
     """
     if before is not None:
         raise _CellError(0, "ROW_TWICE", f"the same stands in row {before} too")
@@ -235,7 +239,7 @@ def _checked(
             raise _CellError(
                 column,
                 "ROW_CHANGED",
-                f"the cell under {layout.head[column]!r} is not what was written",
+                f"the cell under {head_words(layout, say)[column]!r} is not what was written",
                 help="undo the change, or export again: the checker sees what you saw",
             )
     said, reason = _text(row, layout.decision), _text(row, layout.reason)
@@ -246,7 +250,7 @@ def _checked(
             layout.decision,
             "VERDICT_UNKNOWN",
             f"{said!r} is no decision on this row",
-            help=", ".join(line.verdicts),
+            help=", ".join(say(VERDICTS[word]) for word in line.verdicts),
         )
     if not MIN_REASON <= len(reason) <= MAX_REASON:
         raise _CellError(

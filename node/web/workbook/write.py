@@ -14,12 +14,12 @@ from node.web.words import VERDICTS
 from node.web.workbook.layout import (
     MAX_REASON,
     MIN_REASON,
-    NAMES,
     SHEETS,
     STAMP_SHEET,
     Book,
     Layout,
     Line,
+    head_words,
 )
 
 A4_PAPER: Final = 9
@@ -53,8 +53,7 @@ def _fill(
     speaker: Speaker,
 ) -> None:
     _set_up(page, layout, lines)
-    names = [name if name in NAMES else speaker.gettext(name) for name in layout.head]
-    page.write_row(0, 0, names, shapes["head"])
+    page.write_row(0, 0, head_words(layout, speaker.gettext), shapes["head"])
     for number, line in enumerate(lines, start=1):
         _write(page, number, line, layout, shapes)
     for first, last, verdicts in _stretches(lines):

@@ -152,6 +152,26 @@ def test_filled_rows_wait_for_a_checker_who_sees_them_and_approves_all(
     assert "DRAFTS_CHANGED" in again.text
 
 
+def test_a_workbook_speaks_one_language(maker: Reader, town: Town) -> None:
+    """Direction and reference stand in the workbook's language too, not only head and kinds."""
+    said = {}
+    for language in ("zh", "en"):
+        params = {"window": town.open, "lang": language}
+        book = maker.client.get(address(town, ".xlsx"), params=params).content
+        rows = [row for layout in SHEETS for row in rows_of(book, layout)[1:]]
+        said[language] = "\n".join(str(cell) for row in rows for cell in row)
+    for chinese, english in (
+        ("收（入账）", " into the account "),
+        ("付（出账）", " out of the account "),
+        ("端到端标识 ", "End-to-end id "),
+    ):
+        assert chinese in said["zh"]
+        assert chinese not in said["en"]
+        assert english in said["en"]
+        assert english not in said["zh"]
+    assert not re.search(r"\b(IN|OUT)\b", said["zh"] + said["en"])
+
+
 def test_each_bad_row_is_refused_alone_with_its_reason(maker: Reader, town: Town) -> None:
     """A changed cell, an odd verdict, a missing reason: each names its code; the good row stays."""
     data = sheet(maker, town)
@@ -185,6 +205,10 @@ def test_each_bad_row_is_refused_alone_with_its_reason(maker: Reader, town: Town
         assert page.count(code) == 1, code
         assert f"差异!{LETTERS[column]}{row + 1}<" in page
     assert page.count("VERDICT_UNKNOWN") == 2
+    # Column and verdict are named as the Chinese workbook names them.
+    assert "under &#39;差额&#39; is not what was written" in page
+    assert "确认：同一笔, 驳回：不是同一笔, 核销" in page
+    assert "write_off" not in page
     (taken,) = town.firm.breaks.waiting_decisions(town.agreement)
     assert (taken.verdict, taken.reason) == ("reject", "two payments")
     assert "DECISION_WAITING" in bring(maker, town, typed), "brought twice, taken once"
