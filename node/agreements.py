@@ -170,7 +170,8 @@ def _named(session: Session) -> dict[bytes, str]:
 def find_agreement(session: Session, text: str) -> bytes:
     """Return the agreement that an id, a local name or the beginning of either means.
 
-    Raises `UsageError` AGREEMENT_UNKNOWN or AGREEMENT_AMBIGUOUS.
+    Of an id at least `MIN_PREFIX` hexadecimal digits, of a name any, in either case. Raises
+    `UsageError` AGREEMENT_UNKNOWN or AGREEMENT_AMBIGUOUS.
     """
     ids = session.execute(select(Agreement.agreement)).scalars().all()
     wanted = text.lower().removeprefix("0x")
@@ -178,17 +179,21 @@ def find_agreement(session: Session, text: str) -> bytes:
     found = {item for item in ids if item.hex() == wanted}
     if not found:
         found = {item for item in ids if named.get(item) == text}
-    if not found and len(wanted) >= MIN_PREFIX:
+    if not found and text:
+        # The beginning of an id is long enough not to be hit by chance.
+        by_id = len(wanted) >= MIN_PREFIX
         found = {
             item
             for item in ids
-            if item.hex().startswith(wanted) or named.get(item, "").lower().startswith(text.lower())
+            if (by_id and item.hex().startswith(wanted))
+            or named.get(item, "").lower().startswith(text.lower())
         }
     if len(found) == 1:
         return found.pop()
     code = "AGREEMENT_AMBIGUOUS" if found else "AGREEMENT_UNKNOWN"
     said = f"{text!r} means {len(found)} agreements" if found else f"no agreement is {text!r}"
-    raise UsageError(code, said, help="give more of the id or name; see `kanhe agreement list`")
+    more = f"give more of the name, or {MIN_PREFIX} digits of the id or more"
+    raise UsageError(code, said, help=f"{more}; see `kanhe agreement list`")
 
 
 def terms_hash_at(session: Session, agreement: bytes, window: int | None) -> bytes:

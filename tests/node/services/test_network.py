@@ -73,8 +73,11 @@ def test_an_agreement_is_accepted_by_its_hash(pair: Pair) -> None:
     pair.settle()
     assert pair.servicer.network.find_agreement("by hash").agreement == agreement
     assert pair.servicer.network.find_agreement("By has").agreement == agreement
-    with pytest.raises(UsageError, match="AGREEMENT_UNKNOWN"):
-        pair.servicer.network.find_agreement("by")
+    assert pair.servicer.network.find_agreement("B").agreement == agreement
+    for text in ("", "has", agreement.hex()[:5]):
+        with pytest.raises(UsageError, match="AGREEMENT_UNKNOWN"):
+            pair.servicer.network.find_agreement(text)
+    assert pair.servicer.network.find_agreement(agreement.hex()[:6]).agreement == agreement
     with pytest.raises(ProtocolError, match="TERMS_MISMATCH"):
         pair.owner.network.accept_agreement(agreement, terms_hash=bytes(32))
     assert pair.owner.network.agreement(agreement).state == "OFFERED"
