@@ -17,9 +17,11 @@ from reconcile.model import (
     Contradiction,
     Entry,
     InputError,
+    Remark,
     SideBook,
     Statement,
     StatementFile,
+    StatementNumber,
     Where,
     day_iso,
 )
@@ -44,6 +46,8 @@ class Book:
     gaps: tuple[str, ...]
     provable: bool
     contradictions: tuple[Contradiction, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    numbers: tuple[StatementNumber, ...] = ()
 
     def side_book(self) -> SideBook:
         """Return the book as a run's input, with no stream behind it."""
@@ -85,6 +89,8 @@ def book_of(
         contradictions=tuple(
             dict.fromkeys(found for item in chosen for found in item.contradictions)
         ),
+        remarks=tuple(found for item in chosen for found in item.remarks),
+        numbers=tuple(item.number for item in chosen if item.number is not None),
     )
 
 
@@ -189,14 +195,6 @@ def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, option: str) -> None:
             where=Where(field="direction"),
             help=f"read it with {option}",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What is odd about two books and refuses nothing."""
-
-    code: str
-    says: str
 
 
 def remarks_on(servicer: Book, owner: Book, *, near: bool, option: str) -> tuple[Remark, ...]:

@@ -26,6 +26,14 @@ class Contradiction(msgspec.Struct, frozen=True):
     found: str | None = None
 
 
+class Remark(msgspec.Struct, frozen=True):
+    """What is odd about a file or two books, and refuses nothing."""
+
+    code: str
+    says: str
+    line: int | None = None
+
+
 @dataclass(frozen=True)
 class Where:
     """Where a refusal points: file, line (from 1) and field, each optional."""

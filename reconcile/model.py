@@ -6,7 +6,6 @@ Dates are days since 1970-01-01; `occurred_at` is milliseconds since then, UTC.
 
 from __future__ import annotations
 
-import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,15 +13,21 @@ from typing import Final
 
 import msgspec
 
+from reconcile.days import EPOCH as EPOCH
+from reconcile.days import day_iso as day_iso
+from reconcile.days import day_number as day_number
+from reconcile.days import window_day as window_day
+from reconcile.days import window_of as window_of
 from reconcile.errors import Contradiction as Contradiction
 from reconcile.errors import InputError as InputError
 from reconcile.errors import KanheError as KanheError
 from reconcile.errors import OutsideError as OutsideError
 from reconcile.errors import ProtocolError as ProtocolError
+from reconcile.errors import Remark as Remark
 from reconcile.errors import UsageError as UsageError
 from reconcile.errors import Where as Where
+from reconcile.numbering import StatementNumber as StatementNumber
 
-EPOCH: Final = dt.date(1970, 1, 1)
 MAX_AMOUNT_MINOR: Final = 2**63 - 1
 MAX_REF_LENGTH: Final = 128
 MAX_TEXT_LENGTH: Final = 1_024
@@ -256,6 +261,8 @@ class Statement:
     entries: tuple[Entry, ...]
     lines: tuple[int, ...]
     contradictions: tuple[Contradiction, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    number: StatementNumber | None = None
 
     @property
     def provable(self) -> bool:
@@ -378,23 +385,3 @@ class Break:
     merged_keys: tuple[bytes, ...] = ()
     side: Side | None = None
     unexplained_minor: int | None = None
-
-
-def day_number(date: dt.date) -> int:
-    """Return days since 1970-01-01."""
-    return (date - EPOCH).days
-
-
-def day_iso(day: int) -> str:
-    """Return a day number as ISO 8601, e.g. 20779 -> 2026-11-22."""
-    return (EPOCH + dt.timedelta(days=day)).isoformat()
-
-
-def window_of(day: int, session: int = 0) -> int:
-    """Return the window of a business day and session (ledger.md, "Windows")."""
-    return day * 8 + session
-
-
-def window_day(window: int) -> int:
-    """Return a window's business day."""
-    return window // 8

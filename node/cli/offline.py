@@ -130,7 +130,7 @@ def perspective_word(word: str | None) -> str | None:
 
 
 def _show_statement(read: StatementStream) -> None:
-    from node.cli.words import contradiction_words, money
+    from node.cli.words import contradiction_words, money, remark_words
     from reconcile.model import day_iso
 
     say(f"{read.format}{f' ({read.profile})' if read.profile else ''}  sha256 {read.file_sha256}")
@@ -160,6 +160,8 @@ def _show_statement(read: StatementStream) -> None:
                 say(f"{word} {amount} {item.currency} {day_iso(balance.date)} ({balance.basis})")
         for contradiction in item.contradictions:
             note(f"not provable: {contradiction_words(contradiction)}")
+        for remark in item.remarks:
+            note(f"remark: {remark_words(remark)}")
 
 
 # --------------------------------------------------------------------------- match
@@ -187,6 +189,7 @@ def match(
     Exit code 1: an identity does not hold, so that nothing is proven.
     """
     from node.books import refuse_mirrored, remarks_on
+    from node.cli.words import say_contradictions, say_remarks
     from reconcile.report import match_json, reconcile
 
     started = time.perf_counter()
@@ -209,26 +212,11 @@ def match(
     near = any(item.servicer and item.owner for item in result.breaks)
     odd = not result.groups
     remarks = remarks_on(books[0], books[1], near=near, option=mended) if odd else ()
-    for remark in remarks:
-        note(f"remark: {remark.says} [{remark.code}]")
     answer = match_json(replace(result, timing_ms=timing))
-    answer["remarks"] = [{"code": item.code, "says": item.says} for item in remarks]
-    answer["contradictions"] = _contradictions(books)
+    answer["remarks"] = say_remarks(books, remarks)
+    answer["contradictions"] = say_contradictions(books)
     emit(answer, json_to, lambda: _show_match(result, dict(rules.currencies)))
     return EXIT_DONE if result.complete else EXIT_NO
-
-
-def _contradictions(books: Sequence[Book]) -> dict[str, list[dict[str, Any]]]:
-    """Say by side what the files contradict themselves in, and return it for `--json`."""
-    from msgspec import to_builtins
-
-    from node.cli.words import contradiction_words
-    from reconcile.model import Side
-
-    for side in Side:
-        for found in books[side].contradictions:
-            note(f"the {side.word}'s file is not provable: {contradiction_words(found)}")
-    return {side.word: [to_builtins(one) for one in books[side].contradictions] for side in Side}
 
 
 SideFile = tuple[str, Path, str | None, str | None, str | None]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from node.cli.output import say, table
+from node.cli.output import note, say, table
 from reconcile.counting import counted
 from reconcile.counting import money as money
 
 if TYPE_CHECKING:
-    from reconcile.model import Contradiction
+    from node.books import Book
+    from reconcile.model import Contradiction, Remark
     from reconcile.report import Result
 
 SHOWN_BREAKS: Final = 50
@@ -58,6 +60,36 @@ def contradiction_words(found: Contradiction) -> str:
     said = (("expected", found.expected), ("found", found.found))
     compared = ", ".join(f"{word} {text}" for word, text in said if text is not None)
     return f"{at}{found.message}{f' ({compared})' if compared else ''} [{found.code}]"
+
+
+def remark_words(found: Remark) -> str:
+    """Return a remark in one line: where, what, its code."""
+    return f"{f'line {found.line}: ' if found.line else ''}{found.says} [{found.code}]"
+
+
+def say_remarks(books: Sequence[Book], on_both: Sequence[Remark]) -> list[dict[str, Any]]:
+    """Say what is odd about each file and about both, and return it for `--json`."""
+    from msgspec import to_builtins
+
+    from reconcile.model import Side
+
+    found: list[tuple[str | None, Remark]] = [(None, item) for item in on_both]
+    found += [(side.word, item) for side in Side for item in books[side].remarks]
+    for word, item in found:
+        note(f"remark: {f'the {word}, ' if word else ''}{remark_words(item)}")
+    return [{"side": word, **to_builtins(item)} for word, item in found]
+
+
+def say_contradictions(books: Sequence[Book]) -> dict[str, list[dict[str, Any]]]:
+    """Say by side what the files contradict themselves in, and return it for `--json`."""
+    from msgspec import to_builtins
+
+    from reconcile.model import Side
+
+    for side in Side:
+        for found in books[side].contradictions:
+            note(f"the {side.word}'s file is not provable: {contradiction_words(found)}")
+    return {side.word: [to_builtins(one) for one in books[side].contradictions] for side in Side}
 
 
 def show_result(result: Result, digits: dict[str, int]) -> None:

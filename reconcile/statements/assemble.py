@@ -14,8 +14,10 @@ from reconcile.model import (
     Contradiction,
     Entry,
     InputError,
+    Remark,
     Statement,
     StatementFile,
+    StatementNumber,
     Where,
 )
 from reconcile.statements import checks
@@ -110,6 +112,16 @@ class Settled:
         return self.statement.closing
 
     @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """Return what is odd about the statement and refuses nothing."""
+        return tuple(self.statement.remarks)
+
+    @property
+    def number(self) -> StatementNumber | None:
+        """Return the number its servicer gave it."""
+        return self.statement.number
+
+    @property
     def provable(self) -> bool:
         """Say whether nothing in the file contradicts the statement."""
         return not self.contradictions
@@ -127,6 +139,8 @@ class Settled:
             entries=tuple([entry for entry, _ in pairs]),
             lines=tuple([line for _, line in pairs]),
             contradictions=self.contradictions,
+            remarks=self.remarks,
+            number=self.number,
         )
 
 
@@ -181,6 +195,7 @@ def settle(
     pairs = checks.drop_repeated(pairs)
     statements = [statement for statement, _ in pairs]
     checks.check_continuity(statements)
+    checks.check_numbers(statements)
     list_overlaps(pairs)
     maker = RefMaker(doubled_refs((s.refs for _, s in pairs), (s.entries for s in statements)))
     built, hashes = [], array("q")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from reconcile.currency import digits_of
-from reconcile.model import Direction, day_iso
+from reconcile.model import Direction, StatementNumber, day_iso
 from reconcile.statements.camt_entry import EntryReader
 from reconcile.statements.camt_xml import Element, amount_of, child, text_of
 from reconcile.statements.dates import day_of
@@ -14,6 +15,8 @@ from reconcile.statements.drafts import StatementDraft, stated
 from reconcile.statements.money import AmountError, minor_units
 
 _OPENING_CODES: Final = ("OPBD", "PRCD")
+_NUMBERS: Final = ("ElctrncSeqNb", "LglSeqNb")
+_PLAIN_NUMBER: Final = re.compile(r"0*[1-9]\d{0,17}", re.ASCII)
 _READ_CODES: Final = frozenset({"OPBD", "PRCD", "CLBD", "ITBD"})
 
 
@@ -43,6 +46,8 @@ class Parts:
         self.last_line = self.line_of(element)
         if word == "Id":
             self.statement.statement_ref = (element.text or "").strip()
+        elif word in _NUMBERS:
+            self._number(word, (element.text or "").strip())
         elif word == "Acct":
             self._account(element)
         elif word == "Bal":
@@ -52,6 +57,12 @@ class Parts:
         elif word in {"FrToDt", "CreDtTm"}:
             date = text_of(element, self.prefix, "ToDtTm") or (element.text or "").strip()
             self.reader.report_day = day_of(date[:10]) or self.reader.report_day
+
+    def _number(self, word: str, text: str) -> None:
+        """Read ElctrncSeqNb, else LglSeqNb (Max18 digits); a report numbers its own kind."""
+        known = self.statement.number
+        if _PLAIN_NUMBER.fullmatch(text) and (known is None or word == _NUMBERS[0]):
+            self.statement.number = StatementNumber(f"{self.message} {word}", int(text))
 
     def _account(self, element: Element) -> None:
         prefix = self.prefix

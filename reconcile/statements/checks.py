@@ -5,14 +5,17 @@ CONTINUITY       a statement opens with the closing balance of the one before it
 LINE_ORDER       lines whose balances follow each other, but in another order
 RUNNING_BALANCE  each line's balance = the balance before it + the line
 CURRENCY_MISMATCH, STATEMENT_REPEATED
+Remarked only: STATEMENT_NUMBER, a number that no statement has
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from reconcile.currency import NO_CURRENCY, digits_of
-from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis
+from reconcile.model import MOVING_STATUSES, Balance, BalanceBasis, StatementNumber
+from reconcile.numbering import missing_between
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import decimal_text
 from reconcile.statements.survey import Misfit, Survey
@@ -80,6 +83,35 @@ def check_continuity(statements: Sequence[StatementDraft]) -> None:
                 expected=money(before.closing.signed_minor, statement.currency),
                 found=money(statement.opening.signed_minor, statement.currency),
             )
+
+
+def check_numbers(statements: Sequence[StatementDraft]) -> None:
+    """Remark on statement numbers that are missing between two statements, by their days."""
+    last: dict[tuple[str, str | None, str], StatementNumber] = {}
+    for statement in sorted((one for one in statements if one.number), key=_numbered):
+        assert statement.number is not None, "only those with a number were kept"
+        number = replace(statement.number, day=_last_day(statement) or None)
+        statement.number = number
+        key = (statement.account, statement.currency, number.series)
+        before = last.get(key)
+        last[key] = number
+        missing = None if before is None else missing_between(before, number)
+        if missing is not None:
+            statement.remark("STATEMENT_NUMBER", missing, statement.line)
+
+
+def _numbered(statement: StatementDraft) -> tuple[int, int, int]:
+    """Order by day, number and page; what states no day stands in the file's order (stable)."""
+    day, number = _last_day(statement), statement.number
+    if not day or number is None:
+        return (0, 0, 0)
+    return (day, number.number, number.page or 0)
+
+
+def _last_day(statement: StatementDraft) -> int:
+    """Return the day of the last balance, 0 for none."""
+    dated = statement.closing or statement.opening
+    return 0 if dated is None else dated.date
 
 
 def drop_repeated(

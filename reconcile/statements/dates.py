@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from reconcile.model import EPOCH
+from reconcile.days import EPOCH
 
 _COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T]?\d{2}:?\d{2}(?::?\d{2})?)?\Z", re.ASCII)
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?!\d)", re.ASCII)

@@ -19,6 +19,8 @@ from reconcile.model import (
     Direction,
     EntryStatus,
     InputError,
+    Remark,
+    StatementNumber,
     Where,
 )
 
@@ -123,6 +125,13 @@ class StatementDraft:
     line: int = 1
     end_line: int | None = None
     check_totals: bool = True
+    number: StatementNumber | None = None
+    remarks: list[Remark] = field(default_factory=list)
+
+    def remark(self, code: str, says: str, line: int) -> None:
+        """Note what is odd and refuses nothing; only the first hundred are kept."""
+        if len(self.remarks) < MAX_CONTRADICTIONS:
+            self.remarks.append(Remark(code, says, line))
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from reconcile.currency import NO_CURRENCY, digits_of
-from reconcile.model import Balance, Direction
+from reconcile.model import Balance, Direction, StatementNumber
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import AmountError, minor_units
@@ -30,6 +30,7 @@ MAX_FIELDS_BEHIND: Final = 32
 
 _BALANCE: Final = re.compile(r"([DC])(\d{6})([A-Z]{3})(\d+,?\d*)\s*\Z", re.ASCII)
 _SUM: Final = re.compile(r"(\d{1,9})([A-Z]{3})(\d+,?\d*)\s*\Z", re.ASCII)
+_NUMBER: Final = re.compile(r"(\d{1,5})(?:/(\d{1,5}))?\s*\Z", re.ASCII)
 _FLOOR: Final = re.compile(r"([A-Z]{3})[DC ]?\d", re.ASCII)
 _BALANCE_TAGS: Final = frozenset({"60F", "60M", "62F", "62M"})
 _INTERIM_TAGS: Final = frozenset({"34F", "13D", "13", "90C", "90D"})
@@ -99,6 +100,10 @@ class _StatementReader:
         numbered = number is not None and re.search(r"[1-9]", number.value)
         source = number if numbered else reference or number
         self.statement.statement_ref = source.value.partition("\n")[0] if source else ""
+        found = None if number is None else _NUMBER.match(number.value)
+        if found is not None and int(found[1]):
+            page = int(found[2]) if found[2] else None
+            self.statement.number = StatementNumber(f"{self.kind} :28C:", int(found[1]), page)
 
     def _balances(self, by_tag: dict[str, Field]) -> None:
         opening = by_tag.get("60F") or by_tag.get("60M")

@@ -31,8 +31,7 @@ def statement_pieces(file: StatementStream) -> Iterator[str]:
         yield f'{", " if number else ""}{_text(whole)[:-1]}, "entries": ['
         for index, (entry, line) in enumerate(statement.rows()):
             yield f"{', ' if index else ''}{_text(entry_json(entry, line))}"
-        found = [msgspec.to_builtins(one) for one in statement.contradictions]
-        yield f'], "contradictions": {_text(found)}}}'
+        yield f"], {_text(_found(statement))[1:]}"
     yield "]}\n"
 
 
@@ -44,7 +43,14 @@ def _statement(statement: Statement) -> dict[str, object]:
     return {
         **_head(statement),
         "entries": [entry_json(entry, line) for entry, line in rows_of(statement)],
+        **_found(statement),
+    }
+
+
+def _found(statement: Statement | Settled) -> dict[str, object]:
+    return {
         "contradictions": [msgspec.to_builtins(one) for one in statement.contradictions],
+        "remarks": [msgspec.to_builtins(one) for one in statement.remarks],
     }
 
 

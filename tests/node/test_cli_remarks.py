@@ -155,3 +155,26 @@ def test_a_lenient_match_lists_what_each_file_contradicts_itself_in(
     found = json.loads(capsys.readouterr().out)["contradictions"]
     assert [item["code"] for item in found["servicer"]] == ["TOTALS"]
     assert found["owner"] == []
+
+
+def test_missing_statement_numbers_are_remarked_by_statement_and_match(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Balances that chain hide that 2 is missing; the number says so, whose file it is too."""
+    bank, book = tmp_path / "bank.sta", tmp_path / "book.csv"
+    bank.write_text(
+        "".join(
+            f":20:R\n:25:99-1\n:28C:{number}/1\n:60F:C{day}EUR5,\n:61:{day}C0,NTRFNONREF//R{number}\n"
+            f":62F:C{day}EUR5,\n-\n"
+            for number, day in ((1, "261119"), (3, "261120"))
+        )
+    )
+    book.write_text(stated("5", "15", "o1", "EUR"))
+    assert main(["statement", str(bank)]) == 0
+    assert "remark: line 8: statement 2 is missing" in capsys.readouterr().err
+    words = ["match", "--servicer", str(bank), "--owner", str(book), "--json", "-"]
+    main(words)
+    out = capsys.readouterr()
+    assert "remark: the servicer, line 8: statement 2 is missing" in out.err
+    found = [item for item in json.loads(out.out)["remarks"] if item["side"] == "servicer"]
+    assert [(item["code"], item["line"]) for item in found] == [("STATEMENT_NUMBER", 8)]

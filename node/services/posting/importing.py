@@ -7,7 +7,7 @@ again → currency → direction → refs (conflict, version, part-day overlap) 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from node.agreements import Facts, terms_at
 from node.books import Book, refuse_repeated
 from node.services.posting.balances import keep_balances, stated_by_window
+from node.services.posting.gaps import gaps_of, last_number, oddities_of
 from node.services.posting.judging import HELD
 from node.services.posting.mirrors import refuse_mirrored_import
 from node.services.posting.queue import (
@@ -34,9 +35,7 @@ from node.tables import (
     PartyName,
     PostedEntry,
     QueuedRecord,
-    StatedBalance,
 )
-from reconcile.currency import amount_words
 from reconcile.model import (
     Contradiction,
     Entry,
@@ -47,7 +46,6 @@ from reconcile.model import (
     day_iso,
     window_day,
 )
-from reconcile.report import gap_words
 from reconcile.statements import StatementStream, part_day_overlaps
 from reconcile.terms import Terms
 
@@ -55,7 +53,6 @@ CONTENT_REF: Final = re.compile(r"[0-9a-f]{64}-[0-9]+")
 ACCOUNT_DIGITS: Final = 4
 # Kept short of `MAX_AHEAD_DAYS` of the ledger, which would refuse the batch later and for good.
 MAX_AHEAD_DAYS: Final = 15
-MAX_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +127,8 @@ def take_book(
     stands = standing(session, facts.agreement, side, (item.entry_ref for item in book.entries))
     fresh, already = sort_out(book.entries, stands, windows, file=source.name, lines=book.lines)
     _refuse_part_days(session, facts.agreement, side, book, source)
-    warnings = _gaps(session, facts.agreement, side, book, terms.currencies)
+    warnings = gaps_of(session, facts.agreement, side, book, terms.currencies)
+    warnings += oddities_of(session, facts.agreement, side, book)
     if late:
         warnings.append(f"{late} entries are late: their window is closed, the next takes them")
     file_id = _keep_file(session, facts.agreement, side, book, source, now_ms)
@@ -321,34 +319,6 @@ def _content_refs_of(
     return sorted(found)
 
 
-def _gaps(
-    session: Session, agreement: bytes, side: Side, book: Book, digits: Mapping[str, int]
-) -> list[str]:
-    """Name the gaps inside a book, and between it and what was stated before."""
-    named = [f"gap: {gap_words(text, digits)}" for text in book.gaps[:MAX_NAMED]]
-    for currency, opening in sorted(book.opening.items()):
-        last = session.execute(
-            select(StatedBalance)
-            .where(
-                StatedBalance.agreement == agreement,
-                StatedBalance.side == side,
-                StatedBalance.currency == currency,
-                StatedBalance.which == "CLOSING",
-                StatedBalance.date <= opening.date,
-            )
-            .order_by(StatedBalance.date.desc(), StatedBalance.id.desc())
-            .limit(1)
-        ).scalar_one_or_none()
-        if last is not None and last.signed_minor != opening.signed_minor:
-            named.append(
-                f"gap: closed at {amount_words(last.signed_minor, currency, digits)} on "
-                f"{day_iso(last.date)} and opens at "
-                f"{amount_words(opening.signed_minor, currency, digits)} on "
-                f"{day_iso(opening.date)}: a statement is missing or overlaps"
-            )
-    return named
-
-
 def _keep_file(
     session: Session,
     agreement: bytes,
@@ -357,6 +327,7 @@ def _keep_file(
     source: Source,
     now_ms: int,
 ) -> int:
+    last = last_number(book)
     row = ImportedFile(
         agreement=agreement,
         side=int(side),
@@ -368,7 +339,13 @@ def _keep_file(
         lenient=source.lenient,
         provable=book.provable,
         entry_count=len(book.entries),
-        statements=[{"account": masked(book.account), "currencies": sorted(book.opening)}],
+        statements=[
+            {
+                "account": masked(book.account),
+                "currencies": sorted(book.opening),
+                "last_number": None if last is None else msgspec.to_builtins(last),
+            }
+        ],
         contradictions=[msgspec.to_builtins(item) for item in source.contradictions],
         imported_at_ms=now_ms,
     )

@@ -29,7 +29,7 @@ class ImportResult:
     """What one file gave: `known` says that these very bytes were imported before.
 
     `queued` entries wait to be posted, `already` stood with equal content; `per_window` counts
-    the queued ones; `warnings` name gaps and late entries in words.
+    the queued ones; `warnings` name gaps, what is odd and late entries in words.
     """
 
     file: str

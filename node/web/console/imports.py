@@ -24,6 +24,7 @@ from reconcile.statements import read_statement
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 SHOWN_STATEMENTS: Final = 8
+SHOWN_WARNINGS: Final = 3
 SHOWN_IMPORTS: Final = 20
 
 
@@ -146,7 +147,9 @@ def take_file(
         "entries": entries % {"number": page.speaker.count(result.queued)},
         "already": page.speaker.count(result.already),
     }
-    return page.go(f"/agreements/{view.short}", said=said)
+    return page.go(
+        f"/agreements/{view.short}", said=" · ".join((said, *result.warnings[:SHOWN_WARNINGS]))
+    )
 
 
 def _open(request: Request, slug: str, text: str) -> tuple[Page, AgreementView]:

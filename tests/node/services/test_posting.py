@@ -66,6 +66,24 @@ def test_gap_between_statements_is_named(pair: Pair, agreement: bytes, tmp_path:
     )
 
 
+def test_a_statement_number_missing_between_files_is_named(
+    pair: Pair, agreement: bytes, tmp_path: Path
+) -> None:
+    """Number 3 after 1 says that 2 is missing, though balances chain; when 2 comes, nothing is."""
+    found = {}
+    for number, day in ((1, "261116"), (3, "261118"), (2, "261117")):
+        file = tmp_path / f"{number}.sta"
+        file.write_text(
+            f":20:R\n:25:99-1\n:28C:{number:05d}/001\n:60F:C{day}CNY0,\n:62F:C{day}CNY0,\n-\n"
+        )
+        found[number] = pair.servicer.posting.import_file(agreement, file).warnings
+    assert found == {
+        1: (),
+        3: ("statement 2 is missing: 1/1 of 2026-11-16 is followed by 3/1 of 2026-11-18",),
+        2: (),
+    }
+
+
 def test_amendments_go_up_by_one(pair: Pair, agreement: bytes) -> None:
     """A pending entry becomes booked by version 1; a gap, a conflict and a lower amount refuse."""
     posting = pair.servicer.posting

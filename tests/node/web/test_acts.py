@@ -106,6 +106,21 @@ def test_a_date_in_the_files_name_reaches_the_importer(maker: Reader, town: Town
         assert name in session.scalars(select(ImportedFile.name)).all()
 
 
+def test_a_file_that_lacks_a_statement_says_which_before_it_is_taken(
+    maker: Reader, town: Town
+) -> None:
+    """The preview shows what is odd and refuses nothing: statement 2 between 1 and 3."""
+    here = f"/firm/agreements/{town.agreement.hex()[:16]}/import"
+    odd = "".join(
+        f":20:R\n:25:99-1\n:28C:{number}/1\n:60F:C{day}CNY0,\n:62F:C{day}CNY0,\n-\n"
+        for number, day in ((1, "261119"), (3, "261120"))
+    ).encode()
+    answer = maker.client.post(here, data={"csrf": maker.csrf}, files={"file": ("odd.sta", odd)})
+    assert answer.status_code == 200, answer.text
+    assert "statement 2 is missing" in answer.text
+    assert STAGED.search(answer.text)
+
+
 def test_a_wrong_file_is_refused_with_line_and_field(maker: Reader, town: Town) -> None:
     """A book with a broken amount is shown its error; nothing of it is kept."""
     here = f"/firm/agreements/{town.agreement.hex()[:16]}/import"

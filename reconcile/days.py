@@ -1,0 +1,38 @@
+"""Days since 1970-01-01, and the windows of business days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+EPOCH: Final = dt.date(1970, 1, 1)
+
+
+def day_number(date: dt.date) -> int:
+    """Return days since 1970-01-01."""
+    return (date - EPOCH).days
+
+
+def day_iso(day: int) -> str:
+    """Return a day number as ISO 8601, e.g. 20779 -> 2026-11-22."""
+    return (EPOCH + dt.timedelta(days=day)).isoformat()
+
+
+def window_of(day: int, session: int = 0) -> int:
+    """Return the window of a business day and session (ledger.md, "Windows")."""
+    return day * 8 + session
+
+
+def window_day(window: int) -> int:
+    """Return a window's business day."""
+    return window // 8
+
+
+def year_of(day: int) -> int:
+    """Return the calendar year of a day."""
+    return (EPOCH + dt.timedelta(days=day)).year
+
+
+def day_of_year(day: int) -> int:
+    """Return which day of its year a day is, from 1."""
+    return (EPOCH + dt.timedelta(days=day)).timetuple().tm_yday
