@@ -24,6 +24,7 @@ from reconcile.statements.camt_details import (
     remittance_of,
 )
 from reconcile.statements.camt_plan import NOWHERE, ChargePlan, DetailPlan, EntryPlan
+from reconcile.statements.checks import money
 from reconcile.statements.dates import day_of, instant_of, iso_day
 from reconcile.statements.drafts import Draft, StatementDraft
 from reconcile.statements.money import AmountError, minor_units
@@ -290,8 +291,8 @@ class EntryReader:
                     "Btch/TtlAmt is not the amount of the entry",
                     line=line,
                     field="TtlAmt",
-                    expected=str(total),
-                    found=str(draft.amount_minor),
+                    expected=money(total, currency),
+                    found=money(draft.amount_minor, currency),
                 )
 
     def _split(self, draft: Draft, details: Sequence[Detail]) -> list[Draft] | None:
@@ -328,7 +329,14 @@ class EntryReader:
                 group_ref=group,
             )
             parts.append(part)
-        if signed != draft.amount_minor * draft.direction.sign:
+        due = draft.amount_minor * draft.direction.sign
+        if signed != due:
+            self.statement.remark(
+                "BATCH_DETAILS",
+                f"a batch entry of {money(due, draft.currency)} is read as one: its "
+                f"{len(details)} details add up to {money(signed, draft.currency)}",
+                draft.line,
+            )
             return None
         for part, detail in zip(parts, details, strict=True):
             self._describe(part, detail)

@@ -10,6 +10,7 @@ from reconcile.currency import digits_of
 from reconcile.model import Direction, StatementNumber, day_iso
 from reconcile.statements.camt_entry import EntryReader
 from reconcile.statements.camt_xml import Element, amount_of, child, text_of
+from reconcile.statements.checks import money
 from reconcile.statements.dates import day_of
 from reconcile.statements.drafts import StatementDraft, stated
 from reconcile.statements.money import AmountError, minor_units
@@ -192,12 +193,15 @@ class Parts:
             self._compare(part, line, "NbOfNtries", count, {str(one) for one in numbers})
             digits = digits_of(self.statement.currency or "") or 0
             try:
-                minor = None if total is None else str(minor_units(total, digits))
+                written = None if total is None else self._money(minor_units(total, digits))
             except AmountError as error:
                 self.statement.findings.add(error.code, str(error), line=line, field=part)
                 continue
             sums = {sum(one.total for one in tallies), sum(one.moving_total for one in tallies)}
-            self._compare(part, line, "Sum", minor, {str(one) for one in sums})
+            self._compare(part, line, "Sum", written, {self._money(one) for one in sums})
+
+    def _money(self, minor: int) -> str:
+        return money(minor, self.statement.currency)
 
     def _compare(self, part: str, line: int, word: str, said: str | None, due: set[str]) -> None:
         if said is not None and said.lstrip("0") not in {one.lstrip("0") for one in due}:

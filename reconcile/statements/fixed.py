@@ -12,6 +12,7 @@ from typing import Final
 
 from reconcile.currency import digits_of
 from reconcile.model import Direction
+from reconcile.statements.checks import money
 from reconcile.statements.currencies import currency_code
 from reconcile.statements.drafts import FileDraft, StatementDraft, stated
 from reconcile.statements.encoding import encoding_of
@@ -187,7 +188,7 @@ class _FixedReader:
                 minor = self._minor(line, said, currency)
                 due = sum(one.amount_minor for one in chosen)
                 if minor is not None and abs(minor) != due:
-                    self._differ(line, "sum", said, str(due))
+                    self._differ(line, "sum", said, money(due, currency))
         kinds = {id(total) for _, _, total in self.totals}
         if any(id(total) not in kinds for total in self.layout.totals):
             self.draft.findings.add(

@@ -15,6 +15,7 @@ from typing import Final
 
 from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import Balance, Direction, StatementNumber
+from reconcile.statements.checks import money
 from reconcile.statements.dates import day_from, full_year
 from reconcile.statements.drafts import FileDraft, StatementDraft, refuse, stated
 from reconcile.statements.money import AmountError, minor_units
@@ -182,7 +183,7 @@ class _StatementReader:
                 self._invalid(
                     source,
                     source.value,
-                    f"{due[0]} entries, {due[1]} minor units",
+                    f"{due[0]} entries, {money(due[1], found[2])}",
                     "CONTROL_TOTALS",
                 )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from reconcile.currency import NO_CURRENCY, digits_of
 from reconcile.model import CARRIER_BY_WORD, Direction, EntryStatus
+from reconcile.statements.checks import money
 from reconcile.statements.currencies import currency_code
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.directions import direction_of
@@ -92,7 +93,7 @@ class ProfileReader:
             statement.account = account
             self.draft.statements.append(statement)
         last = self.rows[-1][0] if self.rows else self.header_line
-        totals = Totals(self.profile, self.findings, self._sum, self.at)
+        totals = Totals(self.profile, self.findings, self._sum, self._written, self.at)
         totals.check(self.seen, self.head, foot, last)
         if self.profile.period_pattern is not None:
             statements = list(self.statements.values())
@@ -210,9 +211,14 @@ class ProfileReader:
 
     # ------------------------------------------------------------------ amounts
     def _sum(self, text: str, line: int, field: str) -> int | None:
+        return self._minor(text.strip(_STRIP), digits_of(self._total_currency()) or 0, line, field)
+
+    def _written(self, minor: int) -> str:
+        return money(minor, self._total_currency())
+
+    def _total_currency(self) -> str:
         code = self.wanted.currency or self.profile.currency
-        code = code or next(iter(self.statements), NO_CURRENCY)
-        return self._minor(text.strip(_STRIP), digits_of(code) or 0, line, field)
+        return code or next(iter(self.statements), NO_CURRENCY)
 
     def _minor(self, text: str, digits: int, line: int, field: str) -> int | None:
         try:

@@ -53,12 +53,14 @@ class Totals:
         profile: Profile,
         findings: Findings,
         read: ReadAmount,
+        write: Callable[[int], str],
         positions: dict[str, tuple[int, ...]],
     ) -> None:
-        """Take the layout, where to list, how an amount is read, and where fields stand."""
+        """Take the layout, where to list, how an amount is read and written, where fields stand."""
         self.profile = profile
         self.findings = findings
         self.read = read
+        self.write = write
         self.positions = positions
 
     def check(
@@ -126,7 +128,7 @@ class Totals:
     def _compare_sum(self, line: int, words: str, text: str, due: int) -> None:
         said = self.read(text, line, "sum")
         if said is not None and abs(said) != abs(due):
-            self._differ(line, words, text, str(abs(due)))
+            self._differ(line, words, text, self.write(abs(due)))
 
     def _compare(self, line: int, words: str, said: str, due: int) -> None:
         if said.lstrip("0") != str(due).lstrip("0"):

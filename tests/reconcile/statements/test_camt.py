@@ -50,6 +50,34 @@ def test_a_batch_whose_details_do_not_add_up_stays_one_entry(read: Read, day: st
     assert [entry.signed_minor for entry in one.entries[:2]] == [-10_000, 2_000]
     assert one.entries[0].entry_ref == "BATCH-0001"
     assert one.entries[0].group_ref == "PAY-7"
+    assert one.provable
+    (remark,) = one.remarks
+    assert (remark.code, remark.line) == ("BATCH_DETAILS", one.lines[0])
+    assert "of -100.00 EUR is read as one: its 2 details add up to -99.00 EUR" in remark.says
+    assert read(day, "day.xml").statements[0].remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "found"),
+    [
+        ("<Sum>165.00<", "<Sum>165.01<", "165.01 EUR", "165.00 EUR"),
+        (
+            "<NbOfTxs>2<",
+            '<TtlAmt Ccy="EUR">100.01</TtlAmt><NbOfTxs>2<',
+            "100.01 EUR",
+            "100.00 EUR",
+        ),
+    ],
+)
+def test_a_control_total_is_said_in_the_digits_of_its_currency(
+    read: Read, day: str, old: str, new: str, expected: str, found: str
+) -> None:
+    """What the file states and what its entries give are read as amounts."""
+    assert old in day
+    one = read(day.replace(old, new, 1), "day.xml", lenient=True).statements[0]
+    (item,) = [item for item in one.contradictions if item.code == "CONTROL_TOTALS"]
+    assert item.expected == expected
+    assert found in (item.found or "")
 
 
 def test_a_reversal_keeps_its_net_direction_and_swaps_the_parties(read: Read, day: str) -> None:
