@@ -181,7 +181,7 @@ class Node:
             moved=self.moves.moved,
         )
         self.reopening = Reopening(
-            database, self.projections, self.attempts, self.opening.opens_now
+            database, self.projections, self.attempts, self.opening.opens_now, self.moves
         )
         self.follower = Follower(
             client,

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
-from node.db import open_database
+from node.attempts import Attempts
+from node.db import Database, open_database
 from node.moves import LOOK_ALL_LONGEST_MS, LOOK_ALL_MS, Moves
+from node.projections.reopening import Reopening
+from node.tables import StreamState
 
 ONE, OTHER = b"\1" * 32, b"\2" * 32
 WORK = "match"
@@ -151,3 +155,45 @@ def test_an_act_of_another_thread_or_outside_a_turn_wakes_everything(tmp_path: P
     write()
     assert _turn(moves) == {ONE, OTHER}
     database.close()
+
+
+def test_what_others_sealed_to_each_other_is_asked_for_once(database: Database) -> None:
+    """An agreement that does not open rests; a log about it, or the look at all, asks again."""
+    with database.writing.begin() as session:
+        session.add_all(
+            StreamState(
+                agreement=agreement,
+                side=0,
+                last_seq=1,
+                head=bytes(32),
+                entry_count=0,
+                batch_count=1,
+                invalid_count=0,
+                sealed_count=1,
+                contiguous=True,
+            )
+            for agreement in (ONE, OTHER)
+        )
+    asked: list[bytes] = []
+
+    def opens_now(_session: Session, agreement: bytes, _side: int) -> bool:
+        asked.append(agreement)
+        return False
+
+    moves = Moves(timer=lambda: -1.0)
+    attempts = Attempts(database, lambda: 0)
+    reopening = Reopening(database, None, attempts, opens_now, moves)  # type: ignore[arg-type]
+
+    def turn(*, final: int = 5, now_ms: int = 0) -> list[bytes]:
+        asked.clear()
+        with moves.looking(final=final, now_ms=now_ms):
+            assert reopening.step() == 0
+        return list(asked)
+
+    assert turn() == [ONE, OTHER]
+    assert turn() == []
+    moves.moved(OTHER, 6)
+    assert turn() == turn() == [OTHER], "its block is not final"
+    assert turn(final=6) == [OTHER]
+    assert turn(final=6) == []
+    assert turn(final=6, now_ms=2 * LOOK_ALL_LONGEST_MS) == [ONE, OTHER]
