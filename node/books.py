@@ -30,6 +30,10 @@ from reconcile.statements import Settled, StatementStream, rows_of
 MAX_ACCOUNTS_NAMED: Final = 8
 MIRROR_FACTOR: Final = 4
 MIRROR_MIN_PAIRS: Final = 3
+EXCHANGE: Final = (
+    "exchange IN and OUT in the file that is written from the wrong side: money INTO the owner's "
+    "account is IN, and no perspective turns a file whose own words give the direction"
+)
 # (booking_date, currency, signed minor units) → how many rows.
 Flows = Counter[tuple[int, str, int]]
 
@@ -48,6 +52,7 @@ class Book:
     contradictions: tuple[Contradiction, ...] = ()
     remarks: tuple[Remark, ...] = ()
     numbers: tuple[StatementNumber, ...] = ()
+    turnable: bool = False
 
     def side_book(self) -> SideBook:
         """Return the book as a run's input, with no stream behind it."""
@@ -91,6 +96,7 @@ def book_of(
         ),
         remarks=tuple(found for item in chosen for found in item.remarks),
         numbers=tuple(item.number for item in chosen if item.number is not None),
+        turnable=file.turnable,
     )
 
 
@@ -174,16 +180,16 @@ def refuse_repeated(entries: Iterable[Entry], lines: Sequence[int], name: str) -
             )
 
 
-def refuse_mirrored(servicer: Book, owner: Book, *, option: str) -> None:
+def refuse_mirrored(servicer: Book, owner: Book, *, advice: str) -> None:
     """Stop when far more rows pair with the opposite direction than with the same.
 
-    Rows pair here by day, currency and amount alone; `option` is what mends it. Raises
+    Rows pair here by day, currency and amount alone; `advice` says what mends it. Raises
     `InputError` DIRECTION_MIRRORED.
     """
-    refuse_mirrored_flows(flows_of(servicer.entries), flows_of(owner.entries), option=option)
+    refuse_mirrored_flows(flows_of(servicer.entries), flows_of(owner.entries), advice=advice)
 
 
-def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, option: str) -> None:
+def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, advice: str) -> None:
     """Do the same for rows that were counted already."""
     same = sum((ours & theirs).values())
     opposite = sum((ours & _turned(theirs)).values())
@@ -193,14 +199,14 @@ def refuse_mirrored_flows(ours: Flows, theirs: Flows, *, option: str) -> None:
             f"{opposite} rows pair with the opposite direction and {same} with the same: "
             "one book is read from the wrong side",
             where=Where(field="direction"),
-            help=f"read it with {option}",
+            help=advice,
         )
 
 
-def remarks_on(servicer: Book, owner: Book, *, near: bool, option: str) -> tuple[Remark, ...]:
+def remarks_on(servicer: Book, owner: Book, *, near: bool, advice: str) -> tuple[Remark, ...]:
     """Return remarks on two books of which nothing matched: UNRELATED, PERHAPS_MIRRORED.
 
-    `near`: some break names entries of both. `option` turns one book round.
+    `near`: some break names entries of both. `advice` says what turns one book round.
     """
     if not servicer.entries or not owner.entries:
         return ()
@@ -219,8 +225,8 @@ def remarks_on(servicer: Book, owner: Book, *, near: bool, option: str) -> tuple
         found.append(
             Remark(
                 "PERHAPS_MIRRORED",
-                f"{rows} with the opposite direction: one book may be read from the wrong side, "
-                f"try {option}",
+                f"{rows} with the opposite direction: one book may be read from the wrong side; "
+                f"{advice}",
             )
         )
     return tuple(found)

@@ -272,12 +272,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementFile:
-    """What one file held: its format (e.g. `camt.053`), profile and statements."""
+    """What one file held: its format (e.g. `camt.053`), profile and statements.
+
+    `turnable`: a perspective says what its debit and credit mean.
+    """
 
     format: str
     profile: str | None
     file_sha256: str
     statements: tuple[Statement, ...]
+    turnable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

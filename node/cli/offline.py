@@ -203,15 +203,15 @@ def match(
         accept_map=accept_map,
     )
     parse_ms = round((time.perf_counter() - started) * 1000)
-    mended = mirror_option(servicer_perspective, owner_perspective)
-    refuse_mirrored(books[0], books[1], option=mended)
+    mended = mirror_advice(books, (servicer_perspective, owner_perspective))
+    refuse_mirrored(books[0], books[1], advice=mended)
     rules = _terms(terms, books)
     with progress("matching"):
         result = reconcile(run_input(books[0], books[1], rules))
     timing = {**result.timing_ms, "parse": parse_ms}
     near = any(item.servicer and item.owner for item in result.breaks)
     odd = not result.groups
-    remarks = remarks_on(books[0], books[1], near=near, option=mended) if odd else ()
+    remarks = remarks_on(books[0], books[1], near=near, advice=mended) if odd else ()
     answer = match_json(replace(result, timing_ms=timing))
     answer["remarks"] = say_remarks(books, remarks)
     answer["contradictions"] = say_contradictions(books)
@@ -242,12 +242,21 @@ def read_books(
     return books
 
 
-def mirror_option(servicer_perspective: str | None, owner_perspective: str | None) -> str:
-    """Name the option that would turn one book round: the one already in use, else the owner's."""
-    turn_servicer = servicer_perspective is not None and owner_perspective is None
-    side = "servicer" if turn_servicer else "owner"
-    given = servicer_perspective if turn_servicer else owner_perspective
-    return f"--{side}-perspective {'statement' if given == 'ledger' else 'ledger'}"
+def mirror_advice(books: Sequence[Book], perspectives: Sequence[str | None]) -> str:
+    """Say what would turn one book round: the option already in use, else the owner's.
+
+    Where no perspective acts on either file, only the file itself can be mended.
+    """
+    from node.books import EXCHANGE
+    from reconcile.model import Side
+
+    turnable = [side for side in Side if books[side].turnable]
+    if not turnable:
+        return EXCHANGE
+    used = [side for side in turnable if perspectives[side] is not None]
+    side = (used or turnable)[-1]
+    turned = "statement" if perspectives[side] == "ledger" else "ledger"
+    return f"read it with --{side.word}-perspective {turned}"
 
 
 def _terms(path: Path | None, books: list[Book]) -> Terms:

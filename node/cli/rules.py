@@ -16,7 +16,7 @@ from node.cli.offline import (
     Perspective,
     Profile,
     SideFile,
-    mirror_option,
+    mirror_advice,
     read_books,
     require_digits,
     run_input,
@@ -162,8 +162,8 @@ def _files(
         lenient=lenient,
         accept_map=accept_map,
     )
-    mended = mirror_option(sides[0][3], sides[1][3])
-    refuse_mirrored(books[0], books[1], option=mended)
+    mended = mirror_advice(books, (sides[0][3], sides[1][3]))
+    refuse_mirrored(books[0], books[1], advice=mended)
     before = (
         default_terms(rules.currencies)
         if against is None

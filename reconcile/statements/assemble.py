@@ -168,7 +168,7 @@ def assemble(draft: FileDraft, *, currency: str | None, lenient: bool) -> Statem
     """Check, name and build everything in a file; raise InputError if strict refuses it."""
     parts = settle(draft, currency=currency, lenient=lenient)
     built = tuple([one.build() for one in parts])
-    return StatementFile(draft.format, draft.profile, draft.sha256, built)
+    return StatementFile(draft.format, draft.profile, draft.sha256, built, draft.turnable)
 
 
 def settle(

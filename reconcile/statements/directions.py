@@ -59,3 +59,8 @@ def direction_of(word: str, *, debit_in: bool) -> Direction | None:
     if not debit and not credit:
         return None
     return Direction.IN if debit is debit_in else Direction.OUT
+
+
+def by_perspective(word: str) -> bool:
+    """Say whether a word's direction depends on whose book it stands in."""
+    return direction_of(word, debit_in=True) is not direction_of(word, debit_in=False)

@@ -138,7 +138,8 @@ class StatementDraft:
 class FileDraft:
     """One file before assembly; `findings` concern the file as a whole.
 
-    `drafts`: makes the place where a statement's entries are kept; a list without it.
+    `drafts`: makes the place where a statement's entries are kept; a list without it. `turnable`:
+    debit and credit in it mean what the perspective says.
     """
 
     name: str
@@ -148,6 +149,7 @@ class FileDraft:
     statements: list[StatementDraft] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
     drafts: Callable[[Findings], Drafts] | None = None
+    turnable: bool = False
 
     def new_statement(self, *, line: int) -> StatementDraft:
         """Return an empty statement whose entries are kept where this file's are."""

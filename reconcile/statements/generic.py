@@ -74,6 +74,7 @@ def read_generic(table: Table, wanted: Wanted, draft: FileDraft) -> None:
     assert header is not None
     line, names = table.rows[header]
     plan = Plan.of_header([name.strip().lower() for name in names], line, wanted, draft.name)
+    draft.turnable = plan.at["direction"] < 0
     reader = _Rows(plan, wanted, draft)
     reader.preamble(table.rows[:header])
     for row_line, row in table.rows[header + 1 :]:

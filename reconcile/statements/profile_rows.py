@@ -11,7 +11,7 @@ from reconcile.model import CARRIER_BY_WORD, Direction, EntryStatus
 from reconcile.statements.checks import money
 from reconcile.statements.currencies import currency_code
 from reconcile.statements.dates import day_of, instant_of
-from reconcile.statements.directions import direction_of
+from reconcile.statements.directions import by_perspective, direction_of
 from reconcile.statements.drafts import Draft, FileDraft, StatementDraft, refuse
 from reconcile.statements.expressions import expression
 from reconcile.statements.generic import Wanted
@@ -76,6 +76,11 @@ class ProfileReader:
         self.refunded: frozenset[str] = frozenset()
         self.debit_in = (
             profile.debit_in if profile.debit_in is not None else wanted.perspective == "ledger"
+        )
+
+        words = {self._cell(row, "direction") for _, row in self.rows}
+        draft.turnable = profile.debit_in is None and (
+            "debit" in self.at or any(by_perspective(word) for word in words)
         )
 
     def read(self) -> None:

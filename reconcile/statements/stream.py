@@ -41,12 +41,13 @@ class StatementStream:
     profile: str | None
     file_sha256: str
     statements: tuple[Settled, ...]
+    turnable: bool = False
     _spool: Spool = field(default_factory=Spool)
 
     def build(self) -> StatementFile:
         """Return the whole file in memory."""
         built = tuple(one.build() for one in self.statements)
-        return StatementFile(self.format, self.profile, self.file_sha256, built)
+        return StatementFile(self.format, self.profile, self.file_sha256, built, self.turnable)
 
     def close(self) -> None:
         """Let the temporary file go."""
@@ -76,7 +77,7 @@ def open_statement(path: Path, **options: Unpack[ReadOptions]) -> StatementStrea
     if not is_camt(head_of(path), path.name, options):
         draft = draft_of(read_whole(path), path.name, options)
         parts = settle(draft, **settling(options))
-        return StatementStream(draft.format, draft.profile, draft.sha256, parts)
+        return StatementStream(draft.format, draft.profile, draft.sha256, parts, draft.turnable)
     spool = Spool()
     try:
         return _open_camt(path, spool, **settling(options))
@@ -115,7 +116,7 @@ def _open_camt(path: Path, spool: Spool, *, currency: str | None, lenient: bool)
         surveys=surveys,
         rows=lambda: Store(spool, Row),
     )
-    return StatementStream(draft.format, None, draft.sha256, parts, spool)
+    return StatementStream(draft.format, None, draft.sha256, parts, _spool=spool)
 
 
 class HashingSource:

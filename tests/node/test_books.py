@@ -83,10 +83,10 @@ def test_a_mirrored_book_is_stopped_and_a_right_one_is_not(amounts: list[int]) -
     ours = book(*(entry(f"s{n}", minor) for n, minor in enumerate(amounts)))
     same = book(*(entry(f"o{n}", minor) for n, minor in enumerate(amounts)))
     turned = book(*(entry(f"o{n}", -minor) for n, minor in enumerate(amounts)))
-    refuse_mirrored(ours, same, option="--x")
+    refuse_mirrored(ours, same, advice="--x")
     if len(amounts) > 3:
         with pytest.raises(InputError) as caught:
-            refuse_mirrored(ours, turned, option="--x")
+            refuse_mirrored(ours, turned, advice="--x")
         assert caught.value.code == "DIRECTION_MIRRORED"
         assert "--x" in caught.value.help
 

@@ -43,7 +43,8 @@ def test_two_files_of_which_nothing_matches_are_remarked(
     assert "servicer's 1 entry (2026-11-20 to 2026-11-20)" in said
     codes, said = matched(tmp_path, capsys, ours, HEAD + "b,OUT,10.00,CNY,2026-11-20,\n")
     assert codes == ["UNRELATED", "PERHAPS_MIRRORED"]
-    assert "--owner-perspective ledger" in said
+    assert "exchange IN and OUT" in said
+    assert "--owner-perspective" not in said, "no option acts on a column of IN and OUT"
     codes, _ = matched(tmp_path, capsys, ours, HEAD + "b,OUT,10.00,CNY,2026-11-20,E2E-0001\n")
     assert codes == ["PERHAPS_MIRRORED"], "a DIRECTION break is no stranger"
     codes, _ = matched(tmp_path, capsys, ours, HEAD + "b,IN,10.00,CNY,2026-11-20,E2E-0001\n")
@@ -178,3 +179,41 @@ def test_missing_statement_numbers_are_remarked_by_statement_and_match(
     assert "remark: the servicer, line 8: statement 2 is missing" in out.err
     found = [item for item in json.loads(out.out)["remarks"] if item["side"] == "servicer"]
     assert [(item["code"], item["line"]) for item in found] == [("STATEMENT_NUMBER", 8)]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "more", "advice"),
+    [
+        (("direction", "direction"), (), "exchange IN and OUT"),
+        (("direction", "direction"), ("--owner-perspective", "ledger"), "exchange IN and OUT"),
+        (
+            ("debit", "direction"),
+            ("--servicer-perspective", "statement", "--owner-perspective", "ledger"),
+            "--servicer-perspective ledger",
+        ),
+    ],
+)
+def test_a_mirrored_book_is_advised_what_acts_on_its_file(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kinds: tuple[str, str],
+    more: tuple[str, ...],
+    advice: str,
+) -> None:
+    """An option is named only for a file it turns; taking the advice ends the refusal."""
+    paths = [tmp_path / "s.csv", tmp_path / "o.csv"]
+    for path, kind, word in zip(paths, kinds, ("IN", "OUT"), strict=True):
+        head, cells = (HEAD, f"{word},%s") if kind == "direction" else (SIDES, ",%s")
+        rows = (f"{path.stem}{n},{cells % n},CNY,2026-11-20,\n" for n in range(1, 9))
+        path.write_text(head + "".join(rows))
+    words = ["match", "--servicer", str(paths[0]), "--owner", str(paths[1])]
+    assert main([*words, *more, "--json", "-"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "DIRECTION_MIRRORED"
+    assert advice in error["help"]
+    assert ("--owner-perspective" in error["help"]) is False
+    if kinds[0] == "debit":
+        assert main([*words, *advice.split()]) == 0
+    else:
+        paths[1].write_text(paths[1].read_text().replace("OUT", "IN"))
+        assert main(words) == 0

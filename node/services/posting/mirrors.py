@@ -13,16 +13,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.books import Book, Flows, flows_of, refuse_mirrored_flows
+from node.books import EXCHANGE, Book, Flows, flows_of, refuse_mirrored_flows
 from node.tables import PostedEntry
 from reconcile.model import MOVING_STATUSES, Direction, Side
 
 # So many of the counterparty's rows tell; more would only slow the import of a large book.
 SAMPLE: Final = 5_000
-OPTION: Final = (
-    "--perspective ledger or --perspective statement; if the counterparty's file is the wrong "
-    "one, naming yours takes it as it is"
-)
+TURN: Final = "read it with --perspective ledger or --perspective statement"
+THEIRS: Final = "if the counterparty's file is the wrong one, naming a --perspective takes yours"
 
 
 def refuse_mirrored_import(session: Session, agreement: bytes, side: Side, book: Book) -> None:
@@ -32,7 +30,8 @@ def refuse_mirrored_import(session: Session, agreement: bytes, side: Side, book:
         return
     theirs = _posted(session, agreement, side.other, min(days), max(days))
     if theirs:
-        refuse_mirrored_flows(flows_of(book.entries), theirs, option=OPTION)
+        advice = f"{TURN if book.turnable else EXCHANGE}; {THEIRS}"
+        refuse_mirrored_flows(flows_of(book.entries), theirs, advice=advice)
 
 
 def _posted(session: Session, agreement: bytes, side: Side, first: int, last: int) -> Flows:
