@@ -17,6 +17,9 @@ from reconcile.counting import money
 NO_CURRENCY: Final = "X" * 3
 """ISO 4217's code for "no currency": a lenient reading of a file that names none."""
 
+MONEY_CODE: Final = "an ISO 4217 code with a minor unit"
+"""What a currency must be; gold, testing and no currency (XAU, XTS) have none."""
+
 # Withdrawn codes: books in old files and in tests of banks still carry them. The euro's
 # predecessors were withdrawn on 2002-02-28; the lira, peseta, drachma, Belgian and Luxembourg
 # franc and escudo were kept without decimals.
@@ -35,8 +38,9 @@ def _table() -> dict[str, int]:
     for code, row in iso4217.raw_table.items():
         if code is not None:
             units = str(row["CcyMnrUnts"])
-            # Gold, testing codes and the like: "N.A." - they are counted in whole units.
-            table[code] = int(units) if units.isdigit() else 0
+            # Gold, testing codes and the like have no minor unit ("N.A."): no book is in them.
+            if units.isdigit():
+                table[code] = int(units)
     # No currency known: two digits, so that a lenient reading keeps the cents it saw.
     table[NO_CURRENCY] = 2
     return table
@@ -45,8 +49,16 @@ def _table() -> dict[str, int]:
 _DIGITS: Final = _table()
 
 
+def lacks_minor_unit(currency: str) -> bool:
+    """Say whether ISO 4217 lists a code without a minor unit: gold, testing, no currency."""
+    return currency in iso4217.raw_table and (currency == NO_CURRENCY or currency not in _DIGITS)
+
+
 def digits_of(currency: str) -> int | None:
-    """Return the number of minor digits of an ISO 4217 code, None if there is no such code."""
+    """Return the number of minor digits of an ISO 4217 code, None where it has none or is none.
+
+    Of `NO_CURRENCY` two: what is read leniently without a currency keeps its cents.
+    """
     return _DIGITS.get(currency)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
-from reconcile.currency import NO_CURRENCY, digits_of
+from reconcile.currency import MONEY_CODE, NO_CURRENCY, digits_of
 from reconcile.model import (
     Balance,
     Contradiction,
@@ -263,6 +263,18 @@ def _check_limits(draft: FileDraft) -> None:
 
 def _settle_currency(statement: StatementDraft, survey: Survey, wanted: str | None) -> None:
     """Fix the statement's currency: its own word, its balances' or entries', or --currency."""
+    # A table without a row that can be read has this code too, and nothing in it.
+    if statement.currency == NO_CURRENCY and (
+        survey.count or statement.opening or statement.closing
+    ):
+        statement.findings.add(
+            "CURRENCY_UNKNOWN",
+            "the statement is in no currency",
+            line=statement.line,
+            field="currency",
+            expected=MONEY_CODE,
+            found=NO_CURRENCY,
+        )
     if statement.currency is None:
         statement.currency = survey.first_currency or wanted
     if statement.currency is None:

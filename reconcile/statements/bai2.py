@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from reconcile.currency import digits_of
+from reconcile.currency import MONEY_CODE, digits_of
 from reconcile.model import MAX_AMOUNT_MINOR, Carrier, Direction, EntryStatus, day_iso
 from reconcile.statements.bai2_records import Record, after_funds, records
 from reconcile.statements.dates import day_from, full_year
@@ -170,7 +170,7 @@ class _Reader:
             line=record.line,
         )
         if self.statement.currency is None:
-            self._wrong("CURRENCY_UNKNOWN", record, "currency", "an ISO 4217 code", currency)
+            self._wrong("CURRENCY_UNKNOWN", record, "currency", MONEY_CODE, currency)
         if not record.field(0):
             self._wrong("FIELD_MISSING", record, "account", "the customer's account number")
         self._summaries(record)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconcile.currency import digits_of
+from reconcile.currency import MONEY_CODE, digits_of
 from reconcile.model import MOVING_STATUSES, Direction, EntryStatus
 from reconcile.statements.camt_details import (
     SERVICER_REF,
@@ -216,7 +216,7 @@ class EntryReader:
         """Read an amount in minor units, or list why it is none."""
         digits = digits_of(currency)
         if digits is None:
-            self._invalid("Ccy", "an ISO 4217 code", currency, line, "CURRENCY_UNKNOWN")
+            self._invalid("Ccy", MONEY_CODE, currency, line, "CURRENCY_UNKNOWN")
             return None
         try:
             return minor_units(amount, digits)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconcile.currency import NO_CURRENCY, digits_of
+from reconcile.currency import MONEY_CODE, NO_CURRENCY, digits_of
 from reconcile.model import (
     CARRIER_BY_WORD,
     Direction,
@@ -238,7 +238,7 @@ class _Rows:
         currency = currency or self.wanted.currency or ""
         digits = digits_of(currency)
         if digits is None:
-            cells.wrong("currency", "an ISO 4217 code", "CURRENCY_UNKNOWN")
+            cells.wrong("currency", MONEY_CODE, "CURRENCY_UNKNOWN")
             return
         money = self._money(cells, row, digits)
         booking = iso_day(row[at["booking_date"]])

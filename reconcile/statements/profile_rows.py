@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from reconcile.currency import NO_CURRENCY, digits_of
+from reconcile.currency import MONEY_CODE, NO_CURRENCY, digits_of
 from reconcile.model import CARRIER_BY_WORD, Direction, EntryStatus
 from reconcile.statements.checks import money
 from reconcile.statements.currencies import currency_code
@@ -168,7 +168,7 @@ class ProfileReader:
         currency = self._currency(row)
         digits = digits_of(currency)
         if digits is None:
-            self._wrong("CURRENCY_UNKNOWN", line, "currency", "an ISO 4217 code", currency)
+            self._wrong("CURRENCY_UNKNOWN", line, "currency", MONEY_CODE, currency)
             return
         date = self._cell(row, "date")
         day = self.dates.day(date)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, TypedDict, Unpack
 
-from reconcile.currency import digits_of
+from reconcile.currency import MONEY_CODE, digits_of, lacks_minor_unit
 from reconcile.model import OutsideError, StatementFile, UsageError, Where
 from reconcile.statements.assemble import assemble
 from reconcile.statements.bai2 import read_bai2
@@ -83,10 +83,10 @@ def check_words(name: str, options: ReadOptions) -> None:
             where=Where(name),
             help="--perspective ledger or statement",
         )
-    if currency is not None and digits_of(currency) is None:
+    if currency is not None and (digits_of(currency) is None or lacks_minor_unit(currency)):
         raise UsageError(
             "CURRENCY_UNKNOWN",
-            f"{currency!r} is no ISO 4217 currency",
+            f"{currency!r} is not {MONEY_CODE}",
             where=Where(name),
             help="three upper-case letters, e.g. --currency CNY",
         )

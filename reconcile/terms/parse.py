@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reconcile.currency import digits_of
+from reconcile.currency import digits_of, lacks_minor_unit
 from reconcile.terms.calendar import MAX_CLOSED_DAYS, Calendar, is_weekend
 from reconcile.terms.contradictions import require_tolerance
 from reconcile.terms.passes import read_passes
@@ -120,6 +120,13 @@ def _currencies(top: Reader) -> dict[str, int]:
             code.isascii() and code.isalpha() and code.isupper()
         ):
             raise refuse("TERMS_CURRENCY", f"{code!r} is no ISO 4217 code", path)
+        if lacks_minor_unit(code):
+            raise refuse(
+                "TERMS_CURRENCY_NO_MINOR_UNIT",
+                f"{code} has no minor unit by ISO 4217: no amount is kept in it",
+                path,
+                "name the currency in which the books are kept",
+            )
         if value[code] is None:
             raise refuse(
                 "TERMS_CURRENCY_DIGITS", f"{code} has no number of digits", path, 'write "2"'

@@ -289,6 +289,14 @@ def _fee(reader: Reader) -> FeeSchedule | None:
             fee.path,
             "write null",
         )
+    if schedule.cap_minor is not None and schedule.cap_minor < schedule.fixed_minor:
+        raise refuse(
+            "TERMS_CONTRADICTION",
+            f"the cap of {schedule.cap_minor} is below the fixed part of {schedule.fixed_minor}: "
+            "neither it nor the rate ever counts",
+            fee.at("cap_minor"),
+            "raise the cap, or write what the fee is as its fixed part",
+        )
     return schedule
 
 

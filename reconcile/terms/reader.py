@@ -12,7 +12,8 @@ from reconcile.model import InputError, Where, day_number
 
 MAX_TERMS_BYTES: Final = 65_536
 MAX_LIST: Final = 4_096
-_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]*")
+_FIGURES: Final = 20
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
 MINUTES_PER_HOUR: Final = 60
@@ -155,6 +156,9 @@ def as_integer(value: object, path: str, low: int, high: int) -> int:
             path,
             "write digits without plus, leading zero, blank or point",
         )
+    if len(text) > _FIGURES:
+        said = f"a number of {len(text)} figures is not within {low} to {high}"
+        raise refuse("TERMS_RANGE", said, path)
     if not low <= int(text) <= high:
         raise refuse("TERMS_RANGE", f"{text} is not within {low} to {high}", path)
     return int(text)

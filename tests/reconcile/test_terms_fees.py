@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.terms import FeeSchedule
+from reconcile.model import InputError
+from reconcile.terms import FeeSchedule, default_terms, parse_terms, terms_json
 
 ROUNDINGS = {
     "floor": ROUND_FLOOR,
@@ -13,6 +17,18 @@ ROUNDINGS = {
     "half_up": ROUND_HALF_UP,
     "half_even": ROUND_HALF_EVEN,
 }
+
+
+@pytest.mark.parametrize(("cap", "refused"), [("499", True), ("500", False)])
+def test_a_cap_below_the_fixed_part_is_refused(cap: str, refused: bool) -> None:
+    """Under it the fee would always be the cap, whatever the schedule says."""
+    body = terms_json(default_terms(["CNY"]))
+    body["passes"][0]["fee"] = {"rate_ppm": "10", "fixed_minor": "500", "cap_minor": cap}
+    with pytest.raises(InputError) if refused else nullcontext() as caught:
+        parse_terms(json.dumps(body).encode())
+    if caught is not None:
+        assert caught.value.code == "TERMS_CONTRADICTION"
+        assert caught.value.where.field == "passes[0].fee.cap_minor"
 
 
 @given(

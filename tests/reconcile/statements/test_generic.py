@@ -133,6 +133,16 @@ def test_a_missing_closing_balance_is_derived_and_says_so(read: Read) -> None:
     assert read(HEAD).statements == () or read(HEAD, currency="CNY").statements[0].entries == ()
 
 
+@pytest.mark.parametrize("code", ["XAU", "XTS", "X" * 3])
+def test_a_code_without_a_minor_unit_is_no_currency(read: Read, code: str) -> None:
+    """Gold, testing and no currency: refused in rows, in balances and as an option."""
+    row = f"IN,2.00,{code},2026-11-20,\n" if code == "X" * 3 else f"IN,2,{code},2026-11-20,\n"
+    with pytest.raises(InputError, match="CURRENCY_UNKNOWN"):
+        read(HEAD + row)
+    with pytest.raises(UsageError, match="CURRENCY_UNKNOWN"):
+        read(HEAD, currency=code)
+
+
 def test_a_stated_number_of_rows_finds_a_file_cut_at_a_line_end(read: Read) -> None:
     """`#entries` is a control total for tables without balances."""
     text = "#entries,2\n" + HEAD + "IN,1.00,CNY,2026-11-20,\n"

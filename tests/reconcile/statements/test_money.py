@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.currency import digits_of
+from reconcile.currency import NO_CURRENCY, digits_of, lacks_minor_unit
 from reconcile.model import MAX_AMOUNT_MINOR
 from reconcile.statements.dates import day_of, instant_of
 from reconcile.statements.money import (
@@ -34,7 +34,7 @@ def test_any_text_is_an_amount_or_an_amount_error(text: str, digits: int) -> Non
 
 
 def test_digits_follow_iso_4217_and_its_withdrawn_codes() -> None:
-    """Yen have none, dinars three, marks two; gold is counted whole; nonsense is unknown."""
+    """Yen have none, dinars three, marks two; gold and nonsense are no money."""
     known = {
         "JPY": 0,
         "KRW": 0,
@@ -44,10 +44,14 @@ def test_digits_follow_iso_4217_and_its_withdrawn_codes() -> None:
         "CLF": 4,
         "DEM": 2,
         "ITL": 0,
-        "XAU": 0,
     }
     assert {code: digits_of(code) for code in known} == known
     assert digits_of("QQQ") is None
+    for code in ("XAU", "XTS", "XDR"):
+        assert digits_of(code) is None, "no minor unit"
+        assert lacks_minor_unit(code)
+    assert lacks_minor_unit(NO_CURRENCY)
+    assert not any(lacks_minor_unit(code) for code in (*known, "QQQ"))
     assert digits_of("cny") is None
 
 
