@@ -88,6 +88,24 @@ def test_a_reversal_keeps_its_net_direction_and_swaps_the_parties(read: Read, da
     assert entry.reference(Carrier.END_TO_END_ID) is None
 
 
+def test_a_reversal_is_one_record_whatever_else_its_file_holds(read: Read, day: str) -> None:
+    """With its original in the same file or without: the same entry, linked to nothing."""
+    begin = day.index('   <Ntry>\n    <Amt Ccy="EUR">20.00')
+    end = day.index("</Ntry>", begin) + len("</Ntry>\n")
+    text = day.replace("NOTPROVIDED", "E-REVERSED")
+    block = day[begin:end].replace("NOTPROVIDED", "E-REVERSED").replace("REV-", "ORIG-")
+    block = block.replace("CRDT", "DBIT").replace("<RvslInd>true</RvslInd>", "")
+    longer = text[:begin] + block + text[begin:]
+    alone, beside = (
+        {one.entry_ref: one for one in read(some, "day.xml", lenient=True).statements[0].entries}
+        for some in (text, longer)
+    )
+    assert beside["ORIG-000001"].signed_minor == -2_000
+    assert beside["ORIG-000001"].references != beside["REV-000001"].references
+    assert beside["REV-000001"] == alone["REV-000001"]
+    assert beside["REV-000001"].reversal_of is None
+
+
 def test_a_timestamp_keeps_its_local_date(read: Read, day: str) -> None:
     """The date of a DtTm is plain and local; only occurred_at is converted to UTC."""
     entry = read(day, "day.xml").statements[0].entries[2]
