@@ -16,6 +16,8 @@ from reconcile.model import Break, Side
 
 REFS_A_BLOCK: Final = 512
 BLOCKS_AT_ONCE: Final = 64
+# So few are looked up one by one: a large run has thousands of blocks.
+FEW_REFS: Final = 8
 
 
 class Went(NamedTuple):
@@ -122,14 +124,7 @@ def where_went(session: Session, run_id: int, side: Side, refs: Iterable[str]) -
         return {}
     found = _moved(session, run_id, side, wanted)
     rest = [ref for ref in wanted if ref not in found]
-    firsts = list(
-        session.scalars(
-            select(RunRefBlock.first_ref)
-            .where(RunRefBlock.run_id == run_id, RunRefBlock.side == int(side))
-            .order_by(RunRefBlock.first_ref)
-        )
-    )
-    by_block = _by_block(firsts, rest)
+    by_block = _by_block(_firsts(session, run_id, side, rest), rest)
     needed = list(by_block)
     for start in range(0, len(needed), BLOCKS_AT_ONCE):
         rows = session.execute(
@@ -143,6 +138,19 @@ def where_went(session: Session, run_id: int, side: Side, refs: Iterable[str]) -
             known = {item.ref: item for item in _refs(body)}
             found |= {ref: known[ref] for ref in by_block[first] if ref in known}
     return {ref: item for ref, item in found.items() if item.somewhere}
+
+
+def _firsts(session: Session, run_id: int, side: Side, refs: Sequence[str]) -> list[bytes]:
+    """Return in order the first references of the blocks that may hold these, or of all."""
+    column = RunRefBlock.first_ref
+    query = select(column).where(RunRefBlock.run_id == run_id, RunRefBlock.side == int(side))
+    if len(refs) > FEW_REFS:
+        return list(session.scalars(query.order_by(column)))
+    nearest = (
+        session.scalar(query.where(column <= ref.encode()).order_by(column.desc()).limit(1))
+        for ref in refs
+    )
+    return sorted({first for first in nearest if first is not None})
 
 
 def _by_block(firsts: Sequence[bytes], refs: Iterable[str]) -> dict[bytes, list[str]]:

@@ -109,6 +109,11 @@ def test_an_entry_is_found_where_it_went(database: Database) -> None:
             ref: number for number, item in enumerate(groups) for ref in item.owner
         }
         assert len(went) == len(refs) + 1
+        for ref in (*refs, "a", "o00000", "o-open", "z"):
+            alone = {ref: went[ref]} if ref in went else {}
+            assert where_went(session, run_id, Side.OWNER, [ref]) == alone
+        few = [*refs[:2], refs[-1], "a", "z"]
+        assert set(where_went(session, run_id, Side.OWNER, few)) == {*refs[:2], refs[-1]}
         assert where_went(session, run_id, Side.SERVICER, ["o-open"]) == {}
         assert where_went(session, run_id, Side.SERVICER, []) == {}
 
