@@ -69,7 +69,7 @@ def _asked(report: Mapping[str, Any], digits: Mapping[str, int]) -> Iterator[Mis
         side, currency = line["side"], line["currency"]
         if line["name"] == "gapless":
             for gap in report["gaps"][side]:
-                says = gap_words(gap, digits)
+                says = f"the statement in between: {gap_words(gap, digits)}"
                 yield MissingStatement(BreakKind.STATEMENT_GAP, side, currency, says)
             continue
         expected, found = (

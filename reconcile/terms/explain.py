@@ -177,7 +177,7 @@ def _amount_en(rule: MatchPass) -> str:
         cap = "" if rule.fee.cap_minor is None else f", at most {rule.fee.cap_minor}"
         said.append(
             f"then gross less a fee of {rule.fee.rate_ppm} millionths + {rule.fee.fixed_minor}"
-            f"{cap}, rounded {rule.fee.rounding}"
+            f"{cap} minor units, rounded {rule.fee.rounding}"
         )
     return ", ".join(said)
 
@@ -191,7 +191,7 @@ def _amount_zh(rule: MatchPass) -> str:
     if rule.fee is not None:
         cap = "" if rule.fee.cap_minor is None else f"，封顶{rule.fee.cap_minor}"
         said.append(
-            f"其次总额减手续费（百万分之{rule.fee.rate_ppm}＋{rule.fee.fixed_minor}{cap}，"
+            f"其次总额减手续费（百万分之{rule.fee.rate_ppm}＋{rule.fee.fixed_minor}{cap}最小货币单位，"
             f"{rule.fee.rounding}取整）等于净额"
         )
     return "，".join(said)

@@ -48,7 +48,10 @@ def test_a_gap_and_an_opening_that_does_not_follow_name_the_statement_to_ask_for
         (
             BreakKind.STATEMENT_GAP,
             "servicer",
-            "closing 0.01 CNY on 2026-11-16, next opening 0.02 CNY on 2026-11-18",
+            (
+                "the statement in between: closing 0.01 CNY on 2026-11-16, next opening 0.02 CNY "
+                "on 2026-11-18"
+            ),
         )
     ]
     servicer = SideBook((), opening=stated(9, DAY), previous_closing=stated(5, DAY - 1))
