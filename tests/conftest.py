@@ -6,6 +6,7 @@ and says why. In CI (`CI` set) the same absence fails, so that nothing is skippe
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -17,9 +18,13 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from devnet.local import EmbeddedChain
+from node.cli import YOUNG_OBJECTS
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT.parent / "shared" / "samples"
+
+# As the command line does: a worker imports all of it.
+gc.set_threshold(YOUNG_OBJECTS)
 
 settings.register_profile(
     "kanhe", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
