@@ -43,9 +43,14 @@ EVIDENCE_BLOCKS: Final = 64
 _CURSOR: Final = select(Cursor)
 _BELOW: Final = select(Block).where(Block.number <= bindparam("at")).order_by(Block.number.desc())
 _KEPT: Final = _BELOW.limit(1)
+# The block before the contracts' stays: by it a chain started anew is told at any height.
 _FORGET: Final = (
     delete(Block)
-    .where(Block.number < bindparam("below"), Block.has_logs.is_(False))
+    .where(
+        Block.number < bindparam("below"),
+        Block.number >= bindparam("first"),
+        Block.has_logs.is_(False),
+    )
     .execution_options(synchronize_session=False)
 )
 
@@ -286,7 +291,8 @@ class Follower:
             stored.block_number = stretch.last.number
             stored.block_hash = stretch.last.hash
             self._move_head(stored, head)
-            session.execute(_FORGET, {"below": stored.final_block - KEEP_BELOW_FINAL})
+            below = stored.final_block - KEEP_BELOW_FINAL
+            session.execute(_FORGET, {"below": below, "first": self._from_block})
             return stored.final_block
 
     # ------------------------------------------------------------------------- forks
@@ -295,7 +301,10 @@ class Follower:
         at = min(cursor.block_number, head.number)
         kept = self._kept(at)
         if kept is None:
-            return None
+            raise ChainError(
+                f"the endpoint's chain ends at block {head.number}, before all that this node read",
+                code="BLOCK_UNKNOWN",
+            )
         seen = head if at == head.number else self._client.header(at)
         if seen is not None and kept.number == at and seen.hash == kept.hash:
             return None

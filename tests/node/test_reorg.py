@@ -7,7 +7,10 @@ from ledger_party import CONFIRMATIONS
 from ledger_world import World, entries
 from sqlalchemy import select
 
-from node.errors import WrongChain
+from devnet.local import EmbeddedChain
+from node.chain import follower
+from node.chain.client import ChainClient
+from node.errors import ChainError, WrongChain
 from node.tables import Batch, Block, Cursor, Incident, Intent, MemberKey, QueuedRecord, Transaction
 from reconcile.model import Side
 
@@ -125,6 +128,32 @@ def test_another_chain_at_the_same_address_is_refused(world: World) -> None:
     with pytest.raises(WrongChain) as refused:
         world.owner.follower.catch_up()
     assert refused.value.code == "CHAIN_REPLACED"
+
+
+def test_a_short_chain_started_anew_is_refused_however_long_the_old_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block before the contracts' is never forgotten; else a short chain is waited for."""
+    monkeypatch.setattr(follower, "KEEP_BELOW_FINAL", -1)
+    reading = world.owner.follower
+    world.chain.mine(2 * CONFIRMATIONS)
+    reading.catch_up()
+    with world.owner.database.reading() as session:
+        first, *later = session.scalars(select(Block).order_by(Block.number)).all()
+    assert not first.has_logs
+    assert later[0].has_logs
+    with EmbeddedChain(block_time_s=0) as short:
+        monkeypatch.setattr(reading, "_client", ChainClient([short.url]))
+        short.mine(first.number)
+        with pytest.raises(WrongChain) as refused:
+            reading.step()
+        assert refused.value.code == "CHAIN_REPLACED"
+        # As in a database that had forgotten that block.
+        with world.owner.database.writing.begin() as session:
+            session.delete(session.get_one(Block, first.number))
+        with pytest.raises(ChainError, match=f"ends at block {first.number}") as behind:
+            reading.step()
+        assert behind.value.code == "BLOCK_UNKNOWN"
 
 
 def test_a_database_of_another_network_is_refused(world: World) -> None:

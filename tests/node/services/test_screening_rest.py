@@ -34,7 +34,10 @@ def program(node: Node, base: str, slug: str, *roles: str) -> Iterator[httpx.Cli
         token = make_api_token(session, found.id, "test", roles, now_ms)
     headers = {"authorization": f"Bearer {token}"}
     address = f"{base}/{slug}/api/v1/blacklist"
-    with httpx.Client(base_url=address, headers=headers, verify=trust_for([base])) as client:
+    # A busy machine answers late, too.
+    with httpx.Client(
+        base_url=address, headers=headers, verify=trust_for([base]), timeout=30
+    ) as client:
         yield client
 
 
