@@ -13,7 +13,6 @@ Nothing is kept in memory but the size of the next range, so a crash anywhere co
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from node.chain.client import ChainClient, Header
 from node.chain.codec import Contracts, RawLog
+from node.chain.forks import block_evidence, check_linked, fork_incident
 from node.chain.profile import EngineProfile
 from node.db import readers_of, translated
 from node.errors import AnswerTooLarge, ChainError, WrongChain
@@ -245,7 +245,7 @@ class Follower:
 
     def _read_near(self, first: int, last: int) -> _Stretch:
         headers = [item for item in self._client.headers(range(first, last + 1)) if item]
-        _check_linked(headers, first, last)
+        check_linked(headers, first, last)
         logs = self._client.logs_of_blocks(self._addresses, [item.hash for item in headers])
         return _Stretch(tuple(headers), tuple(log for part in logs for log in part), headers[-1])
 
@@ -350,12 +350,13 @@ class Follower:
             orphans = session.scalars(
                 select(Block).where(Block.number > fork.number).order_by(Block.number)
             ).all()
-            evidence = {"old": [_evidence(item) for item in orphans[:EVIDENCE_BLOCKS]]}
+            evidence = {"old": [block_evidence(item) for item in orphans[:EVIDENCE_BLOCKS]]}
             lost = self._sink.rewind(session, fork.number)
             self._boundary("follower.rewound")
             session.execute(delete(Block).where(Block.number > fork.number))
             if below_final:
-                incident = self._incident(stored, fork, head, evidence | {"lost": lost})
+                found = evidence | {"lost": lost}
+                incident = fork_incident(stored, fork, head, found, now_ms=self._now_ms())
                 known = select(Incident.id).where(Incident.fingerprint == incident.fingerprint)
                 if session.scalar(known) is None:
                     session.add(incident)
@@ -367,32 +368,9 @@ class Follower:
         self._boundary("follower.rewind_written")
         return replace(self._step(fork.number, head, final, 0, 0), rewound_to=fork.number)
 
-    def _incident(
-        self, cursor: Cursor, fork: Block, head: Header, evidence: dict[str, Any]
-    ) -> Incident:
-        evidence["head"] = {"number": head.number, "hash": head.hash.hex()}
-        return Incident(
-            kind="REORG_BELOW_FINAL",
-            fingerprint=f"REORG_BELOW_FINAL/{fork.number}/{cursor.block_hash.hex()}",
-            block_number=fork.number,
-            says=f"the chain changed below block {cursor.final_block}, which was final: "
-            f"it forked after {fork.number}. Nothing is signed until this is closed.",
-            evidence=evidence,
-            stops_signing=True,
-            opened_at_ms=self._now_ms(),
-        )
-
 
 def _shown(address: bytes | None) -> str:
     return f"0x{address.hex()}" if address else "none"
-
-
-def _check_linked(headers: Sequence[Header], first: int, last: int) -> None:
-    if [item.number for item in headers] != list(range(first, last + 1)):
-        raise ChainError("blocks vanished while they were read", code="CHAIN_MOVED")
-    for before, after in itertools.pairwise(headers):
-        if after.parent_hash != before.hash:
-            raise ChainError("the chain was reorganised while it was read", code="CHAIN_MOVED")
 
 
 def _block_row(header: Header, *, has_logs: bool) -> Block:
@@ -403,7 +381,3 @@ def _block_row(header: Header, *, has_logs: bool) -> Block:
         time_s=header.time_s,
         has_logs=has_logs,
     )
-
-
-def _evidence(block: Block) -> dict[str, Any]:
-    return {"number": block.number, "hash": block.hash.hex(), "parent": block.parent_hash.hex()}
