@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
@@ -39,6 +39,23 @@ from node.tables import (
 from node.tables.tip import tip_of
 
 REGULATOR: Final = "blacklist_regulator"
+_RANGE: Final = (
+    select(TicketRange)
+    .where(TicketRange.first <= bindparam("ticket"))
+    .order_by(TicketRange.first.desc())
+    .limit(1)
+)
+_SHARINGS: Final = (
+    select(KeyEpoch)
+    .where(KeyEpoch.key_epoch == bindparam("key_epoch"))
+    .order_by(KeyEpoch.sharing.desc())
+    .limit(1)
+)
+_LAST_EPOCH: Final = (
+    select(KeyEpoch.key_epoch, KeyEpoch.switch_block)
+    .order_by(KeyEpoch.key_epoch.desc(), KeyEpoch.sharing.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +114,21 @@ def profile_name(number: int) -> str:
 
 def current_key_epoch(session: Session, now: Now) -> int:
     """Return the key epoch that lookups use, 0 before the first."""
-    newest = select(func.max(KeyEpoch.key_epoch))
-    last = session.scalar(newest) or 0
-    row = newest_sharing(session, last)
-    begun = row is None or row.switch_block <= now.block
-    return last if begun else last - 1
+    row = session.execute(_LAST_EPOCH).first()
+    if row is None:
+        return 0
+    key_epoch, switch_block = row
+    return key_epoch if switch_block <= now.block else key_epoch - 1
 
 
 def newest_sharing(session: Session, key_epoch: int) -> KeyEpoch | None:
     """Return a key epoch as its last sharing holds it, None where it is unknown."""
-    return session.scalars(
-        select(KeyEpoch)
-        .where(KeyEpoch.key_epoch == key_epoch)
-        .order_by(KeyEpoch.sharing.desc())
-        .limit(1)
-    ).first()
+    return session.scalars(_SHARINGS, {"key_epoch": key_epoch}).first()
 
 
 def ticket_range(session: Session, ticket: int) -> TicketRange | None:
     """Return the purchase that a ticket is of, None where nobody bought it."""
-    row = session.scalars(
-        select(TicketRange)
-        .where(TicketRange.first <= ticket)
-        .order_by(TicketRange.first.desc())
-        .limit(1)
-    ).first()
+    row = session.scalars(_RANGE, {"ticket": ticket}).first()
     return None if row is None or ticket >= row.first + row.count else row
 
 

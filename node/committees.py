@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.crypto.oprf import generation, resharing
@@ -23,6 +24,18 @@ from reconcile.model import ProtocolError
 
 #: A committee of committees: nobody shares one key anew more often than this.
 MAX_SHARINGS = 64
+#: A key epoch's sharings, the last one first.
+_SHARINGS: Final = (
+    select(
+        KeyEpoch.sharing,
+        KeyEpoch.threshold,
+        KeyEpoch.members,
+        KeyEpoch.public_key,
+        KeyEpoch.shares_hash,
+    )
+    .where(KeyEpoch.key_epoch == bindparam("key_epoch"))
+    .order_by(KeyEpoch.sharing.desc())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +161,7 @@ def was_approved(session: Session, key_epoch: int, committee: Committee) -> bool
     if sorted(committee.shares) != list(range(1, len(committee.shares) + 1)):
         return False
     words = (committee.threshold, len(committee.shares), committee.public, shares_hash(committee))
-    rows = session.scalars(select(KeyEpoch).where(KeyEpoch.key_epoch == key_epoch))
+    rows = session.execute(_SHARINGS, {"key_epoch": key_epoch})
     return any(
         words == (row.threshold, len(row.members), row.public_key, row.shares_hash) for row in rows
     )
@@ -168,16 +181,15 @@ class Committees:
         Raises `ProtocolError` COMMITTEE_UNKNOWN: the epoch is not installed, or its words on the
         ledger do not give the key that was approved.
         """
-        query = select(KeyEpoch).where(KeyEpoch.key_epoch == key_epoch)
-        if sharing is not None:
-            query = query.where(KeyEpoch.sharing == sharing)
-        row = session.scalars(query.order_by(KeyEpoch.sharing.desc()).limit(1)).first()
+        query = _SHARINGS if sharing is None else _SHARINGS.where(KeyEpoch.sharing == sharing)
+        row = session.execute(query, {"key_epoch": key_epoch}).first()
         if row is None:
             raise _unknown(key_epoch, "no committee was approved for it")
-        mark = (row.key_epoch, row.sharing, row.shares_hash)
+        mark = (key_epoch, row.sharing, row.shares_hash)
         found = self._known.get(mark)
         if found is None:
-            found = self._known[mark] = _computed(session, row)
+            installed = session.get_one(KeyEpoch, (key_epoch, row.sharing))
+            found = self._known[mark] = _computed(session, installed)
         return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now
@@ -70,26 +70,9 @@ def live_root(session: Session, key_epoch: int, now: Now) -> LiveRoot:
 
 def newest_live(session: Session, key_epoch: int, now: Now) -> LiveRoot | None:
     """Return the newest version of a key epoch that is live at a block, None for none."""
-    rows = session.execute(
-        select(IndexRoot, IndexCut)
-        .join(IndexCut, IndexCut.version == IndexRoot.version)
-        .where(
-            IndexCut.key_epoch == key_epoch,
-            IndexRoot.block_time_s < now.time_s - ROOT_CHALLENGE_S,
-        )
-        .order_by(IndexRoot.version.desc(), IndexRoot.revision.desc())
-    )
-    for root, cut in rows:
-        if not is_challenged(session, root.version, root.revision):
-            return LiveRoot(
-                root.version,
-                cut.key_epoch,
-                root.revision,
-                root.root,
-                root.leaf_count,
-                cut.block_number,
-            )
-    return None
+    asked = {"key_epoch": key_epoch, "before_s": now.time_s - ROOT_CHALLENGE_S}
+    row = session.execute(_NEWEST_LIVE, asked).first()
+    return None if row is None else LiveRoot(*row)
 
 
 def is_challenged(session: Session, version: int, revision: int) -> bool:
@@ -98,6 +81,32 @@ def is_challenged(session: Session, version: int, revision: int) -> bool:
         RootChallenge.version == version, RootChallenge.revision == revision
     )
     return session.scalars(found).first() is not None
+
+
+#: Of `IndexRoot`: no uploader stopped this revision.
+UNCHALLENGED: Final = ~(
+    exists()
+    .where(RootChallenge.version == IndexRoot.version, RootChallenge.revision == IndexRoot.revision)
+    .correlate(IndexRoot)
+)
+_NEWEST_LIVE: Final = (
+    select(
+        IndexRoot.version,
+        IndexCut.key_epoch,
+        IndexRoot.revision,
+        IndexRoot.root,
+        IndexRoot.leaf_count,
+        IndexCut.block_number,
+    )
+    .join(IndexCut, IndexCut.version == IndexRoot.version)
+    .where(
+        IndexCut.key_epoch == bindparam("key_epoch"),
+        IndexRoot.block_time_s < bindparam("before_s"),
+        UNCHALLENGED,
+    )
+    .order_by(IndexRoot.version.desc(), IndexRoot.revision.desc())
+    .limit(1)
+)
 
 
 class Reader:

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.screening.consents import Trust
-from node.tables import Member, MemberKey
-from node.tables.tip import tip_of
+from node.tables import Cursor, Member, MemberKey
 
 #: Roles whose signature speaks for a member off the ledger.
 SPEAKING: Final = frozenset({"ADMIN", "POSTER", "APPROVER"})
 _ACTIVE: Final = "ACTIVE"
+
+
+class _Key(NamedTuple):
+    member: int
+    role: str
+    state: str
+    compromised_since_s: int | None
+    valid_from: int
+    valid_to: int
+    owner: str | None
+    head: int | None
+
+
+_KEYS, _MEMBERS = MemberKey.__table__.c, Member.__table__.c
+# A key, its owner's state and the newest block in one statement: every call between nodes asks.
+_KEY: Final = (
+    select(
+        *(_KEYS[name] for name in _Key._fields[:-2]),
+        _MEMBERS.state.label("owner"),
+        select(Cursor.__table__.c.head_block).scalar_subquery().label("head"),
+    )
+    .outerjoin(Member.__table__, _MEMBERS.member == _KEYS.member)
+    .where(_KEYS.address == bindparam("address"))
+)
+_STATE: Final = select(_MEMBERS.state).where(_MEMBERS.member == bindparam("member"))
 
 
 def holds_key(
@@ -25,16 +50,10 @@ def holds_key(
     A key counts from the newest block that this node has read; one that was said to be in other
     hands counts no more, whatever its last block.
     """
-    row = session.get(MemberKey, bytes.fromhex(address.removeprefix("0x")))
-    if row is None or row.member != member or row.role not in roles:
+    key = _speaking(session, member, address, roles)
+    if key is None or key.owner != _ACTIVE or key.head is None:
         return False
-    if row.state == "CANCELLED" or row.compromised_since_s is not None:
-        return False
-    owner = session.get(Member, member)
-    cursor = tip_of(session)
-    if owner is None or owner.state != _ACTIVE or cursor is None:
-        return False
-    return row.valid_from <= cursor.head_block <= row.valid_to
+    return key.valid_from <= key.head <= key.valid_to
 
 
 def held_key(session: Session, member: int, address: str) -> bool:
@@ -42,10 +61,17 @@ def held_key(session: Session, member: int, address: str) -> bool:
 
     One that was said to be in other hands counts no more: nobody can tell what it signed when.
     """
-    row = session.get(MemberKey, bytes.fromhex(address.removeprefix("0x")))
-    if row is None or row.member != member or row.role not in SPEAKING:
-        return False
-    return row.state != "CANCELLED" and row.compromised_since_s is None
+    return _speaking(session, member, address, SPEAKING) is not None
+
+
+def _speaking(session: Session, member: int, address: str, roles: Collection[str]) -> _Key | None:
+    """Return a member's key of these roles, unless it was cancelled or is in other hands."""
+    raw = bytes.fromhex(address.removeprefix("0x"))
+    found = session.execute(_KEY, {"address": raw}).one_or_none()
+    key = None if found is None else _Key._make(found)
+    if key is None or key.member != member or key.role not in roles:
+        return None
+    return None if key.state == "CANCELLED" or key.compromised_since_s is not None else key
 
 
 def key_check(session: Session) -> Callable[[int, str], bool]:
@@ -72,5 +98,4 @@ def trust_of(session: Session, authorities: Sequence[x509.Certificate]) -> Trust
 
 def is_active(session: Session, member: int) -> bool:
     """Say whether a member stands as active in the registry."""
-    row = session.get(Member, member)
-    return row is not None and row.state == _ACTIVE
+    return bool(session.scalar(_STATE, {"member": member}) == _ACTIVE)

@@ -7,19 +7,40 @@ the ticket was bought, or does not stand yet, is no lookup's.
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from typing import Final
+
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, newest_sharing, ticket_range
+from node.blacklist import Now, ticket_range
 from node.committees import was_approved
-from node.index_reading import is_challenged, newest_live
+from node.index_reading import UNCHALLENGED, newest_live
 from node.screening.consents import Purpose
 from node.screening.index import IndexHeader
 from node.screening.receipts import Receipt
 from node.screening.states import ROOT_CHALLENGE_S
 from node.screening.verifying import Ledger
-from node.tables import IndexCut, IndexRoot, TicketRange
+from node.tables import IndexCut, IndexRoot, KeyEpoch, TicketRange
 from reconcile.model import ProtocolError
+
+_STANDING: Final = (
+    select(IndexRoot.revision)
+    .join(IndexCut, IndexCut.version == IndexRoot.version)
+    .where(
+        IndexRoot.version == bindparam("version"),
+        IndexRoot.root == bindparam("root"),
+        IndexRoot.block_time_s < bindparam("before_s"),
+        IndexCut.key_epoch == bindparam("key_epoch"),
+        IndexCut.block_number == bindparam("cut_block"),
+        UNCHALLENGED,
+    )
+)
+# Of each epoch the last sharing counts, which comes last.
+_BEGINS: Final = (
+    select(KeyEpoch.key_epoch, KeyEpoch.switch_block)
+    .where(KeyEpoch.key_epoch.between(bindparam("key_epoch"), bindparam("following")))
+    .order_by(KeyEpoch.sharing)
+)
 
 
 def ledger_of(session: Session, since: Now, now: Now) -> Ledger:
@@ -48,18 +69,14 @@ def ticket_of(session: Session, receipt: Receipt) -> TicketRange:
 
 def _stood(session: Session, header: IndexHeader, since: Now, now: Now) -> bool:
     """Say whether a root stands under its version, and no newer one was live before `since`."""
-    found = session.execute(
-        select(IndexRoot.revision)
-        .join(IndexCut, IndexCut.version == IndexRoot.version)
-        .where(
-            IndexRoot.version == header.version,
-            IndexRoot.root == header.root,
-            IndexRoot.block_time_s < now.time_s - ROOT_CHALLENGE_S,
-            IndexCut.key_epoch == header.key_epoch,
-            IndexCut.block_number == header.cut_block,
-        )
-    )
-    if not any(not is_challenged(session, header.version, revision) for (revision,) in found):
+    shown = {
+        "version": header.version,
+        "root": header.root,
+        "before_s": now.time_s - ROOT_CHALLENGE_S,
+        "key_epoch": header.key_epoch,
+        "cut_block": header.cut_block,
+    }
+    if session.execute(_STANDING, shown).first() is None:
         return False
     before = newest_live(session, header.key_epoch, since)
     return before is None or before.version <= header.version
@@ -67,7 +84,9 @@ def _stood(session: Session, header: IndexHeader, since: Now, now: Now) -> bool:
 
 def _in_use(session: Session, key_epoch: int, since: Now, now: Now) -> bool:
     """Say whether a key epoch had begun by now and was not over at `since`."""
-    own, following = newest_sharing(session, key_epoch), newest_sharing(session, key_epoch + 1)
-    if own is None or own.switch_block > now.block:
+    following = key_epoch + 1
+    rows = session.execute(_BEGINS, {"key_epoch": key_epoch, "following": following})
+    begins = {row.key_epoch: row.switch_block for row in rows}
+    if key_epoch not in begins or begins[key_epoch] > now.block:
         return False
-    return following is None or following.switch_block > since.block
+    return following not in begins or begins[following] > since.block

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, current_key_epoch, now_of, state_of, ticket_range
@@ -62,6 +62,14 @@ LIVE: Final = frozenset(
     }
 )
 
+_SPENT: Final = select(
+    func.count().filter(Evaluation.reader == bindparam("reader")), func.count()
+).where(Evaluation.day == bindparam("day"))
+_STANDING: Final = select(Evaluation).where(Evaluation.subject == bindparam("subject"))
+_BOUND: Final = (
+    select(Evaluation.blinded).where(Evaluation.consent == bindparam("consent")).limit(1)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -99,7 +107,7 @@ def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int]
     if not is_active(desk.session, reader):
         raise _refuse("MEMBER_NOT_ACTIVE", "reader", f"member {reader} is not active")
     counted = _counted(desk, reader)
-    room = MAX_REFUSALS_A_DAY - _refusals_today(desk, reader)
+    room: int | None = None
     accepted: list[int] = []
     refused: list[Refused] = []
     for position, item in enumerate(items):
@@ -108,6 +116,8 @@ def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int]
             accepted.append(position)
         except KanheError as error:
             refused.append(Refused(position, error.code, error.message))
+            if room is None:
+                room = MAX_REFUSALS_A_DAY - _refusals_today(desk, reader)
             if len(refused) <= room:
                 _log_refusal(desk, reader, item, error)
     desk.session.flush()
@@ -134,7 +144,7 @@ def _note(desk: Desk, reader: int, item: Asked, counted: Counted) -> None:
     else:
         level = _require_lookup(desk, reader, item, name)
     hashed = hashlib.sha256(item.blinded).digest()
-    standing = desk.session.scalars(select(Evaluation).where(Evaluation.subject == subject)).first()
+    standing = desk.session.scalars(_STANDING, {"subject": subject}).first()
     if standing is not None:
         _require_same(desk, standing, item, hashed, name)
         return
@@ -214,9 +224,7 @@ def _require_lookup(desk: Desk, reader: int, item: Asked, digest: bytes) -> int:
         )
     if (recorded.level, recorded.valid_to_s) != (signed.consent.level, signed.consent.valid_to_s):
         raise _refuse("CONSENT_NOT_RECORDED", "consent", "the consent was recorded otherwise")
-    bound = desk.session.scalars(
-        select(Evaluation.blinded).where(Evaluation.consent == digest).limit(1)
-    ).first()
+    bound = desk.session.scalars(_BOUND, {"consent": digest}).first()
     use = Use(
         reader,
         item.purpose,
@@ -299,12 +307,12 @@ def _keep_double_use(
 
 def _counted(desk: Desk, reader: int) -> Counted:
     """Return what is spent of this node's share of the caps today."""
-    query = select(func.count()).select_from(Evaluation).where(Evaluation.day == desk.day)
+    member, network = desk.session.execute(_SPENT, {"reader": reader, "day": desk.day}).one()
     committee = desk.epoch.committee
     shape = (committee.threshold, len(committee.shares))
     return Counted(
-        member=desk.session.scalar(query.where(Evaluation.reader == reader)) or 0,
-        network=desk.session.scalar(query) or 0,
+        member=member,
+        network=network,
         member_cap=share_of_cap(MEMBER_DAILY, *shape),
         network_cap=share_of_cap(NETWORK_DAILY, *shape),
     )

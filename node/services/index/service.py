@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import current_key_epoch, now_of
@@ -32,6 +32,13 @@ from reconcile.model import ProtocolError, UsageError, Where
 #: Blocks for which records that are missing are waited for in silence.
 PATIENCE_BLOCKS: Final = 40
 ASKERS: Final = 4
+_PLACE: Final = (
+    select(IndexCut.key_epoch, IndexRoot.revision)
+    .join(IndexRoot, IndexRoot.version == IndexCut.version)
+    .where(IndexCut.version == bindparam("version"))
+    .order_by(IndexRoot.revision.desc())
+    .limit(1)
+)
 _log = logger("index")
 
 
@@ -292,14 +299,8 @@ class IndexService:
 
     def _place_of(self, version: int) -> tuple[int, int] | None:
         with self._doors.reading() as session:
-            cut = session.get(IndexCut, version)
-            root = session.scalars(
-                select(IndexRoot)
-                .where(IndexRoot.version == version)
-                .order_by(IndexRoot.revision.desc())
-                .limit(1)
-            ).first()
-        return None if cut is None or root is None else (cut.key_epoch, root.revision)
+            row = session.execute(_PLACE, {"version": version}).first()
+        return None if row is None else (row.key_epoch, row.revision)
 
     def _epoch(self, session: Session) -> EpochCommittee:
         current = current_key_epoch(session, now_of(session))

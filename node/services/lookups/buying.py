@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import account_of
@@ -17,23 +18,36 @@ from reconcile.model import ProtocolError, UsageError, Where
 #: The contract's order of kinds (IPoints.TicketKind).
 KINDS: Final = {"LOOKUP": 0, "DETAIL": 1, "OWN_RECORD": 2}
 MAX_BOUGHT: Final = 2_000
+_BOUND: Final = (
+    select(func.count(OwnLookup.ticket.distinct()))
+    .where(OwnLookup.ticket.between(TicketRange.first, TicketRange.first + TicketRange.count - 1))
+    .correlate(TicketRange)
+    .scalar_subquery()
+)
+# Purchases that are used up are passed over in the database: in time they are nearly all.
+_WITH_FREE: Final = (
+    select(TicketRange.first, TicketRange.count)
+    .where(
+        TicketRange.member == bindparam("member"),
+        TicketRange.kind == bindparam("kind"),
+        TicketRange.count > _BOUND,
+    )
+    .order_by(TicketRange.first)
+)
+_USED: Final = select(OwnLookup.ticket).where(
+    OwnLookup.ticket.between(bindparam("first"), bindparam("last"))
+)
 
 
 def free_tickets(session: Session, member: int, kind: str, limit: int) -> list[int]:
     """Return tickets of a kind that were bought and are bound to no lookup, oldest first."""
-    used = set(session.scalars(select(OwnLookup.ticket).where(OwnLookup.ticket.is_not(None))).all())
     found: list[int] = []
-    ranges = session.scalars(
-        select(TicketRange)
-        .where(TicketRange.member == member, TicketRange.kind == kind)
-        .order_by(TicketRange.first)
-    )
-    for row in ranges:
-        for ticket in range(row.first, row.first + row.count):
-            if ticket not in used:
-                found.append(ticket)
-                if len(found) == limit:
-                    return found
+    for first, count in session.execute(_WITH_FREE, {"member": member, "kind": kind}):
+        used = set(session.scalars(_USED, {"first": first, "last": first + count - 1}))
+        free = (ticket for ticket in range(first, first + count) if ticket not in used)
+        found.extend(itertools.islice(free, limit - len(found)))
+        if len(found) == limit:
+            break
     return found
 
 
@@ -71,5 +85,4 @@ def bind_ticket(session: Session, row: OwnLookup, member: int, kind: str) -> int
             help="buy some with `kanhe blacklist tickets`, and let the ledger have the call",
         )
     row.ticket = free[0]
-    session.flush()
     return free[0]

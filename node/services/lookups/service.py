@@ -29,7 +29,7 @@ from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.evaluations import MAX_ITEMS, Asked
 from node.screening.receipts import Receipt, write_receipt
 from node.screening.roots import SignedHeader
-from node.screening.verifying import Ledger, Verdict, sound_records, verify_receipt
+from node.screening.verifying import Verdict, sound_records, verify_receipt
 from node.services.lookups.buying import bind_ticket
 from node.services.lookups.consenting import (
     DONE,
@@ -155,7 +155,8 @@ class LookupService(OwnRecordActs):
         domain = self._doors.identity.place.blacklist_domain
         with self._doors.reading() as session:
             # A newer version may have gone live while the nodes were asked.
-            ledger = ledger_of(session, since, now_of(session))
+            now = now_of(session)
+            ledger = ledger_of(session, since, now)
             reader = Reader(
                 live,
                 epoch,
@@ -165,15 +166,21 @@ class LookupService(OwnRecordActs):
                 headers=self._headers_of(live),
             )
             made: list[tuple[_Job, bytes, Verdict]] = []
+            batch = tuple(job.subject.blinded.element for job in jobs)
             for position, job in enumerate(jobs):
                 try:
                     output = require_output(evaluated, position, epoch)
                     tag = Tag(output, epoch.key_epoch)
-                    made.append(
-                        self._receipt(
-                            session, jobs, position, tag, evaluated, epoch, reader, ledger
-                        )
+                    envelope = self._receipt(job, position, batch, tag, evaluated, epoch, reader)
+                    # Verified as a third party would: what it proves is the answer.
+                    verdict = verify_receipt(
+                        envelope,
+                        trust=trust_of(session, self._authorities()),
+                        at_s=now.time_s,
+                        ledger=ledger,
+                        allow_test=True,
                     )
+                    made.append((job, envelope, verdict))
                 except KanheError as error:
                     done[job.lookup] = error
         with self._doors.writing() as session:
@@ -192,17 +199,15 @@ class LookupService(OwnRecordActs):
 
     def _receipt(
         self,
-        session: Session,
-        jobs: Sequence[_Job],
+        job: _Job,
         position: int,
+        batch: tuple[bytes, ...],
         tag: Tag,
         evaluated: Evaluated,
         epoch: EpochCommittee,
         reader: Reader,
-        ledger: Ledger,
-    ) -> tuple[_Job, bytes, Verdict]:
-        """Make the receipt and verify it as a third party would: what it proves is the answer."""
-        job = jobs[position]
+    ) -> bytes:
+        """Read the person's bucket and return the signed receipt."""
         proof = reader.bucket_of(tag)
         require_one_epoch(
             ticket=epoch.key_epoch, evaluation=epoch.key_epoch, root=proof.header.key_epoch
@@ -218,7 +223,7 @@ class LookupService(OwnRecordActs):
             key_epoch=epoch.key_epoch,
             consent=job.signed,
             evaluation_signature=job.signature,
-            batch=tuple(item.subject.blinded.element for item in jobs),
+            batch=batch,
             position=position,
             committee=epoch.committee,
             answers=tuple(a for a in evaluated.answers if position in a.accepted),
@@ -226,15 +231,7 @@ class LookupService(OwnRecordActs):
             entries=tuple(entries),
         )
         keys = self._doors.identity.keys
-        envelope = sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()
-        verdict = verify_receipt(
-            envelope,
-            trust=trust_of(session, self._authorities()),
-            at_s=now_of(session).time_s,
-            ledger=ledger,
-            allow_test=True,
-        )
-        return job, envelope, verdict
+        return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()
 
     def _keep(
         self, session: Session, job: _Job, envelope: bytes, verdict: Verdict, actor: str
