@@ -49,9 +49,11 @@ Found = dict[str, Any]
 Run = Callable[[], Found]
 JOIN = """
 CREATE OR REPLACE TABLE joined AS
-SELECT s.entry_ref AS servicer_ref, o.entry_ref AS owner_ref, s.amount AS a, o.amount AS b
+SELECT s.entry_ref AS servicer_ref, o.entry_ref AS owner_ref, {columns}
 FROM servicer s FULL OUTER JOIN owner o ON s.e2e = o.e2e AND s.amount = o.amount
 """
+BARE = "s.amount AS a, o.amount AS b"
+WHOLE = "COLUMNS(s.* EXCLUDE entry_ref) AS 's_\\0', COLUMNS(o.* EXCLUDE entry_ref) AS 'o_\\0'"
 COUNTS = """
 SELECT count(servicer_ref) FILTER (WHERE owner_ref IS NOT NULL),
        count(servicer_ref) FILTER (WHERE owner_ref IS NULL),
@@ -172,19 +174,37 @@ def _plain(folder: Path, side: Side) -> pa.Table:
     return pa.table(columns, names=["entry_ref", "e2e", "amount"])
 
 
+def _every(folder: Path, side: Side) -> pa.Table:
+    """Return all columns that the file holds besides."""
+    whole = pq.read_table(folder / f"{side.word}.parquet").drop(["entry_ref", "end_to_end_id"])
+    plain = _plain(folder, side)
+    return pa.table(
+        [*plain.columns, *whole.columns], names=[*plain.schema.names, *whole.schema.names]
+    )
+
+
 def duckdb_join(folder: Path) -> Run:
     """DuckDB's bare full outer join on reference and amount, materialised."""
+    return _joined(folder, _plain, BARE)
+
+
+def duckdb_whole(folder: Path) -> Run:
+    """The same join of the whole tables: every column of both sides is materialised."""
+    return _joined(folder, _every, WHOLE)
+
+
+def _joined(folder: Path, table: Callable[[Path, Side], pa.Table], columns: str) -> Run:
     import duckdb
 
     con = duckdb.connect()
     for side in Side:
-        con.register("plain", _plain(folder, side))
+        con.register("plain", table(folder, side))
         con.execute(f"CREATE TABLE {side.word} AS SELECT * FROM plain")  # noqa: S608 - our words
         con.unregister("plain")
 
     def run() -> Found:
         start = time.perf_counter()
-        con.execute(JOIN)
+        con.execute(JOIN.format(columns=columns))
         spent = time.perf_counter() - start
         names = ("matched", "servicer_only", "owner_only")
         found = con.sql(COUNTS).fetchall()[0]
@@ -294,6 +314,7 @@ CONTESTANTS: dict[str, Callable[[Path], Run]] = {
     "kanhe, one batch": standing,
     "kanhe, a run over all": whole,
     "DuckDB, bare full outer join": duckdb_join,
+    "DuckDB, full outer join of all columns": duckdb_whole,
     "pandas merge": pandas_merge,
     "dict loop": dict_loop,
     "fastrecon, keyed": fastrecon,
