@@ -42,7 +42,8 @@ class ContractBuildError(Exception):
 
 def compiler_input(contracts: Path) -> Json:
     """Return solc's standard JSON with the sources inline and ``foundry.toml``'s settings."""
-    profile = tomllib.loads((contracts / "foundry.toml").read_text())["profile"]["default"]
+    profiles = tomllib.loads((contracts / "foundry.toml").read_text())["profile"]
+    profile = profiles["default"] | profiles["deployed"]
     sources = {
         path.relative_to(contracts).as_posix(): {"content": path.read_text()}
         for path in sorted((contracts / "src").rglob("*.sol"))
