@@ -1,4 +1,4 @@
-"""t evaluations from the committee: asked at once, each proof checked, wrong shares named.
+"""t evaluations from the committee: asked at once, proofs checked, wrong shares named.
 
 Nodes are asked in an order that is drawn for each request, t of them first; who fails, refuses or
 answers wrongly is replaced by the next. What t nodes accepted is combined, position by position.
@@ -7,20 +7,24 @@ answers wrongly is replaced by the next. What t nodes accepted is combined, posi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
 from node.committees import EpochCommittee
+from node.crypto.eip712 import Domain
 from node.crypto.oprf import threshold
 from node.crypto.oprf.modes import Blinded
-from node.crypto.oprf.threshold import Answer, Outputs, ShareWrong
+from node.crypto.oprf.threshold import Outputs, ShareWrong
+from node.crypto.signer import recover_address
+from node.screening.countersigning import countersigned_digest
 from node.screening.evaluations import Asked, NodeAnswer, Refused, read_answer, write_request
 from reconcile.model import KanheError, OutsideError, ProtocolError, Where
 
 EVALUATE: Final = "lookups/evaluate"
 Ask = Callable[[int, str, bytes], bytes]
+Check = Callable[[int, NodeAnswer], None]
 
 
 @dataclass(slots=True)
@@ -42,11 +46,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The outputs by position, the answers they came from, and everything that went wrong."""
+    """The outputs by position, and every answer with everything that went wrong."""
 
     outputs: Outputs
-    answers: tuple[Answer, ...]
     tally: Tally
+
+    def answers(self, position: int) -> list[NodeAnswer]:
+        """Return the answers that evaluated a position."""
+        return [one for one in self.tally.answers.values() if position in one.answer.accepted]
 
 
 def evaluate(
@@ -55,8 +62,13 @@ def evaluate(
     blinded: Sequence[Blinded],
     ask: Ask,
     pool: Executor,
+    *,
+    check: Check | None = None,
 ) -> Evaluated:
-    """Ask until every position has t good answers or nobody is left to ask."""
+    """Ask until every position has t good answers or nobody is left to ask.
+
+    `check` raises for a member's answer that lacks more than its proof.
+    """
     body = write_request(epoch.key_epoch, items, sharing=epoch.sharing)
     waiting = list(epoch.members)
     secrets.SystemRandom().shuffle(waiting)
@@ -68,7 +80,9 @@ def evaluate(
             break
         asked, waiting = waiting[:missing], waiting[missing:]
         for member, found in zip(
-            asked, pool.map(lambda one: _one(epoch, one, body, elements, ask), asked), strict=True
+            asked,
+            pool.map(lambda one: _one(epoch, one, body, elements, ask, check), asked),
+            strict=True,
         ):
             if isinstance(found, KanheError):
                 tally.wrong[member] = found
@@ -76,7 +90,43 @@ def evaluate(
                 tally.answers[member] = found
     answers = tuple(found.answer for found in tally.answers.values() if found.answer.accepted)
     outputs = threshold.finalize_shares(epoch.committee, blinded, answers)
-    return Evaluated(outputs, answers, tally)
+    return Evaluated(outputs, tally)
+
+
+def countersignature_check(
+    domain: Domain,
+    reader: int,
+    key_epoch: int,
+    requests: Sequence[tuple[int, bytes]],
+    speaking: Collection[tuple[int, str]],
+) -> Check:
+    """Return what holds each answer's countersignatures, by the speaking keys (member, address).
+
+    `requests` are the tickets and the digests that the reader signed, by position. It raises
+    `ProtocolError` COUNTERSIGNATURE_WRONG: a node that answers without one would leave the uploader
+    unpaid.
+    """
+
+    def check(member: int, found: NodeAnswer) -> None:
+        for position in found.answer.accepted:
+            ticket, request = requests[position]
+            digest = countersigned_digest(
+                domain, reader=reader, ticket=ticket, key_epoch=key_epoch, request=request
+            )
+            signature = found.countersigned.get(position, b"")
+            try:
+                holds = (member, recover_address(digest, signature)) in speaking
+            except ProtocolError:
+                holds = False
+            if not holds:
+                raise ProtocolError(
+                    "COUNTERSIGNATURE_WRONG",
+                    f"ticket {ticket} is not countersigned by a present key of member {member}",
+                    where=Where(field="countersigned"),
+                    help="another node is asked; let this node catch up if that key is a new one",
+                )
+
+    return check
 
 
 def _missing(epoch: EpochCommittee, count: int, tally: Tally) -> int:
@@ -87,13 +137,20 @@ def _missing(epoch: EpochCommittee, count: int, tally: Tally) -> int:
 
 
 def _one(
-    epoch: EpochCommittee, member: int, body: bytes, elements: Sequence[bytes], ask: Ask
+    epoch: EpochCommittee,
+    member: int,
+    body: bytes,
+    elements: Sequence[bytes],
+    ask: Ask,
+    check: Check | None,
 ) -> NodeAnswer | KanheError:
     try:
         found = read_answer(ask(member, EVALUATE, body))
         if found.answer.node != epoch.index_of(member):
             raise ShareWrong(epoch.index_of(member) or 0, "answers under another node's number")
         threshold.verify_answer(epoch.committee, elements, found.answer)
+        if check is not None:
+            check(member, found)
     except KanheError as error:
         return error
     return found

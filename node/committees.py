@@ -156,15 +156,24 @@ def installed_as(session: Session, plan: Plan, committee: Committee) -> KeyEpoch
     return row if row.shares_hash == shares_hash(committee) else None
 
 
-def was_approved(session: Session, key_epoch: int, committee: Committee) -> bool:
-    """Say whether a committee is one of the sharings of a key epoch that the ledger holds."""
+def members_of(session: Session, key_epoch: int, committee: Committee) -> tuple[int, ...] | None:
+    """Return a committee's members in order of their index, None where the ledger holds it not.
+
+    It is one of the key epoch's sharings, whichever.
+    """
     if sorted(committee.shares) != list(range(1, len(committee.shares) + 1)):
-        return False
+        return None
     words = (committee.threshold, len(committee.shares), committee.public, shares_hash(committee))
+    for row in session.execute(_SHARINGS, {"key_epoch": key_epoch}):
+        if words == (row.threshold, len(row.members), row.public_key, row.shares_hash):
+            return tuple(row.members)
+    return None
+
+
+def reach_threshold(session: Session, key_epoch: int, members: frozenset[int]) -> bool:
+    """Say whether so many of these members held shares of one sharing as evaluate together."""
     rows = session.execute(_SHARINGS, {"key_epoch": key_epoch})
-    return any(
-        words == (row.threshold, len(row.members), row.public_key, row.shares_hash) for row in rows
-    )
+    return any(len(members.intersection(row.members)) >= row.threshold for row in rows)
 
 
 class Committees:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from cryptography import x509
+from eth_utils.address import to_checksum_address
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from node.tables import Cursor, Member, MemberKey
 #: Roles whose signature speaks for a member off the ledger.
 SPEAKING: Final = frozenset({"ADMIN", "POSTER", "APPROVER"})
 _ACTIVE: Final = "ACTIVE"
+_CANCELLED: Final = "CANCELLED"
 
 
 class _Key(NamedTuple):
@@ -38,6 +40,18 @@ _KEY: Final = (
     )
     .outerjoin(Member.__table__, _MEMBERS.member == _KEYS.member)
     .where(_KEYS.address == bindparam("address"))
+)
+_SPEAKING_NOW: Final = (
+    select(_KEYS.member, _KEYS.address)
+    .join(Member.__table__, _MEMBERS.member == _KEYS.member)
+    .join(Cursor.__table__, Cursor.__table__.c.head_block.between(_KEYS.valid_from, _KEYS.valid_to))
+    .where(
+        _KEYS.member.in_(bindparam("members", expanding=True)),
+        _KEYS.role.in_(sorted(SPEAKING)),
+        _KEYS.state != _CANCELLED,
+        _KEYS.compromised_since_s.is_(None),
+        _MEMBERS.state == _ACTIVE,
+    )
 )
 _STATE: Final = select(_MEMBERS.state).where(_MEMBERS.member == bindparam("member"))
 
@@ -64,14 +78,36 @@ def held_key(session: Session, member: int, address: str) -> bool:
     return _speaking(session, member, address, SPEAKING) is not None
 
 
+def was_key(session: Session, member: int, address: str) -> bool:
+    """Say whether `address` ever was a speaking key of a member, whatever became of it since.
+
+    For words that were given once and for all, as a settlement's countersignatures: a key that is
+    reported lost later takes back nothing that others were given on its word.
+    """
+    key = _key_of(session, member, address, SPEAKING)
+    return key is not None and key.state != _CANCELLED
+
+
+def speaking_keys(session: Session, members: Collection[int]) -> frozenset[tuple[int, str]]:
+    """Return the keys (member, address) that speak for these members from the newest block on."""
+    rows = session.execute(_SPEAKING_NOW, {"members": sorted(members)})
+    return frozenset((row.member, to_checksum_address(row.address)) for row in rows)
+
+
 def _speaking(session: Session, member: int, address: str, roles: Collection[str]) -> _Key | None:
     """Return a member's key of these roles, unless it was cancelled or is in other hands."""
+    key = _key_of(session, member, address, roles)
+    if key is None or key.state == _CANCELLED or key.compromised_since_s is not None:
+        return None
+    return key
+
+
+def _key_of(session: Session, member: int, address: str, roles: Collection[str]) -> _Key | None:
+    """Return a member's key of these roles, whatever became of it."""
     raw = bytes.fromhex(address.removeprefix("0x"))
     found = session.execute(_KEY, {"address": raw}).one_or_none()
     key = None if found is None else _Key._make(found)
-    if key is None or key.member != member or key.role not in roles:
-        return None
-    return None if key.state == "CANCELLED" or key.compromised_since_s is not None else key
+    return None if key is None or key.member != member or key.role not in roles else key
 
 
 def key_check(session: Session) -> Callable[[int, str], bool]:

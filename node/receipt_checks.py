@@ -13,13 +13,16 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, ticket_range
-from node.committees import was_approved
+from node.committees import members_of, shares_hash
+from node.crypto.oprf.threshold import Committee
 from node.index_reading import UNCHALLENGED, newest_live
+from node.keyholders import was_key
 from node.screening.consents import Purpose
+from node.screening.countersigning import Countersigned
 from node.screening.index import IndexHeader
 from node.screening.receipts import Receipt
 from node.screening.states import ROOT_CHALLENGE_S
-from node.screening.verifying import Ledger
+from node.screening.verifying import Ledger, request_of
 from node.tables import IndexCut, IndexRoot, KeyEpoch, TicketRange
 from reconcile.model import ProtocolError
 
@@ -45,11 +48,38 @@ _BEGINS: Final = (
 
 def ledger_of(session: Session, since: Now, now: Now) -> Ledger:
     """Return what the rows say of a lookup that was made between two blocks."""
+    known: dict[tuple[int, bytes], tuple[int, ...]] = {}
+
+    def members(key_epoch: int, committee: Committee) -> tuple[int, ...]:
+        mark = (key_epoch, shares_hash(committee))
+        if mark not in known:
+            known[mark] = members_of(session, key_epoch, committee) or ()
+        return known[mark]
+
+    def is_node(key_epoch: int, committee: Committee, node: int, key: str) -> bool:
+        found = members(key_epoch, committee)
+        return 1 <= node <= len(found) and was_key(session, found[node - 1], key)
+
     return Ledger(
         has_root=lambda header: _stood(session, header, since, now),
         is_committee=lambda key_epoch, committee: (
-            _in_use(session, key_epoch, since, now) and was_approved(session, key_epoch, committee)
+            _in_use(session, key_epoch, since, now) and bool(members(key_epoch, committee))
         ),
+        is_node=is_node,
+    )
+
+
+def countersigned_of(session: Session, receipt: Receipt) -> Countersigned | None:
+    """Return what shows that a receipt's ticket was used, None where nothing in it does."""
+    members = members_of(session, receipt.key_epoch, receipt.committee)
+    if members is None or not receipt.countersignatures:
+        return None
+    pairs = zip(receipt.answers, receipt.countersignatures, strict=True)
+    return Countersigned(
+        receipt.ticket,
+        receipt.key_epoch,
+        request_of(receipt),
+        tuple((members[answer.node - 1], signature) for answer, signature in pairs),
     )
 
 

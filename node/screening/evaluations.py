@@ -3,15 +3,15 @@
 A request names its key epoch and holds one item a person: ticket, element B, the reader's signature
 over (ticket, B, consent, key epoch), and the consent without the salt that opens it. For a listing
 the ticket is 0 and the entry's id stands in the consent's place. An answer says which items were
-accepted, proves exactly those, and gives each other one's reason.
+accepted, proves exactly those, countersigns those of tickets, and gives each other one's reason.
 
 The log of a day is a tree (RFC 6962) over its evaluations in order; its root goes on the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -56,10 +56,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
-    """A node's answer: evaluations with their proof, and what was refused."""
+    """A node's answer: evaluations with their proof, and what was refused.
+
+    `countersigned`: the node's signature by the position of each accepted item of a ticket.
+    """
 
     answer: Answer
     refused: tuple[Refused, ...]
+    countersigned: Mapping[int, bytes] = field(default_factory=dict)
 
 
 class _Item(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -90,6 +94,7 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     evaluated: list[str]
     proof: str | None
     refused: list[_Refused]
+    countersigned: dict[int, str] = {}
 
 
 def write_request(key_epoch: int, items: Sequence[Asked], *, sharing: int = 0) -> bytes:
@@ -124,6 +129,7 @@ def write_answer(found: NodeAnswer) -> bytes:
             [item.hex() for item in answer.evaluated],
             None if answer.proof is None else answer.proof.encode().hex(),
             [_Refused(item.position, item.code, item.message) for item in found.refused],
+            {position: item.hex() for position, item in found.countersigned.items()},
         )
     )
 
@@ -140,6 +146,10 @@ def read_answer(data: bytes) -> NodeAnswer:
             proof,
         )
         refused = tuple(Refused(i.position, i.code[:64], i.message[:512]) for i in body.refused)
+        countersigned = {
+            position: as_hex(item, "countersigned", 65)
+            for position, item in body.countersigned.items()
+        }
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KanheError):
         raise ProtocolError(
             "ANSWER_MALFORMED",
@@ -147,7 +157,7 @@ def read_answer(data: bytes) -> NodeAnswer:
             where=Where(field="answer"),
             help="Keep it as evidence and ask another node.",
         ) from None
-    return NodeAnswer(answer, refused)
+    return NodeAnswer(answer, refused, countersigned)
 
 
 def log_leaf(

@@ -2,7 +2,8 @@
 
 It holds the identifier, so it is shown to the person, a court or the regulator and nobody else. The
 reader signs it as an envelope. Batched evaluations carry one proof for the batch, so the receipt
-holds the batch's other blinded elements too, which say nothing of whom they are.
+holds the batch's other blinded elements too, which say nothing of whom they are. Beside each answer
+stands its node's countersignature for the ticket; receipts without them are of an earlier release.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from node.crypto.oprf.dleq import MAX_BATCH, Proof
 from node.crypto.oprf.group import Element
 from node.crypto.oprf.shamir import MAX_NODES
 from node.crypto.oprf.threshold import Answer, Committee
+from node.crypto.signer import SIGNATURE_BYTES
 from node.screening.consents import Consent, Level, Purpose, Scope, SignedConsent
 from node.screening.identifiers import IdType
 from node.screening.index import MAX_BITS, MAX_BUCKET_RECORDS, BucketProof, IndexHeader
@@ -44,7 +46,10 @@ _MAX_CERTIFICATE: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One lookup; `entries` are the ids of the entries found, ascending, none for an absence."""
+    """One lookup; `entries` are the ids of the entries found, ascending, none for an absence.
+
+    `countersignatures` are one an answer, in the answers' order, or none at all.
+    """
 
     domain: Domain
     id_type: IdType
@@ -60,6 +65,7 @@ class Receipt:
     answers: tuple[Answer, ...]
     proof: BucketProof
     entries: tuple[bytes, ...]
+    countersignatures: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         """Show ticket and outcome, never the person."""
@@ -68,8 +74,10 @@ class Receipt:
 
 def write_receipt(receipt: Receipt) -> bytes:
     """Return the receipt's canonical bytes, to be signed as an envelope."""
+    signed = [item.hex() for item in receipt.countersignatures]
     return canonical_json(
         {
+            **({"countersignatures": signed} if signed else {}),
             "schema": SCHEMA,
             "chain_id": str(receipt.domain.chain_id),
             "contract": address_text(receipt.domain.contract),
@@ -119,6 +127,7 @@ def read_receipt(data: bytes) -> Receipt:
             _hexes(body, "path", MAX_BITS),
         ),
         _hexes(body, "entries", MAX_BUCKET_RECORDS),
+        _countersignatures(body),
     )
     if write_receipt(found) != data:
         raise malformed("receipt", "is not in its one form")
@@ -252,6 +261,13 @@ def _read_header(body: Mapping[str, object]) -> IndexHeader:
 
 def _hexes(body: Mapping[str, object], field: str, most: int) -> tuple[bytes, ...]:
     return tuple(as_hex(item, field, 32) for item in list_of(body, field, most))
+
+
+def _countersignatures(body: Mapping[str, object]) -> tuple[bytes, ...]:
+    if "countersignatures" not in body:
+        return ()
+    found = list_of(body, "countersignatures", MAX_NODES)
+    return tuple(as_hex(item, "countersignatures", SIGNATURE_BYTES) for item in found)
 
 
 def _id_type(body: Mapping[str, object]) -> IdType:

@@ -36,12 +36,16 @@ Row = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A period's rows (uploader, hits, burned), ascending, and the root over its attestations."""
+    """A period's rows (uploader, hits, burned), ascending, and the root over its attestations.
+
+    `tickets` are those whose hits it pays.
+    """
 
     period: int
     reader: int
     rows: tuple[Row, ...]
     root: bytes
+    tickets: frozenset[int]
 
     def digest(self, domain: Domain) -> bytes:
         """Return what t members of the committee sign for the contract."""
@@ -89,7 +93,7 @@ def settle_attestations(
         confirmed[said.ticket].append((found[1], said.entry, said.uploader))
         order.append((said.ticket, said.entry, envelope))
     leaves = [leaf_hash(envelope) for _, _, envelope in sorted(order)]
-    return Settled(period, reader, _rows(confirmed), merkle_root(leaves))
+    return Settled(period, reader, _rows(confirmed), merkle_root(leaves), frozenset(confirmed))
 
 
 def _require(envelope: bytes, reader: int, is_reader_key: Callable[[str], bool]) -> Attestation:

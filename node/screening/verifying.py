@@ -16,6 +16,7 @@ from node.crypto.oprf.modes import Blinded, Mode
 from node.crypto.oprf.threshold import Committee
 from node.crypto.signer import recover_address
 from node.screening.consents import Effect, Trust, Use, check_consent, evaluation_digest
+from node.screening.countersigning import countersigned_digest
 from node.screening.derivation import Tag
 from node.screening.envelope import LISTING_TYPE, RECEIPT_TYPE, Envelope, read_envelope
 from node.screening.identifiers import Identifier, read_identifier
@@ -30,6 +31,8 @@ NOT_PROVED_OFFLINE: Final = (
     "that the ticket was paid for and used once",
     "what the entries' state is today",
 )
+COUNTERSIGNERS: Final = "that the keys which countersigned for the ticket are the nodes'"
+NOT_COUNTERSIGNED: Final = "that the committee evaluated it for this ticket: no node says so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,12 @@ class Ledger:
     """What the ledger says, for who can ask it.
 
     `has_root`: a root stands. `is_committee`: a committee held the key of a key epoch.
+    `is_node`: an address ever was a key of the member under an index of it.
     """
 
     has_root: Callable[[IndexHeader], bool]
     is_committee: Callable[[int, Committee], bool]
+    is_node: Callable[[int, Committee, int, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def verify_receipt(
 
     `at_s` is the time of the lookup's block, at which the consent must have been valid. Raises the
     errors of envelope, identifier, consent, shares and index, and `ProtocolError` RECEIPT_BLIND,
-    RECEIPT_READER, RECEIPT_ENTRIES, RECEIPT_UPLOADER, RECEIPT_ROOT or RECEIPT_COMMITTEE.
+    RECEIPT_READER, RECEIPT_ENTRIES, RECEIPT_UPLOADER, RECEIPT_COUNTERSIGNATURE, RECEIPT_ROOT or
+    RECEIPT_COMMITTEE.
     """
     envelope = read_envelope(data)
     receipt = read_receipt(envelope.payload)
@@ -83,10 +89,15 @@ def verify_receipt(
     sound, false = sound_records(receipt.proof, tag, identifier)
     records = _true_records(receipt, sound, false, trust)
     effect = _consent_effect(receipt, identifier, trust, at_s)
+    nodes = _countersigners(receipt)
     not_proved: tuple[str, ...] = NOT_PROVED_OFFLINE
     if ledger is not None:
-        _require_ledger(receipt, ledger)
+        _require_ledger(receipt, nodes, ledger)
         not_proved = NOT_PROVED_OFFLINE[2:]
+    if not nodes:
+        not_proved = (*not_proved, NOT_COUNTERSIGNED)
+    elif ledger is None:
+        not_proved = (*not_proved, COUNTERSIGNERS)
     return Verdict(receipt, identifier, records, effect, reader_key, not_proved, tuple(false))
 
 
@@ -100,17 +111,42 @@ def _require_reader(envelope: Envelope, receipt: Receipt, trust: Trust) -> str:
         raise _refuse("RECEIPT_READER", "signatures", "the receipt is not signed by its reader")
     if not 0 <= receipt.position < len(receipt.batch):
         raise _refuse("RECEIPT_BLIND", "position", "the position is not of the batch")
-    digest = evaluation_digest(
+    asked = recover_address(request_of(receipt), receipt.evaluation_signature)
+    if not trust.is_key_of(reader, asked):
+        raise _refuse("RECEIPT_READER", "evaluation_signature", "the reader did not ask for this")
+    return signers[0]
+
+
+def request_of(receipt: Receipt) -> bytes:
+    """Return the digest by which the reader asked for a receipt's evaluation."""
+    return evaluation_digest(
         receipt.domain,
         ticket=receipt.ticket,
         blinded=receipt.batch[receipt.position],
         consent=receipt.consent.consent.digest(receipt.domain),
         key_epoch=receipt.key_epoch,
     )
-    asked = recover_address(digest, receipt.evaluation_signature)
-    if not trust.is_key_of(reader, asked):
-        raise _refuse("RECEIPT_READER", "evaluation_signature", "the reader did not ask for this")
-    return signers[0]
+
+
+def _countersigners(receipt: Receipt) -> tuple[tuple[int, str], ...]:
+    """Return each answering node with the address that countersigned, none for none."""
+    signatures = receipt.countersignatures
+    if not signatures:
+        return ()
+    if len(signatures) != len(receipt.answers):
+        says = f"{len(signatures)} nodes countersigned, {len(receipt.answers)} answered"
+        raise _refuse("RECEIPT_COUNTERSIGNATURE", "countersignatures", says)
+    digest = countersigned_digest(
+        receipt.domain,
+        reader=receipt.consent.consent.reader,
+        ticket=receipt.ticket,
+        key_epoch=receipt.key_epoch,
+        request=request_of(receipt),
+    )
+    return tuple(
+        (answer.node, recover_address(digest, signature))
+        for answer, signature in zip(receipt.answers, signatures, strict=True)
+    )
 
 
 def _repeat_evaluation(receipt: Receipt, identifier: Identifier) -> Tag:
@@ -201,11 +237,15 @@ def _consent_effect(receipt: Receipt, identifier: Identifier, trust: Trust, at_s
     return check_consent(receipt.consent, use, receipt.domain, trust)
 
 
-def _require_ledger(receipt: Receipt, ledger: Ledger) -> None:
+def _require_ledger(receipt: Receipt, nodes: Sequence[tuple[int, str]], ledger: Ledger) -> None:
     if not ledger.has_root(receipt.proof.header):
         raise _refuse("RECEIPT_ROOT", "index", "the root is not on the ledger: the receipt is void")
     if not ledger.is_committee(receipt.key_epoch, receipt.committee):
         raise _refuse("RECEIPT_COMMITTEE", "committee", "the committee is not the ledger's")
+    for node, key in nodes:
+        if not ledger.is_node(receipt.key_epoch, receipt.committee, node, key):
+            says = f"node {node} did not countersign: {key} is no key of its member"
+            raise _refuse("RECEIPT_COUNTERSIGNATURE", "countersignatures", says)
 
 
 def _refuse(code: str, where: str, says: str) -> ProtocolError:

@@ -112,7 +112,8 @@ class OwnAttestation(Base):
     """What this reader said of a hit, once an entry: CONFIRMED, FALSE_POSITIVE or STALE.
 
     `period` is the one with which it is settled, from the first asking on: asked again after a
-    crash, the committee is shown the same ones.
+    crash, the committee is shown the same ones. `countersigned` shows that the ticket was used; a
+    receipt of an earlier release holds nothing that does, and its hit is not settled.
     """
 
     __tablename__ = "own_attestations"
@@ -126,6 +127,7 @@ class OwnAttestation(Base):
     recipient: Mapped[Bytes32]
     made_at_ms: Mapped[Big]
     period: Mapped[Big | None]
+    countersigned: Mapped[Blob | None]
 
 
 class Release(Base):

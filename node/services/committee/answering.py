@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -13,10 +13,14 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import current_key_epoch, now_of
 from node.committees import EpochCommittee
+from node.crypto.eip712 import Domain
 from node.crypto.oprf.threshold import ShareHolder
+from node.crypto.signer import Signer
 from node.doors import Doors
 from node.lookup_calls import LookupCalls
-from node.screening.evaluations import log_leaf, log_root, read_request, write_answer
+from node.screening.consents import evaluation_digest
+from node.screening.countersigning import countersigned_digest
+from node.screening.evaluations import Asked, log_leaf, log_root, read_request, write_answer
 from node.screening.states import DAY_S
 from node.services.committee.evaluating import evaluate, make_desk, note_all
 from node.services.committee.planning import final_block
@@ -114,7 +118,10 @@ class AnsweringService:
             )
             accepted, refused = note_all(desk, member, items)
         # Committed: what is answered from here on is remembered.
-        return write_answer(evaluate(holder, items, accepted, refused))
+        answer = evaluate(holder, items, accepted, refused)
+        signer = self._doors.identity.keys.approver
+        signed = _countersign(domain, member, key_epoch, items, accepted, signer)
+        return write_answer(replace(answer, countersigned=signed))
 
     # ------------------------------------------------------------------------ the log
     def react(self) -> int:
@@ -179,6 +186,34 @@ class AnsweringService:
         if len(rows) > MAX_LOG_ROWS:
             raise _refuse("LOG_TOO_LONG", "day", f"the day holds {len(rows)} evaluations")
         return msgspec.json.encode([_shown(row) for row in rows])
+
+
+def _countersign(
+    domain: Domain,
+    reader: int,
+    key_epoch: int,
+    items: Sequence[Asked],
+    accepted: Sequence[int],
+    signer: Signer,
+) -> dict[int, bytes]:
+    """Return the node's word by position that it evaluated for a ticket; listings have none."""
+    signed = {}
+    for position in accepted:
+        item = items[position]
+        if item.consent is None:
+            continue
+        request = evaluation_digest(
+            domain,
+            ticket=item.ticket,
+            blinded=item.blinded,
+            consent=item.consent.consent.digest(domain),
+            key_epoch=key_epoch,
+        )
+        digest = countersigned_digest(
+            domain, reader=reader, ticket=item.ticket, key_epoch=key_epoch, request=request
+        )
+        signed[position] = signer.sign_digest(digest)
+    return signed
 
 
 def row_leaf(row: LogRow) -> bytes:

@@ -9,13 +9,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
-from node.asking import Evaluated, evaluate, require_output
+from node.asking import Evaluated, countersignature_check, evaluate, require_output
 from node.blacklist import Now, current_key_epoch, now_of, state_of
 from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
 from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
-from node.keyholders import key_check, trust_of
+from node.keyholders import key_check, speaking_keys, trust_of
 from node.listings import know_statement
 from node.receipt_checks import ledger_of
 from node.screening.consents import (
@@ -76,8 +76,7 @@ class _Job:
     lookup: int
     subject: Subject
     signed: SignedConsent
-    ticket: int
-    signature: bytes
+    request: bytes
     asked: Asked
 
 
@@ -100,6 +99,8 @@ class LookupService(OwnRecordActs):
             key_epoch = current_key_epoch(session, now)
             epoch = self._doors.committees.of_epoch(session, key_epoch)
             live = live_root(session, key_epoch, now)
+            reader = self._doors.identity.require_member(session)
+            speaking = speaking_keys(session, epoch.members)
             jobs = []
             for lookup in lookups:
                 try:
@@ -108,7 +109,14 @@ class LookupService(OwnRecordActs):
                     done[lookup] = error
         if jobs:
             items, blinded = [j.asked for j in jobs], [j.subject.blinded for j in jobs]
-            evaluated = evaluate(epoch, items, blinded, self._ask, self._pool)
+            check = countersignature_check(
+                self._doors.identity.place.lookups_domain,
+                reader,
+                key_epoch,
+                [(job.asked.ticket, job.request) for job in jobs],
+                speaking,
+            )
+            evaluated = evaluate(epoch, items, blinded, self._ask, self._pool, check=check)
             self._finish(jobs, evaluated, epoch, live, now, done, actor)
         return [done[lookup] for lookup in lookups]
 
@@ -139,7 +147,7 @@ class LookupService(OwnRecordActs):
         signature = self._doors.identity.keys.approver.sign_digest(digest)
         scope = Scope(row.scope)
         asked = Asked(row.element, signature, ticket, file.signed, purpose, scope)
-        return _Job(lookup, subject, file.signed, ticket, signature, asked)
+        return _Job(lookup, subject, file.signed, digest, asked)
 
     def _finish(
         self,
@@ -214,21 +222,23 @@ class LookupService(OwnRecordActs):
         )
         sound, _ = sound_records(proof, tag, job.subject.identifier)
         entries = sorted(item.listing.entry_id for item in sound)
+        answers = evaluated.answers(position)
         receipt = Receipt(
             domain=self._doors.identity.place.lookups_domain,
             id_type=job.subject.identifier.type,
             id_value=job.subject.identifier.value,
             blind=bytes(job.subject.blinded.blind),
-            ticket=job.ticket,
+            ticket=job.asked.ticket,
             key_epoch=epoch.key_epoch,
             consent=job.signed,
-            evaluation_signature=job.signature,
+            evaluation_signature=job.asked.signature,
             batch=batch,
             position=position,
             committee=epoch.committee,
-            answers=tuple(a for a in evaluated.answers if position in a.accepted),
+            answers=tuple(item.answer for item in answers),
             proof=proof,
             entries=tuple(entries),
+            countersignatures=tuple(item.countersigned[position] for item in answers),
         )
         keys = self._doors.identity.keys
         return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()

@@ -12,6 +12,8 @@ from node.blacklist import require_entry
 from node.errors import Conflict, NotAllowed, NotFound
 from node.keyholders import holds_key
 from node.peers.client import PREFIX
+from node.receipt_checks import countersigned_of
+from node.screening.countersigning import write_countersigned
 from node.screening.releases import Attestation, HitVerdict, read_attestation, write_attestation
 from node.services.screening.asking import AskingActs
 from node.services.screening.detail import ATTEST, DETAIL, SECRET_BYTES, require_ticket
@@ -45,6 +47,7 @@ class AttestingActs(AskingActs, ReleasingActs):
                 return standing.envelope
             found = self._looked(session, entry, receipt)
             secret = secrets.token_bytes(SECRET_BYTES)
+            used = countersigned_of(session, found.receipt)
             said = Attestation(
                 self._identity.place.blacklist_domain,
                 entry,
@@ -63,6 +66,7 @@ class AttestingActs(AskingActs, ReleasingActs):
                 recall_secret=self._ring.seal_bytes(secret, recall_label(said.recipient)),
                 recipient=said.recipient,
                 made_at_ms=self._identity.clock(),
+                countersigned=None if used is None else write_countersigned(used),
             )
             session.add(made)
             self._act(session, actor, "attest-hit", entry.hex(), verdict=str(verdict))

@@ -2,7 +2,8 @@
 
 A member of the committee signs one settlement of (reader, period), and counts an entry of one
 reader once for ever: whoever asks again with other attestations is refused. Its word is kept in
-the transaction in which it is given.
+the transaction in which it is given. A hit counts with the countersignatures of as many nodes as
+evaluate together: a ticket that was bought and never used pays nobody.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.blacklist import current_key_epoch, newest_sharing, ticket_range
+from node.committees import reach_threshold
 from node.errors import Conflict, NotAllowed
-from node.keyholders import holds_key
+from node.keyholders import holds_key, was_key
 from node.peers.client import PREFIX
+from node.screening.countersigning import (
+    Countersigned,
+    Signers,
+    countersigners,
+    read_countersigned,
+    used_tickets,
+)
 from node.screening.releases import HitVerdict, read_attestation
-from node.screening.settlements import Settled, period_of, settle_attestations
+from node.screening.settlements import MAX_ATTESTATIONS, Settled, period_of, settle_attestations
 from node.services.screening.attesting import AttestingActs
 from node.tables import (
     CountedAttestation,
@@ -28,7 +37,7 @@ from node.tables import (
     Settlement,
     SignedSettlement,
 )
-from reconcile.model import KanheError, OutsideError, ProtocolError
+from reconcile.model import KanheError, OutsideError, ProtocolError, Where
 
 SETTLE: Final = "blacklist/settlement"
 
@@ -36,6 +45,7 @@ SETTLE: Final = "blacklist/settlement"
 class _Asked(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     period: int
     envelopes: list[bytes]
+    countersigned: list[Countersigned]
 
 
 class SettlingActs(AttestingActs):
@@ -56,12 +66,14 @@ class SettlingActs(AttestingActs):
                 raise Conflict("PERIOD_NOT_OVER", f"period {chosen} is not over yet")
             if session.get(Settlement, (member, chosen)) is not None:
                 raise Conflict("SETTLED_ALREADY", f"period {chosen} is settled")
-            envelopes = self._confirmed(session, member, chosen)
+            confirmed = self._confirmed(session, member, chosen)
+            envelopes = [row.envelope for row in confirmed]
             settled = _settled(session, member, chosen, envelopes)
             epoch = newest_sharing(session, current_key_epoch(session, now))
             committee = [] if epoch is None else [m for m in epoch.members if m != member]
             threshold = 0 if epoch is None else epoch.threshold
-        signed = self._signatures(committee, threshold, chosen, envelopes)
+        asked = _Asked(chosen, envelopes, _countersigned(confirmed))
+        signed = self._signatures(committee, threshold, asked)
         with self._writing() as session:
             signatures = [signed[member] for member in sorted(signed)]
             self._calls.settle_period(
@@ -70,26 +82,27 @@ class SettlingActs(AttestingActs):
             self._act(session, actor, "settle-period", str(chosen), rows=str(len(settled.rows)))
         return settled
 
-    def _confirmed(self, session: Session, member: int, period: int) -> list[bytes]:
+    def _confirmed(self, session: Session, member: int, period: int) -> list[OwnAttestation]:
         """Return the period's confirmed hits; at the first asking they are told off for it."""
         confirmed = select(OwnAttestation).where(
-            OwnAttestation.verdict == str(HitVerdict.CONFIRMED)
+            OwnAttestation.verdict == str(HitVerdict.CONFIRMED),
+            OwnAttestation.countersigned.is_not(None),
         )
         ordered = confirmed.order_by(OwnAttestation.ticket, OwnAttestation.entry)
-        rows = session.scalars(ordered.where(OwnAttestation.period == period)).all()
+        rows = list(session.scalars(ordered.where(OwnAttestation.period == period)))
         if not rows:
             in_period = _ticket_periods(session, member)
             free = session.scalars(ordered.where(OwnAttestation.period.is_(None))).all()
             rows = [row for row in free if in_period(row.ticket) == period]
             for row in rows:
                 row.period = period
-        return [row.envelope for row in rows]
+        return rows
 
     def _signatures(
-        self, committee: Sequence[int], threshold: int, period: int, envelopes: list[bytes]
+        self, committee: Sequence[int], threshold: int, asked: _Asked
     ) -> dict[int, bytes]:
         """Ask members until t signed; one that refuses or is away is passed over."""
-        body = msgspec.msgpack.encode(_Asked(period, envelopes))
+        body = msgspec.msgpack.encode(asked)
         signed: dict[int, bytes] = {}
         said: list[str] = []
         for member in committee:
@@ -98,7 +111,7 @@ class SettlingActs(AttestingActs):
             try:
                 signed[member] = self._require_peers().client.call(member, PREFIX + SETTLE, body)
             except KanheError as error:
-                said.append(f"member {member}: {error.code}")
+                said.append(f"member {member}: {error.code}, {error.message}")
         if not threshold or len(signed) < threshold:
             raise OutsideError(
                 "SETTLEMENT_UNSIGNED",
@@ -111,13 +124,18 @@ class SettlingActs(AttestingActs):
     def sign_settlement(self, data: bytes, *, reader: int) -> bytes:
         """Sign a reader's settlement as a member of the committee, once a period.
 
-        Raises `ProtocolError` SETTLEMENT_*, `NotAllowed` NOT_COMMITTEE_MEMBER, `Conflict`
-        PERIOD_NOT_OVER, SETTLEMENT_SIGNED, HIT_COUNTED.
+        Raises `ProtocolError` SETTLEMENT_*, COUNTERSIGNATURE_MALFORMED, `NotAllowed`
+        NOT_COMMITTEE_MEMBER, `Conflict` PERIOD_NOT_OVER, SETTLEMENT_SIGNED, HIT_COUNTED.
         """
         try:
             asked = msgspec.msgpack.decode(data, type=_Asked)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ProtocolError("SETTLEMENT_FALSE", "the message is no settlement") from None
+        if len(asked.countersigned) > MAX_ATTESTATIONS:
+            raise ProtocolError("SETTLEMENT_TOO_LARGE", "too many tickets are countersigned")
+        domain = self._identity.place.lookups_domain
+        # Thousands of signatures are recovered before the lock of writers is held.
+        shown = [(item, countersigners(domain, reader, item)) for item in asked.countersigned]
         with self._writing() as session:
             member, now = self._identity.require_member(session), self._now(session)
             epoch = newest_sharing(session, current_key_epoch(session, now))
@@ -126,6 +144,7 @@ class SettlingActs(AttestingActs):
             if asked.period >= period_of(now.time_s):
                 raise Conflict("PERIOD_NOT_OVER", f"period {asked.period} is not over yet")
             settled = _settled(session, reader, asked.period, asked.envelopes)
+            _require_used(session, settled, shown)
             digest = settled.digest(self._identity.place.points_domain)
             self._count(session, settled, asked.envelopes, digest)
             self._act(session, f"peer:{reader}", "settlement-sign", str(asked.period))
@@ -166,6 +185,32 @@ class SettlingActs(AttestingActs):
             **super().handlers(),
             SETTLE: lambda member, body: self.sign_settlement(body, reader=member),
         }
+
+
+def _countersigned(rows: Sequence[OwnAttestation]) -> list[Countersigned]:
+    """Return what shows that each hit's ticket was used, once a ticket."""
+    found = {row.ticket: row.countersigned for row in rows}
+    return [read_countersigned(data) for data in found.values() if data is not None]
+
+
+def _require_used(
+    session: Session, settled: Settled, shown: Sequence[tuple[Countersigned, Signers]]
+) -> None:
+    """Refuse a settlement of tickets that no committee evaluated for this reader."""
+    used = used_tickets(
+        shown,
+        was_key_of=lambda member, key: was_key(session, member, key),
+        reaches=lambda key_epoch, members: reach_threshold(session, key_epoch, members),
+    )
+    unused = sorted(settled.tickets - used)
+    if unused:
+        more = f", nor were {len(unused) - 1} more" if unused[1:] else ""
+        raise ProtocolError(
+            "SETTLEMENT_UNUSED_TICKET",
+            f"ticket {unused[0]} was not evaluated by as many nodes as evaluate together{more}",
+            where=Where(field="countersigned"),
+            help="Nothing of this period was signed; a receipt holds the countersignatures.",
+        )
 
 
 def _settled(session: Session, reader: int, period: int, envelopes: Sequence[bytes]) -> Settled:

@@ -12,10 +12,19 @@ from sqlalchemy import func, select
 
 from node import asking
 from node.crypto.oprf import modes, threshold
-from node.crypto.oprf.modes import Mode
+from node.crypto.oprf.modes import Blinded, Mode
 from node.crypto.oprf.threshold import ShareWrong
+from node.crypto.signer import recover_address
+from node.keyholders import speaking_keys
 from node.screening.consents import Purpose, Scope, evaluation_digest
-from node.screening.evaluations import Asked, NodeAnswer, read_answer, write_request
+from node.screening.countersigning import countersigned_digest
+from node.screening.evaluations import (
+    Asked,
+    NodeAnswer,
+    read_answer,
+    write_answer,
+    write_request,
+)
 from node.services.committee import answering, evaluating
 from node.tables import Evaluation, EvaluationRefusal, Incident, LookupLog
 from reconcile.model import KanheError, ProtocolError, UsageError
@@ -95,6 +104,69 @@ def test_the_same_ticket_and_element_are_answered_again_without_counting(
     with desk.node(NODE).sessions() as session:
         _, epoch = desk.node(NODE).committee.holder(session, EPOCH)
     threshold.verify_answer(epoch.committee, [honest.blinded], again.answer)
+
+
+def test_a_node_countersigns_what_it_evaluates_for_a_ticket(desk: Town, honest: Asked) -> None:
+    """Over reader, ticket, key epoch and request, by its member's key; a listing has no ticket."""
+    found = ask(desk, dataclasses.replace(honest, blinded=bytes(32)), honest)
+    assert list(found.countersigned) == [1], "what was refused is not countersigned"
+    domain = desk.node(NODE).identity.place.lookups_domain
+    assert honest.consent is not None
+    words = {"ticket": honest.ticket, "key_epoch": EPOCH}
+    consent = honest.consent.consent.digest(domain)
+    request = evaluation_digest(domain, blinded=honest.blinded, consent=consent, **words)
+    digest = countersigned_digest(domain, reader=READER, request=request, **words)
+    assert recover_address(digest, found.countersigned[1]) == desk.node(NODE).keys.approver.address
+    assert ask(desk, honest).countersigned[0] == found.countersigned[1], "the same word again"
+    entry = desk.list(READER, 7)
+    listing = Asked(honest.blinded, b"", entry=entry)
+    digest = evaluation_digest(
+        domain, ticket=0, blinded=honest.blinded, consent=entry, key_epoch=EPOCH
+    )
+    signature = desk.node(READER).keys.approver.sign_digest(digest)
+    found = ask(desk, dataclasses.replace(listing, signature=signature), node=3)
+    assert found.countersigned == {}
+
+
+def test_a_node_that_does_not_countersign_is_replaced(desk: Town, honest: Asked) -> None:
+    """Its evaluation holds, but would leave the uploader unpaid: the others' answers count."""
+    with desk.node(READER).sessions() as session:
+        epoch = desk.node(READER).parts.committee._committees.of_epoch(session, EPOCH)
+        speaking = speaking_keys(session, epoch.members)
+    assert len(speaking) == 3 * len(epoch.members), "each speaks by three keys"
+    domain = desk.node(READER).identity.place.lookups_domain
+    assert honest.consent is not None
+    words = {"ticket": honest.ticket, "key_epoch": EPOCH}
+    consent = honest.consent.consent.digest(domain)
+    request = evaluation_digest(domain, blinded=honest.blinded, consent=consent, **words)
+    check = asking.countersignature_check(
+        domain, READER, EPOCH, [(honest.ticket, request)], speaking
+    )
+    made = Blinded(b"somebody", modes.blind(Mode.VOPRF, b"somebody").blind, honest.blinded)
+
+    def evaluated(*silent: int, replaced: bytes | None = None) -> asking.Evaluated:
+        def ask_node(member: int, _word: str, body: bytes) -> bytes:
+            answer = read_answer(desk.node(member).parts.answering.answer(READER, body))
+            if member in silent:
+                changed = {} if replaced is None else {0: replaced}
+                answer = dataclasses.replace(answer, countersigned=changed)
+            return write_answer(answer)
+
+        pool = desk.node(READER).lookups._pool
+        return asking.evaluate(epoch, [honest], [made], ask_node, pool, check=check)
+
+    theirs = ask(desk, honest, node=3).countersigned[0]
+    for replaced in (None, bytes(65), theirs):
+        found = evaluated(NODE, replaced=replaced)
+        assert set(found.tally.answers) == {1, 3}
+        assert {error.code for error in found.tally.wrong.values()} <= {"COUNTERSIGNATURE_WRONG"}
+        assert [item.answer.node for item in found.answers(0)] == list(found.tally.answers)
+    found = evaluated(1, NODE)
+    wrong = {member: error.code for member, error in found.tally.wrong.items()}
+    assert wrong == dict.fromkeys((1, NODE), "COUNTERSIGNATURE_WRONG")
+    with pytest.raises(ProtocolError) as caught:
+        asking.require_output(found, 0, epoch)
+    assert caught.value.code == "OPRF_BELOW_THRESHOLD"
 
 
 def test_a_bad_item_costs_the_others_nothing(desk: Town, honest: Asked) -> None:

@@ -60,7 +60,11 @@ def test_a_hit_and_an_absence_each_leave_a_receipt_that_anyone_verifies(indexed:
         assert said.ok, said
         assert indexed.node(READER).lookups.receipt(found.lookup) == found.receipt
         # Against a ledger that has no such root the receipt is void.
-        ledger = Ledger(lambda _header: False, lambda _epoch, _committee: False)
+        ledger = Ledger(
+            lambda _header: False,
+            lambda _epoch, _committee: False,
+            lambda _epoch, _committee, _node, _key: False,
+        )
         with pytest.raises(ProtocolError) as caught:
             verify_receipt(
                 found.receipt,

@@ -22,6 +22,7 @@ from test_consents import (
 from node.crypto.oprf import modes, shamir, threshold
 from node.crypto.oprf.modes import Mode
 from node.crypto.oprf.threshold import Committee, ShareHolder
+from node.crypto.signer import LocalSigner
 from node.screening.consents import (
     Consent,
     Level,
@@ -32,15 +33,25 @@ from node.screening.consents import (
     evaluation_digest,
     person_commitment,
 )
+from node.screening.countersigning import countersigned_digest
 from node.screening.envelope import LISTING_TYPE, RECEIPT_TYPE, sign_envelope
 from node.screening.index import bucket_number, build_index, make_buckets, prove_bucket
 from node.screening.receipts import Receipt, read_receipt, write_receipt
 from node.screening.records import OpenedRecord, seal_record
-from node.screening.verifying import Ledger, Verdict, verify_receipt
+from node.screening.verifying import (
+    COUNTERSIGNERS,
+    NOT_COUNTERSIGNED,
+    NOT_PROVED_OFFLINE,
+    Ledger,
+    Verdict,
+    request_of,
+    verify_receipt,
+)
 from reconcile.model import KanheError
 
 POLYNOMIAL = shamir.random_polynomial(1, constant=KEY.secret)
 HOLDERS = [ShareHolder.of(at, shamir.share_of(POLYNOMIAL, at)) for at in (1, 2, 3)]
+NODES = {node: LocalSigner.generate() for node in (1, 2, 3)}
 COMMITTEE = Committee(2, KEY.public, {holder.index: holder.pair.public for holder in HOLDERS})
 UPLOADER_TRUST = Trust(
     lambda member, key: TRUST.is_key_of(member, key) or (member == 9 and key == UPLOADER.address)
@@ -78,6 +89,9 @@ def make(serial: int, *, listed: bool, size: int = 3) -> Receipt:
     asked = evaluation_digest(
         DOMAIN, ticket=7, blinded=batch[0], consent=consent.digest(DOMAIN), key_epoch=1
     )
+    countersigned = countersigned_digest(
+        DOMAIN, reader=READER, ticket=7, key_epoch=1, request=asked
+    )
     return Receipt(
         DOMAIN,
         person.type,
@@ -93,6 +107,7 @@ def make(serial: int, *, listed: bool, size: int = 3) -> Receipt:
         answers,
         proof,
         (make_listing(serial).entry_id,) if listed else (),
+        tuple(NODES[answer.node].sign_digest(countersigned) for answer in answers),
     )
 
 
@@ -129,15 +144,50 @@ def is_committee(_key_epoch: int, committee: Committee) -> bool:
 def test_the_ledger_s_word_is_asked_where_it_can_be(code_of: Callable[..., str]) -> None:
     """A root or a committee that is not on the ledger makes the receipt void."""
     receipt = make(1, listed=True)
-    right = Ledger(
-        lambda header: header == receipt.proof.header,
-        is_committee,
-    )
+    right = Ledger(lambda header: header == receipt.proof.header, is_committee, is_node)
     assert not any("root" in item for item in verify(signed(receipt), right).not_proved)
-    void = Ledger(lambda _header: False, is_committee)
+    void = Ledger(lambda _header: False, is_committee, is_node)
     assert code_of(verify, signed(receipt), void) == "RECEIPT_ROOT"
-    other = Ledger(lambda _header: True, lambda _epoch, _committee: False)
+    other = Ledger(lambda _header: True, lambda _epoch, _committee: False, is_node)
     assert code_of(verify, signed(receipt), other) == "RECEIPT_COMMITTEE"
+
+
+def is_node(_key_epoch: int, _committee: Committee, node: int, key: str) -> bool:
+    """Say whether a key is the node's."""
+    return key == NODES[node].address
+
+
+def test_a_node_s_word_for_the_ticket_is_the_node_s(code_of: Callable[..., str]) -> None:
+    """Another member's signature, one for another ticket, one too few: each refused."""
+    receipt = make(1, listed=True)
+    ledger = Ledger(lambda _header: True, is_committee, is_node)
+    assert verify(signed(receipt), ledger).not_proved == NOT_PROVED_OFFLINE[2:]
+    assert COUNTERSIGNERS in verify(signed(receipt)).not_proved
+    first, second = receipt.countersignatures
+    request = request_of(receipt)
+
+    def word(node: int, **changes: int) -> bytes:
+        words = {"reader": READER, "ticket": 7, "key_epoch": 1, **changes}
+        return NODES[node].sign_digest(countersigned_digest(DOMAIN, request=request, **words))
+
+    assert word(2) == first
+    for signatures in [
+        (second, first),
+        (first, first),
+        (first, word(1)),
+        (first, word(3, ticket=8)),
+        (first, word(3, reader=READER + 1)),
+        (first, word(3, key_epoch=2)),
+        (first,),
+        (first, second, second),
+    ]:
+        changed = signed(replace(receipt, countersignatures=signatures))
+        assert code_of(verify, changed, ledger) == "RECEIPT_COUNTERSIGNATURE"
+    torn = signed(replace(receipt, countersignatures=(first, bytes(65))))
+    assert code_of(verify, torn) == "SIGNATURE_MALFORMED"
+    # A receipt of an earlier release has none: it says what it said then.
+    bare = verify(signed(replace(receipt, countersignatures=())), ledger)
+    assert bare.not_proved == (*NOT_PROVED_OFFLINE[2:], NOT_COUNTERSIGNED)
 
 
 @pytest.mark.parametrize(
@@ -210,10 +260,7 @@ def test_changed_bytes_are_found() -> None:
 def test_every_changed_field_is_found_though_the_reader_signs_it() -> None:
     """Any one value changed is refused, though the reader signs it; the ledger knows the root."""
     receipt = make(1, listed=True)
-    ledger = Ledger(
-        lambda header: header == receipt.proof.header,
-        is_committee,
-    )
+    ledger = Ledger(lambda header: header == receipt.proof.header, is_committee, is_node)
     unfound = []
     body = json.loads(write_receipt(make(1, listed=True)))
 

@@ -27,6 +27,7 @@ from node.screening.consents import (
     evaluation_digest,
     person_commitment,
 )
+from node.screening.countersigning import countersigned_digest
 from node.screening.derivation import Tag
 from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.identifiers import Identifier
@@ -144,6 +145,9 @@ def look(
     asked = evaluation_digest(
         place.lookups_domain, ticket=ticket, blinded=blinded.element, consent=digest, key_epoch=1
     )
+    countersigned = countersigned_digest(
+        place.lookups_domain, reader=reader, ticket=ticket, key_epoch=1, request=asked
+    )
     signer = node.keys.approver
     proof = prove_bucket(index, buckets[bucket_number(loc, index.header.bits)])
     output = modes.evaluate_directly(Mode.VOPRF, KEY.secret, person.prf_input)
@@ -163,6 +167,7 @@ def look(
         tuple(threshold.evaluate_share(holder, (blinded.element,)) for holder in holders[1:]),
         proof,
         tuple(sorted(record.listing.entry_id for record in found)),
+        tuple(town.node(member).keys.approver.sign_digest(countersigned) for member in (2, 3)),
     )
     return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [signer]).to_json()
 

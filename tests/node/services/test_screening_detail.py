@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from node.cli import main
 from node.screening.consents import Scope
+from node.screening.countersigning import read_countersigned
 from node.screening.envelope import read_envelope
 from node.screening.listings import Product
 from node.screening.receipts import read_receipt
@@ -284,6 +285,8 @@ def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> Non
         hits = select(OwnAttestation).where(OwnAttestation.period == period)
         rows = session.scalars(hits.order_by(OwnAttestation.ticket)).all()
         envelopes = [row.envelope for row in rows]
+        used = [read_countersigned(row.countersigned) for row in rows if row.countersigned]
+    used = list({item.ticket: item for item in used}.values())
     assert entry in {row.entry for row in rows}
     # Two entries that one ticket found are one hit of their uploader.
     assert [row[:2] for row in settled.rows] == [(1, len({row.ticket for row in rows}))]
@@ -292,14 +295,25 @@ def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> Non
     assert alpha.points().account.earned == paid.amount > 0
     assert refused(beta.settle_period, period) == "SETTLED_ALREADY"
     sign = town.node(3).screening.sign_settlement
-    whole = msgspec.msgpack.encode([period, envelopes])
+    encode = msgspec.msgpack.encode
+    whole = encode([period, envelopes, used])
     assert sign(whole, reader=2), "the same word again"
-    twice = msgspec.msgpack.encode([period, [*envelopes, envelopes[0]]])
+    # Bought, signed for and never evaluated by two nodes: such a ticket pays nobody.
+    one = [msgspec.structs.replace(used[0], signatures=used[0].signatures[:1]), *used[1:]]
+    twice = [msgspec.structs.replace(used[0], signatures=one[0].signatures * 2), *used[1:]]
+    other = [msgspec.structs.replace(used[0], key_epoch=2), *used[1:]]
     for data, reader, code in [
-        (twice, 2, "SETTLEMENT_FALSE"),
+        (encode([period, [*envelopes, envelopes[0]], used]), 2, "SETTLEMENT_FALSE"),
         (whole, 1, "SETTLEMENT_FALSE"),
-        (msgspec.msgpack.encode([period, []]), 2, "SETTLEMENT_EMPTY"),
-        (msgspec.msgpack.encode([period + 9, envelopes]), 2, "PERIOD_NOT_OVER"),
+        (encode([period, [], used]), 2, "SETTLEMENT_EMPTY"),
+        (encode([period + 9, envelopes, used]), 2, "PERIOD_NOT_OVER"),
+        (encode([period, envelopes, []]), 2, "SETTLEMENT_UNUSED_TICKET"),
+        (encode([period, envelopes, one]), 2, "SETTLEMENT_UNUSED_TICKET"),
+        (encode([period, envelopes, twice]), 2, "SETTLEMENT_UNUSED_TICKET"),
+        (encode([period, envelopes, other]), 2, "SETTLEMENT_UNUSED_TICKET"),
+        (encode([period, envelopes, used[:1] * 20_001]), 2, "SETTLEMENT_TOO_LARGE"),
+        (encode([period, envelopes, [[0, 1, b"", []]]]), 2, "COUNTERSIGNATURE_MALFORMED"),
+        (encode([period, envelopes]), 2, "SETTLEMENT_FALSE"),
         (b"\xc1", 2, "SETTLEMENT_FALSE"),
     ]:
         assert refused(sign, data, reader=reader) == code
