@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
 from node.screening.evidence import Change, change_of
+from node.screening.listings import Posted
 from node.screening.points import DISPUTE_STAKE, LISTING_STAKE, accuracy_floor
 from node.screening.profiles import Profile, profiles
 from node.screening.states import (
@@ -56,6 +57,20 @@ _LAST_EPOCH: Final = (
     .order_by(KeyEpoch.key_epoch.desc(), KeyEpoch.sharing.desc())
     .limit(1)
 )
+
+
+_ENTRIES: Final = ListedEntry.__table__.c
+# Columns alone and prepared once: each lookup with a hit asks.
+_POSTED: Final = select(
+    _ENTRIES.entry,
+    _ENTRIES.uploader,
+    _ENTRIES.commitment,
+    _ENTRIES.profile,
+    _ENTRIES.notice_day,
+    _ENTRIES.effective_day,
+    _ENTRIES.expires_day,
+    _ENTRIES.supersedes,
+).where(_ENTRIES.entry.in_(bindparam("entries", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +173,28 @@ def require_entry(session: Session, entry: bytes) -> ListedEntry:
             help="give its id, 64 hexadecimal digits, or the beginning of one",
         )
     return row
+
+
+def posted_of(row: ListedEntry | Row[*tuple[Any, ...]]) -> Posted:
+    """Return what the ledger holds of an entry and its statement says too."""
+    return Posted(
+        uploader=row.uploader,
+        commitment=row.commitment,
+        profile=profile_name(row.profile),
+        notice_day=row.notice_day,
+        effective_day=row.effective_day,
+        expires_day=row.expires_day,
+        supersedes=row.supersedes,
+    )
+
+
+def posted_entries(session: Session, entries: Collection[bytes]) -> dict[bytes, Posted]:
+    """Return what the ledger holds of these entries, in whatever stage; an unknown one is left out.
+
+    None of it ever changes: what a cut held is held against it however the entry ended since.
+    """
+    rows = session.execute(_POSTED, {"entries": list(entries)})
+    return {row.entry: posted_of(row) for row in rows}
 
 
 def is_tagged(session: Session, entry: bytes, key_epoch: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, ticket_range
+from node.blacklist import Now, posted_entries, ticket_range
 from node.committees import members_of, shares_hash
 from node.crypto.oprf.threshold import Committee
 from node.index_reading import UNCHALLENGED, newest_live
@@ -66,6 +66,7 @@ def ledger_of(session: Session, since: Now, now: Now) -> Ledger:
             _in_use(session, key_epoch, since, now) and bool(members(key_epoch, committee))
         ),
         is_node=is_node,
+        posted=lambda entries: posted_entries(session, entries),
     )
 
 

@@ -10,7 +10,7 @@ import datetime as dt
 import enum
 import hashlib
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,16 @@ _NUMBERS: Final = frozenset(
 _WORDS: Final = frozenset(
     {"schema", "id_type", "reason", "product", "event_month", "action", "policy"}
 )
+# What a statement calls otherwise than the ledger.
+_STATED: Final = {
+    "uploader": "uploader",
+    "commitment": "commitment",
+    "profile": "profile",
+    "notice_day": "notice",
+    "effective_day": "effective_from",
+    "expires_day": "expires_at",
+    "supersedes": "supersedes",
+}
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Band = Annotated[int, msgspec.Meta(ge=0, le=MAX_BAND)]
 Day = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -115,6 +125,33 @@ class Listing(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     def payload(self) -> bytes:
         """Return the bytes that the uploader signs."""
         return canonical_json(self.to_json())
+
+
+class Posted(NamedTuple):
+    """What the ledger holds of an entry, as far as the entry's statement says it too."""
+
+    uploader: int
+    commitment: bytes
+    profile: str
+    notice_day: int
+    effective_day: int
+    expires_day: int
+    supersedes: bytes | None
+
+
+def unlike(listing: Listing, posted: Posted) -> list[str]:
+    """Return the names of what a statement says otherwise than the ledger, none where it agrees."""
+    said = Posted(
+        uploader=listing.uploader,
+        commitment=listing.commitment,
+        profile=listing.policy,
+        notice_day=-1 if listing.notice_at is None else listing.notice_at,
+        effective_day=listing.effective_from,
+        expires_day=listing.expires_at,
+        supersedes=listing.supersedes,
+    )
+    pairs = zip(Posted._fields, said, posted, strict=True)
+    return [_STATED[name] for name, ours, theirs in pairs if ours != theirs]
 
 
 def pack_listing(listing: Listing) -> bytes:
@@ -238,6 +275,7 @@ __all__ = [
     "SCHEMA",
     "ActionTaken",
     "Listing",
+    "Posted",
     "Product",
     "ProofLevel",
     "Reason",
@@ -246,5 +284,6 @@ __all__ = [
     "committed",
     "pack_listing",
     "read_statement",
+    "unlike",
     "unpack_listing",
 ]

@@ -6,7 +6,7 @@ stand) comes in as `Ledger`, or stays in the verdict's list of what is not prove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,15 +21,21 @@ from node.screening.derivation import Tag
 from node.screening.envelope import LISTING_TYPE, RECEIPT_TYPE, Envelope, read_envelope
 from node.screening.identifiers import Identifier, read_identifier
 from node.screening.index import BucketProof, IndexHeader, look_in
+from node.screening.listings import Listing, Posted, unlike
 from node.screening.receipts import Receipt, read_receipt
 from node.screening.records import OpenedRecord, require_commitment
 from reconcile.model import KanheError, ProtocolError, Where
 
+#: What no receipt proves, whoever verifies it.
+NOT_PROVED: Final = (
+    "that the ticket was paid for and used once",
+    "what the entries' state is today",
+)
 NOT_PROVED_OFFLINE: Final = (
     "that the root stands on the ledger and was not challenged",
     "that the committee's public shares are the ledger's for this key epoch",
-    "that the ticket was paid for and used once",
-    "what the entries' state is today",
+    "that the statements are those of the ledger's entries: they were not held against it",
+    *NOT_PROVED,
 )
 COUNTERSIGNERS: Final = "that the keys which countersigned for the ticket are the nodes'"
 NOT_COUNTERSIGNED: Final = "that the committee evaluated it for this ticket: no node says so"
@@ -40,12 +46,29 @@ class Ledger:
     """What the ledger says, for who can ask it.
 
     `has_root`: a root stands. `is_committee`: a committee held the key of a key epoch.
-    `is_node`: an address ever was a key of the member under an index of it.
+    `is_node`: an address ever was a key of the member under an index of it. `posted`: what stands
+    of those entries of a receipt that were posted at all, whatever became of them since.
     """
 
     has_root: Callable[[IndexHeader], bool]
     is_committee: Callable[[int, Committee], bool]
     is_node: Callable[[int, Committee, int, str], bool]
+    posted: Callable[[Collection[bytes]], Mapping[bytes, Posted]]
+
+
+class NotListedError(ProtocolError):
+    """Raised for a signed record that the ledger does not hold; says who signed and sealed it."""
+
+    def __init__(self, listing: Listing, says: str) -> None:
+        """Take the statement, whose signature is its uploader's, and what the ledger says of it."""
+        self.entry, self.uploader = listing.entry_id, listing.uploader
+        super().__init__(
+            "RECORD_NOT_LISTED",
+            f"member {listing.uploader} signed a statement about entry "
+            f"{listing.entry_id.hex()[:16]}…, {says}",
+            where=Where(field="record"),
+            help="It counts for nothing; keep the receipt and show it to the regulator.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +94,15 @@ def verify_receipt(
     at_s: int,
     ledger: Ledger | None = None,
     allow_test: bool = False,
+    false: list[KanheError] | None = None,
 ) -> Verdict:
     """Return what a signed receipt proves, or refuse it with the first thing that does not hold.
 
-    `at_s` is the time of the lookup's block, at which the consent must have been valid. Raises the
+    `at_s` is the time of the lookup's block, at which the consent must have been valid. Given
+    `false`, why records hold not goes there even where nothing else is left to prove. Raises the
     errors of envelope, identifier, consent, shares and index, and `ProtocolError` RECEIPT_BLIND,
-    RECEIPT_READER, RECEIPT_ENTRIES, RECEIPT_UPLOADER, RECEIPT_COUNTERSIGNATURE, RECEIPT_ROOT or
-    RECEIPT_COMMITTEE.
+    RECEIPT_READER, RECEIPT_ENTRIES, RECEIPT_UPLOADER, RECEIPT_COUNTERSIGNATURE, RECEIPT_ROOT,
+    RECEIPT_COMMITTEE or RECORD_NOT_LISTED.
     """
     envelope = read_envelope(data)
     receipt = read_receipt(envelope.payload)
@@ -86,14 +111,17 @@ def verify_receipt(
     if identifier.value != receipt.id_value:
         raise _refuse("RECEIPT_BLIND", "id", "the identifier is not in its one form")
     tag = _repeat_evaluation(receipt, identifier)
-    sound, false = sound_records(receipt.proof, tag, identifier)
+    sound, refused = sound_records(receipt.proof, tag, identifier)
+    false = [] if false is None else false
+    false += refused
     records = _true_records(receipt, sound, false, trust)
     effect = _consent_effect(receipt, identifier, trust, at_s)
     nodes = _countersigners(receipt)
     not_proved: tuple[str, ...] = NOT_PROVED_OFFLINE
     if ledger is not None:
         _require_ledger(receipt, nodes, ledger)
-        not_proved = NOT_PROVED_OFFLINE[2:]
+        records = _listed_records(records, false, ledger)
+        not_proved = NOT_PROVED
     if not nodes:
         not_proved = (*not_proved, NOT_COUNTERSIGNED)
     elif ledger is None:
@@ -222,6 +250,32 @@ def _true_records(
     if false and not records:
         raise false[0]
     return tuple(records)
+
+
+def _listed_records(
+    records: tuple[OpenedRecord, ...], false: list[KanheError], ledger: Ledger
+) -> tuple[OpenedRecord, ...]:
+    """Return the records whose statements are the ledger's; the others join the false ones.
+
+    A member may seal whatever it likes into the leaf of an entry of its own: back-dated, about an
+    entry that nobody posted, or under another member's.
+    """
+    if not records:
+        return records
+    posted = ledger.posted([record.listing.entry_id for record in records])
+    listed = []
+    for record in records:
+        stands = posted.get(record.listing.entry_id)
+        if stands is None:
+            false.append(NotListedError(record.listing, "which the ledger does not know"))
+        elif wrong := unlike(record.listing, stands):
+            says = f"of which the ledger says otherwise: {', '.join(wrong)}"
+            false.append(NotListedError(record.listing, says))
+        else:
+            listed.append(record)
+    if false and not listed:
+        raise false[0]
+    return tuple(listed)
 
 
 def _consent_effect(receipt: Receipt, identifier: Identifier, trust: Trust, at_s: int) -> Effect:

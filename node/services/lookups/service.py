@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +29,7 @@ from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.evaluations import MAX_ITEMS, Asked
 from node.screening.receipts import Receipt, write_receipt
 from node.screening.roots import SignedHeader
-from node.screening.verifying import Verdict, sound_records, verify_receipt
+from node.screening.verifying import NotListedError, Verdict, sound_records, verify_receipt
 from node.services.lookups.buying import bind_ticket
 from node.services.lookups.consenting import (
     DONE,
@@ -174,6 +174,7 @@ class LookupService(OwnRecordActs):
                 headers=self._headers_of(live),
             )
             made: list[tuple[_Job, bytes, Verdict]] = []
+            false: dict[int, list[KanheError]] = {job.lookup: [] for job in jobs}
             batch = tuple(job.subject.blinded.element for job in jobs)
             for position, job in enumerate(jobs):
                 try:
@@ -187,6 +188,7 @@ class LookupService(OwnRecordActs):
                         at_s=now.time_s,
                         ledger=ledger,
                         allow_test=True,
+                        false=false[job.lookup],
                     )
                     made.append((job, envelope, verdict))
                 except KanheError as error:
@@ -195,7 +197,7 @@ class LookupService(OwnRecordActs):
             now_ms = self._doors.identity.clock()
             for wrong in [*reader.wrong, *_wrong_shares(evaluated, epoch)]:
                 keep_wrong(session, wrong, live.version, now_ms=now_ms)
-            for wrong in _false_records(made):
+            for wrong in _false_records(false):
                 keep_wrong(session, wrong, live.version, now_ms=now_ms)
             for job, envelope, verdict in made:
                 done[job.lookup] = self._keep(session, job, envelope, verdict, actor)
@@ -306,19 +308,31 @@ def _require_recorded(session: Session, digest: bytes) -> None:
         )
 
 
-def _false_records(made: Sequence[tuple[_Job, bytes, Verdict]]) -> list[Wrong]:
-    """Return an incident for each lookup beside whose entries a false record lay."""
-    return [
-        Wrong(
-            f"{FALSE_RECORD}/{job.lookup}",
-            0,
-            f"beside the entries of lookup {job.lookup} lies a record that does not hold: "
-            f"{verdict.false[0].message}. Whoever left it knew the person's tag.",
-            {"lookup": str(job.lookup), "says": [error.message for error in verdict.false]},
+def _false_records(found: Mapping[int, Sequence[KanheError]]) -> list[Wrong]:
+    """Return an incident for each lookup whose bucket holds a false record about the person."""
+    wrong = []
+    for lookup, false in found.items():
+        if not false:
+            continue
+        signed = [error for error in false if isinstance(error, NotListedError)]
+        says = (signed[0] if signed else false[0]).message
+        wrong.append(
+            Wrong(
+                f"{FALSE_RECORD}/{lookup}",
+                signed[0].uploader if signed else 0,
+                f"what lookup {lookup} found holds a record that does not hold: {says}. Whoever "
+                "left it knew the person's tag.",
+                {
+                    "lookup": str(lookup),
+                    "says": [error.message for error in false],
+                    "signed": [
+                        {"entry": error.entry.hex(), "uploader": str(error.uploader)}
+                        for error in signed
+                    ],
+                },
+            )
         )
-        for job, _, verdict in made
-        if verdict.false
-    ]
+    return wrong
 
 
 def _wrong_shares(evaluated: Evaluated, epoch: EpochCommittee) -> list[Wrong]:

@@ -10,11 +10,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from node.blacklist import profile_name, profile_numbered
+from node.blacklist import posted_of, profile_numbered
 from node.keyring import KeyRing
 from node.listings import open_listing
 from node.screening.envelope import LISTING_TYPE, Envelope
-from node.screening.listings import Listing, commitment_of
+from node.screening.listings import Listing, commitment_of, unlike
 from node.screening.states import DAY_S
 from node.services.screening.views import Check
 from node.tables import ListedEntry, MemberKey, OwnListing
@@ -69,16 +69,7 @@ def _check(name: str, ok: bool | None, what: str, **args: object) -> Check:
 
 
 def _statement_check(row: ListedEntry, listing: Listing) -> Check:
-    pairs = {
-        "uploader": (listing.uploader, row.uploader),
-        "commitment": (listing.commitment, row.commitment),
-        "profile": (listing.policy, profile_name(row.profile)),
-        "notice": (listing.notice_at, row.notice_day),
-        "effective_from": (listing.effective_from, row.effective_day),
-        "expires_at": (listing.expires_at, row.expires_day),
-        "supersedes": (listing.supersedes, row.supersedes),
-    }
-    wrong = [name for name, (said, stands) in pairs.items() if said != stands]
+    wrong = unlike(listing, posted_of(row))
     if wrong:
         return _check("statement", False, "LEDGER_DIFFERS", fields=", ".join(wrong))
     return _check("statement", True, "LEDGER_AGREES")
