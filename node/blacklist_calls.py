@@ -86,10 +86,19 @@ class BlacklistCalls:
         """Return the subject of a tag."""
         return f"tag/{entry.hex()}/{key_epoch}"
 
-    def tag(self, session: Session, entry: bytes, key_epoch: int) -> int:
-        """State that an own entry has a leaf in a key epoch."""
+    def tag(
+        self,
+        session: Session,
+        entry: bytes,
+        key_epoch: int,
+        hashed: bytes,
+        signatures: Sequence[bytes],
+    ) -> int:
+        """State that an own entry has a leaf in a key epoch, of a record that replicas hold."""
         subject = self.tag_subject(entry, key_epoch)
-        return self._blacklist(session, "tag", (entry, key_epoch), subject)
+        return self._blacklist(
+            session, "tag", (entry, key_epoch, hashed, list(signatures)), subject
+        )
 
     def withdraw_subject(self, entry: bytes) -> str:
         """Return the subject of a withdrawal."""

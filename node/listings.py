@@ -6,6 +6,7 @@ commitments, releases their evidence and destroys all of it. Services that need 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,12 +19,12 @@ from node.crypto.oprf.group import Scalar, reduce_wide
 from node.errors import NotFound
 from node.keyring import KeyRing
 from node.screening.derivation import Tag
+from node.screening.holding import SALT_BYTES
 from node.screening.identifiers import Identifier, IdType
 from node.screening.listings import Listing, pack_listing, unpack_listing
 from node.screening.records import OpenedRecord, seal_record
 from node.screening.states import Stage
 from node.tables import (
-    EntryTag,
     KnownStatement,
     ListedEntry,
     OwnListing,
@@ -161,34 +162,12 @@ def seal_for_epoch(
         key_epoch=tag.key_epoch,
         loc=tag.loc,
         record=seal_record(tag, owned.opened),
+        salt=secrets.token_bytes(SALT_BYTES),
         sealed_at_ms=now_ms,
     )
     session.add(row)
     session.flush()
     return row
-
-
-def tags_due(session: Session, member: int, key_epoch: int, *, limit: int) -> list[bytes]:
-    """Return own entries whose record is sealed for a key epoch and whose tag is not on the ledger.
-
-    These wait for the call `tag`; the ones before wait for an evaluation.
-    """
-    tagged = select(EntryTag.entry).where(
-        EntryTag.entry == SealedRecord.entry, EntryTag.key_epoch == key_epoch
-    )
-    found = (
-        select(SealedRecord.entry)
-        .join(ListedEntry, ListedEntry.entry == SealedRecord.entry)
-        .where(
-            SealedRecord.key_epoch == key_epoch,
-            ListedEntry.uploader == member,
-            ListedEntry.stage.in_(TAGGABLE),
-            ~tagged.exists(),
-        )
-        .order_by(SealedRecord.sealed_at_ms, SealedRecord.entry)
-        .limit(limit)
-    )
-    return list(session.scalars(found))
 
 
 def destroy_listing(session: Session, entry: bytes, *, now_ms: int) -> None:

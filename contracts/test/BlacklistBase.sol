@@ -26,6 +26,7 @@ abstract contract BlacklistTestBase is Base {
     bytes32 internal constant PUBLIC_KEY = keccak256("public key");
     bytes32 internal constant SHARES = keccak256("shares");
     bytes32 internal constant ROOT = keccak256("root");
+    bytes32 internal constant RECORD = keccak256("record");
     EntryId internal constant NONE_ = EntryId.wrap(0);
 
     ILookups internal lookups;
@@ -98,8 +99,18 @@ abstract contract BlacklistTestBase is Base {
     }
 
     function _tag(uint32 member, EntryId entry, uint32 keyEpoch) internal {
+        bytes[] memory signatures = _signedBy(1, 2, _heldDigest(entry, keyEpoch, RECORD));
         _post(member);
-        blacklist.tag(entry, keyEpoch);
+        blacklist.tag(entry, keyEpoch, RECORD, signatures);
+    }
+
+    function _heldDigest(EntryId entry, uint32 keyEpoch, bytes32 record)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32 typeHash = keccak256("RecordHeld(bytes32 entry,uint32 keyEpoch,bytes32 record)");
+        return _digest(address(blacklist), keccak256(abi.encode(typeHash, entry, keyEpoch, record)));
     }
 
     function _committee() internal pure returns (uint32[] memory members) {
@@ -125,6 +136,8 @@ abstract contract BlacklistTestBase is Base {
 
     function _cut() internal returns (uint32) {
         uint32 current = lookups.currentKeyEpoch();
+        vm.warp(vm.getBlockTimestamp() + 30 minutes);
+        vm.roll(vm.getBlockNumber() + 1);
         _post(UPLOADER);
         return blacklist.cut(current);
     }

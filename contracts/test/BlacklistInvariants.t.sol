@@ -47,8 +47,9 @@ contract BlacklistHandler is BlacklistTestBase {
         EntryId entry = _any(which);
         uint32 uploader = blacklist.entryOf(entry).uploader;
         uint32 current = lookups.currentKeyEpoch();
+        bytes[] memory signatures = _signedBy(1, 2, _heldDigest(entry, current, RECORD));
         _post(wrong ? _member(which) : uploader == 0 ? READER : uploader);
-        try blacklist.tag(entry, current) {
+        try blacklist.tag(entry, current, RECORD, signatures) {
             succeeded++;
         } catch {}
     }

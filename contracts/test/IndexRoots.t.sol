@@ -143,8 +143,66 @@ contract IndexRootsTest is BlacklistTestBase {
                 IBlacklistFacts.EntryStateNotAllowed.selector, entry, EntryState.TICKETED
             )
         );
+        _challenge(UPLOADER, version, 1, entry);
+        // Tagged after the cut: that the version has no leaf of it is right.
+        _tag(UPLOADER, entry, 1);
+        _refuse(
+            abi.encodeWithSelector(
+                IBlacklistFacts.EntryStateNotAllowed.selector, entry, EntryState.LISTED
+            )
+        );
+        _challenge(UPLOADER, version, 1, entry);
+    }
+
+    function test_cut_waitsUntilAVersionCanBeBuilt() public {
+        _tagged(1);
+        uint32 version = _cut();
+        uint256 from_s = vm.getBlockTimestamp() + 30 minutes;
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotYet.selector, from_s));
+        _post(2);
+        blacklist.cut(1);
+        vm.warp(from_s - 1);
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotYet.selector, from_s));
+        _post(2);
+        blacklist.cut(1);
+        vm.warp(from_s);
+        _post(2);
+        _eq(blacklist.cut(1), version + 1);
+    }
+
+    function test_tag_needsAsManyHoldersOfOneRecordAsSignARoot() public {
+        EntryId entry = _list(1);
+        bytes[] memory signatures = _signedBy(1, 2, _heldDigest(entry, 1, RECORD));
+        _refused(entry, 0, signatures, IBlacklistFacts.CommitmentMissing.selector);
+        bytes[] memory one = new bytes[](1);
+        one[0] = signatures[0];
+        _refused(entry, RECORD, one, ILookups.SignaturesBelowThreshold.selector);
+        one = _signedBy(2, 1, _heldDigest(entry, 1, RECORD));
+        _refused(entry, RECORD, one, ILookups.SignersNotAscending.selector);
+        one = _signedBy(1, 1, _heldDigest(entry, 1, RECORD));
+        _refused(entry, RECORD, one, ILookups.SignersNotAscending.selector);
+        one = _signedBy(1, 4, _heldDigest(entry, 1, RECORD));
+        _refused(entry, RECORD, one, ILookups.NotCommitteeMember.selector);
+        // Of another record, entry or key epoch: the signatures recover to strangers.
+        bytes4 unknown = bytes4(keccak256("KeyUnknown(address)"));
+        _refused(entry, keccak256("another record"), signatures, unknown);
+        one = _signedBy(1, 2, _heldDigest(_entry(2), 1, RECORD));
+        _refused(entry, RECORD, one, unknown);
+        one = _signedBy(1, 2, _heldDigest(entry, 2, RECORD));
+        _refused(entry, RECORD, one, unknown);
+        vm.expectEmit(true, true, true, true, address(blacklist));
+        emit IBlacklistFacts.EntryTagged(entry, 1, RECORD);
         _post(UPLOADER);
-        blacklist.challengeRoot(version, 1, entry);
+        blacklist.tag(entry, 1, RECORD, signatures);
+        _eq(blacklist.indexedCount(1), 1);
+    }
+
+    function _refused(EntryId entry, bytes32 record, bytes[] memory signatures, bytes4 error_)
+        private
+    {
+        _post(UPLOADER);
+        vm.expectPartialRevert(error_);
+        blacklist.tag(entry, 1, record, signatures);
     }
 
     function test_epochs_countApart() public {

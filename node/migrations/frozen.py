@@ -4,7 +4,7 @@ A column is "name:type", then "?" where it may be null, then ">table.column" for
 (">>" deletes with its parent). A migration that needs a new type adds it here and changes none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ TYPES: Final[dict[str, Any]] = {
     "text": sa.Text(),
     "word": sa.String(40),
 }
+NOTHING_ADDED: Final[Mapping[str, bytes]] = {}
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -56,16 +57,23 @@ def table(
     return made
 
 
-def rebuild(bind: sa.Connection, made: sa.Table) -> None:
-    """Make a table anew under another key, and keep its rows; SQLite alters none in place."""
-    names = [column.name for column in made.columns]
-    columns = (sa.Column(column.name, column.type) for column in made.columns)
+def rebuild(
+    bind: sa.Connection, made: sa.Table, *, added: Mapping[str, bytes] = NOTHING_ADDED
+) -> None:
+    """Make a table anew in another form, and keep its rows; SQLite alters none in place.
+
+    `added` are columns that it had not, with what stands there in the rows of then.
+    """
+    names = [column.name for column in made.columns if column.name not in added]
+    columns = (sa.Column(name, made.c[name].type) for name in names)
     kept = sa.Table("kept_rows", sa.MetaData(), *columns)
     kept.create(bind)
-    bind.execute(sa.insert(kept).from_select(names, sa.select(made)))
+    bind.execute(sa.insert(kept).from_select(names, sa.select(*(made.c[name] for name in names))))
     made.drop(bind)
     made.create(bind)
-    bind.execute(sa.insert(made).from_select(names, sa.select(kept)))
+    values = [sa.literal(value, made.c[name].type) for name, value in added.items()]
+    rows = sa.select(*kept.columns, *values)
+    bind.execute(sa.insert(made).from_select([*names, *added], rows))
     kept.drop(bind)
 
 

@@ -271,7 +271,14 @@ _DISPUTE_STEPS: Final[Mapping[str, Step]] = {
 
 # ------------------------------------------------------------------------------------ rows
 def _tagged(session: Session, fact: BlacklistFact, args: Args) -> None:
-    session.add(EntryTag(entry=fact.entry, key_epoch=args["keyEpoch"], **_row(fact)))
+    session.add(
+        EntryTag(
+            entry=fact.entry,
+            key_epoch=args["keyEpoch"],
+            record=_bytes(args["record"]),
+            **_row(fact),
+        )
+    )
 
 
 def _untagged(session: Session, fact: BlacklistFact, args: Args) -> None:

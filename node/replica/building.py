@@ -1,7 +1,7 @@
 """A version: all rows of a key epoch up to a batch, merged, counted, hashed into a tree.
 
-Rows are read and written one after the other. In memory stand twelve bytes a row (where it belongs,
-and the beginning of its leaf), the largest bucket, and the tree. A version is a folder that is
+Rows are read and written one after the other. In memory stand four bytes a row (where it belongs),
+the largest bucket, and the tree. A version is a folder that is
 renamed into place when everything in it is synced.
 """
 
@@ -17,20 +17,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from node.replica.rows import (
     ROW_BYTES,
-    Conflict,
-    leaf_of,
-    number_of,
     record_of,
-    sender_of,
     settle,
     split_rows,
 )
-from node.replica.segments import read_rows, write_rows
+from node.replica.segments import write_rows
 from node.screening.index import (
     MAX_BUCKET_RECORDS,
     Bucket,
@@ -46,7 +39,6 @@ LEAVES: Final = "leaves.dat"
 STARTS: Final = "starts.dat"
 HEADER: Final = "header.json"
 _PREFIX_BYTES: Final = 4
-_MARK_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +53,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A version that was built: its header, the last batch in it, and rows that do not count."""
+    """A version that was built: its header and the last batch in it."""
 
     header: IndexHeader
     through: int
-    conflicts: tuple[Conflict, ...]
-
-
-@dataclass(slots=True)
-class _Survey:
-    """What is remembered of each row: the first bytes of loc and leaf."""
-
-    prefixes: array[int]
-    marks: array[int]
-
-    @classmethod
-    def empty(cls) -> _Survey:
-        return cls(array("I"), array("Q"))
-
-    def watch(self, rows: Iterable[bytes]) -> Iterator[bytes]:
-        prefixes, marks = self.prefixes, self.marks
-        for row in rows:
-            prefixes.append(int.from_bytes(row[:_PREFIX_BYTES], "big"))
-            marks.append(int.from_bytes(leaf_of(row)[:_MARK_BYTES], "big"))
-            yield row
 
 
 def build(folder: Path, rows: Iterable[bytes], cut: Cut, through: int) -> Built:
@@ -93,23 +65,15 @@ def build(folder: Path, rows: Iterable[bytes], cut: Cut, through: int) -> Built:
     Raises `ProtocolError` INDEX_COUNT_DIFFERS where the ledger counts other entries, and
     INDEX_BUCKET_FULL; `OutsideError` REPLICA_DAMAGED from the rows.
     """
-    conflicts: list[Conflict] = []
-    survey = _Survey.empty()
+    prefixes = array("I")
     path = folder / ROWS
-    write_rows(path, survey.watch(settle(rows, conflicts)))
-    twice = _twice(path, survey.marks, conflicts)
-    if twice:
-        survey = _Survey.empty()
-        aside = folder / f"{ROWS}.aside"
-        left = (row for at, row in enumerate(read_rows(path)) if at not in twice)
-        write_rows(aside, survey.watch(left))
-        aside.replace(path)
-    count = len(survey.prefixes)
+    write_rows(path, _watched(settle(rows), prefixes))
+    count = len(prefixes)
     if count != cut.leaf_count:
         raise _count_differs(cut, count)
     bits = bucket_bits(count)
-    starts = _starts(survey.prefixes, bits)
-    del survey
+    starts = _starts(prefixes, bits)
+    del prefixes
     largest = max(after - start for start, after in pairwise(starts))
     if largest > MAX_BUCKET_RECORDS:
         raise ProtocolError(
@@ -130,7 +94,7 @@ def build(folder: Path, rows: Iterable[bytes], cut: Cut, through: int) -> Built:
     _write(folder / STARTS, b"".join(start.to_bytes(8, "big") for start in starts))
     body = {**asdict(header), "tree_root": header.tree_root.hex(), "through": through}
     _write(folder / HEADER, sealed_json(body))
-    return Built(header, through, tuple(conflicts))
+    return Built(header, through)
 
 
 def bucket_at(file: BinaryIO, number: int, starts: Sequence[int]) -> Bucket:
@@ -153,31 +117,11 @@ def _starts(prefixes: array[int], bits: int) -> list[int]:
     return starts
 
 
-def _twice(path: Path, marks: array[int], conflicts: list[Conflict]) -> set[int]:
-    """Return the rows whose leaf an earlier one has elsewhere.
-
-    One leaf belongs in one bucket: whoever shows it in another took it from a bucket that it read.
-    """
-    column = pa.Array.from_buffers(pa.uint64(), len(marks), [None, pa.py_buffer(marks)])
-    if not len(marks) or pc.count_distinct(column).as_py() == len(marks):
-        return set()
-    counted = pc.value_counts(column)
-    several = {one["values"] for one in counted.to_pylist() if one["counts"] > 1}
-    first: dict[bytes, tuple[bytes, int, int]] = {}
-    late: set[int] = set()
-    for at, row in enumerate(read_rows(path)):
-        leaf = leaf_of(row)
-        if int.from_bytes(leaf[:_MARK_BYTES], "big") not in several:
-            continue
-        mine = (number_of(row), at, sender_of(row))
-        held = first.get(leaf)
-        if held is None or mine < held:
-            first[leaf] = mine
-        if held is not None:
-            loser = max(mine, held)
-            late.add(loser[1])
-            conflicts.append(Conflict(loser[2], leaf))
-    return late
+def _watched(rows: Iterable[bytes], prefixes: array[int]) -> Iterator[bytes]:
+    """Yield rows, and remember the first bytes of where each belongs."""
+    for row in rows:
+        prefixes.append(int.from_bytes(row[:_PREFIX_BYTES], "big"))
+        yield row
 
 
 def sealed_json(body: dict[str, object]) -> bytes:

@@ -1,4 +1,4 @@
-"""A row: loc ‖ record ‖ number ‖ sender ‖ operation, 1,045 bytes, in order of loc and leaf.
+"""A row: loc ‖ record ‖ number ‖ entry ‖ operation, 1,073 bytes, in order of loc and leaf.
 
 The record begins with its version byte and leaf, so rows sort as bytes: no key is cut out of them.
 """
@@ -15,36 +15,36 @@ from node.screening.records import LEAF_BYTES, RECORD_BYTES, VERSION
 from reconcile.model import ProtocolError, Where
 
 LOC_BYTES: Final = 32
+ENTRY_BYTES: Final = 32
 KEY_BYTES: Final = LOC_BYTES + len(VERSION) + LEAF_BYTES
 _NUMBER_AT: Final = LOC_BYTES + RECORD_BYTES
-_SENDER_AT: Final = _NUMBER_AT + 8
-_OPERATION_AT: Final = _SENDER_AT + 4
+_ENTRY_AT: Final = _NUMBER_AT + 8
+_OPERATION_AT: Final = _ENTRY_AT + ENTRY_BYTES
 ROW_BYTES: Final = _OPERATION_AT + 1
 _ADD: Final = b"\x01"
 _REMOVE: Final = b"\x00"
-MAX_MEMBER: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A record that an uploader sends, and the 32 bytes that say where it belongs."""
+    """An entry's record, and the 32 bytes that say where it belongs."""
 
+    entry: bytes
     loc: bytes
     record: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A record that its uploader takes out, by where it belongs and its leaf."""
+    """An entry's record that leaves the index, by where it belongs and its leaf."""
 
+    entry: bytes
     loc: bytes
     leaf: bytes
 
 
-def make_row(item: Sent | Removal, number: int, sender: int) -> bytes:
+def make_row(item: Sent | Removal, number: int) -> bytes:
     """Return the row of an item; raises `ProtocolError` REPLICA_RECORD."""
-    if not 1 <= sender <= MAX_MEMBER:
-        raise _refuse("the sender is no member's number")
     if isinstance(item, Sent):
         record, operation = item.record, _ADD
     else:
@@ -53,7 +53,9 @@ def make_row(item: Sent | Removal, number: int, sender: int) -> bytes:
             raise _refuse("a leaf is 32 bytes")
     if len(item.loc) != LOC_BYTES or len(record) != RECORD_BYTES or record[:1] != VERSION:
         raise _refuse("a record is 1,000 bytes of version 1, with the 32 bytes where it belongs")
-    return item.loc + record + number.to_bytes(8, "big") + sender.to_bytes(4, "big") + operation
+    if len(item.entry) != ENTRY_BYTES:
+        raise _refuse("an entry is 32 bytes")
+    return item.loc + record + number.to_bytes(8, "big") + item.entry + operation
 
 
 def record_of(row: bytes) -> bytes:
@@ -66,41 +68,22 @@ def leaf_of(row: bytes) -> bytes:
     return record_leaf(record_of(row))
 
 
-def number_of(row: bytes) -> bytes:
-    """Return the 8 bytes that say when the row came, in order of all rows."""
-    return row[_NUMBER_AT:_SENDER_AT]
-
-
-def sender_of(row: bytes) -> int:
-    """Return the member that sent it."""
-    return int.from_bytes(row[_SENDER_AT:_OPERATION_AT], "big")
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A row that does not count: its leaf is another member's, or the removal's target is none."""
-
-    sender: int
-    leaf: bytes
-
-
-def settle(rows: Iterable[bytes], conflicts: list[Conflict]) -> Iterator[bytes]:
+def settle(rows: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the rows that stand, of rows in order of loc and leaf.
 
-    Whoever sent a leaf first holds it: only it replaces or removes the record. Anybody who reads a
-    bucket knows its leaves, so without this rule any reader could put a record out of the index.
+    Of each entry the last row counts. Whoever reads a bucket can show its leaves again; a row of
+    another entry neither replaces nor removes a record.
     """
     for _, group in groupby(rows, key=_key):
-        standing: bytes | None = None
         same = list(group)
-        for row in sorted(same, key=number_of) if len(same) > 1 else same:
-            adds = row[_OPERATION_AT:] == _ADD
-            if adds if standing is None else sender_of(standing) == sender_of(row):
-                standing = row if adds else None
-            else:
-                conflicts.append(Conflict(sender_of(row), leaf_of(row)))
-        if standing is not None:
-            yield standing
+        if len(same) == 1:
+            if same[0][_OPERATION_AT:] == _ADD:
+                yield same[0]
+            continue
+        last: dict[bytes, bytes] = {}
+        for row in sorted(same, key=_number_of):
+            last[row[_ENTRY_AT:_OPERATION_AT]] = row
+        yield from sorted(row for row in last.values() if row[_OPERATION_AT:] == _ADD)
 
 
 def split_rows(data: bytes) -> Sequence[bytes]:
@@ -110,6 +93,11 @@ def split_rows(data: bytes) -> Sequence[bytes]:
 
 def _key(row: bytes) -> bytes:
     return row[:KEY_BYTES]
+
+
+def _number_of(row: bytes) -> bytes:
+    """Return the 8 bytes that say when the row came, in order of all rows."""
+    return row[_NUMBER_AT:_ENTRY_AT]
 
 
 def _refuse(says: str) -> ProtocolError:

@@ -48,8 +48,8 @@ class Replica:
         self._folder = folder
 
     # ---------------------------------------------------------------------------- records come
-    def take(self, key_epoch: int, sender: int, items: Sequence[Sent | Removal]) -> int:
-        """Keep a batch of a member's records; return its number, once it is on the disk.
+    def take(self, key_epoch: int, items: Sequence[Sent | Removal]) -> int:
+        """Keep a batch of records; return its number, once it is on the disk.
 
         A batch sent again changes nothing. Raises `ProtocolError` REPLICA_RECORD, `UsageError`
         REPLICA_BATCH, `OutsideError` DISK_WRITE or REPLICA_BUSY: nothing of the batch is kept.
@@ -59,7 +59,7 @@ class Replica:
         with self._writing():
             number = self.last_batch(key_epoch) + 1
             first = number * MAX_BATCH
-            rows = [make_row(item, first + at, sender) for at, item in enumerate(items)]
+            rows = [make_row(item, first + at) for at, item in enumerate(items)]
             write_segment(self._segments(key_epoch), number, number, sorted(rows))
         return number
 

@@ -18,6 +18,8 @@ DAY_S: Final = 86_400
 TICKET_S: Final = 7 * DAY_S
 CHALLENGE_WINDOW_S: Final = 90 * DAY_S
 ROOT_CHALLENGE_S: Final = 3_600
+#: Between two cuts of a key epoch: a version is built and signed before the next one is cut.
+MIN_CUT_S: Final = 1_800
 #: The last revision of a root: every member of the committee signs it, and nobody challenges it.
 MAX_REVISIONS: Final = 3
 

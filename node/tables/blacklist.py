@@ -74,6 +74,7 @@ class ListedEntry(OnChain, Base):
 class EntryTag(OnChain, Base):
     """An entry has a leaf in a key epoch from here on, up to `untagged_*` where that is set.
 
+    `record` is the salted hash of the one record that every replica puts into the index.
     Both ends are places in the log, so that what a cut holds follows from rows alone.
     """
 
@@ -82,6 +83,7 @@ class EntryTag(OnChain, Base):
 
     entry: Mapped[Bytes32] = mapped_column(primary_key=True)
     key_epoch: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    record: Mapped[Bytes32]
     tx_hash: Mapped[Bytes32]
     block_time_s: Mapped[Big]
     untagged_block: Mapped[Big | None] = mapped_column(index=True)

@@ -34,7 +34,10 @@ class OwnListing(Base):
 
 
 class SealedRecord(Base):
-    """An own listing sealed for one key epoch: `record` goes to the replicas' bucket of `loc`."""
+    """An own listing sealed for one key epoch: `record` goes to the replicas' bucket of `loc`.
+
+    `salt` goes with it: the ledger holds the salted hash of both.
+    """
 
     __tablename__ = "sealed_records"
 
@@ -42,6 +45,7 @@ class SealedRecord(Base):
     key_epoch: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
     loc: Mapped[Bytes32]
     record: Mapped[Blob]
+    salt: Mapped[Bytes32]
     sealed_at_ms: Mapped[Big]
 
 

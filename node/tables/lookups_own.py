@@ -41,12 +41,17 @@ class OwnLookup(Base):
 class Deposit(Base):
     """A record that an uploader left with this replica for a key epoch.
 
-    `taken` into the replica's files, `removed` from them; `record` is empty once its entry is over
-    for good.
+    `hash` is the salted one that this replica signs to and the ledger holds. `taken` into the
+    replica's files, `removed` from them; `record` and `salt` are empty once its entry is over for
+    good.
     """
 
     __tablename__ = "deposits"
-    __table_args__ = (Index(None, "key_epoch", "taken", "removed"),)
+    __table_args__ = (
+        Index(None, "key_epoch", "taken", "removed"),
+        Index(None, "key_epoch", "uploader", "loc"),
+        Index(None, "key_epoch", "leaf"),
+    )
 
     key_epoch: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
     entry: Mapped[Bytes32] = mapped_column(primary_key=True)
@@ -55,19 +60,21 @@ class Deposit(Base):
     leaf: Mapped[Bytes32]
     hash: Mapped[Bytes32]
     record: Mapped[Blob]
+    salt: Mapped[Blob]
     taken: Mapped[bool]
     removed: Mapped[bool]
     received_at_ms: Mapped[Big]
 
 
 class RecordDelivery(Base):
-    """An own record that a replica has taken."""
+    """An own record that a replica has taken, with its signature to it."""
 
     __tablename__ = "record_deliveries"
 
     key_epoch: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
     entry: Mapped[Bytes32] = mapped_column(primary_key=True)
     replica: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    signature: Mapped[Blob]
     delivered_at_ms: Mapped[Big]
 
 

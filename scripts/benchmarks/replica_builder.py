@@ -26,7 +26,6 @@ from node.screening.records import RECORD_BYTES, seal_record  # noqa: E402
 
 BATCH: Final = 16_000
 SEALED: Final = 100
-MEMBERS: Final = 7
 _EACH: Final = 32 + RECORD_BYTES - 1
 
 
@@ -34,16 +33,21 @@ def fill(replica: Replica, count: int) -> None:
     """Take `count` records in batches."""
     tags = [tag_of(person_of(serial)) for serial in range(SEALED)]
     sealed = [
-        Sent(tag.loc, seal_record(tag, make_record(person_of(at), make_listing(at))))
+        Sent(
+            make_listing(at).entry_id,
+            tag.loc,
+            seal_record(tag, make_record(person_of(at), make_listing(at))),
+        )
         for at, tag in enumerate(tags)
     ]
-    replica.take(1, 1, sealed)
+    replica.take(1, sealed)
     for begin in range(SEALED, count, BATCH):
         size = min(BATCH, count - begin)
         noise = os.urandom(size * _EACH)
         parts = (noise[at : at + _EACH] for at in range(0, len(noise), _EACH))
-        items = [Sent(part[:32], b"\x01" + part[32:]) for part in parts]
-        replica.take(1, 1 + begin // BATCH % MEMBERS, items)
+        # Who stands behind an entry does not matter here: its first bytes serve for its id.
+        items = [Sent(part[-32:], part[:32], b"\x01" + part[32:]) for part in parts]
+        replica.take(1, items)
 
 
 def _say(body: dict[str, object]) -> None:

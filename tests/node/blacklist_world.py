@@ -24,6 +24,7 @@ from node.chain.codec import (
     encode_call,
 )
 from node.crypto.eip712 import Domain, Fields
+from node.screening.holding import RECORD_FIELDS
 from node.screening.states import DAY_S
 from node.tables import Dispute, ListedEntry
 from reconcile.model import ZERO32
@@ -101,6 +102,13 @@ class BlacklistWorld:
         args = (entry, keccak(text=f"{name}/salt"), CN_2013, *days_of, old)
         self.ask(member, BLACKLIST, "list", *args)
         return entry
+
+    def tag(self, member: int, entry: bytes, key_epoch: int) -> None:
+        """Tag an entry with a record that two of the committee hold."""
+        record = keccak(entry)
+        values = (entry, key_epoch, record)
+        signatures = self.sign((1, 2), BLACKLIST, "RecordHeld", RECORD_FIELDS, values)
+        self.ask(member, BLACKLIST, "tag", entry, key_epoch, record, signatures)
 
     def begin_epoch(self, key_epoch: int) -> None:
         """Install a key epoch by everyone's ADMIN, and let it begin."""

@@ -75,7 +75,7 @@ def live(town: BlacklistWorld) -> None:
     town.settle()
     assert town.check_against_views() == ["TICKETED"] * 4
     for entry in (standing, wrong, contested):
-        town.ask(1, BLACKLIST, "tag", entry, 1)
+        town.tag(1, entry, 1)
     consents = [keccak(b"consent"), keccak(b"kept")]
     for consent in consents:
         until = town.world.client.head().time_s + 86_400
@@ -167,7 +167,7 @@ def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
     town.check_against_views()
     town.begin_epoch(2)
     assert town.check_against_views() == ["UNTAGGED", "ERASED", "REMOVED", "REMOVED"]
-    town.ask(1, BLACKLIST, "tag", standing, 2)
+    town.tag(1, standing, 2)
     town.settle()
     town.pass_days(80)
     town.ask(2, BLACKLIST, "vest", standing)
@@ -293,7 +293,7 @@ def test_a_reorg_takes_back_what_it_dropped(town: BlacklistWorld) -> None:
     """A dispute that a fork dropped is open no more, and is again once it is mined anew."""
     entry = town.list(3, "forked")
     town.settle()
-    town.ask(3, BLACKLIST, "tag", entry, 2)
+    town.tag(3, entry, 2)
     town.settle()
     town.parties[0].step()
     before = town.parties[0].derived(places=False)

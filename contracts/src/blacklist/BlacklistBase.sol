@@ -24,6 +24,8 @@ abstract contract BlacklistBase is IBlacklist {
     uint256 public constant CHALLENGE_WINDOW_S = 90 days;
     /// Uploaders look for their leaves before a root is live.
     uint256 public constant ROOT_CHALLENGE_S = 1 hours;
+    /// A version is built and signed before the next one is cut.
+    uint256 public constant MIN_CUT_S = 30 minutes;
     /// The last revision of a root cannot be challenged, so that a version ends; all sign it.
     uint8 public constant MAX_REVISIONS = 3;
 

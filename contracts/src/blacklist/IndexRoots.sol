@@ -18,17 +18,20 @@ abstract contract IndexRoots is Listings {
         "uint8 revision)"
     );
 
-    /// @dev Entries with a leaf, and the last day whose expiring entries are counted out.
+    /// @dev Entries with a leaf, the last day whose expiring entries are counted out, and when the
+    /// log was cut last.
     struct Counter {
         uint64 count;
         uint32 expiredThrough;
+        uint64 cutAt_s;
     }
 
     uint32 public lastVersion;
 
     mapping(uint32 keyEpoch => Counter) private _counters;
     mapping(uint32 keyEpoch => mapping(uint32 day => uint64)) private _expiring;
-    mapping(uint32 keyEpoch => mapping(EntryId => bool)) private _tagged;
+    /// @dev The block of the tag, 0 for none.
+    mapping(uint32 keyEpoch => mapping(EntryId => uint64)) private _tagged;
     mapping(uint32 version => Cut) private _cuts;
     mapping(uint32 version => Root) private _roots;
     mapping(uint32 version => mapping(uint8 revision => mapping(uint32 member => bool))) private
@@ -60,8 +63,12 @@ abstract contract IndexRoots is Listings {
         lookups.requireUsable(keyEpoch);
         lookups.requireMember(keyEpoch, member);
         _settleAll(keyEpoch);
+        Counter storage counter = _counters[keyEpoch];
+        uint256 from_s = counter.cutAt_s + MIN_CUT_S;
+        if (block.timestamp < from_s) revert NotYet(from_s);
+        counter.cutAt_s = uint64(block.timestamp);
         version = ++lastVersion;
-        uint64 count = _counters[keyEpoch].count;
+        uint64 count = counter.count;
         _cuts[version] = Cut(keyEpoch, uint64(block.number), count);
         emit IndexCut(version, keyEpoch, count);
     }
@@ -99,7 +106,10 @@ abstract contract IndexRoots is Listings {
         if (stored.revision != revision) {
             revert RevisionNotCurrent(version, stored.revision, revision);
         }
-        if (!isTagged(entry, _cuts[version].keyEpoch)) {
+        Cut storage cut_ = _cuts[version];
+        uint64 taggedAt = _tagged[cut_.keyEpoch][entry];
+        // A leaf of the cut's own block may lie behind it, and is in the next version either way.
+        if (taggedAt == 0 || taggedAt >= cut_.blockNumber) {
             revert EntryStateNotAllowed(entry, stateOf(entry));
         }
         uint256 end_s = stored.publishedAt_s + ROOT_CHALLENGE_S;
@@ -116,7 +126,7 @@ abstract contract IndexRoots is Listings {
 
     /// @inheritdoc IBlacklist
     function isTagged(EntryId entry, uint32 keyEpoch) public view override returns (bool) {
-        return _tagged[keyEpoch][entry];
+        return _tagged[keyEpoch][entry] != 0;
     }
 
     /// @inheritdoc IBlacklist
@@ -163,13 +173,15 @@ abstract contract IndexRoots is Listings {
         }
     }
 
-    function _tag(EntryId entry, Entry storage stored, uint32 keyEpoch) internal override {
-        lookups.requireUsable(keyEpoch);
+    function _tag(EntryId entry, uint32 expiresDay, uint32 keyEpoch, bytes32 record)
+        internal
+        override
+    {
         _settleAll(keyEpoch);
-        _tagged[keyEpoch][entry] = true;
+        _tagged[keyEpoch][entry] = uint64(block.number);
         _counters[keyEpoch].count += 1;
-        _expiring[keyEpoch][stored.expiresDay] += 1;
-        emit EntryTagged(entry, keyEpoch);
+        _expiring[keyEpoch][expiresDay] += 1;
+        emit EntryTagged(entry, keyEpoch, record);
     }
 
     function _untag(EntryId entry) internal override {
@@ -182,9 +194,9 @@ abstract contract IndexRoots is Listings {
 
     /// @dev An entry whose day is counted out already has left the counter with it.
     function _untagIn(EntryId entry, uint32 keyEpoch) private {
-        if (!_tagged[keyEpoch][entry]) return;
+        if (_tagged[keyEpoch][entry] == 0) return;
         _settleAll(keyEpoch);
-        _tagged[keyEpoch][entry] = false;
+        _tagged[keyEpoch][entry] = 0;
         uint32 day = _entries[entry].expiresDay;
         if (day > _counters[keyEpoch].expiredThrough) {
             _counters[keyEpoch].count -= 1;

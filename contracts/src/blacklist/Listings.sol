@@ -3,11 +3,15 @@ pragma solidity ^0.8.30;
 
 import {IBlacklist} from "../interfaces/IBlacklist.sol";
 import {EntryId, EntryState, Stage} from "../interfaces/IBlacklistFacts.sol";
+import {SignatureLib} from "../libraries/SignatureLib.sol";
 import {BlacklistBase} from "./BlacklistBase.sol";
 
 /// @title Listings
 /// @notice Tickets, tagging, withdrawal, lapse and vesting of entries.
 abstract contract Listings is BlacklistBase {
+    bytes32 private constant RECORD_TYPE =
+        keccak256("RecordHeld(bytes32 entry,uint32 keyEpoch,bytes32 record)");
+
     // ---------------------------------------------------------------------------------- listings
 
     /// @inheritdoc IBlacklist
@@ -52,7 +56,9 @@ abstract contract Listings is BlacklistBase {
     }
 
     /// @inheritdoc IBlacklist
-    function tag(EntryId entry, uint32 keyEpoch) external {
+    function tag(EntryId entry, uint32 keyEpoch, bytes32 record, bytes[] calldata signatures)
+        external
+    {
         (Entry storage stored,) = _own(entry);
         EntryState state = stateOf(entry);
         bool live = state == EntryState.TICKETED || state == EntryState.UNTAGGED
@@ -62,8 +68,12 @@ abstract contract Listings is BlacklistBase {
         // A ticket's state does not look at the expiry: a day that is counted out takes no leaf.
         if (_today() > stored.expiresDay) revert EntryStateNotAllowed(entry, EntryState.EXPIRED);
         if (isTagged(entry, keyEpoch)) revert TaggedAlready(entry, keyEpoch);
+        if (record == 0) revert CommitmentMissing();
+        lookups.requireUsable(keyEpoch);
+        bytes32 held = keccak256(abi.encode(RECORD_TYPE, entry, keyEpoch, record));
+        lookups.requireSigned(keyEpoch, SignatureLib.digestOf(held), signatures);
 
-        _tag(entry, stored, keyEpoch);
+        _tag(entry, stored.expiresDay, keyEpoch, record);
         if (state != EntryState.TICKETED) return;
         _stageTo(entry, Stage.LISTED);
         _supersede(stored.supersedes);
@@ -107,7 +117,9 @@ abstract contract Listings is BlacklistBase {
 
     // ---------------------------------------------------------------------------------- internal
 
-    function _tag(EntryId entry, Entry storage stored, uint32 keyEpoch) internal virtual;
+    function _tag(EntryId entry, uint32 expiresDay, uint32 keyEpoch, bytes32 record)
+        internal
+        virtual;
 
     function _requirePeriod(uint8 profile, uint32 noticeDay, uint32 effectiveDay, uint32 expiresDay)
         private

@@ -10,7 +10,8 @@ import {IPoints} from "./IPoints.sol";
 /// from the person on the ledger but salted commitments.
 /// @dev Calls are sent by a POSTER (see IRegistry; its errors come through unchanged); what binds a
 /// committee carries its members' APPROVERs' EIP-712 signatures: domain name "Kanhe", version "1",
-/// the chain id, this contract. Days are UTC days since 1970. Type signed here:
+/// the chain id, this contract. Days are UTC days since 1970. Types signed here:
+///   RecordHeld(bytes32 entry,uint32 keyEpoch,bytes32 record)
 ///   IndexRoot(uint32 version,uint32 keyEpoch,uint64 cutBlock,uint64 leafCount,bytes32 root,uint8 revision)
 interface IBlacklist is IBlacklistFacts {
     // ---------------------------------------------------------------------------------- listings
@@ -31,7 +32,12 @@ interface IBlacklist is IBlacklistFacts {
     /// @notice States that the entry has a leaf in a key epoch, the present or the next one.
     /// @dev Warning: that the leaf is in the index is the committee's word until the uploader has
     /// checked it in the challenge period.
-    function tag(EntryId entry, uint32 keyEpoch) external;
+    /// @param record the salted hash of the sealed record: whose it is nobody sees, and every
+    /// replica puts the same one into the index.
+    /// @param signatures of t distinct committee members' APPROVERs over RecordHeld, ascending: an
+    /// entry counts once as many hold its record as it takes to build an index.
+    function tag(EntryId entry, uint32 keyEpoch, bytes32 record, bytes[] calldata signatures)
+        external;
 
     /// @notice Takes an entry back, not while it is disputed. The stake stays bound until it
     /// vests, else listing and withdrawing would be a free look at whom others list.
@@ -49,7 +55,8 @@ interface IBlacklist is IBlacklistFacts {
     /// @notice Counts expired entries out, at most `MAX_EXPIRY_DAYS` days a call.
     function settleExpiry(uint32 keyEpoch) external;
 
-    /// @notice Cuts the log for the next index version; by a committee member.
+    /// @notice Cuts the log for the next index version; by a committee member, `MIN_CUT_S` after
+    /// the epoch's cut before it, so that a version is built before the next one is wanted.
     function cut(uint32 keyEpoch) external returns (uint32 version);
 
     /// @notice Publishes a version's root; `leafCount` must be the contract's own at the cut.
@@ -65,6 +72,7 @@ interface IBlacklist is IBlacklistFacts {
     /// @notice Stops a root in which an uploader does not find its own leaf, within the challenge
     /// period; each uploader once a revision.
     /// @param revision the root that was looked into: a later one is not stopped by mistake.
+    /// @param entry tagged in a block before the cut's.
     function challengeRoot(uint32 version, uint8 revision, EntryId entry) external;
 
     // ---------------------------------------------------------------------------------- disputes

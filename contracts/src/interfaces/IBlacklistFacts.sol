@@ -154,7 +154,7 @@ interface IBlacklistFacts {
     error NotUploader(EntryId entry, uint32 member);
     /// @notice The entry's state does not allow the call.
     error EntryStateNotAllowed(EntryId entry, EntryState state);
-    /// @notice A commitment or certificate is zero.
+    /// @notice A commitment, record or certificate is zero.
     error CommitmentMissing();
     /// @notice An entry never takes effect before the day it is posted.
     error Backdated(uint32 today, uint32 effectiveDay);
@@ -234,8 +234,8 @@ interface IBlacklistFacts {
         uint32 expiresDay,
         EntryId supersedes
     );
-    /// @notice The entry has a leaf in a key epoch from here on.
-    event EntryTagged(EntryId indexed entry, uint32 indexed keyEpoch);
+    /// @notice The entry has a leaf in a key epoch from here on, of the record of this salted hash.
+    event EntryTagged(EntryId indexed entry, uint32 indexed keyEpoch, bytes32 record);
     /// @notice The entry has no leaf from here on.
     event EntryUntagged(EntryId indexed entry, uint32 indexed keyEpoch);
     /// @notice The entry moved to another stage.

@@ -1,24 +1,26 @@
 """Records left with this replica, and which of them a version holds.
 
 What belongs into a version is decided by the ledger alone: the entries with a leaf where it was
-cut. A record that came before its entry was tagged waits; one whose entry has left the index is
-taken out by this replica itself, whoever is silent.
+cut, each with the one record whose salted hash stands there. This replica signs that it holds a
+record, and with the signatures of t replicas the uploader tags the entry; the others fetch it. So
+nothing is counted that cannot be built. A record whose entry has left the index is taken out by
+this replica itself, whoever is silent.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import CursorResult, Select, and_, delete, or_, select, update
+from sqlalchemy import CursorResult, Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.db import overwriting
 from node.replica import Removal, Replica, Sent
-from node.screening.index import record_leaf
+from node.screening.holding import SALT_BYTES, record_hash
+from node.screening.index import bucket_bits, bucket_number, record_leaf
 from node.screening.records import RECORD_BYTES, VERSION
 from node.screening.states import DAY_S, Stage
 from node.tables import BlacklistFact, Deposit, EntryTag, IndexCut, KeyEpoch, ListedEntry
@@ -27,7 +29,12 @@ from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where
 
 DEPOSIT: Final = "index/deposit"
+#: What a replica asks another one for.
+RECORDS: Final = "index/records"
 MAX_RECORDS: Final = 500
+#: Of one uploader's records so many lie in one bucket of its own number of entries. Places that
+#: follow from persons fill one with 180 at most; whoever chooses them could fill one past measure.
+MAX_OWN_IN_BUCKET: Final = 256
 #: Rows of one SQL transaction and of one batch of the replica's files.
 BATCH: Final = 5_000
 #: Stages that no entry leaves.
@@ -40,77 +47,146 @@ class Left(msgspec.Struct, forbid_unknown_fields=True):
     entry: str
     loc: str
     record: str
+    salt: str
 
 
 class Records(msgspec.Struct, forbid_unknown_fields=True):
-    """Records of one uploader for one key epoch."""
+    """Records for one key epoch: an uploader's, or those that a replica was asked for."""
 
     key_epoch: int
     items: list[Left]
 
 
+class Held(msgspec.Struct, forbid_unknown_fields=True):
+    """A replica's answer, in the records' order: its signature (hexadecimal) or a code why not."""
+
+    signatures: list[str]
+    refused: list[str]
+
+
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """Entries of a key epoch whose records a replica lacks (hexadecimal)."""
+
+    key_epoch: int
+    entries: list[str]
+
+
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Record:
+    """An entry's record on its way between nodes."""
+
     entry: bytes
     loc: bytes
     record: bytes
+    salt: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """Return the salted hash."""
+        return record_hash(self.salt, self.loc, self.record)
 
 
-def take_records(session: Session, uploader: int, body: bytes, *, now_ms: int) -> int:
-    """Keep an uploader's records; one that lies here already changes nothing.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a message: its key epoch, and for each record that it lies here, or why not."""
 
-    Raises `ProtocolError` RECORDS_MALFORMED, KEY_EPOCH_NOT_USABLE, ENTRY_FOREIGN (the ledger
-    knows no such entry of this member: ask again once it does) or RECORD_DIFFERS: nothing of the
-    message is kept.
+    key_epoch: int
+    records: tuple[Record | KanheError, ...]
+
+
+def take_records(session: Session, uploader: int, body: bytes, *, now_ms: int) -> Taken:
+    """Keep an uploader's records, each by itself; one that lies here already changes nothing.
+
+    Raises `ProtocolError` RECORDS_MALFORMED or KEY_EPOCH_NOT_USABLE for the message. A record alone
+    is refused as ENTRY_FOREIGN (the ledger knows no such entry of this member: ask again once it
+    does), RECORD_DIFFERS, RECORD_LEAF_TAKEN or RECORDS_CROWDED.
     """
-    key_epoch, items = _read(body)
+    key_epoch, items = read_records(body)
     known = select(KeyEpoch.key_epoch).where(KeyEpoch.key_epoch == key_epoch).limit(1)
     if session.scalar(known) is None:
         # Each epoch of anybody's making would hold another record of one entry.
         raise _refuse("KEY_EPOCH_NOT_USABLE", f"key epoch {key_epoch} is not on the ledger")
+    records: list[Record | KanheError] = []
     for item in items:
-        row = session.get(ListedEntry, item.entry)
-        if row is None or row.uploader != uploader:
-            raise _refuse("ENTRY_FOREIGN", "an entry is not this member's on the ledger")
-        hashed = hashlib.sha256(item.loc + item.record).digest()
-        standing = session.get(Deposit, (key_epoch, item.entry))
-        if standing is not None:
-            if standing.hash != hashed:
-                says = f"another record of entry {item.entry.hex()[:16]}… lies here"
-                raise _refuse("RECORD_DIFFERS", says)
-            continue
-        session.add(
-            Deposit(
-                key_epoch=key_epoch,
-                entry=item.entry,
-                uploader=uploader,
-                loc=item.loc,
-                leaf=record_leaf(item.record),
-                hash=hashed,
-                record=item.record,
-                taken=False,
-                removed=False,
-                received_at_ms=now_ms,
-            )
-        )
-    session.flush()
-    return len(items)
+        try:
+            _take(session, key_epoch, uploader, item, now_ms)
+            records.append(item)
+        except ProtocolError as error:
+            records.append(error)
+    return Taken(key_epoch, tuple(records))
 
 
-def write_records(key_epoch: int, items: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
-    """Return the message that leaves (entry, loc, record) with a replica."""
-    left = [Left(entry.hex(), loc.hex(), record.hex()) for entry, loc, record in items]
+def _take(session: Session, key_epoch: int, uploader: int, item: Record, now_ms: int) -> None:
+    row = session.get(ListedEntry, item.entry)
+    if row is None or row.uploader != uploader:
+        raise _refuse("ENTRY_FOREIGN", "an entry is not this member's on the ledger")
+    standing = session.get(Deposit, (key_epoch, item.entry))
+    if standing is None:
+        _require_own_leaf(session, key_epoch, item)
+        _require_room(session, key_epoch, uploader, item)
+        session.add(_deposit(key_epoch, uploader, item, now_ms))
+        session.flush()
+    elif standing.hash != item.hash:
+        says = f"another record of entry {item.entry.hex()[:16]}… lies here"
+        raise _refuse("RECORD_DIFFERS", says)
+
+
+def _deposit(key_epoch: int, uploader: int, item: Record, now_ms: int) -> Deposit:
+    return Deposit(
+        key_epoch=key_epoch,
+        entry=item.entry,
+        uploader=uploader,
+        loc=item.loc,
+        leaf=record_leaf(item.record),
+        hash=item.hash,
+        record=item.record,
+        salt=item.salt,
+        taken=False,
+        removed=False,
+        received_at_ms=now_ms,
+    )
+
+
+def _require_own_leaf(session: Session, key_epoch: int, item: Record) -> None:
+    """Refuse a leaf that another entry showed first: it was read in a bucket.
+
+    Kept beyond the other record's end: else the copy would stand there without it.
+    """
+    taken = select(Deposit.entry).where(
+        Deposit.key_epoch == key_epoch, Deposit.leaf == record_leaf(item.record)
+    )
+    if session.scalars(taken.limit(1)).first() is not None:
+        raise _refuse("RECORD_LEAF_TAKEN", "another entry's record shows this leaf")
+
+
+def _require_room(session: Session, key_epoch: int, uploader: int, item: Record) -> None:
+    """Refuse to let one uploader fill a bucket: of a place that it chooses there is no end."""
+    own = select(func.count()).where(Deposit.key_epoch == key_epoch, Deposit.uploader == uploader)
+    bits = bucket_bits((session.scalar(own) or 0) + 1)
+    number = bucket_number(item.loc, bits)
+    first = (number << (32 - bits)).to_bytes(4, "big").ljust(32, b"\x00")
+    last = (((number + 1) << (32 - bits)) - 1).to_bytes(4, "big").ljust(32, b"\xff")
+    if (session.scalar(own.where(Deposit.loc.between(first, last))) or 0) >= MAX_OWN_IN_BUCKET:
+        says = f"{MAX_OWN_IN_BUCKET} records of this member lie in one place"
+        raise _refuse("RECORDS_CROWDED", says)
+
+
+def write_records(key_epoch: int, items: Sequence[Record]) -> bytes:
+    """Return the message that leaves records with a replica."""
+    left = [Left(one.entry.hex(), one.loc.hex(), one.record.hex(), one.salt.hex()) for one in items]
     return msgspec.json.encode(Records(key_epoch, left))
 
 
-def _read(body: bytes) -> tuple[int, list[_Read]]:
+def read_records(body: bytes) -> tuple[int, list[Record]]:
+    """Read a message's key epoch and records; raises `ProtocolError` RECORDS_MALFORMED."""
     try:
         found = msgspec.json.decode(body, type=Records)
         items = [
-            _Read(
+            Record(
                 as_hex(item.entry, "entry", 32),
                 as_hex(item.loc, "loc", 32),
                 as_hex(item.record, "record", RECORD_BYTES),
+                as_hex(item.salt, "salt", SALT_BYTES),
             )
             for item in found.items
         ]
@@ -132,13 +208,13 @@ def bring_up_to(session: Session, replica: Replica, cut: IndexCut) -> int:
     moved = 0
     coming = _differing(session, cut, inside=True)
     if coming:
-        replica.take(cut.key_epoch, coming[0].uploader, [Sent(r.loc, r.record) for r in coming])
+        replica.take(cut.key_epoch, [Sent(r.entry, r.loc, r.record) for r in coming])
         for row in coming:
             row.taken, row.removed = True, False
         moved += len(coming)
     going = _differing(session, cut, inside=False)
     if going:
-        replica.take(cut.key_epoch, going[0].uploader, [Removal(r.loc, r.leaf) for r in going])
+        replica.take(cut.key_epoch, [Removal(r.entry, r.loc, r.leaf) for r in going])
         for row in going:
             row.removed = True
         moved += len(going)
@@ -166,7 +242,7 @@ def forget_over(session: Session, key_epoch: int) -> int:
         update(Deposit)
         .where(Deposit.taken.is_(True), Deposit.removed.is_(True), Deposit.record != b"")
         .where(over.exists(), ~fact.exists())
-        .values(record=b"")
+        .values(record=b"", salt=b"")
     )
     done = 0
     with overwriting(session):
@@ -177,28 +253,82 @@ def forget_over(session: Session, key_epoch: int) -> int:
     return done
 
 
-def missing_of(session: Session, cut: IndexCut) -> int:
-    """Return how many entries of a version no uploader has left a record of here."""
+def missing_of(session: Session, cut: IndexCut) -> dict[bytes, bytes]:
+    """Return entries of a version whose record is not here, with its hash; a message's worth."""
     left = select(Deposit.entry).where(
-        Deposit.key_epoch == cut.key_epoch, Deposit.entry == EntryTag.entry
+        Deposit.key_epoch == cut.key_epoch,
+        Deposit.entry == EntryTag.entry,
+        Deposit.hash == EntryTag.record,
     )
-    query = _tagged(cut).where(~left.exists())
-    return len(session.scalars(query.limit(1_000)).all())
+    query = _tagged(cut).add_columns(EntryTag.record).where(~left.exists())
+    rows = session.execute(query.order_by(EntryTag.entry).limit(MAX_RECORDS)).all()
+    return {row.entry: row.record for row in rows}
+
+
+def keep_fetched(
+    session: Session, cut: IndexCut, wanted: Mapping[bytes, bytes], body: bytes, *, now_ms: int
+) -> int:
+    """Keep the records of another replica's answer that are the ledger's; return how many.
+
+    A record of the entry that lies here and was never tagged gives way. Raises `ProtocolError`
+    RECORDS_MALFORMED.
+    """
+    key_epoch, items = read_records(body)
+    kept = 0
+    for item in items:
+        if key_epoch != cut.key_epoch or wanted.get(item.entry) != item.hash:
+            continue
+        standing = session.get(Deposit, (key_epoch, item.entry))
+        if standing is not None and standing.hash == item.hash:
+            continue
+        if standing is not None and standing.taken and not standing.removed:
+            # A fork took its tag back: first it leaves the files.
+            continue
+        if standing is not None:
+            session.delete(standing)
+            session.flush()
+        uploader = session.get_one(ListedEntry, item.entry).uploader
+        session.add(_deposit(key_epoch, uploader, item, now_ms))
+        kept += 1
+    session.flush()
+    return kept
+
+
+def show_records(session: Session, body: bytes) -> bytes:
+    """Return the records of entries that lie here, for a replica that lacks them.
+
+    Raises `ProtocolError` RECORDS_MALFORMED; what is not here is left out of the answer.
+    """
+    try:
+        asked = msgspec.json.decode(body, type=Wanted)
+        entries = [as_hex(entry, "entry", 32) for entry in asked.entries]
+    except (msgspec.DecodeError, KanheError):
+        raise _refuse("RECORDS_MALFORMED", "the message does not read") from None
+    if not 1 <= len(entries) <= MAX_RECORDS or asked.key_epoch < 1:
+        raise _refuse("RECORDS_MALFORMED", f"1 to {MAX_RECORDS} entries are asked for")
+    rows = session.scalars(
+        select(Deposit).where(
+            Deposit.key_epoch == asked.key_epoch, Deposit.entry.in_(entries), Deposit.record != b""
+        )
+    )
+    return write_records(
+        asked.key_epoch, [Record(row.entry, row.loc, row.record, row.salt) for row in rows]
+    )
 
 
 def _differing(session: Session, cut: IndexCut, *, inside: bool) -> list[Deposit]:
-    """Return deposits of one uploader that are not where the version wants them."""
-    tagged = _tagged(cut).where(EntryTag.entry == Deposit.entry).exists()
+    """Return deposits that are not where the version wants them."""
+    tagged = (
+        _tagged(cut)
+        .where(EntryTag.entry == Deposit.entry, EntryTag.record == Deposit.hash)
+        .exists()
+    )
     query = select(Deposit).where(Deposit.key_epoch == cut.key_epoch)
     if inside:
         query = query.where(tagged, or_(Deposit.taken.is_(False), Deposit.removed.is_(True)))
     else:
         query = query.where(~tagged, Deposit.taken.is_(True), Deposit.removed.is_(False))
-    first = session.scalars(query.order_by(Deposit.uploader).limit(1)).first()
-    if first is None:
-        return []
-    rows = session.scalars(query.where(Deposit.uploader == first.uploader).limit(BATCH))
-    return list(rows)
+    return list(session.scalars(query.limit(BATCH)))
 
 
 def _tagged(cut: IndexCut) -> Select[Any]:

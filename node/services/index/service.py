@@ -9,25 +9,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import current_key_epoch, now_of
 from node.committees import EpochCommittee
 from node.doors import Doors
+from node.errors import Conflict
 from node.index_reading import Ask, is_challenged
 from node.keyholders import key_check
 from node.lookup_calls import LookupCalls
 from node.replica import Replica
+from node.screening.holding import held_digest
 from node.screening.index import IndexHeader
-from node.screening.states import ROOT_CHALLENGE_S
+from node.screening.states import MIN_CUT_S, ROOT_CHALLENGE_S
 from node.services.index import building, uploading
 from node.services.index.building import SIGN, Place
-from node.services.index.deposits import DEPOSIT, forget_over, missing_of, take_records
+from node.services.index.deposits import (
+    DEPOSIT,
+    RECORDS,
+    Held,
+    Wanted,
+    forget_over,
+    keep_fetched,
+    missing_of,
+    show_records,
+    take_records,
+)
 from node.services.index.serving import BUCKET, HEADER, Shelf
 from node.tables import Deposit, IndexCut, IndexRoot
 from node.telemetry import logger
-from reconcile.model import ProtocolError, UsageError, Where
+from reconcile.model import KanheError, ProtocolError, UsageError, Where
 
 #: Blocks for which records that are missing are waited for in silence.
 PATIENCE_BLOCKS: Final = 40
@@ -79,13 +92,21 @@ class IndexService:
     def cut(self, *, actor: str = "node") -> int:
         """Ask for the next cut now; return the version that it will have.
 
-        Raises `ProtocolError` COMMITTEE_UNKNOWN, NOT_IN_COMMITTEE.
+        Raises `ProtocolError` COMMITTEE_UNKNOWN, NOT_IN_COMMITTEE, `Conflict` CUT_TOO_SOON.
         """
         with self._doors.writing() as session:
             member = self._doors.identity.require_member(session)
             epoch = self._epoch(session)
             if epoch.index_of(member) is None:
                 raise _refuse("NOT_IN_COMMITTEE", "a member of the committee cuts the log")
+            place = building.newest_place(session, epoch.key_epoch)
+            from_s = 0 if place is None else place.cut.block_time_s + MIN_CUT_S
+            if now_of(session).time_s < from_s:
+                raise Conflict(
+                    "CUT_TOO_SOON",
+                    f"key epoch {epoch.key_epoch} was cut less than {MIN_CUT_S // 60} minutes ago",
+                    help="a version is built and signed before the next one is cut",
+                )
             last = session.scalar(
                 select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)
             )
@@ -182,8 +203,11 @@ class IndexService:
             if place is None:
                 return done
             missing = missing_of(session, place.cut)
-            if missing and now.block < place.cut.block_number + PATIENCE_BLOCKS:
-                return done
+        if missing:
+            fetched = self._fetch(member, epoch, place)
+            if fetched or now.block < place.cut.block_number + PATIENCE_BLOCKS:
+                return done + fetched
+        with self._doors.writing() as session:
             done += building.build_due(session, self.replica(), place)
         self._settle_served(place, now.time_s)
         if done or not place.due:
@@ -243,16 +267,57 @@ class IndexService:
         """Return what other nodes may ask, by word."""
         return {
             DEPOSIT: self.take,
+            RECORDS: self.show,
             SIGN: self._sign,
             HEADER: lambda _member, body: self.shelf().header(body),
             BUCKET: lambda _member, body: self.shelf().bucket(body),
         }
 
     def take(self, member: int, body: bytes) -> bytes:
-        """Keep records that a member leaves, once they are committed; see `take_records`."""
+        """Keep records that a member leaves, and sign to them once they are committed.
+
+        See `take_records`.
+        """
+        identity = self._doors.identity
         with self._doors.writing() as session:
-            take_records(session, member, body, now_ms=self._doors.identity.clock())
-        return b"{}"
+            taken = take_records(session, member, body, now_ms=identity.clock())
+        domain, signer = identity.place.blacklist_domain, identity.keys.approver
+        held = Held([], [])
+        for one in taken.records:
+            signature = b""
+            if not isinstance(one, KanheError):
+                digest = held_digest(domain, one.entry, taken.key_epoch, one.hash)
+                signature = signer.sign_digest(digest)
+            held.signatures.append(signature.hex())
+            held.refused.append(one.code if isinstance(one, KanheError) else "")
+        return msgspec.json.encode(held)
+
+    def show(self, member: int, body: bytes) -> bytes:
+        """Show records to another replica that lacks them; see `show_records`."""
+        with self._doors.reading() as session:
+            if self._epoch(session).index_of(member) is None:
+                raise _refuse("NOT_IN_COMMITTEE", "records are shown to replicas alone")
+            return show_records(session, body)
+
+    def _fetch(self, member: int, epoch: EpochCommittee, place: Place) -> int:
+        """Ask the other replicas for records of a version that never came here."""
+        with self._doors.reading() as session:
+            wanted = missing_of(session, place.cut)
+        for other in epoch.members:
+            if other == member or not wanted:
+                continue
+            asked = Wanted(epoch.key_epoch, [entry.hex() for entry in wanted])
+            try:
+                answer = self._ask(other, RECORDS, msgspec.json.encode(asked))
+                with self._doors.writing() as session:
+                    now_ms = self._doors.identity.clock()
+                    kept = keep_fetched(session, place.cut, wanted, answer, now_ms=now_ms)
+            except KanheError as error:
+                _log.info("records not shown", replica=other, code=error.code)
+                continue
+            if kept:
+                return kept
+        return 0
 
     def _sign(self, member: int, body: bytes) -> bytes:
         with self._doors.reading() as session:

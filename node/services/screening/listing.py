@@ -23,7 +23,6 @@ from node.listings import (
     keep_listing,
     open_listing,
     same_matter,
-    tags_due,
 )
 from node.screening.envelope import LISTING_TYPE, sign_envelope
 from node.screening.identifiers import Identifier
@@ -33,6 +32,7 @@ from node.screening.records import OpenedRecord
 from node.screening.states import CHALLENGE_WINDOW_S, DAY_S, EntryState, Stage
 from node.services.screening.base import Base
 from node.services.screening.purse import spend
+from node.services.screening.tagging import tags_due
 from node.tables import KeyEpoch, ListedEntry
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.model import ZERO32, KanheError
@@ -233,14 +233,20 @@ class ListingActs(Base):
 
     # ------------------------------------------------------------------------- by itself
     def _tag_due(self, session: Session, member: int, _now: Now) -> int:
-        """Ask for the tags of own entries whose records are sealed for a usable key epoch."""
+        """Ask for the tags of own entries whose records enough replicas of a usable epoch hold."""
         done = 0
         newest = session.scalar(select(func.max(KeyEpoch.key_epoch))) or 0
         for key_epoch in range(max(newest - 1, 1), newest + 1):
-            for entry in tags_due(session, member, key_epoch, limit=TAGS_A_TURN):
-                if self._calls.pending(session, self._calls.tag_subject(entry, key_epoch)):
-                    continue
-                self._calls.tag(session, entry, key_epoch)
+            domain = self._identity.place.blacklist_domain
+
+            def is_asked(entry: bytes, key_epoch: int = key_epoch) -> bool:
+                return self._calls.pending(session, self._calls.tag_subject(entry, key_epoch))
+
+            found = tags_due(
+                session, member, key_epoch, domain, is_asked=is_asked, limit=TAGS_A_TURN
+            )
+            for due in found:
+                self._calls.tag(session, due.entry, key_epoch, due.hash, due.signatures)
                 done += 1
         return done
 

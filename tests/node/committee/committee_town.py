@@ -19,7 +19,7 @@ from node.bootstrap import Node, init_home, open_node, write_target
 from node.chain.deploy import Founder
 from node.peers.directory import read_peers
 from node.screening.consents import Purpose, Scope
-from node.screening.states import DAY_S, ROOT_CHALLENGE_S
+from node.screening.states import DAY_S, MIN_CUT_S, ROOT_CHALLENGE_S
 from node.services.committee.planning import MARGIN_BLOCKS
 from node.services.lookups import Found
 from node.services.lookups.consenting import Terms
@@ -204,6 +204,7 @@ class Town:
 
     def publish(self) -> int:
         """Cut, build, sign and publish a version, and wait until it is live."""
+        self.pass_s(MIN_CUT_S)
         version = self.nodes[1].parts.index.cut()
         self.until(lambda: self.version(version) == "PUBLISHED", "the root", blocks=20)
         self.pass_s(ROOT_CHALLENGE_S + 60)

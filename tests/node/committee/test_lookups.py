@@ -24,7 +24,7 @@ from node.screening.envelope import read_envelope
 from node.screening.explaining import ClaimedKeys, explain_receipt
 from node.screening.receipts import read_receipt
 from node.screening.roots import read_header, root_digest, write_header
-from node.screening.states import MAX_REVISIONS
+from node.screening.states import MAX_REVISIONS, MIN_CUT_S
 from node.screening.verifying import Ledger, verify_receipt
 from node.services.index.building import SIGN
 from node.services.lookups import Found
@@ -240,6 +240,7 @@ def test_an_index_that_lacks_an_entry_is_challenged_by_its_uploader(indexed: Tow
             row = session.get_one(Deposit, (1, entry))
             row.record = row.record[:1] + b"\x07" * 999
             row.leaf = row.record[1:33]
+    town.pass_s(MIN_CUT_S)
     version = town.node(1).parts.index.cut()
 
     def challenged(revision: int) -> bool:

@@ -31,14 +31,17 @@ from node.screening.records import RECORD_BYTES, seal_record
 from reconcile.model import KanheError, OutsideError
 
 LISTED = [person_of(serial) for serial in range(3)]
-MEMBER, OTHER = 7, 8
 
 
 def filler(count: int, begin: int = 0) -> list[Sent]:
     """Return records of strangers."""
     body = digest("body") * 32
     return [
-        Sent(digest(f"loc {n}"), b"\x01" + digest(f"leaf {n}") + body[: RECORD_BYTES - 33])
+        Sent(
+            digest(f"entry {n}"),
+            digest(f"loc {n}"),
+            b"\x01" + digest(f"leaf {n}") + body[: RECORD_BYTES - 33],
+        )
         for n in range(begin, begin + count)
     ]
 
@@ -46,7 +49,7 @@ def filler(count: int, begin: int = 0) -> list[Sent]:
 def own() -> list[Sent]:
     """Return the records of `LISTED`."""
     return [
-        Sent(tag.loc, seal_record(tag, make_record(person, make_listing(n))))
+        Sent(digest(f"own {n}"), tag.loc, seal_record(tag, make_record(person, make_listing(n))))
         for n, (person, tag) in enumerate((one, tag_of(one)) for one in LISTED)
     ]
 
@@ -59,7 +62,7 @@ def cut(leaf_count: int, version: int = 1, key_epoch: int = 1) -> Cut:
 def made(folder: Path, items: list[Sent]) -> Replica:
     """Return a replica that serves version 1."""
     replica = Replica(folder)
-    replica.take(1, MEMBER, items)
+    replica.take(1, items)
     replica.build(cut(len(items)))
     replica.serve(1, 1)
     return replica
@@ -82,12 +85,11 @@ def test_it_is_the_index_that_is_built_in_memory(
     replica = Replica(tmp_path)
     random.Random(count).shuffle(items)
     for at in range(0, count, 23):
-        replica.take(1, 1 + at % 5, items[at : at + 23])
+        replica.take(1, items[at : at + 23])
     built = replica.build(cut(count))
     pairs = [(item.loc, item.record) for item in items]
     pure = build_index(make_buckets(pairs), key_epoch=1, version=1, cut_block=91)
     assert built.header == pure.header
-    assert built.conflicts == ()
     version = replica.open(1, 1)
     proofs = [version.prove(number) for number in range(1 << built.header.bits)]
     verify_index(built.header, [proof.bucket for proof in proofs])
@@ -113,10 +115,10 @@ def test_the_next_version_goes_on_from_the_last(tmp_path: Path) -> None:
     replica = made(tmp_path, items)
     replica.prune()
     gone, anew = items[3], items[4]
-    fresh = Sent(anew.loc, anew.record[:33] + digest("fresh") * 30 + bytes(7))
-    replica.take(1, MEMBER, [Removal(gone.loc, record_leaf(gone.record)), fresh])
-    replica.take(1, OTHER, filler(50, begin=200))
-    replica.take(1, OTHER, filler(50, begin=200))
+    fresh = Sent(anew.entry, anew.loc, anew.record[:33] + digest("fresh") * 30 + bytes(7))
+    replica.take(1, [Removal(gone.entry, gone.loc, record_leaf(gone.record)), fresh])
+    replica.take(1, filler(50, begin=200))
+    replica.take(1, filler(50, begin=200))
     replica.build(cut(249, version=2))
     replica.serve(1, 2)
     replica.prune()
@@ -129,26 +131,34 @@ def test_the_next_version_goes_on_from_the_last(tmp_path: Path) -> None:
     assert replica.last_batch(1) == 4
 
 
-def test_only_its_sender_replaces_or_removes_a_record(tmp_path: Path) -> None:
-    """Whoever reads a bucket knows its leaves: another member's row is set aside and named."""
-    items = filler(130)
+def test_an_entry_moves_its_own_record_alone(tmp_path: Path) -> None:
+    """Whoever reads a bucket knows its leaves: shown again under another entry they change nothing.
+
+    They stand beside the record, here and in another bucket, so that the count is the ledger's.
+    """
+    items = [*own(), *filler(130)]
     replica = made(tmp_path, items)
     target, other = items[0], items[1]
-    leaf = record_leaf(target.record)
-    replica.take(1, OTHER, [Removal(target.loc, leaf)])
-    replica.take(1, OTHER, [Sent(target.loc, target.record[:33] + bytes(RECORD_BYTES - 33))])
-    # The same leaf in another bucket: the later one does not count.
-    replica.take(1, OTHER, [Sent(digest("elsewhere"), target.record)])
-    replica.take(1, MEMBER, [Removal(digest("never"), record_leaf(other.record))])
-    built = replica.build(cut(130, version=2))
-    assert sorted((one.sender, one.leaf == leaf) for one in built.conflicts) == [
-        (MEMBER, False), (OTHER, True), (OTHER, True), (OTHER, True),
-    ]  # fmt: skip
-    pure = make_buckets([(item.loc, item.record) for item in items])
+    leaf, thief = record_leaf(target.record), digest("thief")
+    replica.take(1, [Removal(thief, target.loc, leaf)])
+    torn = Sent(thief, target.loc, target.record[:33] + bytes(RECORD_BYTES - 33))
+    copy = Sent(digest("copy"), target.loc, target.record)
+    away = Sent(digest("away"), digest("elsewhere"), target.record)
+    replica.take(1, [torn, copy, away])
+    replica.take(1, [Removal(other.entry, digest("never"), record_leaf(other.record))])
+    built = replica.build(cut(136, version=2))
+    pure = make_buckets([(item.loc, item.record) for item in [*items, torn, copy, away]])
     assert (
         built.header.tree_root
         == build_index(pure, key_epoch=1, version=2, cut_block=92).header.tree_root
     )
+    tag = tag_of(LISTED[0])
+    proof = replica.open(1, 2).prove(bucket_number(tag.loc, built.header.bits))
+    false: list[KanheError] = []
+    assert len(look_in(proof, tag, false)) == 1, "the copy is the same record"
+    assert false == [], "the torn one is addressed to nobody"
+    replica.take(1, [Removal(item.entry, item.loc, leaf) for item in (torn, copy, away)])
+    assert replica.build(cut(133, version=3)).header.leaf_count == 133
 
 
 def test_another_count_than_the_ledgers_is_no_version(tmp_path: Path) -> None:
@@ -156,7 +166,7 @@ def test_another_count_than_the_ledgers_is_no_version(tmp_path: Path) -> None:
     replica = made(tmp_path, filler(10))
     assert code_of(replica.build, cut(11, version=2)) == "INDEX_COUNT_DIFFERS"
     assert replica.versions(1) == [1]
-    replica.take(1, MEMBER, filler(1, begin=10))
+    replica.take(1, filler(1, begin=10))
     replica.build(cut(11, version=2))
     # A root that was challenged is built again, up to the batch before its cut.
     assert replica.build(cut(10, version=2), through=1).header.leaf_count == 10
@@ -199,7 +209,7 @@ class Killer:
 def test_a_crash_while_building_leaves_the_old_version_served(tmp_path: Path) -> None:
     """Killed at each write, sync, rename and read: version 1 is served, and 2 can be built."""
     replica = made(tmp_path, own() + filler(150))
-    replica.take(1, MEMBER, filler(30, begin=150))
+    replica.take(1, filler(30, begin=150))
     header = replica.open_current().header
     for at in range(200):
         with pytest.MonkeyPatch.context() as patch:
@@ -233,9 +243,9 @@ def test_a_crash_while_taking_keeps_the_batch_or_none_of_it(tmp_path: Path) -> N
         with pytest.MonkeyPatch.context() as patch:
             killer = Killer(patch, at)
             with contextlib.suppress(Killed):
-                replica.take(1, MEMBER, filler(20))
-        replica.take(1, MEMBER, filler(20))
-        assert replica.build(cut(20)).conflicts == ()
+                replica.take(1, filler(20))
+        replica.take(1, filler(20))
+        assert replica.build(cut(20)).header.leaf_count == 20
         if not killer.reached:
             break
     assert at > 1
@@ -253,7 +263,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         assert code_of(replica.build, cut(40, version=2)) == "DISK_WRITE"
-        assert code_of(replica.take, 1, MEMBER, filler(1, begin=90)) == "DISK_WRITE"
+        assert code_of(replica.take, 1, filler(1, begin=90)) == "DISK_WRITE"
     assert replica.current() == (1, 1)
     assert replica.last_batch(1) == 1
     assert replica.versions(1) == [1]
@@ -289,7 +299,7 @@ def test_a_damaged_version_serves_no_false_bucket(tmp_path: Path, name: str) -> 
 def test_a_damaged_batch_is_noticed_by_the_build(tmp_path: Path) -> None:
     """Its hash stands behind its rows; the version before stays."""
     replica = made(tmp_path, filler(20))
-    replica.take(1, MEMBER, filler(20, begin=20))
+    replica.take(1, filler(20, begin=20))
     (path,) = (tmp_path / "epoch-0000000001" / "segments").glob("*-000000000002.seg")
     whole = bytearray(path.read_bytes())
     for data in (whole[:-1], whole[:-40], bytes([*whole[:500], whole[500] ^ 1, *whole[501:]])):
@@ -301,22 +311,22 @@ def test_a_damaged_batch_is_noticed_by_the_build(tmp_path: Path) -> None:
 
 
 def test_bad_batches_are_refused_whole(tmp_path: Path) -> None:
-    """An empty one, a record of another size, no member, and a second writer."""
+    """An empty one, a record of another size, no entry, and a second writer."""
     replica = Replica(tmp_path)
     (good,) = filler(1)
-    for items, sender, code in [
-        ([], MEMBER, "REPLICA_BATCH"),
-        ([good, Sent(good.loc, good.record[:-1])], MEMBER, "REPLICA_RECORD"),
-        ([good, Sent(good.loc, b"\x02" + good.record[1:])], MEMBER, "REPLICA_RECORD"),
-        ([Sent(good.loc[:-1], good.record)], MEMBER, "REPLICA_RECORD"),
-        ([Removal(good.loc, b"")], MEMBER, "REPLICA_RECORD"),
-        ([good], 0, "REPLICA_RECORD"),
+    for items, code in [
+        ([], "REPLICA_BATCH"),
+        ([good, Sent(good.entry, good.loc, good.record[:-1])], "REPLICA_RECORD"),
+        ([good, Sent(good.entry, good.loc, b"\x02" + good.record[1:])], "REPLICA_RECORD"),
+        ([Sent(good.entry, good.loc[:-1], good.record)], "REPLICA_RECORD"),
+        ([Sent(good.entry[:-1], good.loc, good.record)], "REPLICA_RECORD"),
+        ([Removal(good.entry, good.loc, b"")], "REPLICA_RECORD"),
     ]:
-        assert code_of(replica.take, 1, sender, items) == code
+        assert code_of(replica.take, 1, items) == code
     assert replica.last_batch(1) == 0
     assert code_of(replica.open_current) == "INDEX_NONE"
     with replica._writing():
-        assert code_of(Replica(tmp_path).take, 1, MEMBER, [good]) == "REPLICA_BUSY"
+        assert code_of(Replica(tmp_path).take, 1, [good]) == "REPLICA_BUSY"
 
 
 def test_a_reader_keeps_its_version_while_the_next_is_served(tmp_path: Path) -> None:
@@ -324,7 +334,7 @@ def test_a_reader_keeps_its_version_while_the_next_is_served(tmp_path: Path) -> 
     items = filler(150)
     replica = made(tmp_path, items)
     version = replica.open_current()
-    replica.take(2, MEMBER, items)
+    replica.take(2, items)
     replica.build(cut(150, version=2, key_epoch=2))
     replica.serve(2, 2)
     replica.prune()
@@ -334,12 +344,12 @@ def test_a_reader_keeps_its_version_while_the_next_is_served(tmp_path: Path) -> 
 
 
 def test_memory_does_not_grow_with_the_records(tmp_path: Path) -> None:
-    """Twelve bytes a row and the tree stay; the records, a thousand bytes each, do not."""
+    """Four bytes a row and the tree stay; the records, a thousand bytes each, do not."""
 
     def peak(count: int) -> int:
         replica = Replica(tmp_path / str(count))
         for at in range(0, count, 1_000):
-            replica.take(1, MEMBER, filler(1_000, begin=at))
+            replica.take(1, filler(1_000, begin=at))
         tracemalloc.start()
         replica.build(cut(count))
         found = tracemalloc.get_traced_memory()[1]
@@ -361,7 +371,8 @@ def test_enumerating_identifiers_matches_nothing_in_a_replica(tmp_path: Path) ->
     items = []
     for n, person in enumerate(LISTED):
         tag = tag_under(polynomial[0], person.prf_input)
-        items.append(Sent(tag.loc, seal_record(tag, make_record(person, make_listing(n)))))
+        record = seal_record(tag, make_record(person, make_listing(n)))
+        items.append(Sent(digest(f"own {n}"), tag.loc, record))
     made(tmp_path, items + filler(200))
     everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     windows = {everything[at : at + 8] for at in range(len(everything) - 7)}

@@ -103,7 +103,7 @@ def story() -> list[Change]:
     }
     later = [
         ("EntryStaged", {"entry": entry, "stage": 2}),
-        ("EntryTagged", {"entry": entry, "keyEpoch": 1}),
+        ("EntryTagged", {"entry": entry, "keyEpoch": 1, "record": entry}),
         ("ConsentRecorded", recorded),
         (
             "DisputeOpened",
@@ -195,6 +195,7 @@ def leaves_of(value: object, path: tuple[object, ...] = ()) -> list[tuple[object
 EXPORTERS_WORD = {"transaction", "blacklist", "exporter", "as_of_block", "as_of_s", "used_at_s"}
 #: Of the changes: when and where, and what no part of the file repeats.
 TOLD = {"block", "log_index", "time_s", "by", "byPerson", "grounds", "answerHash", "keyEpoch"}
+TOLD |= {"record"}
 
 
 def test_every_field_is_held_even_against_the_exporter() -> None:

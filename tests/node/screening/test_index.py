@@ -157,16 +157,18 @@ def test_every_changed_byte_of_an_answer_is_found() -> None:
 
 
 def test_records_in_another_form_are_refused(code_of: Callable[..., str]) -> None:
-    """Unsorted, doubled, foreign or unpadded records are no bucket."""
+    """Unsorted, foreign or unpadded records are no bucket."""
     pairs = filler(2)
     records = tuple(sorted(record for _, record in pairs))
-    for wrong in [records[::-1], (records[0], records[0]), (b"\x02" + records[0][1:],)]:
+    for wrong in [records[::-1], (b"\x02" + records[0][1:],)]:
         assert code_of(read_bucket, Bucket(0, wrong).encode(3), 3) == "BUCKET_MALFORMED"
     encoded = Bucket(0, records).encode(3)
     for bad in (encoded[:-1] + b"\x01", encoded[:-1], encoded + b"\x00"):
         assert code_of(read_bucket, bad, 3) == "BUCKET_MALFORMED"
     assert code_of(read_bucket, encoded, 1 << 20) == "BUCKET_MALFORMED"
-    assert code_of(make_buckets, [pairs[0], pairs[0]]) == "INDEX_LEAF_TWICE"
+    # Two entries may show one record: whoever reads a bucket can, and stops no index by it.
+    (twice,) = make_buckets([pairs[0], pairs[0]])
+    assert read_bucket(twice.encode(3), 3) == twice
 
 
 def test_enumerating_identifiers_against_a_replica_matches_nothing() -> None:

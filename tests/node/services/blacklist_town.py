@@ -26,6 +26,7 @@ from node.home import ChainTarget
 from node.listings import open_listing, seal_for_epoch, untagged
 from node.outbox import append_intent
 from node.screening.derivation import Tag
+from node.screening.holding import held_digest, record_hash
 from node.screening.identifiers import Identifier, IdType, read_identifier
 from node.screening.index import Bucket, Index
 from node.screening.listings import (
@@ -40,6 +41,7 @@ from node.screening.listings import (
 from node.screening.states import DAY_S
 from node.services.screening import Candidate
 from node.settings import Settings
+from node.tables import RecordDelivery, SealedRecord
 from reconcile.model import ZERO32, day_iso
 from tests.databases import SERVER, address_of
 from tests.lending import lent
@@ -151,9 +153,24 @@ class BlacklistTown:
                 owned = open_listing(session, node.keys.ring, entry)
                 output = modes.evaluate_directly(Mode.VOPRF, KEY.secret, owned.identifier.prf_input)
                 tag = Tag(output, key_epoch)
-                seal_for_epoch(session, node.keys.ring, entry, tag, now_ms=node.clock())
+                row = seal_for_epoch(session, node.keys.ring, entry, tag, now_ms=node.clock())
+                session.add_all(self._held(row, replica) for replica in (1, 2))
         self.settle(member)
         return len(due)
+
+    def _held(self, row: SealedRecord, replica: int) -> RecordDelivery:
+        """Return what a replica that took a record leaves with its uploader."""
+        node = self.node(replica)
+        hashed = record_hash(row.salt, row.loc, row.record)
+        domain = node.identity.place.blacklist_domain
+        digest = held_digest(domain, row.entry, row.key_epoch, hashed)
+        return RecordDelivery(
+            key_epoch=row.key_epoch,
+            entry=row.entry,
+            replica=replica,
+            signature=node.keys.approver.sign_digest(digest),
+            delivered_at_ms=node.clock(),
+        )
 
     def list(self, member: int, serial: int, **more: object) -> bytes:
         """List a person: posted, sealed and tagged."""

@@ -1,0 +1,184 @@
+"""Nothing that one uploader does stops the index: what is counted can be built everywhere."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from committee_town import OUTSIDER, Town
+from sqlalchemy import select
+
+from node.errors import Conflict
+from node.screening.records import RECORD_BYTES
+from node.screening.states import DAY_S
+from node.services.index.deposits import DEPOSIT, Record, read_records, write_records
+from node.tables import Deposit, EntryTag, RecordDelivery
+from reconcile.model import OutsideError, ProtocolError
+
+Change = Callable[[int, Record], Record]
+
+
+def next_day(town: Town) -> None:
+    """Let a day go by, and everybody take its allowance."""
+    town.pass_s(DAY_S)
+    town.claim()
+
+
+def lay(
+    town: Town,
+    monkeypatch: pytest.MonkeyPatch,
+    serial: int,
+    *,
+    reached: Sequence[int] = (1, 2, 3),
+    change: Change = lambda _replica, record: record,
+) -> bytes:
+    """Let the outsider list a person, and leave with each replica what `change` makes of it."""
+    service = town.nodes[OUTSIDER].parts.index
+    asked = service._ask
+
+    def ask(member: int, word: str, body: bytes) -> bytes:
+        if word != DEPOSIT:
+            return asked(member, word, body)
+        if member not in reached:
+            raise OutsideError("PEER_UNREACHABLE", "the line is cut")
+        key_epoch, items = read_records(body)
+        return asked(member, word, write_records(key_epoch, [change(member, i) for i in items]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "_ask", ask)
+        return town.list(OUTSIDER, serial)
+
+
+def record_of(town: Town, member: int, entry: bytes) -> bytes | None:
+    """Return the hash of an entry's record as a replica holds it."""
+    with town.node(member).sessions() as session:
+        found = session.get(Deposit, (1, entry))
+        return None if found is None else found.hash
+
+
+def tagged(town: Town, entry: bytes) -> bytes | None:
+    """Return the hash under which the ledger counts an entry."""
+    with town.node(1).sessions() as session:
+        row = session.get(EntryTag, (entry, 1))
+        return None if row is None else row.record
+
+
+def test_an_entry_without_its_record_is_not_counted(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left nowhere, or with fewer than t: no tag, and the index goes on with everybody else."""
+    next_day(indexed)
+    nowhere = lay(indexed, monkeypatch, 40, reached=())
+    once = lay(indexed, monkeypatch, 41, reached=(2,))
+    honest = indexed.list(1, 42)
+    indexed.publish()
+    assert indexed.found(2, 42).entries == ((honest, "LISTED"),)
+    # The lines stand again: what was missing is left, and counted.
+    indexed.publish()
+    assert indexed.found(2, 40).entries == ((nowhere, "LISTED"),)
+    assert indexed.found(2, 41).entries == ((once, "LISTED"),)
+
+
+def test_replicas_without_a_record_fetch_the_ledger_s(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left with two of three: the third asks them before it builds, and all have one root."""
+    next_day(indexed)
+    service = indexed.nodes[OUTSIDER].parts.index
+    with monkeypatch.context() as patch:
+        entry = lay(indexed, patch, 43, reached=(1, 3))
+        # Its uploader stays away for good.
+        patch.setattr(service, "_upload", lambda _member, _epoch: 0)
+        assert tagged(indexed, entry) == record_of(indexed, 1, entry)
+        assert record_of(indexed, 2, entry) is None
+        version = indexed.publish()
+    assert record_of(indexed, 2, entry) == tagged(indexed, entry)
+    roots = {
+        indexed.node(member).parts.index._header_of(version)  # what each built itself
+        for member in (1, 2, 3)
+    }
+    assert len(roots) == 1
+    assert indexed.found(2, 43).entries == ((entry, "LISTED"),)
+
+
+def test_different_records_of_one_entry_stop_nothing(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one for each replica: none is signed to by two, and the entry is not counted."""
+    next_day(indexed)
+
+    def torn(_replica: int, record: Record) -> Record:
+        return replace(record, record=record.record[:600] + secrets.token_bytes(400))
+
+    entry = lay(indexed, monkeypatch, 44, change=torn)
+    honest = indexed.list(1, 45)
+    indexed.publish()
+    assert indexed.found(2, 45).entries == ((honest, "LISTED"),)
+    assert tagged(indexed, entry) is None
+    # Two of them alike: the ledger has that one, and the third replica builds with it too.
+    next_day(indexed)
+
+    def divided(replica: int, record: Record) -> Record:
+        return replace(record, salt=bytes(32)) if replica == 3 else record
+
+    entry = lay(indexed, monkeypatch, 46, change=divided)
+    assert record_of(indexed, 3, entry) != tagged(indexed, entry) == record_of(indexed, 1, entry)
+    indexed.publish()
+    assert record_of(indexed, 3, entry) == tagged(indexed, entry)
+    assert indexed.found(3, 46).entries == ((entry, "LISTED"),)
+
+
+def test_a_leaf_that_was_read_in_a_bucket_is_not_taken(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shown again under an own entry, here or elsewhere, it is refused by every replica."""
+    next_day(indexed)
+    with indexed.nodes[1].sessions() as session:
+        victim = session.scalars(select(Deposit).where(Deposit.uploader == OUTSIDER)).first()
+    assert victim is not None
+    leaf = victim.leaf
+
+    def copied(_replica: int, record: Record) -> Record:
+        shown = record.record[:1] + leaf + record.record[33:]
+        return replace(record, loc=secrets.token_bytes(32), record=shown[:RECORD_BYTES])
+
+    entry = lay(indexed, monkeypatch, 47, change=copied)
+    assert tagged(indexed, entry) is None
+    assert all(record_of(indexed, member, entry) is None for member in (1, 2, 3))
+    version = indexed.publish()
+    assert indexed.version(version) == "LIVE"
+    assert tagged(indexed, entry) is not None, "its own record is taken"
+
+
+def test_a_signature_of_a_replica_that_lost_its_key_is_fetched_anew(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the contract would refuse is not sent: the record is left with that replica again."""
+    next_day(indexed)
+    screening = indexed.nodes[OUTSIDER].screening
+    with monkeypatch.context() as patch:
+        patch.setattr(type(screening), "_tag_due", lambda *_args: 0)
+        entry = indexed.list(OUTSIDER, 48)
+    assert tagged(indexed, entry) is None
+    with indexed.nodes[OUTSIDER].database.writing.begin() as session:
+        for replica in (1, 2, 3):
+            session.get_one(RecordDelivery, (1, entry, replica)).signature = bytes(65)
+    indexed.settle()
+    assert tagged(indexed, entry) is not None
+
+
+def test_records_are_shown_to_replicas_alone(indexed: Town) -> None:
+    """An uploader or reader does not get at sealed records so; a cut waits for the one before."""
+    body = b'{"key_epoch":1,"entries":["%s"]}' % (b"00" * 32)
+    show = indexed.node(1).parts.index.handlers()["index/records"]
+    with pytest.raises(ProtocolError) as caught:
+        show(OUTSIDER, body)
+    assert caught.value.code == "NOT_IN_COMMITTEE"
+    indexed.publish()
+    indexed.node(1).parts.index.cut()
+    indexed.settle()
+    with pytest.raises(Conflict) as soon:
+        indexed.node(2).parts.index.cut()
+    assert soon.value.code == "CUT_TOO_SOON"
