@@ -6,6 +6,9 @@ import datetime as dt
 from typing import Final
 
 EPOCH: Final = dt.date(1970, 1, 1)
+#: The days that have a date: years 1 to 9999.
+FIRST_DAY: Final = (dt.date.min - EPOCH).days
+LAST_DAY: Final = (dt.date.max - EPOCH).days
 
 
 def day_number(date: dt.date) -> int:
@@ -14,7 +17,12 @@ def day_number(date: dt.date) -> int:
 
 
 def day_iso(day: int) -> str:
-    """Return a day number as ISO 8601, e.g. 20779 -> 2026-11-22."""
+    """Return a day number as ISO 8601, e.g. 20779 -> 2026-11-22; `day N` for one without a date.
+
+    A ledger's days are numbers that others chose: showing one must not end in an error.
+    """
+    if not FIRST_DAY <= day <= LAST_DAY:
+        return f"day {day}"
     return (EPOCH + dt.timedelta(days=day)).isoformat()
 
 

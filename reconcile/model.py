@@ -14,6 +14,8 @@ from typing import Final
 import msgspec
 
 from reconcile.days import EPOCH as EPOCH
+from reconcile.days import FIRST_DAY as FIRST_DAY
+from reconcile.days import LAST_DAY as LAST_DAY
 from reconcile.days import day_iso as day_iso
 from reconcile.days import day_number as day_number
 from reconcile.days import window_day as window_day

@@ -220,21 +220,26 @@ _HEAD_WORDS: Final = 6
 def decode_batch_posted(log: RawLog) -> BatchPosted:
     """Decode `BatchPosted` by hand. Raises `ProtocolError` EVENT_MALFORMED.
 
-    Data: seq, window, epoch, commitment, head, offset of payload (always 192), its length, it.
+    Data: seq, window, epoch, commitment, head, offset of payload (always 192), its length, it. A
+    sequence that rises by one never needs 64 bits, and window and epoch have 32.
     """
     data = log.data
     start = (_HEAD_WORDS + 1) * WORD
     well = len(log.topics) == 3 and len(data) >= start  # noqa: PLR2004 - topic 0 and two indexed
     length = int.from_bytes(data[start - WORD : start], "big") if well else 0
     offset = int.from_bytes(data[5 * WORD : 6 * WORD], "big")
+    seq, window, epoch = (
+        int.from_bytes(data[at : at + WORD], "big") for at in range(0, 3 * WORD, WORD)
+    )
+    well = well and not (seq >> 63 or window >> 32 or epoch >> 32 or any(log.topics[2][:-1]))
     if not well or offset != _HEAD_WORDS * WORD or start + length > len(data):
         raise ProtocolError("EVENT_MALFORMED", f"BatchPosted in block {log.block_number}")
     return BatchPosted(
         agreement=log.topics[1],
         side=log.topics[2][-1],
-        seq=int.from_bytes(data[:WORD], "big"),
-        window=int.from_bytes(data[WORD : 2 * WORD], "big"),
-        epoch=int.from_bytes(data[2 * WORD : 3 * WORD], "big"),
+        seq=seq,
+        window=window,
+        epoch=epoch,
         commitment=data[3 * WORD : 4 * WORD],
         head=data[4 * WORD : 5 * WORD],
         payload=data[start : start + length],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError, NoResultFound
+from sqlalchemy.exc import DataError, IntegrityError, NoResultFound
 from sqlalchemy.orm import Session
 
 from node.chain.codec import (
@@ -54,6 +54,16 @@ SCREENING: Final = {
     LOOKUPS: lookups.append,
     POINTS: points.append,
 }
+#: What a fact raises that our contract cannot have said: it is kept as an oddity, and the stream
+#: goes on. What no column holds is the driver's `OverflowError`, or a server's `DataError`.
+_CONTRADICTIONS: Final = (
+    NoResultFound,
+    IntegrityError,
+    DataError,
+    IndexError,
+    OverflowError,
+    ValueError,
+)
 _log = logger("projections")
 
 
@@ -90,7 +100,7 @@ class Projections:
                 self._apply_one(session, log, time_s)
             except ProtocolError as error:
                 self._quarantine(session, log, "POISON", error.message)
-            except (NoResultFound, IntegrityError, IndexError, ValueError) as error:
+            except _CONTRADICTIONS as error:
                 self._quarantine(session, log, "CONTRADICTION", str(error).splitlines()[0])
         session.flush()
 

@@ -226,7 +226,7 @@ def _contested(session: Session, fact: BlacklistFact, args: Args) -> None:
     # A missed draw says it again with a later block; the clocks run on.
     if dispute.contested_at_s is None:
         dispute.contested_at_s = fact.block_time_s
-    dispute.draw_after = args["drawAfter"]
+    dispute.draw_after = int(args["drawAfter"])
 
 
 def _drawn(session: Session, fact: BlacklistFact, args: Args) -> None:

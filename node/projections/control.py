@@ -28,7 +28,6 @@ from node.tables import (
 ROLES: Final = ("NONE", "ADMIN", "POSTER", "APPROVER")
 ACTIONS: Final = ("NONE", "ADMIT", "SUSPEND", "REINSTATE", "REVOKE", "REPLACE_ADMIN")
 REJECT_REASONS: Final = ("NONE", "DOES_NOT_OPEN", "DOES_NOT_MATCH", "OTHER")
-MAX_BIGINT: Final = 2**63 - 1
 NO_SIDE: Final = 2
 FOLDED: Final = (Member, MemberKey, Motion, SealingKey, Agreement, AgreementTerms, EpochKey)
 Args = Mapping[str, Any]
@@ -92,9 +91,9 @@ def _address(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def _clipped(value: object) -> int:
-    """Return a uint64 that may stand as text, cut to what BIGINT holds."""
-    return min(int(str(value)), MAX_BIGINT)
+def _number(value: object) -> int:
+    """Return a uint64, which may stand as text."""
+    return int(str(value))
 
 
 def _place(fact: ChainEvent) -> dict[str, int]:
@@ -136,8 +135,8 @@ def _key_registered(session: Session, fact: ChainEvent, args: Args) -> None:
             member=args["member"],
             role=ROLES[args["role"]],
             state="ACTIVE",
-            valid_from=_clipped(args["validFrom"]),
-            valid_to=_clipped(args["validTo"]),
+            valid_from=_number(args["validFrom"]),
+            valid_to=_number(args["validTo"]),
             ending_from=None,
             compromised_since_s=None,
             **_place(fact),
@@ -160,16 +159,16 @@ def _key_ended(session: Session, _fact: ChainEvent, args: Args) -> None:
         key.ending_from = key.valid_to if key.ending_from is None else key.ending_from
     else:
         key.ending_from = None
-    key.state, key.valid_to = "ENDED", _clipped(args["validTo"])
+    key.state, key.valid_to = "ENDED", _number(args["validTo"])
 
 
 def _key_ending_cancelled(session: Session, _fact: ChainEvent, args: Args) -> None:
     key = _key(session, args)
-    key.state, key.valid_to, key.ending_from = "ACTIVE", _clipped(args["validTo"]), None
+    key.state, key.valid_to, key.ending_from = "ACTIVE", _number(args["validTo"]), None
 
 
 def _key_compromised(session: Session, _fact: ChainEvent, args: Args) -> None:
-    _key(session, args).compromised_since_s = _clipped(args["since_s"])
+    _key(session, args).compromised_since_s = _number(args["since_s"])
 
 
 def _motion_opened(session: Session, fact: ChainEvent, args: Args) -> None:
@@ -184,7 +183,7 @@ def _motion_opened(session: Session, fact: ChainEvent, args: Args) -> None:
             state="OPEN",
             generation=args["generation"],
             round=args["round"],
-            expires_at=_clipped(args["expiresAt"]),
+            expires_at=_number(args["expiresAt"]),
             opened_at_s=fact.block_time_s,
             **_place(fact),
         )
@@ -209,7 +208,7 @@ def _sealing_key(session: Session, fact: ChainEvent, args: Args) -> None:
             generation=args["generation"],
             key_hash=keccak(public),
             public_key=public,
-            ends_at_s=_clipped(args["endsAt_s"]),
+            ends_at_s=_number(args["endsAt_s"]),
             published_at_s=fact.block_time_s,
             **_place(fact),
         )

@@ -8,7 +8,6 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from node.chain.codec import Event, RawLog
-from node.projections.control import MAX_BIGINT
 from node.tables import (
     CommitteeWord,
     KeyEpoch,
@@ -60,7 +59,7 @@ def _row(event: Event) -> Any:  # noqa: ANN401 - one of ROWS
                 members=list(args["members"]),
                 public_key=args["publicKey"],
                 shares_hash=args["sharesHash"],
-                switch_block=min(args["switchBlock"], MAX_BIGINT),
+                switch_block=args["switchBlock"],
             )
         case "KeyEpochProposed":
             return KeyEpochApproval(
@@ -82,6 +81,6 @@ def _row(event: Event) -> Any:  # noqa: ANN401 - one of ROWS
                 consent=args["consent"],
                 reader=args["reader"],
                 level=args["level"],
-                valid_to_s=min(args["validTo_s"], MAX_BIGINT),
+                valid_to_s=args["validTo_s"],
             )
     return None

@@ -7,8 +7,7 @@ from typing import Any, Final
 from sqlalchemy import and_, case, delete, func, select
 from sqlalchemy.orm import Session
 
-from node.chain.codec import Event, RawLog
-from node.projections.control import MAX_BIGINT
+from node.chain.codec import NO_TEXT, Event, RawLog
 from node.tables import (
     PointAccount,
     PointCount,
@@ -17,6 +16,7 @@ from node.tables import (
     SettlementRow,
     TicketRange,
 )
+from node.tables.base import MAX_BIGINT
 from reconcile.model import ZERO32
 
 MINTED: Final = "MINTED"
@@ -132,7 +132,7 @@ def _add_up(session: Session, member: int) -> None:
 
 def _word(reason: bytes) -> str:
     """Return the contract's short text: bytes32, ended by zeros."""
-    return reason.rstrip(b"\0").decode("ascii", "replace")
+    return reason.rstrip(b"\0").decode("ascii", "replace").replace("\0", NO_TEXT)
 
 
 def _row(event: Event) -> Any:  # noqa: ANN401 - one of ROWS

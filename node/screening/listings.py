@@ -18,7 +18,7 @@ from node.crypto.oprf.group import framed
 from node.screening.identifiers import Identifier, IdType
 from node.screening.profiles import profile_of
 from reconcile.canonical import canonical_json
-from reconcile.model import EPOCH, InputError, ProtocolError, Where, day_iso
+from reconcile.model import EPOCH, LAST_DAY, InputError, ProtocolError, Where, day_iso
 
 SCHEMA: Final = "kanhe/listing/1"
 SALT_BYTES: Final = 32
@@ -44,7 +44,7 @@ _STATED: Final = {
 }
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Band = Annotated[int, msgspec.Meta(ge=0, le=MAX_BAND)]
-Day = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+Day = Annotated[int, msgspec.Meta(ge=0, le=LAST_DAY)]
 
 
 class Reason(enum.StrEnum):

@@ -8,11 +8,13 @@ booleans and small integers.
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Connection,
     Dialect,
     Integer,
     LargeBinary,
@@ -20,8 +22,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -57,6 +60,8 @@ LongText = Annotated[str, mapped_column(Text)]
 # A sum in minor units, as a decimal string: 40 digits hold 2^128.
 Sum = Annotated[str, mapped_column(String(40))]
 Json = Annotated[Any, mapped_column(JSON)]
+MAX_INTEGER: Final = 2**31 - 1
+MAX_BIGINT: Final = 2**63 - 1
 
 
 class Base(DeclarativeBase):
@@ -75,6 +80,40 @@ class OnChain:
 # Marks a table as a pure function of the chain's log (and of keys this node holds): it may be
 # dropped and replayed.
 DERIVED: Final = {"info": {"origin": "chain"}}
+
+
+@functools.cache
+def _bounds(mapper: Mapper[Any]) -> tuple[tuple[str, int], ...]:
+    """Return the integer attributes of a derived table with the most that each column holds."""
+    table = mapper.local_table
+    if not isinstance(table, Table) or table.info.get("origin") != "chain":
+        return ()
+    return tuple(
+        (mapper.get_property_by_column(column).key, bound)
+        for column in table.c
+        if (bound := column_bound(column.type)) is not None
+    )
+
+
+def column_bound(kind: object) -> int | None:
+    """Return the most that a column of integers holds, None for another column."""
+    if not isinstance(kind, Integer):
+        return None
+    return MAX_BIGINT if isinstance(kind, BigInteger) else MAX_INTEGER
+
+
+@event.listens_for(Base, "before_insert", propagate=True)
+@event.listens_for(Base, "before_update", propagate=True)
+def _clip(mapper: Mapper[Any], _connection: Connection, row: Base) -> None:
+    """Clip what a row that follows from the ledger says to what its columns hold.
+
+    The ledger's integers are unsigned, and whoever may call a contract chooses some of them: one
+    that no column holds would end every follower at its block, for ever.
+    """
+    for name, bound in _bounds(mapper):
+        value = getattr(row, name)
+        if isinstance(value, int) and value > bound:
+            setattr(row, name, bound)
 
 
 def derived_tables() -> list[Table]:

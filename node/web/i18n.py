@@ -23,7 +23,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
-from reconcile.model import EPOCH
+from reconcile.model import EPOCH, FIRST_DAY, LAST_DAY
 
 LOCALES: Final = ("zh", "en")
 DEFAULT_LOCALE: Final = "en"
@@ -145,6 +145,8 @@ class Speaker:
         """Return days since 1970 as a date in words."""
         if day is None:
             return "–"
+        if not FIRST_DAY <= day <= LAST_DAY:
+            return self.gettext("day %(number)s") % {"number": day}
         date = EPOCH + dt.timedelta(days=day)
         pattern = "d MMM y" if self.locale == "en" else "y年M月d日"
         return str(format_date(date, pattern, locale=self.locale))
@@ -157,6 +159,9 @@ class Speaker:
         """Return a moment (ms since 1970, UTC) as local date and time."""
         if at_ms is None:
             return "–"
+        # The ends of the calendar lie a day apart by zone: no time of day is told there.
+        if not FIRST_DAY < at_ms // 1_000 // DAY_S < LAST_DAY:
+            return self.date(at_ms)
         moment = dt.datetime.fromtimestamp(at_ms / 1_000, tz=self.zone)
         pattern = "d MMM y, HH:mm:ss" if self.locale == "en" else "y年M月d日 HH:mm:ss"
         return str(format_datetime(moment, pattern, tzinfo=self.zone, locale=self.locale))

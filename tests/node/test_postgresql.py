@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from test_hostile_numbers import ODD, apply, logs, numbers_fit
 
 from devnet.local import EmbeddedChain
 from node.acts import RUNNING, claim, record_act, verify_chain
@@ -233,3 +234,11 @@ def test_a_day_from_file_to_attested(pair: Pair, tmp_path: Path) -> None:
     pair.servicer.rebuild()
     pair.settle()
     assert pair.servicer.posting.entries(agreement, Side.SERVICER) == before
+
+
+@pytest.mark.parametrize("counted", [None, 1])
+def test_the_worst_numbers_of_the_ledger_fit(postgresql: Database, counted: int | None) -> None:
+    """Where an INTEGER has 32 bits, and a number beyond its column is an error of the server."""
+    odd = apply(postgresql, logs(counted))
+    numbers_fit(postgresql)
+    assert counted is None or set(odd) == ODD

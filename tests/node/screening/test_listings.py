@@ -15,10 +15,11 @@ from node.screening.listings import (
     commitment_of,
     committed,
     pack_listing,
+    read_statement,
     unpack_listing,
 )
 from reconcile.canonical import canonical_json
-from reconcile.model import ProtocolError
+from reconcile.model import LAST_DAY, ProtocolError
 
 SALT = digest("salt")
 GOLDEN_PAYLOAD = "288e2051df838e7d3088ba88348d1cba1f95d92ccfa159fb5aa78e72babcf9ef"
@@ -113,3 +114,13 @@ def test_the_statement_s_bytes_cannot_drift() -> None:
     """The payload of one listing has the hash that is written down here."""
     payload = committed(make_listing(), person_of(), SALT).payload
     assert hashlib.sha256(payload).hexdigest() == GOLDEN_PAYLOAD
+
+
+@pytest.mark.parametrize("name", ["effective_from", "expires_at", "notice_at"])
+def test_a_day_without_a_date_is_malformed(code_of: Callable[..., str], name: str) -> None:
+    """Sealed into a record, it would have no bytes that its uploader can have signed."""
+    last = make_listing(1, **{name: LAST_DAY})
+    assert unpack_listing(pack_listing(last)) == last
+    far = make_listing(1, **{name: LAST_DAY + 1})
+    assert code_of(unpack_listing, pack_listing(far)) == "LISTING_MALFORMED"
+    assert code_of(read_statement, far.payload) == "LISTING_MALFORMED"

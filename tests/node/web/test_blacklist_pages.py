@@ -10,6 +10,7 @@ import pytest
 from desk_town import Reader, invite, served
 
 from devnet.local import EmbeddedChain
+from node.tables import ListedEntry
 from node.web.blacklist_words import check_words
 from node.web.i18n import Speaker
 from tests.node.services.blacklist_town import BlacklistTown, make_town, person
@@ -102,6 +103,31 @@ def test_the_menu_names_the_page_and_a_wrong_cursor_is_refused(desk: Reader) -> 
     assert 'href="/alpha/blacklist"' in desk.get("/")
     for place in ("/blacklist?after=nonsense", "/blacklist/points?after=1"):
         assert "CURSOR_MALFORMED" in desk.get(place, status=422)
+
+
+def test_days_without_a_date_are_shown_by_their_number(
+    desk: Reader, listed: tuple[BlacklistTown, list[bytes]]
+) -> None:
+    """A ledger's days are numbers that a member chose: its entry ends nobody's page or list."""
+    town, entries = listed
+    node, far = town.node(1), 2**32 - 1
+    with node.sessions.begin() as session:
+        row = session.get_one(ListedEntry, entries[0])
+        kept = (row.notice_day, row.effective_day, row.expires_day)
+        row.notice_day, row.effective_day, row.expires_day = far - 20, far - 10, far
+    try:
+        for page in ("/blacklist", f"/blacklist/entries/{entries[0].hex()}"):
+            assert f"day {far}" in desk.get(page)
+        views, _ = node.screening.entries(ours=False)
+        said = {view.entry: view.to_json() for view in views}[entries[0]]
+        assert said["expires_at"] == f"day {far}"
+        traced = node.screening.trace(entries[0])
+        assert f"day {far - 10}" in str(traced.to_json())
+        assert not all(check.ok for check in traced.checks)
+    finally:
+        with node.sessions.begin() as session:
+            row = session.get_one(ListedEntry, entries[0])
+            row.notice_day, row.effective_day, row.expires_day = kept
 
 
 @contextmanager

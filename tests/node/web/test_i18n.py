@@ -13,12 +13,13 @@ import node.web
 from node.screening.states import ANSWERS, VOTES, Phase
 from node.services.breaks import Tried
 from node.services.screening.checking import SAYS
+from node.services.screening.views import time_iso
 from node.web import blacklist_words, wallet_words
 from node.web.detail import passes_words, terms_words
 from node.web.i18n import LOCALE_DIR, Speaker, decimal_text, pick_locale
 from node.web.tried import tried_why
 from node.web.words import KINDS, STATES, is_long, kind_title, to_do
-from reconcile.model import BreakKind, Side
+from reconcile.model import BreakKind, Side, day_iso
 
 PLACES = re.compile(r"%\((\w+)\)s")
 WEB = Path(node.web.__file__).parent
@@ -188,3 +189,13 @@ def test_the_blacklist_s_words_are_the_services_own() -> None:
     assert list(blacklist_words.VOTE_CHOICES) == [word.name for word in VOTES]
     assert all(line == says for line, says in wallet_words.MISSING.items())
     assert wallet_words.missing_words("evidence of entry ab", str) == "evidence of entry ab"
+
+
+@given(st.integers(-(2**70), 2**70), st.sampled_from(["en", "zh"]))
+def test_every_number_is_some_day_and_some_time(number: int, locale: str) -> None:
+    """What others wrote on a ledger is shown whatever it is."""
+    speaker = Speaker(locale)
+    assert speaker.day(number)
+    assert speaker.time(number * 1_000)
+    assert day_iso(number)
+    assert time_iso(number)
