@@ -47,10 +47,11 @@ def test_what_was_never_posted_is_no_hit(
     def forged(
         session: Session, ring: KeyRing, entry: bytes, tag: Tag, *, now_ms: int
     ) -> SealedRecord:
+        row = seal(session, ring, entry, tag, now_ms=now_ms)
         owned = listings.open_listing(session, ring, entry)
         posted = owned.opened.listing
         if (posted.uploader, owned.identifier) != (OUTSIDER, person_of(serial)):
-            return seal(session, ring, entry, tag, now_ms=now_ms)
+            return row
         said = msgspec.structs.replace(
             posted,
             reason=Reason.COURT_CONFIRMED,
@@ -62,14 +63,7 @@ def test_what_was_never_posted_is_no_hit(
         salt = secrets.token_bytes(32)
         whole = committed(said, owned.identifier, salt)
         signed = sign_envelope(LISTING_TYPE, whole.payload, [mallory.keys.approver])
-        row = SealedRecord(
-            entry=entry,
-            key_epoch=tag.key_epoch,
-            loc=tag.loc,
-            record=seal_record(tag, OpenedRecord(whole, salt, signed.signatures[0])),
-            sealed_at_ms=now_ms,
-        )
-        session.add(row)
+        row.record = seal_record(tag, OpenedRecord(whole, salt, signed.signatures[0]))
         session.flush()
         return row
 
