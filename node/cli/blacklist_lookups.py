@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from node.screening.identifiers import Identifier
     from node.services.lookups import Found
 
+#: What each outcome means, for who reads it.
+OUTCOMES = {
+    "HIT": "an entry stands against the person",
+    "SUSPENDED": "what stands is suspended and counts against nobody",
+    "PROTECTED": "what stands protects the person: somebody used her identity",
+    "MISS": "no entry of the person stands",
+}
 LookupArg = Annotated[int, typer.Argument(help="The lookup's number.")]
 
 
@@ -135,15 +143,21 @@ def _found_json(found: Found) -> dict[str, Any]:
         "level": str(found.level),
         "enforced": found.enforced,
         "index_version": str(found.version),
-        "entries": [{"entry": entry.hex(), "state": state} for entry, state in found.entries],
+        "as_of_block": str(found.cut_block),
+        "as_of_s": str(found.cut_at_s),
+        "entries": [item.to_json() for item in found.entries],
     }
 
 
 def _show(answer: dict[str, Any]) -> None:
-    say(f"lookup {answer['lookup']}: {answer['outcome']}, index version {answer['index_version']}")
+    say(f"lookup {answer['lookup']}: {answer['outcome']}, {OUTCOMES[answer['outcome']]}")
+    as_of = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(answer["as_of_s"])))
+    say(f"index version {answer['index_version']}, as of block {answer['as_of_block']}, {as_of}")
     say(f"consent of level {answer['level']}" + (", enforced" if answer["enforced"] else ""))
     for item in answer["entries"]:
-        say(f"  {item['entry'][:16]}… {item['state']}: `kanhe blacklist trace`")
+        what = f"{item['reason']} until {item['expires_at']}" if item["reason"] else "it is over"
+        says = f"member {item['uploader']}: {what}"
+        say(f"  {item['entry'][:16]}… {item['state']}, {says}: `kanhe blacklist trace`")
     note("the receipt is kept: `kanhe blacklist receipt`; it names the person")
 
 
@@ -158,7 +172,7 @@ def lookups(home: Home = None, json_to: JsonTo = None) -> int:
             item.purpose,
             "revoked" if item.revoked else "recorded" if item.recorded else "waits",
             item.ticket or "–",
-            item.outcome or item.state,
+            item.outcome or (f"refused: {item.refusal}" if item.refusal else item.state),
         )
         for item in found
     ]

@@ -13,7 +13,8 @@ class OwnLookup(Base):
 
     `person`: identifier, salt and blind. `element` is B. `consent` is the signed consent and the
     secret that revokes it where this node made it. `state`: PREPARED, CONSENTED, DONE. `outcome` is
-    HIT or MISS, `receipt` the envelope. `ticket` is bound before anybody is asked.
+    one of `node.services.lookups.outcomes`, `receipt` the envelope. `ticket` is bound before
+    anybody is asked; `refusal` is the code with which the lookup was refused last.
     """
 
     __tablename__ = "own_lookups"
@@ -32,6 +33,7 @@ class OwnLookup(Base):
     ticket: Mapped[Big | None]
     key_epoch: Mapped[Big | None]
     outcome: Mapped[Word | None]
+    refusal: Mapped[Word | None]
     level: Mapped[int | None]
     receipt: Mapped[Blob | None] = mapped_column(deferred=True)
     made_at_ms: Mapped[Big]

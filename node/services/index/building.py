@@ -26,7 +26,7 @@ from node.screening.index import IndexHeader
 from node.screening.roots import root_digest
 from node.screening.states import MAX_REVISIONS
 from node.services.index.deposits import bring_up_to
-from node.tables import IndexCut, IndexRoot
+from node.tables import EntryTag, IndexCut, IndexRoot
 from node.telemetry import logger
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where
@@ -34,6 +34,10 @@ from reconcile.model import KanheError, ProtocolError, Where
 SIGN: Final = "index/sign"
 #: A version is cut anew after a day of the chain.
 INTERVAL_S: Final = 86_400
+#: Sooner where an entry has left the index: readers are not shown for a day what was erased.
+LEFT_INTERVAL_S: Final = 7_200
+#: A version that has no root by then gets none.
+GIVE_UP_S: Final = 2 * INTERVAL_S
 #: Blocks after which the next member may lead in the place of a silent one.
 TAKEOVER_BLOCKS: Final = 40
 _log = logger("index")
@@ -85,13 +89,17 @@ def place_of(session: Session, cut: IndexCut) -> Place:
     return Place(cut, root, revision, due=challenged and revision <= MAX_REVISIONS)
 
 
-def may_follow(place: Place, now: Now) -> bool:
+def may_follow(place: Place, now: Now, *, has_left: bool = False) -> bool:
     """Say whether the next version may be cut: the last one's root stands, and a day is over.
 
-    The last revision may never be signed by everybody: then the next version follows all the same.
+    `has_left`: an entry of it has left the index since. The last revision may never be signed by
+    everybody, nor a version be built whose record is lost everywhere: the next one follows all the
+    same, the latter after `GIVE_UP_S`.
     """
-    awaited = place.due and place.revision < MAX_REVISIONS
-    return not awaited and now.time_s >= place.cut.block_time_s + INTERVAL_S
+    age_s = now.time_s - place.cut.block_time_s
+    if place.due and place.revision < MAX_REVISIONS:
+        return age_s >= GIVE_UP_S
+    return age_s >= (LEFT_INTERVAL_S if has_left else INTERVAL_S)
 
 
 def cut_due(
@@ -102,13 +110,21 @@ def cut_due(
     place = newest_place(session, key_epoch)
     last = session.scalar(select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)) or 0
     begun = epoch.switch_block if place is None else place.cut.block_number
-    if place is not None and not may_follow(place, now):
+    if place is not None and not may_follow(place, now, has_left=_has_left(session, place.cut)):
         return 0
     if place is None and current_key_epoch(session, now) != key_epoch:
         return 0
     if not _leads(epoch, member, last + 1, now.block - begun):
         return 0
     return int(calls.cut(session, key_epoch, last + 1) is not None)
+
+
+def _has_left(session: Session, cut: IndexCut) -> bool:
+    """Say whether an entry of a cut has left the index since: its record is still shown there."""
+    query = select(EntryTag.entry).where(
+        EntryTag.key_epoch == cut.key_epoch, EntryTag.untagged_block > cut.block_number
+    )
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def build_due(session: Session, replica: Replica, place: Place) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from node.asking import Evaluated, countersignature_check, evaluate, require_output
-from node.blacklist import Now, current_key_epoch, now_of, state_of
+from node.blacklist import Now, current_key_epoch, now_of
 from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
@@ -40,28 +40,32 @@ from node.services.lookups.consenting import (
     require_lookup,
     subject_of,
 )
+from node.services.lookups.outcomes import FoundEntry, entry_now, outcome_of
 from node.services.lookups.own import OwnRecordActs
 from node.services.lookups.views import LookupView, view_of
-from node.tables import ListedEntry, OwnLookup, RecordedConsent
+from node.tables import IndexCut, OwnLookup, RecordedConsent
 from node.telemetry import logger
 from reconcile.model import KanheError, ProtocolError, UsageError, Where
 
-HIT: Final = "HIT"
-MISS: Final = "MISS"
 FALSE_RECORD: Final = "RECORD_FALSE"
 _log = logger("lookups")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A lookup's outcome: the entries found with their state now, and the receipt's envelope."""
+    """A lookup's outcome (`outcomes`): the entries found as they stand, and the receipt's envelope.
+
+    The index is as of its cut: block and time (s).
+    """
 
     lookup: int
     outcome: str
     level: int
     enforced: bool
     version: int
-    entries: tuple[tuple[bytes, str], ...]
+    cut_block: int
+    cut_at_s: int
+    entries: tuple[FoundEntry, ...]
     receipt: bytes
 
     def __repr__(self) -> str:
@@ -118,7 +122,19 @@ class LookupService(OwnRecordActs):
             )
             evaluated = evaluate(epoch, items, blinded, self._ask, self._pool, check=check)
             self._finish(jobs, evaluated, epoch, live, now, done, actor)
+        self._keep_refusals(done)
         return [done[lookup] for lookup in lookups]
+
+    def _keep_refusals(self, done: Mapping[int, Found | KanheError]) -> None:
+        """Keep why a lookup was refused last, for who reads the list later."""
+        refused = {key: item.code for key, item in done.items() if isinstance(item, KanheError)}
+        if not refused:
+            return
+        with self._doors.writing() as session:
+            for lookup, code in refused.items():
+                row = session.get(OwnLookup, lookup)
+                if row is not None and row.state != DONE:
+                    row.refusal = code[:40]
 
     def _job(self, session: Session, lookup: int, key_epoch: int) -> _Job:
         """Bind a ticket, sign for the evaluation, and keep both before anybody is asked."""
@@ -252,26 +268,26 @@ class LookupService(OwnRecordActs):
         now_ms = self._doors.identity.clock()
         row.receipt = self._ring.seal_bytes(envelope, receipt_label(row.id))
         row.state, row.done_at_ms = DONE, now_ms
-        row.outcome = HIT if verdict.records else MISS
-        row.level = int(verdict.effect.level)
-        for record in verdict.records:
-            know_statement(session, self._ring, record, source="lookup", now_ms=now_ms)
-        self._doors.act(session, actor, "lookup", str(row.id), outcome=row.outcome)
-        return self._found(session, row, envelope, verdict)
-
-    def _found(self, session: Session, row: OwnLookup, envelope: bytes, verdict: Verdict) -> Found:
         now = now_of(session)
         entries = []
         for record in verdict.records:
-            entry = session.get(ListedEntry, record.listing.entry_id)
-            state = "UNKNOWN" if entry is None else state_of(session, entry, now).name
-            entries.append((record.listing.entry_id, state))
+            found = entry_now(session, record, now)
+            entries.append(found)
+            if found.stands:
+                know_statement(session, self._ring, record, source="lookup", now_ms=now_ms)
+        row.outcome, row.refusal = outcome_of(entries, now.time_s), None
+        row.level = int(verdict.effect.level)
+        self._doors.act(session, actor, "lookup", str(row.id), outcome=row.outcome)
+        header = verdict.receipt.proof.header
+        cut = session.get_one(IndexCut, header.version)
         return Found(
             row.id,
-            row.outcome or MISS,
+            row.outcome,
             int(verdict.effect.level),
             verdict.effect.enforced,
-            verdict.receipt.proof.header.version,
+            header.version,
+            header.cut_block,
+            cut.block_time_s,
             tuple(entries),
             envelope,
         )

@@ -24,6 +24,7 @@ class LookupView:
     revoked: bool
     ticket: int | None
     outcome: str | None
+    refusal: str | None
     level: int | None
     made_at_ms: int
 
@@ -42,6 +43,7 @@ def view_of(session: Session, row: OwnLookup) -> LookupView:
         revoked=recorded is not None and recorded.revoked_at_s is not None,
         ticket=row.ticket,
         outcome=row.outcome,
+        refusal=row.refusal,
         level=row.level,
         made_at_ms=row.made_at_ms,
     )

@@ -64,20 +64,34 @@ class TicketsOut(BaseModel):
 
 
 class FoundEntry(BaseModel):
-    """An entry of the person, with its state now."""
+    """An entry of the person, with its state now; `reason` is null once it is over.
+
+    `protects`: somebody used her identity; it never counts against her.
+    """
 
     entry: str
     state: str = Field(examples=["LISTED"])
+    uploader: str
+    reason: str | None = Field(examples=["OVERDUE_M3"])
+    effective_from: str
+    expires_at: str
+    protects: bool
 
 
 class FoundOut(BaseModel):
-    """What a lookup came to; an absence is as of the index version's cut."""
+    """What a lookup came to; an absence is as of the index version's cut.
+
+    HIT: an entry stands against the person. SUSPENDED, PROTECTED: what stands is suspended, or
+    protects her. MISS: nothing stands.
+    """
 
     lookup: str
-    outcome: str = Field(examples=["HIT", "MISS"])
+    outcome: str = Field(examples=["HIT", "SUSPENDED", "PROTECTED", "MISS"])
     level: str
     enforced: bool
     index_version: str
+    as_of_block: str
+    as_of_s: str
     entries: list[FoundEntry]
 
 
@@ -94,6 +108,7 @@ class LookupOut(BaseModel):
     revoked: bool
     ticket: str | None
     outcome: str | None
+    refusal: str | None
     level: str | None
     made_at_ms: str
 
@@ -159,13 +174,15 @@ def look(by: By, number: int) -> FoundOut:
     (found,) = by.node.lookups.look_up([_number(number)], actor=by.who.login)
     if not isinstance(found, Found):
         raise found
-    entries = [FoundEntry(entry=entry.hex(), state=state) for entry, state in found.entries]
+    entries = [FoundEntry(**item.to_json()) for item in found.entries]
     return FoundOut(
         lookup=str(found.lookup),
         outcome=found.outcome,
         level=str(found.level),
         enforced=found.enforced,
         index_version=str(found.version),
+        as_of_block=str(found.cut_block),
+        as_of_s=str(found.cut_at_s),
         entries=entries,
     )
 

@@ -53,7 +53,8 @@ def test_a_hit_and_an_absence_each_leave_a_receipt_that_anyone_verifies(indexed:
     """The listed person's entry is found, the other's absence proven, both offline."""
     hit, miss = indexed.found(READER, 1), indexed.found(READER, 3)
     assert (hit.outcome, miss.outcome) == ("HIT", "MISS")
-    assert [state for _, state in hit.entries] == ["LISTED"]
+    assert [(item.state, item.reason) for item in hit.entries] == [("LISTED", "OVERDUE_M3")]
+    assert not hit.entries[0].protects
     assert miss.entries == ()
     for found in (hit, miss):
         said = explain_receipt(found.receipt, allow_test=True)

@@ -116,7 +116,7 @@ def test_a_reader_shows_another_member_s_entry_with_its_consent(indexed: Town) -
     """From the receipt of its lookup: statement, every change, the consent as it is recorded."""
     reader = indexed.node(READER)
     looked = indexed.found(READER, LISTED)
-    ((entry, _),) = looked.entries
+    (entry,) = (item.entry for item in looked.entries)
     with pytest.raises(NotFound) as caught:
         reader.screening.evidence_of(entry)
     assert caught.value.code == "LISTING_NOT_OURS"

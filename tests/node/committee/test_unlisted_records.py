@@ -90,7 +90,7 @@ def test_what_was_never_posted_is_no_hit(
     indexed.publish()
     lookup, found = looked_up()
     assert found.outcome == "HIT"
-    assert [item for item, _ in found.entries] == [true]
+    assert [item.entry for item in found.entries] == [true]
     assert len(incidents(indexed, lookup)) == 1
     with reader.sessions() as session:
         for item in (entry, honest, bytes.fromhex(signer["entry"])):
@@ -103,7 +103,7 @@ def test_an_entry_that_ended_since_the_cut_still_stands_in_its_receipt(indexed: 
     entry = indexed.list(OUTSIDER, 24)
     indexed.publish()
     found = indexed.found(READER, 24)
-    assert [item for item, _ in found.entries] == [entry]
+    assert [item.entry for item in found.entries] == [entry]
     indexed.node(OUTSIDER).screening.withdraw(entry)
     indexed.settle()
     assert indexed.node(READER).screening.trace(entry).entry.state == "REMOVED"
