@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     """Put the commands into the tree."""
     committee = typer.Typer(no_args_is_help=True, help="The committee of the blacklist's key.")
     committee.command("list")(committee_list)
+    committee.command("refusals")(refusals)
     for word, reshare, says in PROPOSALS:
         committee.command(word, help=says)(_proposing(reshare=reshare))
     for word, done, act, says in RUN_ACTS:
@@ -106,6 +108,30 @@ def committee_list(home: Home = None, json_to: JsonTo = None) -> int:
     emit(answer, json_to, human)
     if any(item.current and item.for_demonstration for item in epochs):
         note("two colluding nodes can open everything: take a threshold of 3 or more in production")
+    return EXIT_DONE
+
+
+def refusals(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """List what this node refused to evaluate: when, for whom, which ticket, and why."""
+    with node_of(home) as node:
+        found = node.parts.answering.refusals(limit=limit)
+    answer = {"refusals": [plain(asdict(item)) for item in found]}
+    rows = [
+        (
+            time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(item.at_ms // 1_000)),
+            item.reader,
+            item.ticket or "–",
+            item.code,
+            item.says,
+        )
+        for item in found
+    ]
+    columns = ("at (UTC)", ">member", ">ticket", "code", "why")
+    emit(answer, json_to, lambda: table("Refused here", columns, rows))
     return EXIT_DONE
 
 

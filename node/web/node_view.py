@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 if TYPE_CHECKING:
     from node.peers.peering import Peering
     from node.services.breaks import BreakService
-    from node.services.committee import CommitteeService
+    from node.services.committee import AnsweringService, CommitteeService
     from node.services.index import IndexService
     from node.services.lookups import AuditingService, LookupService
     from node.services.network import NetworkService
@@ -27,6 +27,10 @@ class Parts(Protocol):
     @property
     def index(self) -> IndexService:
         """Return the service of the index's versions."""
+
+    @property
+    def answering(self) -> AnsweringService:
+        """Return the service that evaluates for others, and says what it refused."""
 
     @property
     def audits(self) -> AuditingService:

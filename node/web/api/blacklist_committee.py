@@ -87,6 +87,16 @@ class EntryIn(BaseModel):
     entry: str = Field(max_length=66)
 
 
+class RefusalOut(BaseModel):
+    """A request that this node did not evaluate: when, whose, for which ticket, and why."""
+
+    at_ms: str
+    reader: str
+    ticket: str
+    code: str = Field(examples=["CONSENT_NOT_RECORDED"])
+    says: str
+
+
 class VersionAsked(BaseModel):
     """A version about which something was asked of the ledger."""
 
@@ -132,6 +142,14 @@ def committee(by: By) -> list[EpochOut]:
     """Key epochs and their committees, newest first."""
     by.who.require("view")
     return [EpochOut(**plain(asdict(item))) for item in by.node.committee.epochs()]
+
+
+@router.get("/committee/refusals")
+def refusals(by: By) -> list[RefusalOut]:
+    """Lookups and listings that this node did not evaluate, newest first, and why."""
+    by.who.require("audit")
+    found = by.node.parts.answering.refusals()
+    return [RefusalOut(**plain(asdict(item))) for item in found]
 
 
 @router.get("/committee/runs")

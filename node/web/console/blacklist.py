@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from node.services.screening import DisputeView
-from node.web import blacklist_words
+from node.web import blacklist_words, lookup_words
 from node.web.pages import Page
 from node.web.read.parties import Names
 
@@ -16,6 +16,8 @@ router = APIRouter(include_in_schema=False)
 PAGE_ENTRIES = 50
 PAGE_MOVEMENTS = 50
 LAST_MOVEMENTS = 5
+PAGE_LOOKUPS = 100
+LAST_VERSIONS = 10
 
 
 @router.get("/{slug}/blacklist")
@@ -48,6 +50,25 @@ def disputes(request: Request, slug: str) -> Response:
         "disputes.html",
         disputes=[*_soonest_first(still), *reversed(settled)],
         open=len(still),
+    )
+
+
+@router.get("/{slug}/blacklist/lookups")
+def lookups(request: Request, slug: str) -> Response:
+    """Show our lookups, what this node refused as one of the committee, and the index's versions.
+
+    For who looks people up; nothing of a person is among it.
+    """
+    page = open_page(request, slug)
+    page.who.require("screen")
+    node = page.node
+    return render_in_words(
+        page,
+        "lookups.html",
+        kw=lookup_words,
+        lookups=node.lookups.lookups(limit=PAGE_LOOKUPS),
+        refusals=node.parts.answering.refusals(limit=PAGE_LOOKUPS),
+        versions=node.parts.index.versions(limit=LAST_VERSIONS),
     )
 
 

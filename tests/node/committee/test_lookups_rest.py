@@ -55,9 +55,12 @@ def test_a_person_is_looked_up_over_rest(indexed: Town) -> None:
             number = first["lookup"]
             assert refused(client.post(f"/lookups/{number}/look"))[1] == "CONSENT_NOT_RECORDED"
             assert refused(client.get(f"/lookups/{number}/receipt"))[1] == "LOOKUP_NOT_DONE"
+            assert good(client.get("/lookups"))[0]["refusal"] == "CONSENT_NOT_RECORDED"
             indexed.settle()
             found = good(client.post(f"/lookups/{number}/look"))
             assert (found["outcome"], found["level"], found["enforced"]) == ("HIT", "1", False)
+            assert found["entries"][0]["reason"] == "OVERDUE_M3"
+            assert int(found["as_of_block"]) > 0 < int(found["as_of_s"])
             receipt = client.get(f"/lookups/{number}/receipt").content
             assert explain_receipt(receipt, allow_test=True).ok
             assert good(client.get("/lookups"))[0]["outcome"] == "HIT"

@@ -8,6 +8,7 @@ from committee_town import OUTSIDER, Town
 from listed_people import make_listing, person_of
 from sqlalchemy import func, select
 
+from node.cli import main
 from node.screening.listings import ActionTaken, Reason
 from node.screening.states import DAY_S
 from node.services.lookups import Found
@@ -15,6 +16,8 @@ from node.services.lookups.outcomes import FoundEntry, outcome_of
 from node.services.screening.listing import Candidate
 from node.tables import KnownStatement, OwnLookup
 from reconcile.model import ZERO32, KanheError, day_iso
+from tests.node.services.test_screening_rest import good, program
+from tests.node.web.desk_town import Reader, invite, served
 
 READER = 2
 
@@ -127,3 +130,38 @@ def test_a_refused_lookup_says_so_in_the_list(indexed: Town) -> None:
     done = indexed.found(READER, 3)
     assert isinstance(done, Found)
     assert next(v for v in lookups.lookups() if v.lookup == done.lookup).refusal is None
+
+
+def test_the_desk_shows_lookups_refusals_and_versions(
+    indexed: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reader's desk its outcomes, a committee node's what it refused; in either language."""
+    next_day(indexed)
+    indexed.found(READER, 1)
+    lookup = indexed.consented(READER, 3)
+    indexed.node(READER).lookups.revoke(lookup)
+    indexed.settle()
+    indexed.tickets(READER)
+    indexed.node(READER).lookups.look_up([lookup])
+    for member, words, chinese in [
+        (READER, ("hit: an entry stands", "the consent was revoked", "live, read by"), "命中"),
+        (1, ("Refused by this node", "CONSENT_REVOKED", "TEST-2"), "授权已撤销"),
+    ]:
+        node = indexed.node(member)
+        with served({"bank": node}) as base:
+            maker = Reader(base, "bank")
+            maker.enter(invite(node, "maker"))
+            page = maker.get("/blacklist/lookups")
+            assert all(text in page for text in words), page
+            assert person_of(1).value not in page
+            assert 'href="/bank/blacklist/lookups"' in maker.get("/blacklist")
+            assert chinese in maker.client.get("/bank/blacklist/lookups?lang=zh").text
+            maker.client.close()
+            with program(node, base, "bank", "auditor") as auditor:
+                codes = {item["code"] for item in good(auditor.get("/committee/refusals"))}
+                assert "CONSENT_REVOKED" in codes
+    home = str(indexed.node(1).home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KANHE_DATABASE_URL", indexed.node(1).settings.database_url)
+        assert main(["committee", "refusals", "--home", home, "--json", "-"]) == 0
+    assert "CONSENT_REVOKED" in capsys.readouterr().out
