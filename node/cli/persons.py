@@ -28,6 +28,9 @@ ADDRESS_SIGNS: Final = 42
 
 WalletFile = Annotated[Path, typer.Option("--wallet", help="Your wallet.")]
 Certificate = Annotated[Path, typer.Option(help="A member's certificate of your key.")]
+ItsCertificate = Annotated[
+    Path, typer.Option("--certificate", help="The certificate that this member gave you.")
+]
 Member = Annotated[int, typer.Option(min=1, help="The member's number.")]
 Out = Annotated[Path, typer.Option(help="The file to write.")]
 OptionalOut = Annotated[Path | None, typer.Option("--out", help="The request to write.")]
@@ -35,7 +38,14 @@ Request = Annotated[Path | None, typer.Option("--request", help="The request tha
 Answer = Annotated[Path | None, typer.Option("--answer", help="The member's answer.")]
 OptionalMember = Annotated[int | None, typer.Option("--member", help="The member to ask.")]
 OptionalCertificate = Annotated[
-    Path | None, typer.Option("--certificate", help="A member's certificate of your key.")
+    Path | None, typer.Option("--certificate", help="The certificate that this member gave you.")
+]
+ConsentCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--consent-certificate",
+        help="Another member's certificate: your consent to being looked up counts by it.",
+    ),
 ]
 Authority = Annotated[
     list[Path] | None, typer.Option("--authority", help="A certificate (PEM) that you trust.")
@@ -190,6 +200,7 @@ def _seeing(word: str) -> Callable[..., int]:
         wallet: WalletFile,
         member: OptionalMember = None,
         certificate: OptionalCertificate = None,
+        consent_certificate: ConsentCertificate = None,
         out: OptionalOut = None,
         request: Request = None,
         answer: Answer = None,
@@ -199,7 +210,15 @@ def _seeing(word: str) -> Callable[..., int]:
         from node.screening.asking import About
 
         if answer is None:
-            return _ask(About(word), wallet, member, certificate, out, json_to)
+            return _ask(
+                About(word),
+                wallet,
+                member,
+                certificate,
+                out,
+                json_to,
+                consent_certificate=consent_certificate,
+            )
         return _verify(wallet, request, answer, authority, json_to)
 
     return command
@@ -209,7 +228,7 @@ def dispute(
     entry: Annotated[str, typer.Argument(help="The entry's id, 64 hexadecimal digits.")],
     wallet: WalletFile,
     member: Member,
-    certificate: Certificate,
+    certificate: ItsCertificate,
     grounds: Annotated[Path, typer.Option(help="A text file that says what is wrong.")],
     out: Out,
     json_to: JsonTo = None,
@@ -243,6 +262,7 @@ def _ask(
     out: Path | None,
     json_to: str | None,
     *,
+    consent_certificate: Path | None = None,
     entry: bytes | None = None,
     grounds: str = "",
 ) -> int:
@@ -259,6 +279,7 @@ def _ask(
         about,
         _read(certificate),
         now_s=int(time.time()),
+        consent_certificate=None if consent_certificate is None else _read(consent_certificate),
         entry=entry,
         grounds=grounds,
     )

@@ -89,8 +89,9 @@ class ConsentRequest:
 class PersonRequest:
     """A person's request to a member.
 
-    `certificate` (a KYC envelope) says whose her key is. `consent` and `blind` let the member look
-    her up: she signs for an element that she made. `entry` and `grounds` are of a dispute.
+    `certificate` (a KYC envelope of that very member) says whose her key is. `consent` and `blind`
+    let the member look her up: she signs for an element that she made, with a key that another
+    member certified. `entry` and `grounds` are of a dispute.
     """
 
     domain: Domain

@@ -59,7 +59,8 @@ def admit(data: bytes, counter: Counter) -> tuple[PersonRequest, Identifier]:
     """Return a person's request that this member may answer, and whom it concerns.
 
     In order: PROOF_MALFORMED, then `ProtocolError` ASKED_ELSEWHERE, ASKED_LATE, ASKED_TWICE,
-    ASKED_CERTIFICATE, ASKED_OTHER_PERSON, ASKED_INCOMPLETE, or a consent's refusal.
+    ASKED_CERTIFICATE, ASKED_ISSUER, ASKED_OTHER_PERSON, ASKED_INCOMPLETE, a consent's refusal, or
+    ASKED_CONSENT.
     """
     asked, key = read_person_request(data)
     if asked.member != counter.member or asked.domain != counter.domain:
@@ -86,6 +87,14 @@ def _require_certificate(
     in_time = found.valid_from_s <= counter.now_s <= found.valid_to_s
     if found.key != key or not known or not in_time:
         raise _refuse("ASKED_CERTIFICATE", "certificate", "is signed by no key that is certified")
+    if found.issuer != counter.member:
+        # Who certifies an invented key for somebody would learn from others all about her.
+        raise _refuse(
+            "ASKED_ISSUER",
+            "certificate",
+            f"is of a key that member {found.issuer} certified, not this member",
+            "Identify the person by her document and certify her key; nothing was looked up.",
+        )
     if person_commitment(identifier, asked.salt) != found.person:
         raise _refuse("ASKED_OTHER_PERSON", "id", "names another person than its certificate")
 
@@ -99,13 +108,19 @@ def _require_own_consent(asked: PersonRequest, identifier: Identifier, counter: 
     own = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=scalar)
     scope = asked.consent.consent.scope
     use = Use(counter.member, Purpose.OWN_RECORD, scope, counter.now_s, identifier, own.element)
-    check_consent(asked.consent, use, counter.domain, counter.trust)
+    if not check_consent(asked.consent, use, counter.domain, counter.trust).enforced:
+        raise _refuse(
+            "ASKED_CONSENT",
+            "consent",
+            "has a consent that no other member certified, so that it counts as this member's own",
+            "Ask the person for a certificate of another member beside this member's.",
+        )
 
 
-def _refuse(code: str, field: str, says: str) -> ProtocolError:
-    return ProtocolError(
-        code,
-        f"the request {says}",
-        where=Where(field=field),
-        help="Ask the person to make it again for this member; nothing was looked up.",
-    )
+def _refuse(
+    code: str,
+    field: str,
+    says: str,
+    remedy: str = "Ask the person to make it again for this member; nothing was looked up.",
+) -> ProtocolError:
+    return ProtocolError(code, f"the request {says}", where=Where(field=field), help=remedy)

@@ -216,19 +216,30 @@ class Wallet:
         certificate: bytes,
         *,
         now_s: int,
+        consent_certificate: bytes | None = None,
         entry: bytes | None = None,
         grounds: str = "",
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> bytes:
         """Return a signed request to a member: her entries, her receipts, or a dispute.
 
-        For her entries she makes the blinded element herself and consents to its evaluation.
-        Raises `ProtocolError` WALLET_CERTIFICATE.
+        `certificate` is the asked member's own: it answers those whom it identified itself. For her
+        entries she makes the blinded element herself and consents to its evaluation, which counts
+        as hers by `consent_certificate`, of another member. Raises `ProtocolError`
+        WALLET_CERTIFICATE, WALLET_OTHER_MEMBER, WALLET_SECOND_CERTIFICATE.
         """
         issuer = self._issuer_of(certificate, now_s)
+        if issuer != member:
+            raise _refuse(
+                "WALLET_OTHER_MEMBER",
+                "certificate",
+                f"to member {member} comes with a certificate of member {issuer}",
+                f"Nothing was signed; let member {member} identify you and certify your key.",
+            )
         nonce = randomness(32)
         consent = blind = None
         if about is About.ENTRIES:
+            consent_certificate, other = self._second(member, consent_certificate, now_s)
             blind = group.random_scalar(randomness)
             element = self._blinded(blind)
             own = Consent(
@@ -238,11 +249,11 @@ class Wallet:
                 now_s - OWN_RECORD_VALIDITY_S,
                 now_s + OWN_RECORD_VALIDITY_S,
                 nonce,
-                person_commitment(self.identifier, self.salt_towards(issuer)),
+                person_commitment(self.identifier, self.salt_towards(other)),
                 hashlib.sha256(element).digest(),
                 Level.PERSON,
             )
-            consent = self._signed(own, issuer, certificate).signed
+            consent = self._signed(own, other, consent_certificate).signed
         asked = PersonRequest(
             self.domain,
             member,
@@ -286,6 +297,18 @@ class Wallet:
             raise _refuse("WALLET_CERTIFICATE", "certificate", says)
         return found.issuer
 
+    def _second(self, member: int, certificate: bytes | None, now_s: int) -> tuple[bytes, int]:
+        """Return the certificate of her consent to being looked up by `member`, and its issuer."""
+        issuer = None if certificate is None else self._issuer_of(certificate, now_s)
+        if certificate is None or issuer is None or issuer == member:
+            raise _refuse(
+                "WALLET_SECOND_CERTIFICATE",
+                "consent_certificate",
+                f"to look you up needs your consent, certified by another than member {member}",
+                "Nothing was signed; add the certificate of another member that identified you.",
+            )
+        return certificate, issuer
+
     def _signed(self, consent: Consent, issuer: int, certificate: bytes) -> Consented:
         digest = consent.digest(self.domain)
         signature = self.key_towards(issuer).sign_digest(digest)
@@ -293,10 +316,7 @@ class Wallet:
         return Consented(signed, digest, keccak(self.revocation_of(digest)))
 
 
-def _refuse(code: str, field: str, says: str) -> ProtocolError:
-    return ProtocolError(
-        code,
-        f"the request {says}",
-        where=Where(field=field),
-        help="Nothing was signed; ask whoever sent the file.",
-    )
+def _refuse(
+    code: str, field: str, says: str, remedy: str = "Nothing was signed; ask whoever sent the file."
+) -> ProtocolError:
+    return ProtocolError(code, f"the request {says}", where=Where(field=field), help=remedy)

@@ -58,6 +58,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "OPRF_ELEMENT_MALFORMED": N_("the element is none"),
     "INDEX_UNREACHABLE": N_("no replica showed the index rightly"),
     "RECORD_FALSE": N_("a false record stands beside the person"),
+    "RECORD_NOT_LISTED": N_("the index holds a statement that the ledger does not"),
     "POINTS_SHORT": N_("no points for a ticket"),
     "TICKETS_NONE": N_("no free ticket"),
 }

@@ -50,6 +50,7 @@ MAX_PENDING: Final = 16
 ENTRY_BYTES: Final = 32
 
 Upload = Annotated[UploadFile, File()]
+OptionalUpload = Annotated[UploadFile | None, File()]
 Text = Annotated[str, Form()]
 Number = Annotated[int, Form(ge=1, le=2**32 - 1)]
 
@@ -188,6 +189,7 @@ async def ask(
     member: Number,
     about: Text,
     certificate: Upload,
+    consent_certificate: OptionalUpload = None,
     entry: Text = "",
     grounds: Text = "",
 ) -> Response:
@@ -201,11 +203,14 @@ async def ask(
             raise UsageError(
                 "DISPUTE_MALFORMED", f"grounds are 1 to {MAX_GROUNDS} characters of text"
             )
+    # A browser sends a part without content for a file that was not chosen.
+    second = b"" if consent_certificate is None else await consent_certificate.read()
     made = _page(request).wallet.ask(
         member,
         About(about),
         await certificate.read(),
         now_s=int(time.time()),
+        consent_certificate=second or None,
         entry=number,
         grounds=reasons,
     )

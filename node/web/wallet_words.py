@@ -44,6 +44,14 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         N_("The certificate is of another key or person, or is over."),
         N_("Choose the certificate that a member gave you for this wallet, or ask for a new one."),
     ),
+    "WALLET_OTHER_MEMBER": (
+        N_("The certificate is another member's than the one that is asked."),
+        N_("Take your document to the member that you ask, and let it certify your key first."),
+    ),
+    "WALLET_SECOND_CERTIFICATE": (
+        N_("To be looked up you consent, and a member other than the one that looks must vouch."),
+        N_("Add the certificate of another member that identified you."),
+    ),
     "WALLET_OTHER_ANSWER": (
         N_("The answer is to another request."),
         N_("Choose the request that was answered."),

@@ -34,7 +34,7 @@ from node.screening.asking import (
     sign_consent_request,
     sign_person_answer,
 )
-from node.screening.attesting import FRESH_S, Counter, admit, certify
+from node.screening.attesting import Counter, admit, certify
 from node.screening.certificates import read_certificate
 from node.screening.consent_files import (
     ConsentFile,
@@ -42,7 +42,14 @@ from node.screening.consent_files import (
     read_revocation_file,
     write_consent_file,
 )
-from node.screening.consents import Level, Purpose, Scope, Trust, Use, check_consent
+from node.screening.consents import (
+    Level,
+    Purpose,
+    Scope,
+    Trust,
+    Use,
+    check_consent,
+)
 from node.screening.derivation import person_key
 from node.screening.evidence import sign_evidence
 from node.screening.identifiers import Identifier
@@ -210,52 +217,17 @@ def counter(**changes: object) -> Counter:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("about", list(About))
-def test_a_member_admits_her_own_request(wallet: Wallet, about: About) -> None:
-    """Signed by a key that another member certified, fresh, for this member, about herself."""
-    options = {"entry": digest("entry"), "grounds": "paid in May"} if about is About.DISPUTE else {}
-    data = wallet.ask(1, about, certificate_of(wallet), now_s=NOW_S, **options)  # type: ignore[arg-type]
-    asked, identifier = admit(data, counter())
-    assert (asked.about, identifier) == (about, PERSON)
-    assert (asked.consent is not None) == (about is About.ENTRIES)
-    assert PERSON.value not in repr(asked)
-    assert asked.grounds == options.get("grounds", "")
-
-
-def test_what_is_not_hers_or_not_now_is_not_admitted(wallet: Wallet) -> None:
-    """Another member's, late, replayed, uncertified, another person's: each has its reason."""
-    good = certificate_of(wallet)
-    data = wallet.ask(1, About.ENTRIES, good, now_s=NOW_S)
-    for at, code in [
-        (counter(member=2), "ASKED_ELSEWHERE"),
-        (counter(domain=Domain(1, DOMAIN.contract)), "ASKED_ELSEWHERE"),
-        (counter(now_s=NOW_S + FRESH_S + 1), "ASKED_LATE"),
-        (counter(now_s=NOW_S - FRESH_S - 1), "ASKED_LATE"),
-        (counter(was_seen=lambda _nonce: True), "ASKED_TWICE"),
-        (counter(trust=Trust(lambda _member, _key: False)), "ASKED_CERTIFICATE"),
-        (counter(allow_test=False), "IDENTIFIER_COMPONENT"),
-    ]:
-        assert code_of(admit, data, at) == code
-    empty = wallet.ask(1, About.DISPUTE, good, now_s=NOW_S, entry=digest("e"), grounds=" ")
-    assert code_of(admit, empty, counter()) == "ASKED_INCOMPLETE"
-
-
-def test_every_changed_byte_of_a_request_is_found(wallet: Wallet) -> None:
-    """Its envelope is signed: another byte is another signer's, or no request at all."""
-    data = wallet.ask(1, About.ENTRIES, certificate_of(wallet), now_s=NOW_S)
-    for at in range(0, len(data), 7):
-        changed = bytearray(data)
-        changed[at] ^= 1 << at % 7
-        with pytest.raises(KanheError):
-            admit(bytes(changed), counter())
+def asking(wallet: Wallet, about: About, member: int = 1, **options: object) -> bytes:
+    """Return her request to a member that certified her key; member 3 certified her consent's."""
+    words = {"consent_certificate": certificate_of(wallet)} if about is About.ENTRIES else {}
+    own = certificate_of(wallet, member)
+    return wallet.ask(member, about, own, now_s=NOW_S, **{**words, **options})  # type: ignore[arg-type]
 
 
 def answered(wallet: Wallet, **changes: object) -> tuple[PersonRequest, PersonAnswer]:
     """Return a request about entries and what member 2 answers to it."""
     receipt = make(1, listed=True)
-    asked, _ = read_person_request(
-        wallet.ask(READER, About.ENTRIES, certificate_of(wallet), now_s=NOW_S)
-    )
+    asked, _ = read_person_request(asking(wallet, About.ENTRIES, READER))
     # The lookup was made with the blind and the purpose of the request.
     asked = replace(asked, blind=receipt.blind, member=receipt.consent.consent.reader)
     answer = PersonAnswer(
@@ -309,7 +281,19 @@ def test_the_command_does_all_of_it_with_one_file(
     monkeypatch.setattr("node.wallet.keeping.SCRYPT_N", 2)
     monkeypatch.setattr(Wallet.save, "__kwdefaults__", {"scrypt_n": 2})
     monkeypatch.setattr("time.time", lambda: float(NOW_S))
-    names = ("id", "me", "kyc", "cert", "ask", "consent", "revoke", "entries", "grounds", "out")
+    names = (
+        "id",
+        "me",
+        "kyc",
+        "cert",
+        "ask",
+        "consent",
+        "revoke",
+        "entries",
+        "grounds",
+        "out",
+        "ours",
+    )
     files = {name: tmp_path / name for name in names}
     files["id"].write_text(number_of(1) + "\n")
     files["grounds"].write_text("已于五月结清\n", encoding="utf-8")
@@ -341,16 +325,17 @@ def test_the_command_does_all_of_it_with_one_file(
     run("revoke", str(files["consent"]), *me, "--out", str(files["revoke"]))
     revocation = read_revocation_file(files["revoke"].read_bytes())
     assert revocation.revocation_hash == found.revocation_hash
-    to = [*own, "--member", "1", "--out"]
-    run("entries", *to, str(files["entries"]))
+    files["ours"].write_bytes(certificate_of(Wallet.open(files["me"], PASSPHRASE), 1))
+    to = [*me, "--certificate", str(files["ours"]), "--member", "1", "--out"]
+    run("entries", "--consent-certificate", str(files["cert"]), *to, str(files["entries"]))
     assert admit(files["entries"].read_bytes(), counter())[0].about is About.ENTRIES
     run("receipts", *to, str(files["out"]))
     assert admit(files["out"].read_bytes(), counter())[0].about is About.RECEIPTS
     run("dispute", digest("e").hex(), "--grounds", str(files["grounds"]), *to, str(files["out"]))
     disputed, _ = admit(files["out"].read_bytes(), counter())
     assert (disputed.entry, disputed.grounds) == (digest("e"), "已于五月结清")
-    request, _ = read_person_request(files["entries"].read_bytes())
-    answer = PersonAnswer(1, request.nonce, NOW_S, evidence=(sign_evidence(evidence(), EXPORTER),))
+    nonce = read_person_request(files["entries"].read_bytes())[0].nonce
+    answer = PersonAnswer(1, nonce, NOW_S, evidence=(sign_evidence(evidence(), EXPORTER),))
     files["out"].write_bytes(sign_person_answer(answer, KEYS[1]))
     words = ["--request", str(files["entries"]), "--answer", str(files["out"]), "--json"]
     assert main(["person", "entries", *me, *words]) == 1

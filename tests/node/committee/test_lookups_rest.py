@@ -7,7 +7,7 @@ import base64
 from committee_town import OUTSIDER, Town
 from listed_people import person_of
 from sqlalchemy import select
-from test_own_record import town_clock
+from test_own_record import request_of, town_clock
 
 from node.peers.certificates import read_pem
 from node.screening.asking import About, read_consent_request, read_person_request
@@ -147,7 +147,7 @@ def test_a_person_consents_and_revokes_through_members(indexed: Town) -> None:
 
 def test_a_person_asks_about_herself_through_a_member(indexed: Town) -> None:
     """The same request until the ledger has her consent; then the answer, once, verified by her."""
-    reader, certifier = indexed.node(READER), indexed.node(CERTIFIER)
+    reader = indexed.node(READER)
     wallet = Wallet.create(person_of(NOBODY), reader.identity.place.lookups_domain)
     with (
         town_clock(indexed, READER, CERTIFIER),
@@ -155,11 +155,8 @@ def test_a_person_asks_about_herself_through_a_member(indexed: Town) -> None:
         program(reader, base, "bank", "teller") as teller,
         program(reader, base, "bank", "checker") as checker,
     ):
-        certificate = certifier.screening.certify_person(
-            wallet.request_certificate(CERTIFIER), wallet.identifier
-        )
         for about in (About.ENTRIES, About.RECEIPTS):
-            request = wallet.ask(READER, about, certificate, now_s=indexed.time_s())
+            request = request_of(indexed, wallet, about)
             body = {"request": b64(request), "test_identifiers": True}
             assert refused(checker.post("/persons/requests", json=body)) == (403, "NOT_ALLOWED")
             answered = teller.post("/persons/requests", json=body)
@@ -179,7 +176,7 @@ def test_a_person_asks_about_herself_through_a_member(indexed: Town) -> None:
             twice = teller.post("/persons/requests", json=body)
             assert refused(twice) == (409, "ASKED_TWICE")
         # Where no lookup can be made now, she may be answered without, and sees what is missing.
-        request = wallet.ask(READER, About.ENTRIES, certificate, now_s=indexed.time_s())
+        request = request_of(indexed, wallet, About.ENTRIES)
         body = {"request": b64(request), "test_identifiers": True, "without_receipt": True}
         data = base64.b64decode(good(teller.post("/persons/requests", json=body))["answer"])
         assert read_back(wallet, read_person_request(request)[0], data).missing

@@ -33,14 +33,22 @@ def town_clock(town: Town, *members: int) -> Iterator[None]:
             object.__setattr__(identity, "clock", clock)
 
 
+def request_of(town: Town, wallet: Wallet, about: About) -> bytes:
+    """Have her certified by who is asked and by another, and return her request."""
+    own, other = (
+        town.node(member).screening.certify_person(
+            wallet.request_certificate(member), wallet.identifier
+        )
+        for member in (READER, CERTIFIER)
+    )
+    return wallet.ask(READER, about, own, now_s=town.time_s(), consent_certificate=other)
+
+
 def answer_to(town: Town, wallet: Wallet, about: About) -> ReadBack:
     """Certify, ask, look up, answer and read back, as the commands do."""
     node = town.node(READER)
     with town_clock(town, READER, CERTIFIER):
-        certificate = town.node(CERTIFIER).screening.certify_person(
-            wallet.request_certificate(CERTIFIER), wallet.identifier
-        )
-        request = wallet.ask(READER, about, certificate, now_s=town.time_s())
+        request = request_of(town, wallet, about)
         admitted = node.screening.admit_person(request, allow_test=True)
         receipts: tuple[bytes, ...] = ()
         if about is About.ENTRIES:
@@ -68,15 +76,12 @@ def test_who_is_not_listed_is_shown_that_it_is_so(indexed: Town) -> None:
 
 def test_two_persons_who_ask_at_once_are_both_looked_up(indexed: Town) -> None:
     """They see the same ticket free; who finds it taken asks again, and gets another."""
-    node, certifier = indexed.node(READER), indexed.node(CERTIFIER)
+    node = indexed.node(READER)
     with town_clock(indexed, READER, CERTIFIER):
         asked = []
         for serial in (41, 42):
             wallet = Wallet.create(person_of(serial), node.identity.place.lookups_domain)
-            certificate = certifier.screening.certify_person(
-                wallet.request_certificate(CERTIFIER), wallet.identifier
-            )
-            request = wallet.ask(READER, About.ENTRIES, certificate, now_s=indexed.time_s())
+            request = request_of(indexed, wallet, About.ENTRIES)
             asked.append(node.screening.admit_person(request, allow_test=True))
         both = [node.lookups.prepare_own(one.asked, one.identifier) for one in asked]
         indexed.settle()

@@ -269,7 +269,7 @@ def test_a_file_is_listed_whole_or_its_good_rows_on_demand(
 
 
 def test_a_person_sees_her_entry_and_has_it_disputed(town: BlacklistTown) -> None:
-    """Certified by one member, she asks another; what it shows verifies, and a third disputes."""
+    """Each member answers whom it identified itself; her consent another one certified."""
     town.pass_days(2)
     alpha, beta, gamma = (town.node(member) for member in (1, 2, 3))
     entry = town.list(1, 80)
@@ -282,7 +282,9 @@ def test_a_person_sees_her_entry_and_has_it_disputed(town: BlacklistTown) -> Non
         == "KYC_OTHER_PERSON"
     )
     now_s = alpha.clock() // 1_000
-    request = wallet.ask(1, About.ENTRIES, certificate, now_s=now_s)
+    ours = alpha.screening.certify_person(wallet.request_certificate(1), person(80))
+    entries = {"now_s": now_s, "consent_certificate": certificate}
+    request = wallet.ask(1, About.ENTRIES, ours, **entries)
     assert refused(alpha.screening.admit_person, request) == "IDENTIFIER_COMPONENT"
     admitted = alpha.screening.admit_person(request, allow_test=True)
     answer = alpha.screening.answer_person(admitted)
@@ -294,10 +296,11 @@ def test_a_person_sees_her_entry_and_has_it_disputed(town: BlacklistTown) -> Non
     assert found.missing == ["the receipt of the lookup: without it nothing shows that it is all"]
     assert refused(alpha.screening.answer_person, admitted) == "ASKED_TWICE"
     assert refused(alpha.screening.admit_person, request, allow_test=True) == "ASKED_TWICE"
-    elsewhere = wallet.ask(1, About.ENTRIES, certificate, now_s=now_s)
+    elsewhere = wallet.ask(1, About.ENTRIES, ours, **entries)
     assert refused(gamma.screening.admit_person, elsewhere, allow_test=True) == "ASKED_ELSEWHERE"
+    theirs = gamma.screening.certify_person(wallet.request_certificate(3), person(80))
     dispute = wallet.ask(
-        3, About.DISPUTE, certificate, now_s=now_s, entry=entry, grounds="paid in full in May"
+        3, About.DISPUTE, theirs, now_s=now_s, entry=entry, grounds="paid in full in May"
     )
     gamma.screening.answer_person(gamma.screening.admit_person(dispute, allow_test=True))
     town.settle()

@@ -212,7 +212,7 @@ def test_a_file_is_listed_and_its_people_are_answered(
     alpha, beta = Desk(town, 1, capsys), Desk(town, 2, capsys)
     alpha.catch_up()
     beta.catch_up()
-    names = ("list", "id", "me", "kyc", "cert", "ask", "consent", "revoke", "answer", "why")
+    names = ("list", "id", "me", "kyc", "cert", "ours", "ask", "consent", "revoke", "answer", "why")
     file = {name: str(tmp_path / name) for name in names}
     told, since = day_iso(town.today(3) - 30), day_iso(town.today(3) - 100)
     header = "身份证号,产品,逾期金额,逾期天数,逾期起始日,告知日期,采取措施,名单类型"
@@ -247,7 +247,10 @@ def test_a_file_is_listed_and_its_people_are_answered(
     person_says("revoke", file["consent"], *me, "--out", file["revoke"])
     early = beta.says("revoke", file["revoke"], code=1)["error"]
     assert (early["code"], len(recorded["consent"])) == ("CONSENT_UNKNOWN", 64)
-    person_says("entries", *own, "--member", "1", "--out", file["ask"])
+    person_says("key", "request", *me, "--member", "1", "--out", file["kyc"])
+    alpha.says("certify", file["kyc"], *whom, "--out", file["ours"])
+    whose = ("--certificate", file["ours"], "--consent-certificate", file["cert"])
+    person_says("entries", *me, *whose, "--member", "1", "--out", file["ask"])
     alpha.says("answer-person", file["ask"], "--test-identifiers", "--out", file["answer"])
     shown = person_says(
         "entries", *me, "--request", file["ask"], "--answer", file["answer"], code=1

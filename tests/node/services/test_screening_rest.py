@@ -226,8 +226,8 @@ def test_a_person_s_dispute_and_evidence_by_rest(town: BlacklistTown) -> None:
         program(beta, base, "beta", "teller") as teller,
         program(beta, base, "beta", "maker", "operator") as other,
     ):
-        certificate = alpha.screening.certify_person(
-            wallet.request_certificate(1), wallet.identifier
+        certificate = beta.screening.certify_person(
+            wallet.request_certificate(2), wallet.identifier
         )
         request = wallet.ask(
             2,

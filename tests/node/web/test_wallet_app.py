@@ -179,9 +179,23 @@ def test_she_asks_and_checks_the_answer(browser: Browser) -> None:
     counter = Counter(1, DOMAIN, NOW_S, TRUST, lambda _nonce: False, allow_test=True)
     for about in About:
         extra = {"entry": "ab" * 32, "grounds": "paid"} if about is About.DISPUTE else {}
-        data = browser.post(
-            "ask", member="1", about=str(about), certificate=browser.certificate, **extra
+        ours = certify(
+            browser.page.wallet.request_certificate(1),
+            browser.page.wallet.identifier,
+            KEYS[1],
+            member=1,
+            domain=DOMAIN,
+            valid_from_s=NOW_S - 9_000,
+            valid_to_s=NOW_S + 90_000,
         )
+        second = browser.certificate if about is About.ENTRIES else b""
+        asking = {"member": "1", "about": str(about), "certificate": ours, **extra}
+        data = browser.post("ask", consent_certificate=second, **asking)
+        if about is About.ENTRIES:
+            refused = browser.post("ask", 409, consent_certificate=b"", **asking)
+            assert b"WALLET_SECOND_CERTIFICATE" in refused
+            other = {**asking, "certificate": browser.certificate}
+            assert b"WALLET_OTHER_MEMBER" in browser.post("ask", 409, **other)
         assert admit(data, counter)[0].about is about
         if about is About.ENTRIES:
             asked = data
