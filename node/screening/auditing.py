@@ -2,14 +2,17 @@
 
 A node logged SHA-256 of B, and the consent's digest or the entry's id. Whoever asked shows the
 identifier and the blind: they give B. A consent's person is committed to the identifier under the
-salt that is shown; an entry's commitment on the ledger covers it too. Which evaluations are opened
-follows from the day's anchored roots, so that nobody knows beforehand.
+salt that is shown; an entry's commitment on the ledger covers it too.
+
+Which evaluations are opened follows from the day's anchored roots and a key of the regulator's
+alone: who anchors last chooses its root, but learns nothing from it of what is drawn. The regulator
+chooses neither, for one key gives one draw of the same roots, and a proof says that it was used.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +20,8 @@ import msgspec
 
 from node.crypto.eip712 import Domain
 from node.crypto.oprf import group, modes
-from node.crypto.oprf.modes import Mode
+from node.crypto.oprf.dleq import Proof
+from node.crypto.oprf.modes import Blinded, Mode
 from node.screening.consents import (
     EVALUATION_FIELDS,
     SignedConsent,
@@ -93,9 +97,59 @@ def is_sampled(seed: bytes, key: bytes, one_of: int) -> bool:
     return int.from_bytes(drawn[:8], "big") * one_of < 2**64
 
 
-def seed_of(roots: Sequence[bytes]) -> bytes:
-    """Return the day's seed: over every node's anchored root, which nobody knew beforehand."""
-    return hashlib.sha256(b"kanhe/audit/seed/1" + b"".join(sorted(roots))).digest()
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What drew a day's sample: the regulator's public key, what it makes of the roots, the proof.
+
+    The key is the same for all audits of a regulator; another one would show beside earlier draws.
+    """
+
+    key: bytes
+    evaluated: bytes
+    proof: Proof
+
+    def to_json(self) -> dict[str, str]:
+        """Return the draw as a report shows it."""
+        return {
+            "key": self.key.hex(),
+            "evaluated": self.evaluated.hex(),
+            "proof": self.proof.encode().hex(),
+        }
+
+
+def read_draw(body: Mapping[str, str]) -> Draw:
+    """Read what a report shows; raises PROOF_MALFORMED, OPRF_PROOF_MALFORMED and the like."""
+    return Draw(
+        as_hex(body.get("key"), "key", 32),
+        as_hex(body.get("evaluated"), "evaluated", 32),
+        Proof.parse(as_hex(body.get("proof"), "proof", 64)),
+    )
+
+
+def draw(secret: bytes, domain: Domain, day: int, roots: Sequence[bytes]) -> Draw:
+    """Draw a day's sample with the key that follows from 32 bytes of the regulator's vault."""
+    pair = modes.derive_key_pair(Mode.VOPRF, secret, b"kanhe/audit/draw/1")
+    asked = _drawn_from(domain, day, roots)
+    (evaluated,), proof = modes.evaluate_verifiably(pair, [asked.element])
+    return Draw(pair.public, evaluated, proof)
+
+
+def seed_of(found: Draw, domain: Domain, day: int, roots: Sequence[bytes]) -> bytes:
+    """Return the seed of a day's sample, once the draw is this key's of these roots.
+
+    Raises `ProtocolError` OPRF_PROOF_WRONG, and what a malformed element is refused for.
+    """
+    asked = _drawn_from(domain, day, roots)
+    key = group.element(found.key, "key")
+    modes.verify_evaluations(key, [asked.element], [found.evaluated], found.proof)
+    return modes.finalize(Mode.VOPRF, asked, found.evaluated)
+
+
+def _drawn_from(domain: Domain, day: int, roots: Sequence[bytes]) -> Blinded:
+    """Return what the key is used on; nothing is hidden, so the blind is one."""
+    place = domain.chain_id.to_bytes(32, "big") + domain.contract + day.to_bytes(4, "big")
+    over = hashlib.sha256(place + b"".join(sorted(roots))).digest()
+    return modes.blind(Mode.VOPRF, b"kanhe/audit/seed/1" + over, scalar=group.ONE)
 
 
 def write_opening(opening: Opening) -> bytes:

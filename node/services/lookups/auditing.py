@@ -24,9 +24,11 @@ from node.keyholders import key_check, trust_of
 from node.listings import blind_of, open_listing
 from node.screening.auditing import (
     ONE_OF,
+    Draw,
     Logged,
     Opening,
     check_opening,
+    draw,
     is_sampled,
     read_opening,
     seed_of,
@@ -44,6 +46,8 @@ OPEN: Final = "lookups/open"
 NOT_OPENED: Final = "AUDIT_NOT_OPENED"
 LOG_WRONG: Final = "LOOKUP_LOG_WRONG"
 TWICE: Final = "TICKET_TWICE"
+#: Of the vault: what the key that draws samples follows from.
+DRAWS: Final = b"audit/draw"
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,9 +68,14 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class AuditReport:
-    """What an audit of a day found; `wrong` says who did what, in words."""
+    """What an audit of a day found; `wrong` says who did what, in words.
+
+    `drawn` and `roots`, by member, let anybody draw the sample again.
+    """
 
     day: int
+    roots: Mapping[int, bytes]
+    drawn: Draw
     logs: int = 0
     evaluations: int = 0
     sampled: int = 0
@@ -86,6 +95,10 @@ class AuditReport:
             "evaluations": str(self.evaluations),
             "sampled": str(self.sampled),
             "opened": str(self.opened),
+            "draw": {
+                **self.drawn.to_json(),
+                "roots": {str(member): root.hex() for member, root in self.roots.items()},
+            },
             "wrong": [
                 {"kind": item.kind, "member": str(item.replica), "says": item.says}
                 for item in self.wrong
@@ -160,7 +173,6 @@ class AuditingService:
 
         Raises `NotAllowed` NOT_REGULATOR, `ProtocolError` AUDIT_NOTHING.
         """
-        report = AuditReport(day)
         with self._doors.reading() as session:
             member = self._doors.identity.require_member(session)
             if member != self._regulator(session):
@@ -170,9 +182,13 @@ class AuditingService:
         if not anchored:
             raise _refuse("AUDIT_NOTHING", f"no log of day {day} is on the ledger yet")
         rows: dict[bytes, Logged] = {}
+        domain = self._doors.identity.place.lookups_domain
+        roots = {log.member: log.root for log in anchored}
+        secret = self._doors.identity.keys.ring.fingerprint(DRAWS)
+        report = AuditReport(day, roots, draw(secret, domain, day, list(roots.values())))
         for log in anchored:
             self._read_log(log, rows, report)
-        seed = seed_of([log.root for log in anchored])
+        seed = seed_of(report.drawn, domain, day, list(roots.values()))
         for key, logged in sorted(rows.items()):
             if is_sampled(seed, key, one_of):
                 self._open_one(logged, report)
@@ -180,7 +196,8 @@ class AuditingService:
             now_ms = self._doors.identity.clock()
             for number, wrong in enumerate(report.wrong):
                 keep_wrong(session, wrong, day * 1_000 + number, now_ms=now_ms)
-            self._doors.act(session, actor, "audit", str(day), wrong=str(len(report.wrong)))
+            found, drawn_by = str(len(report.wrong)), report.drawn.key.hex()
+            self._doors.act(session, actor, "audit", str(day), wrong=found, key=drawn_by)
         return report
 
     def _read_log(self, log: LookupLog, rows: dict[bytes, Logged], report: AuditReport) -> None:

@@ -118,6 +118,15 @@ class WrongOut(BaseModel):
     says: str
 
 
+class DrawOut(BaseModel):
+    """What drew the sample: key, what it makes of the roots, proof, and the roots by member."""
+
+    key: str
+    evaluated: str
+    proof: str
+    roots: dict[str, str]
+
+
 class AuditOut(BaseModel):
     """What an audit found: logs that hold, evaluations, those sampled and those opened."""
 
@@ -126,6 +135,7 @@ class AuditOut(BaseModel):
     evaluations: str
     sampled: str
     opened: str
+    draw: DrawOut
     wrong: list[WrongOut]
     holds: bool
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,13 +13,22 @@ from committee_town import COMMITTEE, OUTSIDER, PHRASE, Town
 from listed_people import person_of
 
 from node.cli import main
+from node.crypto.eip712 import Domain
 from node.errors import NotAllowed
 from node.lookup_parts import LookupParts
-from node.screening.auditing import Opening, is_sampled, read_opening, seed_of, write_opening
+from node.screening.auditing import (
+    Opening,
+    draw,
+    is_sampled,
+    read_draw,
+    read_opening,
+    seed_of,
+    write_opening,
+)
 from node.screening.states import DAY_S
 from node.services.lookups import AuditReport
 from node.services.lookups.auditing import LOG, OPEN, AuditingService
-from reconcile.model import ProtocolError, day_iso
+from reconcile.model import KanheError, ProtocolError, day_iso
 from tests.node.services.test_screening_rest import good, program, refused
 from tests.node.web.desk_town import served
 
@@ -50,6 +60,7 @@ def test_what_was_evaluated_honestly_opens(indexed: Town, day: int) -> None:
     """Every node's log is the anchored one, and every lookup and listing opens to its element."""
     report = audit(indexed, day)
     assert report.wrong == []
+    assert report.drawn.key == audit(indexed, day).drawn.key
     assert report.holds
     assert report.logs >= 2
     assert report.sampled == report.opened == report.evaluations > 2
@@ -144,6 +155,10 @@ def test_the_regulator_audits_by_command_and_over_rest(
     assert main([*words, "--home", str(node.home)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["holds"], report["wrong"], report["day"]) == (True, [], iso)
+    # Whoever is shown the report draws again.
+    roots = [bytes.fromhex(root) for root in report["draw"].pop("roots").values()]
+    assert len(roots) >= 2
+    assert seed_of(read_draw(report["draw"]), node.identity.place.lookups_domain, day, roots)
     node.parts.audits._allow_test = True
     other = indexed.node(2)
     with (
@@ -153,8 +168,12 @@ def test_the_regulator_audits_by_command_and_over_rest(
         program(other, base, "other", "auditor") as outsider,
     ):
         asked, key = {"day": iso, "one_of": 1}, {"Idempotency-Key": "audit"}
-        assert good(auditor.post("/audits", json=asked, headers=key)) == report
-        assert good(auditor.post("/audits", json=asked, headers=key)) == report
+        answer = good(auditor.post("/audits", json=asked, headers=key))
+        assert good(auditor.post("/audits", json=asked, headers=key)) == answer
+        # A proof is drawn anew each time; what it proves is the same.
+        for name in ("key", "evaluated"):
+            assert answer["draw"][name] == report["draw"][name]
+        assert {**answer, "draw": report["draw"]} == report
         for client, body, refusal in [
             (auditor, {"day": "2001-01-01"}, "AUDIT_NOTHING"),
             (auditor, {"day": "yesterday"}, "REQUEST_MALFORMED"),
@@ -164,15 +183,65 @@ def test_the_regulator_audits_by_command_and_over_rest(
             assert refused(client.post("/audits", json=body))[1] == refusal
 
 
-def test_samples_follow_from_all_roots_and_from_nothing_else() -> None:
-    """One of a hundred on average, the same for everyone, others under another seed."""
+DOMAIN = Domain(31_337, b"\x11" * 20)
+
+
+def seeds(secret: bytes, *days: list[bytes]) -> list[bytes]:
+    """Return the seed that a regulator's key draws from each day's roots."""
+    return [seed_of(draw(secret, DOMAIN, 7, roots), DOMAIN, 7, roots) for roots in days]
+
+
+def test_samples_follow_from_all_roots_and_the_regulator_s_key() -> None:
+    """One of a hundred on average, the same each time, others under another root or key."""
     keys = [number.to_bytes(4, "big") for number in range(20_000)]
-    seeds = [seed_of([b"a" * 32, b"b" * 32]), seed_of([b"a" * 32, b"c" * 32])]
-    assert seed_of([b"b" * 32, b"a" * 32]) == seeds[0]
-    chosen = [{key for key in keys if is_sampled(seed, key, 100)} for seed in seeds]
-    assert all(100 < len(one) < 320 for one in chosen)
-    assert chosen[0] != chosen[1]
-    assert all(is_sampled(seeds[0], key, 1) for key in keys[:10])
+    first, swapped, other = seeds(b"r" * 32, [b"a" * 32, b"b" * 32], [b"b" * 32, b"a" * 32],
+                                  [b"a" * 32, b"c" * 32])  # fmt: skip
+    (theirs,) = seeds(b"s" * 32, [b"a" * 32, b"b" * 32])
+    assert swapped == first
+    drawn = [{key for key in keys if is_sampled(seed, key, 100)} for seed in (first, other, theirs)]
+    assert all(100 < len(one) < 320 for one in drawn)
+    assert len({frozenset(one) for one in drawn}) == 3
+    assert all(is_sampled(first, key, 1) for key in keys[:10])
+
+
+def test_who_anchors_last_cannot_order_its_rows_until_nothing_is_drawn() -> None:
+    """By the roots alone it finds such an order in a few tries; under the real key it helps not."""
+    keys = [b"ticket" + number.to_bytes(8, "big") for number in range(200)]
+    honest = [b"a" * 32, b"b" * 32]
+    orders = [hashlib.sha256(bytes([number])).digest() for number in range(60)]
+
+    def hidden(secret: bytes) -> set[bytes]:
+        drawn = seeds(secret, *([*honest, root] for root in orders))
+        pairs = zip(orders, drawn, strict=True)
+        return {root for root, seed in pairs if not any(is_sampled(seed, k, 100) for k in keys)}
+
+    guessed, real = hidden(bytes(32)), hidden(b"r" * 32)
+    assert guessed
+    assert not guessed & real
+
+
+def test_a_draw_shows_that_it_was_not_chosen() -> None:
+    """Another day, network or set of roots, another element or key: the proof does not hold."""
+    roots = [b"a" * 32, b"b" * 32]
+    found = draw(b"r" * 32, DOMAIN, 7, roots)
+    again = read_draw(json.loads(json.dumps(found.to_json())))
+    assert again == found
+    assert seed_of(again, DOMAIN, 7, roots) == seeds(b"r" * 32, roots)[0]
+    other = draw(b"s" * 32, DOMAIN, 7, roots)
+    for wrong, domain, day, over in [
+        (found, DOMAIN, 8, roots),
+        (found, Domain(1, DOMAIN.contract), 7, roots),
+        (found, DOMAIN, 7, roots[:1]),
+        (dataclasses.replace(found, evaluated=other.evaluated), DOMAIN, 7, roots),
+        (dataclasses.replace(found, key=other.key), DOMAIN, 7, roots),
+        (dataclasses.replace(found, proof=other.proof), DOMAIN, 7, roots),
+    ]:
+        with pytest.raises(ProtocolError) as caught:
+            seed_of(wrong, domain, day, over)
+        assert caught.value.code == "OPRF_PROOF_WRONG"
+    for body in ({}, {**found.to_json(), "key": "x"}, {**found.to_json(), "proof": "00"}):
+        with pytest.raises(KanheError):
+            read_draw(body)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff"])
