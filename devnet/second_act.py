@@ -273,7 +273,7 @@ def _consented(story: Story, person: Identifier) -> tuple[int, bytes]:
     issuer.lookups.buy_tickets(1)
     story.net.settle("consent and ticket to be recorded")
     secret = wallet.revocation_of(signed.digest)
-    return lookup, write_revocation_file(RevocationFile(domain, signed.digest, secret))
+    return lookup, write_revocation_file(RevocationFile(domain, ISSUER, signed.digest, secret))
 
 
 def _look_up(story: Story, lookup: int) -> Found | KanheError:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from node.errors import NotFound
+from node.screening.consents import consent_key
 from node.screening.evidence import Change, change_of
 from node.screening.listings import Posted
 from node.screening.points import DISPUTE_STAKE, LISTING_STAKE, accuracy_floor
@@ -217,9 +218,12 @@ def state_of(session: Session, row: ListedEntry, now: Now) -> EntryState:
 
 
 def changes_of(
-    session: Session, entry: bytes, consents: Collection[bytes] = ()
+    session: Session, entry: bytes, consents: Collection[tuple[int, bytes]] = ()
 ) -> tuple[Change, ...]:
-    """Return what the ledger recorded of an entry, and of some consents, in the ledger's order."""
+    """Return what the ledger recorded of an entry, in the ledger's order.
+
+    And of some consents, each named by its reader and its digest.
+    """
     facts = select(BlacklistFact).where(BlacklistFact.entry == entry)
     found = [
         change_of(
@@ -229,9 +233,10 @@ def changes_of(
         # A challenge of a root names an entry and changes nothing of it.
         if row.name != "RootChallenged"
     ]
-    recorded = select(RecordedConsent).where(RecordedConsent.consent.in_(consents))
+    digests = {consent_key(reader, digest): digest for reader, digest in consents}
+    recorded = select(RecordedConsent).where(RecordedConsent.consent.in_(digests))
     for consent in session.scalars(recorded):
-        word = f"0x{consent.consent.hex()}"
+        word = f"0x{digests[consent.consent].hex()}"
         args = {
             "consent": word,
             "reader": consent.reader,
@@ -249,7 +254,7 @@ def changes_of(
             found.append(
                 change_of(
                     "ConsentRevoked",
-                    {"consent": word},
+                    {"consent": word, "reader": consent.reader},
                     revoked,
                     consent.revoked_tx,
                     consent.revoked_at_s,
@@ -286,7 +291,15 @@ def dispute_facts(session: Session, row: Dispute) -> DisputeFacts:
         seats=row.seats or 0,
         outcome=_verdict(row.outcome),
         ballots={member: _verdict(item.verdict) for member, item in ballots.items()},
+        regulators=is_regulators(row, regulator_of(session)),
     )
+
+
+def is_regulators(row: Dispute, regulator: int | None) -> bool:
+    """Say whether a dispute is the regulator's own: about its entry, or with its stake."""
+    raised = row.by == regulator and not row.by_person
+    contested = row.contested_by == regulator and row.contest_staked
+    return regulator is not None and (row.target == regulator or raised or contested)
 
 
 def dispute_profile(session: Session, row: Dispute) -> Profile:
@@ -312,10 +325,10 @@ def account_of(session: Session, member: int) -> Account:
             ListedEntry.uploader == member
         )
     ).one()
+    raised = (Dispute.by == member) & Dispute.by_person.is_(False)
+    contested = (Dispute.contested_by == member) & Dispute.contest_staked
     disputes = session.scalar(
-        select(func.count()).where(
-            Dispute.by == member, Dispute.by_person.is_(False), Dispute.outcome.is_(None)
-        )
+        select(func.count()).where(or_(raised, contested), Dispute.outcome.is_(None))
     )
     staked = LISTING_STAKE * held + DISPUTE_STAKE * (disputes or 0)
     if row is None:

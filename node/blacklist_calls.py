@@ -25,6 +25,7 @@ from reconcile.model import ZERO32
 BLACKLIST: Final = "Blacklist"
 POINTS: Final = "Points"
 LANE: Final = "registry"
+CONTEST: Final = "contest"
 OPEN: Final = ("WAITING", "SIGNED", "HELD")
 
 
@@ -159,9 +160,20 @@ class BlacklistCalls:
         """Return the subject of a contest."""
         return f"contest/{dispute}"
 
-    def contest(self, session: Session, dispute: int) -> int:
+    def contest(self, session: Session, dispute: int, *, by_person: bool) -> int:
         """Take an answer to the panel."""
-        return self._blacklist(session, "contest", (dispute,), self.contest_subject(dispute))
+        args = (dispute, by_person)
+        return self._blacklist(session, CONTEST, args, self.contest_subject(dispute))
+
+    def contests_waiting(self, session: Session) -> list[tuple[int, bool]]:
+        """Return the disputes whose contest waits for the ledger, each with: for the person?"""
+        found = select(Intent.subject, Intent.calldata).where(
+            Intent.call == CONTEST, Intent.state.in_(OPEN)
+        )
+        return [
+            (int(subject.rpartition("/")[2]), bool(data[-1]))
+            for subject, data in session.execute(found)
+        ]
 
     def draw_subject(self, dispute: int, after: int) -> str:
         """Return the subject of a draw; a missed one is drawn after a later block."""

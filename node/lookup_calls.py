@@ -64,10 +64,13 @@ class LookupCalls:
         subject = f"consent/{consent.hex()}"
         return self._once(session, LOOKUPS, "recordConsent", args, subject, POSTER)
 
-    def revoke_consent(self, session: Session, consent: bytes, secret: bytes) -> int | None:
-        """Revoke a consent by its secret."""
-        subject = f"revoke/{consent.hex()}"
-        return self._once(session, LOOKUPS, "revokeConsent", (consent, secret), subject, POSTER)
+    def revoke_consent(
+        self, session: Session, reader: int, consent: bytes, secret: bytes
+    ) -> int | None:
+        """Revoke a reader's consent by its secret."""
+        subject = f"revoke/{reader}/{consent.hex()}"
+        args = (reader, consent, secret)
+        return self._once(session, LOOKUPS, "revokeConsent", args, subject, POSTER)
 
     def buy_tickets(self, session: Session, kind: int, count: int, number: int) -> int | None:
         """Burn points for numbered tickets; `number` tells this purchase from others."""

@@ -18,7 +18,8 @@ contract Lookups is ILookups {
     mapping(uint32 keyEpoch => KeyEpoch) internal _keyEpochs;
     mapping(bytes32 digest => mapping(uint32 member => bool)) private _approved;
     mapping(uint32 member => uint32) private _lastLogDay;
-    mapping(bytes32 consent => Consent) private _consents;
+    /// By reader and digest: who sees a digest on its way cannot record it in the reader's place.
+    mapping(uint32 reader => mapping(bytes32 consent => Consent)) private _consents;
 
     constructor(IRegistry registry_) {
         registry = registry_;
@@ -68,7 +69,7 @@ contract Lookups is ILookups {
         uint32 member = _poster();
         requireMember(currentKeyEpoch(), member);
         uint32 last = _lastLogDay[member];
-        if (day <= last || day > block.timestamp / 1 days) revert LogOutOfSequence(last, day);
+        if (day <= last || day >= block.timestamp / 1 days) revert LogOutOfSequence(last, day);
         if (root == 0) revert RootMissing();
         _lastLogDay[member] = day;
         emit LookupLogAnchored(member, day, root, count);
@@ -81,23 +82,23 @@ contract Lookups is ILookups {
         external
     {
         uint32 member = _poster();
-        if (_consents[consent].reader != 0) revert ConsentKnown(consent);
+        if (_consents[member][consent].reader != 0) revert ConsentKnown(consent);
         bool malformed = consent == 0 || level == 0 || level > MAX_LEVEL || revocationHash == 0;
         if (malformed || validTo_s < block.timestamp) revert ConsentMalformed(level, validTo_s);
-        _consents[consent] = Consent(member, level, validTo_s, 0, revocationHash);
+        _consents[member][consent] = Consent(member, level, validTo_s, 0, revocationHash);
         emit ConsentRecorded(consent, member, level, validTo_s);
     }
 
     /// @inheritdoc ILookups
-    function revokeConsent(bytes32 consent, bytes32 secret) external {
+    function revokeConsent(uint32 reader, bytes32 consent, bytes32 secret) external {
         _poster();
-        Consent storage stored = _consents[consent];
+        Consent storage stored = _consents[reader][consent];
         if (stored.reader == 0) revert ConsentUnknown(consent);
         if (stored.revokedAt_s != 0) revert ConsentRevokedAlready(consent);
         bytes32 given = keccak256(abi.encode(secret));
         if (given != stored.revocationHash) revert SecretMismatch(stored.revocationHash, given);
         stored.revokedAt_s = uint64(block.timestamp);
-        emit ConsentRevoked(consent);
+        emit ConsentRevoked(consent, reader);
     }
 
     // ------------------------------------------------------------------------------------- views
@@ -115,8 +116,8 @@ contract Lookups is ILookups {
     }
 
     /// @inheritdoc ILookups
-    function consentOf(bytes32 consent) external view returns (Consent memory) {
-        return _consents[consent];
+    function consentOf(uint32 reader, bytes32 consent) external view returns (Consent memory) {
+        return _consents[reader][consent];
     }
 
     /// @inheritdoc ILookups

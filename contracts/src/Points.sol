@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {ILookups} from "./interfaces/ILookups.sol";
 import {IPoints, TicketKind} from "./interfaces/IPoints.sol";
-import {IRegistry, Role} from "./interfaces/IRegistry.sol";
+import {IRegistry, Role, Standing} from "./interfaces/IRegistry.sol";
 import {PointsLib} from "./libraries/PointsLib.sol";
 import {SignatureLib} from "./libraries/SignatureLib.sol";
 
@@ -16,6 +16,8 @@ contract Points is IPoints {
     uint128 public constant ALLOWANCE_CEILING = 600e6;
     uint32 public constant MEMBER_DAILY_TICKETS = 2000;
     uint32 public constant NETWORK_DAILY_TICKETS = 20_000;
+    /// Free tickets have a cap of their own: they use up nobody's paid ones.
+    uint32 public constant MEMBER_DAILY_OWN_RECORDS = 200;
     uint32 public constant PERIOD_DAYS = 10;
     /// Nine periods are the 90 days in which a pair's confirmations count.
     uint32 public constant WINDOW_PERIODS = 9;
@@ -43,6 +45,7 @@ contract Points is IPoints {
         _hits;
     mapping(uint256 day => mapping(uint32 member => uint32)) private _ticketsOf;
     mapping(uint256 day => uint32) private _ticketsOn;
+    mapping(uint256 day => mapping(uint32 member => uint32)) private _ownRecordsOf;
 
     constructor(IRegistry registry_, ILookups lookups_) {
         registry = registry_;
@@ -205,9 +208,32 @@ contract Points is IPoints {
     }
 
     /// @inheritdoc IPoints
-    function areClose(uint32 one, uint32 other) external view returns (bool) {
+    function areClose(uint32 one, uint32 other) public view returns (bool) {
         uint32 period = currentPeriod();
         return pairHits(one, other, period) != 0 || pairHits(other, one, period) != 0;
+    }
+
+    /// @inheritdoc IPoints
+    function strangersTo(uint32[3] calldata parties, uint32 regulator)
+        external
+        view
+        returns (uint32[] memory found)
+    {
+        uint32[] memory full = registry.fullMembers();
+        found = new uint32[](full.length);
+        uint256 count;
+        for (uint256 i = 0; i < full.length; i++) {
+            uint32 member = full[i];
+            bool barred =
+                member == regulator || registry.memberOf(member).standing != Standing.ACTIVE;
+            for (uint256 j = 0; j < parties.length && !barred; j++) {
+                barred = member == parties[j] || areClose(member, parties[j]);
+            }
+            if (!barred) found[count++] = member;
+        }
+        assembly ("memory-safe") {
+            mstore(found, count)
+        }
     }
 
     /// @inheritdoc IPoints
@@ -288,22 +314,28 @@ contract Points is IPoints {
             revert IRegistry.OutOfBounds(count, 1, MEMBER_DAILY_TICKETS);
         }
         uint256 day = block.timestamp / 1 days;
-        if (_ticketsOf[day][member] + count > MEMBER_DAILY_TICKETS) {
-            revert DailyCapReached(day, MEMBER_DAILY_TICKETS);
-        }
-        if (_ticketsOn[day] + count > NETWORK_DAILY_TICKETS) {
-            revert DailyCapReached(day, NETWORK_DAILY_TICKETS);
-        }
+        _countOn(day, member, kind, count);
         uint256 price = uint256(_priceOf(kind)) * count;
         _requireFree(member, price);
 
-        _ticketsOf[day][member] += count;
-        _ticketsOn[day] += count;
         first = lastTicket + 1;
         lastTicket += count;
         _burned[member][currentPeriod()] += price;
         _burn(member, price, TICKETS);
         emit TicketsBought(member, kind, first, count, day, use);
+    }
+
+    function _countOn(uint256 day, uint32 member, TicketKind kind, uint32 count) private {
+        bool own = kind == TicketKind.OWN_RECORD;
+        mapping(uint32 => uint32) storage counted = own ? _ownRecordsOf[day] : _ticketsOf[day];
+        uint32 cap = own ? MEMBER_DAILY_OWN_RECORDS : MEMBER_DAILY_TICKETS;
+        if (counted[member] + count > cap) revert DailyCapReached(day, cap);
+        counted[member] += count;
+        if (own) return;
+        if (_ticketsOn[day] + count > NETWORK_DAILY_TICKETS) {
+            revert DailyCapReached(day, NETWORK_DAILY_TICKETS);
+        }
+        _ticketsOn[day] += count;
     }
 
     function _priceOf(TicketKind kind) private pure returns (uint128) {

@@ -219,7 +219,7 @@ abstract contract BlacklistTestBase is Base {
     /// @dev Contests and draws; the panel is three and three of the members 3 to 8.
     function _contestAndDraw(uint64 dispute, uint32 by) internal returns (uint32[] memory panel) {
         _post(by);
-        blacklist.contest(dispute);
+        blacklist.contest(dispute, false);
         vm.roll(vm.getBlockNumber() + 3);
         _post(by);
         blacklist.draw(dispute);

@@ -37,7 +37,7 @@ contract BlacklistGasTest is BlacklistTestBase {
         _answer(dispute, Verdict.UPHELD);
         _measure("answer");
         _post(READER);
-        blacklist.contest(dispute);
+        blacklist.contest(dispute, false);
         _measure("contest");
         vm.roll(vm.getBlockNumber() + 3);
         _post(READER);
@@ -77,7 +77,7 @@ contract BlacklistGasTest is BlacklistTestBase {
         lookups.recordConsent(ROOT, 3, validTo, hash);
         _measure("recordConsent");
         _post(5);
-        lookups.revokeConsent(ROOT, ROOT);
+        lookups.revokeConsent(READER, ROOT, ROOT);
         _measure("revokeConsent");
     }
 

@@ -76,6 +76,33 @@ contract BlacklistHandler is BlacklistTestBase {
         } catch {}
     }
 
+    /// @dev Another than the opener takes the answer to the panel, with or without a stake.
+    function contestAsAnother(uint8 who, uint8 which, bool byPerson) external {
+        if (disputes == 0) return;
+        uint64 id = 1 + uint64(which % disputes);
+        _post(_member(who));
+        try blacklist.contest(id, byPerson) {
+            succeeded++;
+        } catch {}
+    }
+
+    /// @dev The regulator lists too: what is about its own entry ends without its word.
+    function listAsRegulator(uint16 days_) external {
+        uint32 today = _now();
+        _post(REGULATOR);
+        try blacklist.list(
+            _entry(entries + 1),
+            COMMITMENT,
+            CHINA,
+            today - 10,
+            today,
+            today + 1 + days_ % 400,
+            NONE_
+        ) {
+            entries++;
+        } catch {}
+    }
+
     function moveDispute(uint8 which, uint8 how, uint8 vote) external {
         if (disputes == 0) return;
         uint64 id = 1 + uint64(which % disputes);
@@ -86,8 +113,9 @@ contract BlacklistHandler is BlacklistTestBase {
             try blacklist.answer(id, verdict, 0) {} catch {}
         } else if (how % 6 == 1) {
             _post(d.by);
-            try blacklist.contest(id) {} catch {}
-            vm.roll(vm.getBlockNumber() + 3);
+            try blacklist.contest(id, false) {} catch {}
+            // Some draws come when the hash is not known any more.
+            vm.roll(vm.getBlockNumber() + (vote % 4 == 0 ? 300 : 3));
             _post(d.by);
             try blacklist.draw(id) {} catch {}
         } else if (how % 6 == 2) {
@@ -182,10 +210,22 @@ contract BlacklistHandler is BlacklistTestBase {
         for (uint64 id = 1; id <= disputes; id++) {
             IBlacklistFacts.Dispute memory d = blacklist.disputeOf(id);
             if (!d.byPerson && d.outcome == Verdict.NONE) held += 5e6;
+            if (d.contestStaked && d.outcome == Verdict.NONE) held += 5e6;
         }
         for (uint32 member = 1; member <= MEMBERS; member++) {
             bound += points.accountOf(member).staked;
         }
+    }
+
+    /// @dev The regulator's own case, its days over, that waits for its word all the same.
+    function endless() external view returns (bool) {
+        for (uint64 id = 1; id <= disputes; id++) {
+            IBlacklistFacts.Dispute memory d = blacklist.disputeOf(id);
+            bool own = d.target == REGULATOR || (d.by == REGULATOR && !d.byPerson);
+            bool over = vm.getBlockTimestamp() > d.openedAt_s + 20 days;
+            if (own && over && blacklist.phaseOf(id) == Phase.REGULATOR) return true;
+        }
+        return false;
     }
 
     function outcomeOf(uint64 id) external view returns (Verdict) {
@@ -225,7 +265,7 @@ contract BlacklistInvariantsTest {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](10);
+        bytes4[] memory selectors = new bytes4[](12);
         selectors[0] = BlacklistHandler.list.selector;
         selectors[1] = BlacklistHandler.tag.selector;
         selectors[2] = BlacklistHandler.endEntry.selector;
@@ -236,6 +276,8 @@ contract BlacklistInvariantsTest {
         selectors[7] = BlacklistHandler.claim.selector;
         selectors[8] = BlacklistHandler.cut.selector;
         selectors[9] = BlacklistHandler.passTime.selector;
+        selectors[10] = BlacklistHandler.contestAsAnother.selector;
+        selectors[11] = BlacklistHandler.listAsRegulator.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -261,6 +303,11 @@ contract BlacklistInvariantsTest {
     /// Every cut counts exactly the entries that are tagged and not expired.
     function invariant_cutsCountTheIndexedEntries() public view {
         _require(handler.falseCuts() == 0, "a cut with another count");
+    }
+
+    /// Nothing waits for ever for who may not speak.
+    function invariant_noCaseOfTheRegulatorsOwnWaitsForIt() public view {
+        _require(!handler.endless(), "a dispute that nobody can end");
     }
 
     /// A settled dispute never changes.

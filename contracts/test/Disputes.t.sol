@@ -194,16 +194,13 @@ contract DisputesTest is BlacklistTestBase {
 
     // -------------------------------------------------------------------------------------- panel
 
-    function test_contest_isTheDisputersAlone() public {
+    function test_contest_isTooLateAfterItsDays() public {
         uint64 dispute = _dispute(READER, entry, true);
         _answer(dispute, Verdict.UPHELD);
-        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotParty.selector, dispute, uint32(3)));
-        _post(3);
-        blacklist.contest(dispute);
         vm.warp(vm.getBlockTimestamp() + 2 days + 1);
         _refusePhase(dispute, Phase.ACCEPTED);
         _post(READER);
-        blacklist.contest(dispute);
+        blacklist.contest(dispute, false);
     }
 
     function test_draw_seatsSixWithoutPartiesAndRegulator(bytes32 hash) public {
@@ -213,7 +210,7 @@ contract DisputesTest is BlacklistTestBase {
         blacklist.draw(dispute);
         _answer(dispute, Verdict.UPHELD);
         _post(READER);
-        blacklist.contest(dispute);
+        blacklist.contest(dispute, false);
         uint256 at = vm.getBlockNumber() + 2;
         _refuse(abi.encodeWithSelector(IBlacklistFacts.DrawNotDue.selector, dispute, at + 1));
         _post(3);
@@ -240,15 +237,15 @@ contract DisputesTest is BlacklistTestBase {
         uint64 dispute = _dispute(READER, entry, true);
         _answer(dispute, Verdict.UPHELD);
         _post(READER);
-        blacklist.contest(dispute);
+        blacklist.contest(dispute, false);
         vm.roll(vm.getBlockNumber() + 300);
         _post(3);
         blacklist.draw(dispute);
-        _true(!blacklist.disputeOf(dispute).drawn);
+        _eq(blacklist.disputeOf(dispute).drawnAt_s, 0);
         vm.roll(vm.getBlockNumber() + 3);
         _post(3);
         blacklist.draw(dispute);
-        _true(blacklist.disputeOf(dispute).drawn);
+        _true(blacklist.disputeOf(dispute).drawnAt_s != 0);
     }
 
     function test_ballots_refuseStrangersDoublesAndOtherWords() public {
@@ -378,7 +375,7 @@ contract DisputesTest is BlacklistTestBase {
         uint64 dispute = _dispute(READER, entry, true);
         _answer(dispute, Verdict.UPHELD);
         _post(READER);
-        blacklist.contest(dispute);
+        blacklist.contest(dispute, false);
         vm.warp(vm.getBlockTimestamp() + 4 days + 1);
         _phase(dispute, Phase.REGULATOR);
     }
@@ -387,7 +384,7 @@ contract DisputesTest is BlacklistTestBase {
         uint64 own = _dispute(REGULATOR, entry, false);
         _answer(own, Verdict.UPHELD);
         _post(REGULATOR);
-        blacklist.contest(own);
+        blacklist.contest(own, false);
         vm.warp(vm.getBlockTimestamp() + 4 days + 1);
         _phase(own, Phase.REGULATOR);
         _refuse(abi.encodeWithSelector(IBlacklistFacts.NotRegulator.selector, REGULATOR));
@@ -398,7 +395,7 @@ contract DisputesTest is BlacklistTestBase {
         uint64 persons = _dispute(REGULATOR, _tagged(2), true);
         _answer(persons, Verdict.UPHELD);
         _post(REGULATOR);
-        blacklist.contest(persons);
+        blacklist.contest(persons, false);
         vm.warp(vm.getBlockTimestamp() + 4 days + 1);
         _post(REGULATOR);
         blacklist.decide(persons, Verdict.REMOVED);

@@ -29,13 +29,31 @@ contract ListingsTest is BlacklistTestBase {
 
     function test_list_refusesShortNotice(uint32 notice) public {
         uint32 today = _now();
-        notice = uint32(_bound(notice, today - 9, type(uint32).max));
+        notice = uint32(_bound(notice, today - 9, today));
         _refuse(
             abi.encodeWithSelector(
                 IBlacklistFacts.NoticeTooRecent.selector, notice, today, uint16(10)
             )
         );
         _try(CHINA, notice, today, today + 1);
+    }
+
+    /// What takes effect in years would be on the list meanwhile, and years longer than it may.
+    function test_list_refusesEffectBeyondTheTicketsDays(uint32 effective) public {
+        uint32 today = _now();
+        effective = uint32(_bound(effective, today + 8, type(uint32).max - 1));
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.EffectTooFar.selector, today + 7, effective));
+        _try(CHINA, today - 10, effective, effective + 1);
+        _try(CHINA, today - 10, today + 7, today + 7 + 1826);
+    }
+
+    function test_list_refusesNoticeThatNobodyGave(uint32 notice) public {
+        uint32 today = _now();
+        notice = uint32(_bound(notice, today + 1, type(uint32).max));
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NoticeNotGiven.selector, today, notice));
+        _try(CHINA, notice, today + 7, today + 8);
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NoticeNotGiven.selector, today, uint32(0)));
+        _try(CHINA, 0, today, today + 1);
     }
 
     function test_list_refusesLateExpiry(uint32 expires) public {

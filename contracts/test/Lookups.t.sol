@@ -164,20 +164,24 @@ contract LookupsTest is BlacklistTestBase {
         lookups.speak(ROOT, 1, "deal");
     }
 
-    function test_anchorLog_ascendsByDay() public {
+    function test_anchorLog_takesDaysThatAreOverInOrder() public {
         uint32 today = _now();
         _refuse(abi.encodeWithSelector(ILookups.NotCommitteeMember.selector, uint32(4)));
         _post(4);
-        lookups.anchorLog(today, ROOT, 1);
-        _refuse(abi.encodeWithSelector(ILookups.LogOutOfSequence.selector, uint32(0), today + 1));
+        lookups.anchorLog(today - 1, ROOT, 1);
+        // Half a day's root would be the whole day's word.
+        _refuse(abi.encodeWithSelector(ILookups.LogOutOfSequence.selector, uint32(0), today));
         _post(3);
-        lookups.anchorLog(today + 1, ROOT, 1);
+        lookups.anchorLog(today, ROOT, 1);
         _refuse(abi.encodeWithSelector(ILookups.RootMissing.selector));
         _post(3);
-        lookups.anchorLog(today, 0, 1);
+        lookups.anchorLog(today - 1, 0, 1);
         _post(3);
-        lookups.anchorLog(today, ROOT, 1);
-        _refuse(abi.encodeWithSelector(ILookups.LogOutOfSequence.selector, today, today));
+        lookups.anchorLog(today - 1, ROOT, 1);
+        _refuse(abi.encodeWithSelector(ILookups.LogOutOfSequence.selector, today - 1, today - 1));
+        _post(3);
+        lookups.anchorLog(today - 1, ROOT, 1);
+        vm.warp((uint256(today) + 1) * 1 days);
         _post(3);
         lookups.anchorLog(today, ROOT, 1);
     }
@@ -190,11 +194,11 @@ contract LookupsTest is BlacklistTestBase {
         bytes32 hash = keccak256(abi.encode(secret));
         _refuse(abi.encodeWithSelector(ILookups.ConsentUnknown.selector, CONSENT));
         _post(7);
-        lookups.revokeConsent(CONSENT, secret);
+        lookups.revokeConsent(READER, CONSENT, secret);
         _post(READER);
         lookups.recordConsent(CONSENT, 3, validTo, hash);
         _refuse(abi.encodeWithSelector(ILookups.ConsentKnown.selector, CONSENT));
-        _post(3);
+        _post(READER);
         lookups.recordConsent(CONSENT, 3, validTo, hash);
         _refuse(
             abi.encodeWithSelector(
@@ -202,13 +206,34 @@ contract LookupsTest is BlacklistTestBase {
             )
         );
         _post(7);
-        lookups.revokeConsent(CONSENT, guess);
+        lookups.revokeConsent(READER, CONSENT, guess);
         _post(7);
-        lookups.revokeConsent(CONSENT, secret);
-        _eq(lookups.consentOf(CONSENT).revokedAt_s, vm.getBlockTimestamp());
+        lookups.revokeConsent(READER, CONSENT, secret);
+        _eq(lookups.consentOf(READER, CONSENT).revokedAt_s, vm.getBlockTimestamp());
         _refuse(abi.encodeWithSelector(ILookups.ConsentRevokedAlready.selector, CONSENT));
         _post(7);
-        lookups.revokeConsent(CONSENT, secret);
+        lookups.revokeConsent(READER, CONSENT, secret);
+    }
+
+    function test_recordConsent_byAnotherFirst_takesNothingFromItsReader() public {
+        uint64 validTo = uint64(vm.getBlockTimestamp()) + 60;
+        bytes32 hash = keccak256(abi.encode(ROOT));
+        _post(3);
+        lookups.recordConsent(CONSENT, 1, validTo, keccak256(abi.encode(bytes32("another's"))));
+        vm.expectEmit(true, true, false, true, address(lookups));
+        emit ILookups.ConsentRecorded(CONSENT, READER, 3, validTo + 1);
+        _post(READER);
+        lookups.recordConsent(CONSENT, 3, validTo + 1, hash);
+        _eq(lookups.consentOf(READER, CONSENT).level, 3);
+        // Each record is revoked by its own secret alone.
+        _post(7);
+        lookups.revokeConsent(3, CONSENT, "another's");
+        _eq(lookups.consentOf(READER, CONSENT).revokedAt_s, 0);
+        vm.expectEmit(true, true, false, true, address(lookups));
+        emit ILookups.ConsentRevoked(CONSENT, READER);
+        _post(7);
+        lookups.revokeConsent(READER, CONSENT, ROOT);
+        _eq(lookups.consentOf(READER, CONSENT).revokedAt_s, vm.getBlockTimestamp());
     }
 
     function test_recordConsent_refusesWhatNobodyCouldUse(uint8 level, uint64 validTo) public {

@@ -110,33 +110,49 @@ contract PointsTest is BlacklistTestBase {
         _eq(_buyDetail(READER, "one"), 6);
         _eq(_buyDetail(READER, "other"), 7);
         _eq(points.freeOf(READER), 9 * POINT);
-        // A person's own query is free, and capped like the others.
-        _eq(_buy(READER, TicketKind.OWN_RECORD, 1993), 8);
+        // A person's own query is free, under a cap of its own.
+        _eq(_buy(READER, TicketKind.OWN_RECORD, 199), 8);
+        _eq(_buy(READER, TicketKind.OWN_RECORD, 1), 207);
         _eq(points.freeOf(READER), 9 * POINT);
         _refuse(
-            abi.encodeWithSelector(IPoints.DailyCapReached.selector, uint256(_now()), uint256(2000))
+            abi.encodeWithSelector(IPoints.DailyCapReached.selector, uint256(_now()), uint256(200))
         );
         _buy(READER, TicketKind.OWN_RECORD, 1);
+        _eq(_buy(READER, TicketKind.LOOKUP, 1), 208);
         _pass(1);
-        _eq(_buy(READER, TicketKind.OWN_RECORD, 1), 2001);
+        _eq(_buy(READER, TicketKind.OWN_RECORD, 200), 209);
         _sumIsKept();
     }
 
-    function test_buyTickets_capsTheNetwork() public {
-        for (uint32 member = MEMBERS + 1; member <= MEMBERS + 2; member++) {
+    /// Free tickets count for nothing here: who buys its fill of them stops nobody's paid ones.
+    function test_buyTickets_capsTheNetworksPaidOnes() public {
+        uint32 last = 34;
+        for (uint32 member = MEMBERS + 1; member <= last; member++) {
             _sponsor(UPLOADER, keccak256(abi.encode(member)), member);
             _equip(member);
         }
         vm.roll(vm.getBlockNumber() + DELAY);
-        for (uint32 member = 1; member <= MEMBERS + 1; member++) {
-            _buy(member, TicketKind.OWN_RECORD, 2000);
+        for (uint32 member = MEMBERS + 1; member <= last; member++) {
+            _claim(member);
+        }
+        _pass(30);
+        for (uint32 member = 1; member <= last; member++) {
+            _buy(member, TicketKind.OWN_RECORD, 200);
+            _claim(member);
+            _buy(member, TicketKind.LOOKUP, member == last ? 200 : 600);
         }
         _refuse(
             abi.encodeWithSelector(
                 IPoints.DailyCapReached.selector, uint256(_now()), uint256(20_000)
             )
         );
-        _buy(MEMBERS + 2, TicketKind.OWN_RECORD, 1);
+        _buy(last, TicketKind.LOOKUP, 1);
+        _refuse(
+            abi.encodeWithSelector(
+                IPoints.DailyCapReached.selector, uint256(_now()), uint256(20_000)
+            )
+        );
+        _buyDetail(last, "use");
     }
 
     function test_settle_refusesWhatIsOpenSettledOrMoreThanBurned() public {

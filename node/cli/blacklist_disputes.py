@@ -114,11 +114,28 @@ def answer(
 
 
 def contest(
-    number: DisputeArg, home: Home = None, wait: Wait = False, json_to: JsonTo = None
+    number: DisputeArg,
+    for_person: Annotated[
+        bool,
+        typer.Option(
+            "--for-person",
+            help="Beside who raised it, for the person, whose identity we attest: no stake.",
+        ),
+    ] = False,
+    grounds_file: Annotated[
+        Path | None, typer.Option(help="Her grounds, in a text file: kept here for the panel.")
+    ] = None,
+    home: Home = None,
+    wait: Wait = False,
+    json_to: JsonTo = None,
 ) -> int:
-    """Take an answer to the panel; it is drawn by itself two blocks later."""
+    """Take an answer to the panel; it is drawn by itself two blocks later.
+
+    Who did not raise the dispute stakes points for it, or does it for the person.
+    """
+    text = "" if grounds_file is None else require_file(grounds_file).read_text(encoding="utf-8")
     with acting(home) as node:
-        node.screening.contest(number, actor=actor())
+        node.screening.contest(number, by_person=for_person, grounds=text, actor=actor())
     return _handed({"dispute": str(number)}, home, wait=wait, json_to=json_to)
 
 

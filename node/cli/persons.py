@@ -179,7 +179,8 @@ def revoke(
 
     opened = _open(wallet)
     found = read_consent_file(_read(consent_file))
-    made = RevocationFile(found.domain, found.digest, opened.revocation_of(found.digest))
+    secret = opened.revocation_of(found.digest)
+    made = RevocationFile(found.domain, found.signed.consent.reader, found.digest, secret)
     if made.revocation_hash != found.revocation_hash:
         raise InputError(
             "WALLET_OTHER_CONSENT",

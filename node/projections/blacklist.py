@@ -176,7 +176,7 @@ def _disputed(session: Session, fact: BlacklistFact, _args: Args) -> None:
 def _undisputed(session: Session, fact: BlacklistFact, args: Args) -> None:
     entry = _entry(session, fact)
     entry.dispute = None
-    if Verdict(args["outcome"]) is not Verdict.UPHELD:
+    if Verdict(args["outcome"]) not in {Verdict.UPHELD, Verdict.UNDECIDED}:
         entry.stake_held = False
 
 
@@ -201,6 +201,7 @@ def _opened(session: Session, fact: BlacklistFact, args: Args) -> None:
             grounds=_bytes(args["grounds"]),
             opened_at_s=fact.block_time_s,
             extended=False,
+            contest_staked=False,
             **_place(fact),
         )
     )
@@ -223,10 +224,14 @@ def _answered(session: Session, fact: BlacklistFact, args: Args) -> None:
 
 def _contested(session: Session, fact: BlacklistFact, args: Args) -> None:
     dispute = _dispute(session, fact)
-    # A missed draw says it again with a later block; the clocks run on.
-    if dispute.contested_at_s is None:
-        dispute.contested_at_s = fact.block_time_s
+    dispute.contested_at_s = fact.block_time_s
+    dispute.contested_by, dispute.contest_staked = args["by"], args["staked"]
     dispute.draw_after = int(args["drawAfter"])
+
+
+def _draw_missed(session: Session, fact: BlacklistFact, args: Args) -> None:
+    # A later block draws; the clocks run on.
+    _dispute(session, fact).draw_after = int(args["drawAfter"])
 
 
 def _drawn(session: Session, fact: BlacklistFact, args: Args) -> None:
@@ -262,6 +267,7 @@ _DISPUTE_STEPS: Final[Mapping[str, Step]] = {
     "DisputeExtended": _extended,
     "DisputeAnswered": _answered,
     "DisputeContested": _contested,
+    "DrawMissed": _draw_missed,
     "PanelDrawn": _drawn,
     "BallotCommitted": _committed,
     "BallotRevealed": _revealed,

@@ -8,6 +8,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from node.chain.codec import Event, RawLog
+from node.screening.consents import consent_key
 from node.tables import (
     CommitteeWord,
     KeyEpoch,
@@ -23,7 +24,7 @@ def append(session: Session, event: Event, log: RawLog, time_s: int) -> None:
     """Write the row of one event of `Lookups`."""
     args = event.args
     if event.name == "ConsentRevoked":
-        consent = session.get_one(RecordedConsent, args["consent"])
+        consent = session.get_one(RecordedConsent, consent_key(args["reader"], args["consent"]))
         consent.revoked_block = log.block_number
         consent.revoked_at_s, consent.revoked_tx = time_s, log.tx_hash
     else:
@@ -78,7 +79,7 @@ def _row(event: Event) -> Any:  # noqa: ANN401 - one of ROWS
             )
         case "ConsentRecorded":
             return RecordedConsent(
-                consent=args["consent"],
+                consent=consent_key(args["reader"], args["consent"]),
                 reader=args["reader"],
                 level=args["level"],
                 valid_to_s=args["validTo_s"],

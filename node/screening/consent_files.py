@@ -2,10 +2,12 @@
 
     {"kanhe": "consent/1", "chain_id": "…", "contract": "0x…", … the consent …,
      "digest": "…", "revocation_hash": "…"}
-    {"kanhe": "revocation/1", "chain_id": "…", "contract": "0x…", "consent": "…", "secret": "…"}
+    {"kanhe": "revocation/1", "chain_id": "…", "contract": "0x…", "reader": "…",
+     "consent": "…", "secret": "…"}
 
-The digest is the consent's name on the ledger; `revocation_hash` is recorded with it, and whoever
-relays the secret revokes it: no key of hers is seen. One form each: canonical JSON and a line feed.
+Reader and digest are the consent's name on the ledger; `revocation_hash` is recorded with it, and
+whoever relays the secret revokes it: no key of hers is seen. One form each: canonical JSON and a
+line feed.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import (
     malformed,
     read_hex,
+    read_number,
     read_object,
 )
 
 CONSENT: Final = "consent/1"
 REVOCATION: Final = "revocation/1"
-_MAX256: Final = 2**256 - 1
+MAX_MEMBER: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class RevocationFile:
     """What any member relays to revoke a consent."""
 
     domain: Domain
+    reader: int
     consent: bytes
     secret: bytes
 
@@ -88,6 +92,7 @@ def write_revocation_file(file: RevocationFile) -> bytes:
     body = {
         "kanhe": REVOCATION,
         **network_json(file.domain),
+        "reader": str(file.reader),
         "consent": file.consent.hex(),
         "secret": file.secret.hex(),
     }
@@ -98,7 +103,10 @@ def read_revocation_file(data: bytes) -> RevocationFile:
     """Read a revocation; raises `InputError` PROOF_MALFORMED."""
     body = _body(data, REVOCATION)
     found = RevocationFile(
-        read_network(body), read_hex(body, "consent", 32), read_hex(body, "secret", 32)
+        read_network(body),
+        read_number(body, "reader", MAX_MEMBER),
+        read_hex(body, "consent", 32),
+        read_hex(body, "secret", 32),
     )
     if write_revocation_file(found) != data:
         raise malformed("revocation", "is not in its one form")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from eth_utils.crypto import keccak
 
 from node.crypto.eip712 import Domain, Fields
 from node.crypto.oprf.group import framed
@@ -47,6 +48,15 @@ SALT_BYTES: Final = 32
 #: A consent is for one business with one institution; who needs longer asks again.
 MAX_VALIDITY_S: Final = 366 * 86_400
 IsKeyOf = Callable[[int, str], bool]
+
+
+def consent_key(reader: int, digest: bytes) -> bytes:
+    """Return the name of a reader's record of a consent: keccak256(abi.encode(reader, digest)).
+
+    The ledger keeps a record a reader and digest: who sees a digest on its way there and records it
+    first takes nothing from the reader that it was given to.
+    """
+    return keccak(reader.to_bytes(32, "big") + digest)
 
 
 class Purpose(enum.IntEnum):

@@ -28,6 +28,7 @@ _STAGE_AFTER: Final = {
     Verdict.REMOVED: Stage.REMOVED,
     Verdict.UNVERIFIABLE: Stage.REMOVED,
     Verdict.TIMED_OUT: Stage.SUSPENDED,
+    Verdict.UNDECIDED: Stage.SUSPENDED,
 }
 _OF_ENTRY: Final = frozenset(
     {
@@ -48,6 +49,7 @@ _OF_DISPUTE: Final = frozenset(
         "DisputeExtended",
         "DisputeAnswered",
         "DisputeContested",
+        "DrawMissed",
         "PanelDrawn",
         "BallotCommitted",
         "BallotRevealed",
@@ -83,7 +85,8 @@ class History:
     @property
     def overturned(self) -> int:
         """Return how many of them ended against the entry."""
-        return sum(verdict is not Verdict.UPHELD for verdict, _ in self.settled)
+        standing = {Verdict.UPHELD, Verdict.UNDECIDED}
+        return sum(verdict not in standing for verdict, _ in self.settled)
 
 
 def read_history(changes: Sequence[Change], entry: bytes) -> History:
@@ -177,8 +180,7 @@ def _moved(found: DisputeFacts, change: Change) -> DisputeFacts:
         answer = Verdict(int(_text(change, "answer")))
         return replace(found, answer=answer, answered_at_s=change.time_s)
     if change.name == "DisputeContested":
-        first = change.time_s if found.contested_at_s is None else found.contested_at_s
-        return replace(found, contested_at_s=first)
+        return replace(found, contested_at_s=change.time_s)
     if change.name == "PanelDrawn":
         panel = tuple(int(member) for member in change.args["panel"])  # type: ignore[union-attr]
         return replace(found, panel=panel, seats=int(_text(change, "seats")))

@@ -17,12 +17,15 @@ import msgspec
 from node.crypto.oprf.group import framed
 from node.screening.identifiers import Identifier, IdType
 from node.screening.profiles import profile_of
+from node.screening.states import DAY_S, TICKET_S
 from reconcile.canonical import canonical_json
 from reconcile.model import EPOCH, LAST_DAY, InputError, ProtocolError, Where, day_iso
 
 SCHEMA: Final = "kanhe/listing/1"
 SALT_BYTES: Final = 32
 MAX_BAND: Final = 9
+#: An entry takes effect within the days in which its ticket is tagged.
+MAX_DAYS_AHEAD: Final = TICKET_S // DAY_S
 POLICY_VERSION: Final = 1
 _MONTH: Final = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 _DAYS: Final = frozenset({"effective_from", "expires_at", "notice_at"})
@@ -209,19 +212,27 @@ def check_listing(listing: Listing, *, posted_day: int) -> None:
     """Refuse what must not be listed; `posted_day` is the day of its ticket's block.
 
     In order, each `InputError`: LISTING_SCHEMA_UNKNOWN, PROFILE_UNKNOWN, LISTING_NO_ACTION,
-    LISTING_NO_NOTICE, LISTING_BACKDATED, LISTING_NOTICE_TOO_RECENT, LISTING_EXPIRY_TOO_FAR,
-    LISTING_PERIOD_EMPTY, LISTING_EVENT_MONTH.
+    LISTING_NO_NOTICE, LISTING_BACKDATED, LISTING_EFFECT_TOO_FAR, LISTING_NOTICE_AHEAD,
+    LISTING_NOTICE_TOO_RECENT, LISTING_EXPIRY_TOO_FAR, LISTING_PERIOD_EMPTY, LISTING_EVENT_MONTH.
     """
     if listing.schema != SCHEMA or listing.policy_version != POLICY_VERSION:
         raise _refuse("LISTING_SCHEMA_UNKNOWN", "schema", "the statement's version is unknown")
     profile = profile_of(listing.policy)
     if listing.action is None:
         raise _refuse("LISTING_NO_ACTION", "action", "the uploader took no action itself")
-    if listing.notice_at is None or listing.notice_hash is None:
+    if not listing.notice_at or listing.notice_hash is None:
         raise _refuse("LISTING_NO_NOTICE", "notice_at", "the person was not told")
     if listing.effective_from < posted_day:
         says = f"takes effect before {day_iso(posted_day)}, the day it was posted"
         raise _refuse("LISTING_BACKDATED", "effective_from", says)
+    first = listing.effective_from - MAX_DAYS_AHEAD
+    if posted_day < first:
+        says = f"takes effect more than {MAX_DAYS_AHEAD} days after {day_iso(posted_day)}, its day"
+        help_ = f"Nothing was posted: list it on {day_iso(first)} or later, it would show at once."
+        raise _refuse("LISTING_EFFECT_TOO_FAR", "effective_from", says, help_)
+    if listing.notice_at > posted_day:
+        says = f"the person is told after {day_iso(posted_day)}, the day it is posted"
+        raise _refuse("LISTING_NOTICE_AHEAD", "notice_at", says)
     if listing.effective_from - listing.notice_at < profile.notice_days:
         says = f"{profile.notice_days} days lie between notice and effect in {listing.policy}"
         raise _refuse("LISTING_NOTICE_TOO_RECENT", "notice_at", says)
@@ -265,10 +276,10 @@ def _malformed() -> ProtocolError:
     )
 
 
-def _refuse(code: str, field: str, says: str) -> InputError:
-    return InputError(
-        code, says, where=Where(field=field), help="Mend the statement; nothing was posted."
-    )
+def _refuse(
+    code: str, field: str, says: str, help_: str = "Mend the statement; nothing was posted."
+) -> InputError:
+    return InputError(code, says, where=Where(field=field), help=help_)
 
 
 __all__ = [

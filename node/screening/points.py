@@ -18,6 +18,8 @@ ALLOWANCE_CEILING: Final = 600 * MICRO
 LISTING_STAKE: Final = 5 * MICRO
 DISPUTE_STAKE: Final = 5 * MICRO
 PANEL_FINE: Final = 2 * MICRO
+#: Tickets a member and day for people's queries about themselves: free, and capped apart.
+MEMBER_DAILY_OWN_RECORDS: Final = 200
 PENALTY_FACTOR: Final = 10
 #: 1.645: the one-sided 95% bound of a normal distribution, in thousandths.
 _Z_MILLI: Final = 1_645

@@ -61,6 +61,7 @@ class Verdict(enum.IntEnum):
     REMOVED = 3
     UNVERIFIABLE = 4
     TIMED_OUT = 5
+    UNDECIDED = 6
 
 
 class Phase(enum.IntEnum):
@@ -75,7 +76,8 @@ class Phase(enum.IntEnum):
     REVEAL = 6
     DECIDED = 7
     REGULATOR = 8
-    SETTLED = 9
+    UNDECIDED = 9
+    SETTLED = 10
 
 
 #: What an uploader may answer, and what a panelist or the regulator may vote.
@@ -88,7 +90,8 @@ class DisputeFacts:
     """A dispute as the ledger recorded it; `panel` is None before it is drawn.
 
     The first `seats` of the panel sit in the first round, the others in the second. `ballots`
-    holds revealed votes by member.
+    holds revealed votes by member. `regulators`: the regulator is a party, so that it decides
+    nothing here.
     """
 
     opened_at_s: int
@@ -100,6 +103,7 @@ class DisputeFacts:
     seats: int = 0
     outcome: Verdict = Verdict.NONE
     ballots: Mapping[int, Verdict] = field(default_factory=dict)
+    regulators: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ def is_overdue(dispute: DisputeFacts, profile: Profile, now_s: int) -> bool:
     """Say whether a dispute was not answered in time, or is over the profile's days."""
     if phase_of(dispute, profile, now_s) is Phase.UNANSWERED:
         return True
-    return now_s > dispute.opened_at_s + _days(profile.dispute_days + profile.extension_days)
+    return now_s > _whole_s(dispute, profile)
 
 
 def phase_of(dispute: DisputeFacts, profile: Profile, now_s: int) -> Phase:
@@ -152,7 +156,9 @@ def phase_of(dispute: DisputeFacts, profile: Profile, now_s: int) -> Phase:
     if dispute.contested_at_s is None:
         late = now_s > dispute.answered_at_s + _days(profile.contest_days)
         return Phase.ACCEPTED if late else Phase.ANSWERED
-    return _panel_phase(dispute, dispute.contested_at_s, profile, now_s)
+    phase = _panel_phase(dispute, dispute.contested_at_s, profile, now_s)
+    over = now_s > _whole_s(dispute, profile)
+    return Phase.UNDECIDED if phase is Phase.REGULATOR and dispute.regulators and over else phase
 
 
 def answer_until_s(dispute: DisputeFacts, profile: Profile) -> int:
@@ -176,6 +182,8 @@ def due_s(dispute: DisputeFacts, profile: Profile, now_s: int) -> int | None:
     if phase is Phase.ANSWERED:
         assert dispute.answered_at_s is not None, "an answered dispute has its time"
         return dispute.answered_at_s + _days(profile.contest_days)
+    if phase is Phase.REGULATOR and dispute.regulators:
+        return _whole_s(dispute, profile)
     if phase not in {Phase.COMMIT, Phase.REVEAL}:
         return None
     assert dispute.contested_at_s is not None, "a panel follows a contest"
@@ -200,7 +208,7 @@ def ripe_since_s(dispute: DisputeFacts, profile: Profile) -> int:
 
 def suspends_s(dispute: DisputeFacts, profile: Profile) -> int:
     """Return the last second before an unsettled dispute suspends its entry."""
-    whole = dispute.opened_at_s + _days(profile.dispute_days + profile.extension_days)
+    whole = _whole_s(dispute, profile)
     if dispute.answered_at_s is not None:
         return whole
     return min(whole, answer_until_s(dispute, profile))
@@ -256,6 +264,11 @@ def _panel_phase(dispute: DisputeFacts, contested_at_s: int, profile: Profile, n
         return Phase.REVEAL if late else Phase.COMMIT
     decided = round_verdict(panel[seats:], dispute.ballots) is not Verdict.NONE
     return Phase.DECIDED if decided else Phase.REGULATOR
+
+
+def _whole_s(dispute: DisputeFacts, profile: Profile) -> int:
+    """Return the last second of the profile's days."""
+    return dispute.opened_at_s + _days(profile.dispute_days + profile.extension_days)
 
 
 def _days(days: int) -> int:

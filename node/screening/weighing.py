@@ -201,12 +201,12 @@ def _hold_changes(case: _Case, listing: Listing) -> History | None:
 
 def _hold_consents(case: _Case) -> None:
     recorded = {
-        str(change.args.get("consent")): change
+        (change.args.get("reader"), change.args.get("consent")): change
         for change in case.evidence.changes
         if change.name == "ConsentRecorded"
     }
     revoked = {
-        str(change.args.get("consent")): change.time_s
+        (change.args.get("reader"), change.args.get("consent")): change.time_s
         for change in case.evidence.changes
         if change.name == "ConsentRevoked"
     }
@@ -215,8 +215,9 @@ def _hold_consents(case: _Case) -> None:
         consent = item.signed.consent
 
         def hold(item: UsedConsent = item, word: str = word) -> None:
-            _require_recorded(item, recorded.get(word))
-            ended = revoked.get(word)
+            name = (str(item.signed.consent.reader), word)
+            _require_recorded(item, recorded.get(name))
+            ended = revoked.get(name)
             use = Use(
                 item.signed.consent.reader,
                 item.signed.consent.purpose,

@@ -7,7 +7,7 @@ a dispute are folded from their own facts alone, so that a rewind folds only wha
 
 from __future__ import annotations
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.tables.base import (
@@ -135,7 +135,8 @@ class RootChallenge(OnChain, Base):
 class Dispute(OnChain, Base):
     """A dispute: `by` raised it against `target`, the entry's uploader.
 
-    `by_person`: for the person, without a stake. `answer` and `outcome` are the contract's words
+    `by_person`: for the person, without a stake. `contested_by` took the answer to the panel, and
+    staked for it itself where `contest_staked`. `answer` and `outcome` are the contract's words
     of a verdict. `panel` lists members, the first `seats` of them sit in the first round.
     `draw_after` is the block whose second successor draws it.
     """
@@ -155,6 +156,8 @@ class Dispute(OnChain, Base):
     answer_hash: Mapped[Bytes32 | None]
     answered_at_s: Mapped[Big | None]
     contested_at_s: Mapped[Big | None]
+    contested_by: Mapped[int | None] = mapped_column(index=True)
+    contest_staked: Mapped[bool] = mapped_column(default=False, server_default=false())
     draw_after: Mapped[Big | None]
     panel: Mapped[Json | None]
     seats: Mapped[int | None]

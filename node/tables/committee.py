@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.tables.base import (
@@ -68,13 +68,14 @@ class Evaluation(Base):
     `subject` is what one element B is for, for ever: a ticket, or an entry in a key epoch.
     `consent` is the consent's digest, the entry's id for a listing. `blinded` is SHA-256 of B;
     `signature` the reader's over (ticket, B, consent, key epoch). `day` is of the chain's time.
+    `own_record`: a person's free query about herself, which counts against a cap of its own.
     """
 
     __tablename__ = "evaluations"
     __table_args__ = (
         UniqueConstraint("subject"),
         Index(None, "consent"),
-        Index(None, "day", "reader"),
+        Index(None, "day", "reader", "own_record"),
     )
 
     id: Mapped[RowId]
@@ -87,6 +88,7 @@ class Evaluation(Base):
     blinded: Mapped[Bytes32]
     key_epoch: Mapped[Big]
     level: Mapped[int]
+    own_record: Mapped[bool] = mapped_column(default=False, server_default=false())
     signature: Mapped[Blob]
 
 

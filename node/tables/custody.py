@@ -15,7 +15,8 @@ from node.tables.base import Base, Big, Blob, Bytes32, LongText, Word
 class OwnCustody(Base):
     """A custody of an own entry's evidence, counted from generation 1.
 
-    `circle` is SHA-256 over custodians and threshold, `consent` what the listing rests on.
+    `circle` is SHA-256 over custodians and threshold; `consent` names the record of what the
+    listing rests on (`consent_key`).
     `secret` seals the polynomial and is empty once every custodian has taken its share.
     """
 

@@ -72,7 +72,11 @@ class LookupLog(OnChain, Base):
 
 
 class RecordedConsent(OnChain, Base):
-    """A consent by its digest: whose it is nobody sees. `level` is what the reader claims."""
+    """A reader's record of a consent: whose it is nobody sees. `level` is what the reader claims.
+
+    `consent` is `node.screening.consents.consent_key` of reader and digest: another member's record
+    of the same digest is another row.
+    """
 
     __tablename__ = "recorded_consents"
     __table_args__ = (DERIVED,)

@@ -42,6 +42,7 @@ PHASES: Final[Mapping[str, State]] = {
     "REVEAL": State(N_("panel opens its votes"), "info", "pen"),
     "DECIDED": State(N_("panel has decided"), "good", "check"),
     "REGULATOR": State(N_("waiting for the regulator"), "warn", "clock"),
+    "UNDECIDED": State(N_("nobody decided in time"), "bad", "clock"),
     "SETTLED": State(N_("settled"), "good", "check"),
 }
 
@@ -49,12 +50,19 @@ PHASES: Final[Mapping[str, State]] = {
 PHASE_SAYS: Final[Mapping[str, str]] = {
     "OPEN": N_("The uploader answers first. Unanswered, the entry is suspended by time alone."),
     "UNANSWERED": N_("The uploader did not answer in time: the dispute is settled by itself."),
-    "ANSWERED": N_("The answer stands unless who raised the dispute takes it to the panel."),
+    "ANSWERED": N_(
+        "The answer stands unless who raised the dispute, or another for the person, takes it "
+        "to the panel."
+    ),
     "ACCEPTED": N_("Nobody took the answer to the panel in time: it is settled by itself."),
     "COMMIT": N_("The panel votes; votes stay hidden until all of them are opened."),
     "REVEAL": N_("The panel's nodes open their votes; who does not open one owes a fine."),
     "DECIDED": N_("The panel has decided: the outcome is settled by itself."),
     "REGULATOR": N_("No panel decided: the regulator gives the verdict."),
+    "UNDECIDED": N_(
+        "No panel decided and the regulator is a party: the entry is suspended for good, stakes "
+        "return, and it counts for and against nobody."
+    ),
     "SETTLED": N_("The dispute is over."),
 }
 
@@ -64,6 +72,7 @@ VERDICTS: Final[Mapping[str, str]] = {
     "REMOVED": N_("removed"),
     "UNVERIFIABLE": N_("unverifiable"),
     "TIMED_OUT": N_("timed out"),
+    "UNDECIDED": N_("nobody decided"),
 }
 
 REASONS: Final[Mapping[str, str]] = {
@@ -138,6 +147,7 @@ VOTE_CHOICES: Final[Mapping[str, str]] = {
 ROLES: Final[Mapping[str, str]] = {
     "by": N_("raised by us"),
     "target": N_("against us"),
+    "contester": N_("contested by us"),
     "panelist": N_("we sit on the panel"),
     "regulator": N_("we are the regulator"),
 }
@@ -160,6 +170,7 @@ STEPS: Final[Mapping[str, str]] = {
     "DisputeExtended": N_("dispute %(dispute)s: the uploader took its extension"),
     "DisputeAnswered": N_("dispute %(dispute)s answered"),
     "DisputeContested": N_("dispute %(dispute)s: the answer is contested"),
+    "DrawMissed": N_("dispute %(dispute)s: not drawn in time, a later block draws"),
     "PanelDrawn": N_("dispute %(dispute)s: the panel is drawn"),
     "BallotCommitted": N_("dispute %(dispute)s: a hidden vote"),
     "BallotRevealed": N_("dispute %(dispute)s: a vote opened"),

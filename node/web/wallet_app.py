@@ -174,7 +174,8 @@ async def revoke(request: Request, consent_file: Upload) -> Response:
     """Give the secret that revokes a consent of hers."""
     wallet = _page(request).wallet
     found = read_consent_file(await consent_file.read())
-    made = RevocationFile(found.domain, found.digest, wallet.revocation_of(found.digest))
+    secret = wallet.revocation_of(found.digest)
+    made = RevocationFile(found.domain, found.signed.consent.reader, found.digest, secret)
     if made.revocation_hash != found.revocation_hash:
         raise InputError(
             "WALLET_OTHER_CONSENT",

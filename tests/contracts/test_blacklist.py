@@ -26,6 +26,7 @@ from node.crypto.eip712 import Domain
 from node.screening import points
 from node.screening.consents import CONSENT_FIELDS, EVALUATION_FIELDS
 from node.screening.profiles import profiles
+from node.services.committee import evaluating
 from reconcile.model import OutsideError
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts" / "src"
@@ -108,6 +109,9 @@ def test_the_constants_are_the_node_s(deployed: Deployed) -> None:
         ("DETAIL_PRICE", POINTS, points.DETAIL_PRICE),
         ("DAILY_ALLOWANCE", POINTS, points.DAILY_ALLOWANCE),
         ("ALLOWANCE_CEILING", POINTS, points.ALLOWANCE_CEILING),
+        ("MEMBER_DAILY_OWN_RECORDS", POINTS, points.MEMBER_DAILY_OWN_RECORDS),
+        ("MEMBER_DAILY_TICKETS", POINTS, evaluating.MEMBER_DAILY),
+        ("NETWORK_DAILY_TICKETS", POINTS, evaluating.NETWORK_DAILY),
     ]:
         assert deployed.ask(contract, name) == value
 

@@ -14,7 +14,7 @@ from ledger_world import World, found_world
 from sqlalchemy import select
 
 from devnet.local import EmbeddedChain
-from node.blacklist import Now, account_of, now_of, phase_now, state_of
+from node.blacklist import Now, account_of, note_regulator, now_of, phase_now, state_of
 from node.chain.codec import (
     BLACKLIST,
     LOOKUPS,
@@ -220,6 +220,9 @@ def found_blacklist(chain: EmbeddedChain, folder: Path) -> BlacklistWorld:
     """Found a network of four with a blacklist, its first key epoch begun, allowances taken."""
     found = found_world(chain, folder, agreement=False, members=REGULATOR, regulator=REGULATOR)
     made = BlacklistWorld(found)
+    for party in made.parties:
+        with party.database.writing.begin() as session:
+            note_regulator(session, REGULATOR)
     for member in range(1, REGULATOR + 1):
         made.ask(member, POINTS, "claimAllowance")
     made.begin_epoch(1)

@@ -81,14 +81,15 @@ def live(town: BlacklistWorld) -> None:
         until = town.world.client.head().time_s + 86_400
         town.ask(2, LOOKUPS, "recordConsent", consent, 3, until, keccak(SECRET))
     town.ask(2, POINTS, "buyTickets", 0, 3)
-    town.ask(3, LOOKUPS, "anchorLog", town.today(), keccak(b"log"), 1)
+    town.ask(3, LOOKUPS, "anchorLog", town.today() - 1, keccak(b"log"), 1)
     town.ask(3, LOOKUPS, "speak", keccak(b"session"), 1, b"a word")
     town.settle()
-    town.ask(3, LOOKUPS, "revokeConsent", consents[0], SECRET)
+    town.ask(3, LOOKUPS, "revokeConsent", 2, consents[0], SECRET)
     index(town, standing)
     dispute(town, wrong, contested)
     panel(town)
     end(town, standing, wrong)
+    own_case(town)
 
 
 def index(town: BlacklistWorld, entry: bytes) -> None:
@@ -119,7 +120,7 @@ def dispute(town: BlacklistWorld, wrong: bytes, contested: bytes) -> None:
     town.ask(1, BLACKLIST, "answer", 2, int(Verdict.UPHELD), keccak(b"answer"))
     town.settle()
     town.check_against_views()
-    town.ask(2, BLACKLIST, "contest", 2)
+    town.ask(2, BLACKLIST, "contest", 2, False)
     town.settle()
     town.chain.mine(3)
     assert "REGULATOR" in town.check_the_future(range(12))
@@ -180,6 +181,36 @@ def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
     town.settle()
 
 
+def own_case(town: BlacklistWorld) -> None:
+    """The regulator's own entry: another contests beside who raised it, nobody decides."""
+    for member in (2, 3, REGULATOR):
+        town.ask(member, POINTS, "claimAllowance")
+    own = town.list(REGULATOR, "own")
+    town.settle()
+    town.tag(REGULATOR, own, 2)
+    town.settle()
+    town.ask(2, BLACKLIST, "openDispute", own, False, GROUNDS)
+    town.settle()
+    town.ask(REGULATOR, BLACKLIST, "answer", 3, int(Verdict.UPHELD), keccak(b"answer"))
+    town.settle()
+    town.ask(3, BLACKLIST, "contest", 3, False)
+    town.settle()
+    town.check_against_views()
+    town.chain.mine(260)
+    town.ask(1, BLACKLIST, "draw", 3)
+    town.settle()
+    town.chain.mine(3)
+    town.ask(1, BLACKLIST, "draw", 3)
+    town.settle()
+    town.check_against_views()
+    assert {"REGULATOR", "UNDECIDED"} <= town.check_the_future((1, 3, 4, 19, 20, 21))
+    town.pass_days(20.1)
+    assert town.check_against_views()[-1] == "SUSPENDED"
+    town.ask(1, BLACKLIST, "settle", 3)
+    town.settle()
+    assert town.check_against_views(party=1)[-1] == "SUSPENDED"
+
+
 def pay(town: BlacklistWorld) -> None:
     """Settle the period in which member 2 bought its tickets."""
     with town.parties[0].database.reading() as session:
@@ -204,7 +235,7 @@ def test_every_event_became_a_row(town: BlacklistWorld) -> None:
             assert all(any(row.tx_hash) and row.block_number for row in rows)
         assert session.scalars(select(Incident)).all() == []
         outcomes = {row.dispute: row.outcome for row in session.scalars(select(Dispute))}
-        assert outcomes == {1: "TIMED_OUT", 2: "REMOVED"}
+        assert outcomes == {1: "TIMED_OUT", 2: "REMOVED", 3: "UNDECIDED"}
         open_recalls = select(Recall).where(Recall.acknowledged_at_s.is_(None))
         assert len(session.scalars(open_recalls).all()) == 1
         revoked = select(RecordedConsent).where(RecordedConsent.revoked_tx.is_not(None))
@@ -217,7 +248,7 @@ def test_every_event_became_a_row(town: BlacklistWorld) -> None:
 
 def test_an_entry_s_evidence_tells_its_whole_story(town: BlacklistWorld) -> None:
     """Each entry's changes, with their transactions, fold to the state that the contract shows."""
-    consents = [keccak(b"consent"), keccak(b"kept")]
+    consents = [(2, keccak(b"consent")), (2, keccak(b"kept"))]
     with town.parties[0].database.reading() as session:
         now = now_of(session)
         for row in session.scalars(select(ListedEntry)):

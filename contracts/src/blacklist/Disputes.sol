@@ -12,6 +12,8 @@ abstract contract Disputes is Panels {
     uint64 public lastDispute;
 
     mapping(uint32 member => mapping(uint32 target => uint256)) private _openDisputes;
+    /// For the person, without a stake: once a member and entry.
+    mapping(EntryId => mapping(uint32 member => bool)) private _raisedFree;
 
     /// @inheritdoc IBlacklist
     function openDispute(EntryId entry, bool byPerson, bytes32 grounds)
@@ -30,7 +32,12 @@ abstract contract Disputes is Panels {
             revert TooManyDisputes(member, target, MAX_DISPUTES);
         }
 
-        if (!byPerson) points.stake(member, DISPUTE_STAKE, false);
+        if (!byPerson) {
+            points.stake(member, DISPUTE_STAKE, false);
+        } else {
+            if (_raisedFree[entry][member]) revert StakeNeeded(entry, member);
+            _raisedFree[entry][member] = true;
+        }
         _openDisputes[member][target] += 1;
         dispute = ++lastDispute;
         stored.dispute = dispute;
@@ -65,14 +72,18 @@ abstract contract Disputes is Panels {
     }
 
     /// @inheritdoc IBlacklist
-    function contest(uint64 dispute) external {
+    function contest(uint64 dispute, bool byPerson) external {
         uint32 member = _poster();
         Dispute storage d = _disputes[dispute];
         _requirePhase(dispute, Phase.ANSWERED);
-        if (d.by != member) revert NotParty(dispute, member);
+        if (d.target == member) revert NotParty(dispute, member);
+        bool staked = d.by != member && !byPerson;
+        if (staked) points.stake(member, DISPUTE_STAKE, false);
+        d.contestStaked = staked;
+        d.contestedBy = member;
         d.contestedAt_s = uint64(block.timestamp);
         d.drawAfter = uint64(block.number);
-        emit DisputeContested(dispute, d.drawAfter);
+        emit DisputeContested(dispute, member, staked, uint64(block.number));
     }
 
     /// @inheritdoc IBlacklist
@@ -84,6 +95,7 @@ abstract contract Disputes is Panels {
         if (phase == Phase.UNANSWERED) outcome = Verdict.TIMED_OUT;
         else if (phase == Phase.ACCEPTED) outcome = d.answer;
         else if (phase == Phase.DECIDED) outcome = _panelVerdict(dispute);
+        else if (phase == Phase.UNDECIDED) outcome = Verdict.UNDECIDED;
         else revert PhaseNotAllowed(dispute, phase);
         _settle(dispute, d, outcome);
     }
@@ -92,9 +104,7 @@ abstract contract Disputes is Panels {
     function decide(uint64 dispute, Verdict verdict) external {
         uint32 member = _poster();
         Dispute storage d = _disputes[dispute];
-        // It may have raised the dispute for the person, but does not judge a case of its own.
-        bool party = d.target == member || (d.by == member && !d.byPerson);
-        if (member != regulator || party) revert NotRegulator(member);
+        if (member != regulator || _isRegulators(d)) revert NotRegulator(member);
         _requirePhase(dispute, Phase.REGULATOR);
         _requireVote(verdict);
         _settle(dispute, d, verdict);
@@ -120,10 +130,21 @@ abstract contract Disputes is Panels {
         if (d.contestedAt_s == 0) {
             return _passed(d.answeredAt_s, p.contestDays) ? Phase.ACCEPTED : Phase.ANSWERED;
         }
-        return _panelPhase(dispute, d, p);
+        Phase phase = _panelPhase(dispute, d, p);
+        bool undecided = phase == Phase.REGULATOR && _isRegulators(d)
+            && _passed(d.openedAt_s, uint256(p.disputeDays) + p.extensionDays);
+        return undecided ? Phase.UNDECIDED : phase;
     }
 
     // ---------------------------------------------------------------------------------- internal
+
+    /// @dev The regulator may have raised or contested for the person, but does not judge a case of
+    /// its own.
+    function _isRegulators(Dispute storage d) private view returns (bool) {
+        bool raised = d.by == regulator && !d.byPerson;
+        bool contested = d.contestedBy == regulator && d.contestStaked;
+        return d.target == regulator || raised || contested;
+    }
 
     function _asTarget(uint64 dispute) private view returns (Dispute storage d) {
         uint32 member = _poster();
@@ -154,21 +175,28 @@ abstract contract Disputes is Panels {
         stored.dispute = 0;
         emit DisputeSettled(dispute, d.entry, outcome);
         _fineSilent(dispute, d);
-        if (outcome == Verdict.UPHELD) _upheld(d);
-        else _overturned(d, stored, outcome);
+        if (outcome == Verdict.UPHELD) {
+            // Only a panel's word counts: an answer that a friend does not contest proves nothing.
+            if (d.contestedAt_s != 0) points.countEntry(d.target, true);
+        } else if (outcome == Verdict.UNDECIDED) {
+            _stageTo(d.entry, Stage.SUSPENDED);
+        } else {
+            _overturned(d, stored, outcome);
+        }
+        bool lost = outcome == Verdict.UPHELD;
+        if (!d.byPerson) _unstake(d.by, lost);
+        if (d.contestStaked) _unstake(d.contestedBy, lost);
     }
 
-    /// @dev Only a panel's word counts: an answer that a friend does not contest proves nothing.
-    function _upheld(Dispute storage d) private {
-        if (d.contestedAt_s != 0) points.countEntry(d.target, true);
-        if (!d.byPerson) points.slash(d.by, DISPUTE_STAKE, "dispute lost");
+    function _unstake(uint32 member, bool lost) private {
+        if (lost) points.slash(member, DISPUTE_STAKE, "dispute lost");
+        else points.release(member, DISPUTE_STAKE);
     }
 
     /// @dev An uploader that concedes at once loses the stake alone, which is what makes conceding
     /// worthwhile.
     function _overturned(Dispute storage d, Entry storage stored, Verdict outcome) private {
         points.countEntry(d.target, false);
-        if (!d.byPerson) points.release(d.by, DISPUTE_STAKE);
         if (stored.stakeHeld) {
             stored.stakeHeld = false;
             points.slash(d.target, LISTING_STAKE, "entry overturned");

@@ -127,7 +127,11 @@ abstract contract Listings is BlacklistBase {
     {
         Profile storage p = _profiles[profile];
         if (p.retentionDays == 0) revert ProfileUnknown(profile);
-        if (effectiveDay < _today()) revert Backdated(_today(), effectiveDay);
+        uint32 today = _today();
+        if (effectiveDay < today) revert Backdated(today, effectiveDay);
+        uint32 latest = today + uint32(TICKET_S / 1 days);
+        if (effectiveDay > latest) revert EffectTooFar(latest, effectiveDay);
+        if (noticeDay == 0 || noticeDay > today) revert NoticeNotGiven(today, noticeDay);
         if (uint256(noticeDay) + p.noticeDays > effectiveDay) {
             revert NoticeTooRecent(noticeDay, effectiveDay, p.noticeDays);
         }

@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {IBlacklist} from "../interfaces/IBlacklist.sol";
 import {Phase, Verdict} from "../interfaces/IBlacklistFacts.sol";
-import {Standing} from "../interfaces/IRegistry.sol";
 import {BlacklistBase} from "./BlacklistBase.sol";
 
 /// @title Panels
@@ -13,6 +12,7 @@ abstract contract Panels is BlacklistBase {
     /// The hash of the second block after the contest, which neither party chose.
     uint256 private constant DRAW_BLOCKS = 2;
     uint256 private constant KNOWN_HASHES = 256;
+    uint8 private constant MAX_REDRAWS = 2;
 
     mapping(uint64 dispute => mapping(uint32 member => Ballot)) private _ballots;
 
@@ -20,18 +20,22 @@ abstract contract Panels is BlacklistBase {
     function draw(uint64 dispute) external {
         _poster();
         Dispute storage d = _disputes[dispute];
-        if (d.contestedAt_s == 0 || d.outcome != Verdict.NONE) {
-            revert PhaseNotAllowed(dispute, phaseOf(dispute));
-        }
-        if (d.drawn) revert DrawnAlready(dispute);
+        Phase phase = phaseOf(dispute);
+        // Undrawn, a dispute leaves these two with its first round, and is the regulator's.
+        if (phase != Phase.COMMIT && phase != Phase.REVEAL) revert PhaseNotAllowed(dispute, phase);
+        if (d.drawnAt_s != 0) revert DrawnAlready(dispute);
         uint256 drawBlock = d.drawAfter + DRAW_BLOCKS;
         if (block.number <= drawBlock) revert DrawNotDue(dispute, drawBlock + 1);
-        if (block.number > drawBlock + KNOWN_HASHES) {
+        bool missed = block.number > drawBlock + KNOWN_HASHES;
+        if (missed && d.redraws < MAX_REDRAWS) {
+            d.redraws += 1;
             d.drawAfter = uint64(block.number);
-            emit DisputeContested(dispute, d.drawAfter);
+            emit DrawMissed(dispute, uint64(block.number));
             return;
         }
-        uint32[] memory eligible = _eligible(d);
+        uint32[] memory eligible = missed
+            ? new uint32[](0)
+            : points.strangersTo([d.by, d.target, d.contestedBy], regulator);
         _shuffle(eligible, keccak256(abi.encode(blockhash(drawBlock), dispute)));
         uint256 first = _seats(eligible.length);
         uint256 all = first + _seats(eligible.length - first);
@@ -39,7 +43,7 @@ abstract contract Panels is BlacklistBase {
             d.panel.push(eligible[i]);
         }
         d.seats = uint8(first);
-        d.drawn = true;
+        d.drawnAt_s = uint64(block.timestamp);
         emit PanelDrawn(dispute, d.panel, d.seats);
     }
 
@@ -74,7 +78,7 @@ abstract contract Panels is BlacklistBase {
     function _passed(uint256 since_s, uint256 days_) internal view virtual returns (bool);
 
     function _requireVote(Verdict verdict) internal pure {
-        if (verdict == Verdict.NONE || verdict == Verdict.TIMED_OUT) {
+        if (verdict == Verdict.NONE || verdict >= Verdict.TIMED_OUT) {
             revert VerdictNotAllowed(verdict);
         }
     }
@@ -87,11 +91,11 @@ abstract contract Panels is BlacklistBase {
         uint256 roundDays = uint256(p.commitDays) + p.revealDays;
         bool firstOver = _passed(d.contestedAt_s, roundDays);
         if (!firstOver) {
-            if (d.drawn && d.seats == 0) return Phase.REGULATOR;
+            if (d.drawnAt_s != 0 && d.seats == 0) return Phase.REGULATOR;
             return _passed(d.contestedAt_s, p.commitDays) ? Phase.REVEAL : Phase.COMMIT;
         }
         if (_roundVerdict(dispute, d, 0) != Verdict.NONE) return Phase.DECIDED;
-        if (!d.drawn || d.panel.length == d.seats) return Phase.REGULATOR;
+        if (d.drawnAt_s == 0 || d.panel.length == d.seats) return Phase.REGULATOR;
         if (!_passed(d.contestedAt_s, 2 * roundDays)) {
             bool revealing = _passed(d.contestedAt_s, roundDays + p.commitDays);
             return revealing ? Phase.REVEAL : Phase.COMMIT;
@@ -105,15 +109,18 @@ abstract contract Panels is BlacklistBase {
         if (verdict == Verdict.NONE) verdict = _roundVerdict(dispute, d, 1);
     }
 
-    /// @dev Who was drawn, whose round is over, and who revealed nothing.
+    /// @dev Who was drawn in time, whose round is over, and who revealed nothing. Who was seated
+    /// with less than half of the first round's commit time left may have had no way to vote; the
+    /// second round begins after every draw.
     function _fineSilent(uint64 dispute, Dispute storage d) internal {
-        if (!d.drawn) return;
+        if (d.drawnAt_s == 0) return;
         Profile storage p = _profiles[_entries[d.entry].profile];
         uint256 roundDays = uint256(p.commitDays) + p.revealDays;
         bool second =
             _roundVerdict(dispute, d, 0) == Verdict.NONE && _passed(d.contestedAt_s, 2 * roundDays);
         uint256 end = second ? d.panel.length : d.seats;
-        for (uint256 i = 0; i < end; i++) {
+        bool late = 2 * uint256(d.drawnAt_s - d.contestedAt_s) > uint256(p.commitDays) * 1 days;
+        for (uint256 i = late ? d.seats : 0; i < end; i++) {
             if (_ballots[dispute][d.panel[i]].revealed != Verdict.NONE) continue;
             points.fine(d.panel[i], PANEL_FINE, "panelist silent");
         }
@@ -166,24 +173,6 @@ abstract contract Panels is BlacklistBase {
         }
         if (!seated) revert NotPanelist(dispute, member);
         ballot = _ballots[dispute][member];
-    }
-
-    /// @dev Active full members but the parties, the regulator, and whoever confirmed a party or
-    /// was confirmed by one in the last 90 days.
-    function _eligible(Dispute storage d) private view returns (uint32[] memory found) {
-        uint32[] memory full = registry.fullMembers();
-        found = new uint32[](full.length);
-        uint256 count;
-        for (uint256 i = 0; i < full.length; i++) {
-            uint32 member = full[i];
-            if (member == d.by || member == d.target || member == regulator) continue;
-            if (registry.memberOf(member).standing != Standing.ACTIVE) continue;
-            if (points.areClose(member, d.by) || points.areClose(member, d.target)) continue;
-            found[count++] = member;
-        }
-        assembly ("memory-safe") {
-            mstore(found, count)
-        }
     }
 
     /// @dev Three, else one: with two a tie would be likelier than not.

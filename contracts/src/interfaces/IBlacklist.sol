@@ -78,7 +78,7 @@ interface IBlacklist is IBlacklistFacts {
     // ---------------------------------------------------------------------------------- disputes
 
     /// @notice Disputes an entry: for the person through a member that attests her identity, or by a
-    /// member that stakes points.
+    /// member that stakes points. Of one entry a member disputes once without a stake.
     function openDispute(EntryId entry, bool byPerson, bytes32 grounds)
         external
         returns (uint64 dispute);
@@ -89,12 +89,15 @@ interface IBlacklist is IBlacklistFacts {
     /// @notice The uploader's answer: UPHELD, CORRECTED or REMOVED, with its reasons' hash.
     function answer(uint64 dispute, Verdict verdict, bytes32 answerHash) external;
 
-    /// @notice Takes an answer to the panel; by the member that opened the dispute.
-    function contest(uint64 dispute) external;
+    /// @notice Takes an answer to the panel; by the member that opened the dispute, or by another
+    /// than the uploader, for the person or with a stake of its own: else a dispute that the
+    /// uploader's friend opened would keep the person's out.
+    /// @param byPerson says nothing where the caller opened the dispute.
+    function contest(uint64 dispute, bool byPerson) external;
 
     /// @notice Draws the panel from the hash of the second block after the contest; anyone.
-    /// @dev A hash is known for 256 blocks; missed, the next second block draws, and the clocks
-    /// run on.
+    /// @dev A hash is known for 256 blocks; missed, the next second block draws, twice at most, and
+    /// the clocks run on: who lets hashes pass until one pleases is left to the regulator.
     function draw(uint64 dispute) external;
 
     /// @notice A panelist's hidden vote.
@@ -107,7 +110,8 @@ interface IBlacklist is IBlacklistFacts {
     /// @notice The regulator's verdict where the panel gave none.
     function decide(uint64 dispute, Verdict verdict) external;
 
-    /// @notice Carries out what a dispute came to; anyone.
+    /// @notice Carries out what a dispute came to; anyone. Where the regulator is a party and no
+    /// panel decided, the profile's days suspend the entry for good and stakes return.
     function settle(uint64 dispute) external;
 
     // ------------------------------------------------------------------------- recall and erasure

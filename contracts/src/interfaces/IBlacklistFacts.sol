@@ -41,7 +41,9 @@ enum Verdict {
     REMOVED,
     UNVERIFIABLE,
     /// The uploader did not answer in time.
-    TIMED_OUT
+    TIMED_OUT,
+    /// No panel decided, and the regulator is a party: counts for and against nobody.
+    UNDECIDED
 }
 
 /// @notice Where a dispute stands, computed from the block's time at reading.
@@ -61,6 +63,8 @@ enum Phase {
     DECIDED,
     /// No panel, or no majority twice: the regulator decides.
     REGULATOR,
+    /// The regulator is a party and the profile's days are over; whoever calls settles.
+    UNDECIDED,
     SETTLED
 }
 
@@ -115,22 +119,29 @@ interface IBlacklistFacts {
     /// @notice A dispute.
     /// @param byPerson raised for the person by a member that attests her identity: no stake.
     /// @param extended whether the uploader took its extension.
+    /// @param contestStaked whether `contestedBy`, another than `by`, staked for itself.
     /// @param seats panelists of the first round, those of the second follow in `panel`.
+    /// @param redraws how often a draw was missed and set again.
+    /// @param contestedBy a party from then on, beside `by` where it is another.
     /// @param drawAfter the block whose second successor's hash draws the panel.
+    /// @param drawnAt_s when the panel was drawn, 0 before.
     struct Dispute {
         EntryId entry;
         uint32 by;
         uint32 target;
         bool byPerson;
         bool extended;
-        bool drawn;
+        bool contestStaked;
         uint8 seats;
+        uint8 redraws;
         Verdict answer;
         Verdict outcome;
         uint64 openedAt_s;
         uint64 answeredAt_s;
+        uint32 contestedBy;
         uint64 contestedAt_s;
         uint64 drawAfter;
+        uint64 drawnAt_s;
         uint32[] panel;
     }
 
@@ -158,6 +169,10 @@ interface IBlacklistFacts {
     error CommitmentMissing();
     /// @notice An entry never takes effect before the day it is posted.
     error Backdated(uint32 today, uint32 effectiveDay);
+    /// @notice An entry takes effect within the days in which its ticket is tagged.
+    error EffectTooFar(uint32 latest, uint32 effectiveDay);
+    /// @notice The person was told before an entry is posted, not later and not on day 0.
+    error NoticeNotGiven(uint32 today, uint32 noticeDay);
     /// @notice Fewer days than the profile's lie between notice and effect.
     error NoticeTooRecent(uint32 noticeDay, uint32 effectiveDay, uint16 noticeDays);
     /// @notice The entry would outlive the profile's retention.
@@ -194,6 +209,8 @@ interface IBlacklistFacts {
     error DisputeOpen(EntryId entry, uint64 dispute);
     /// @notice The member has its greatest number of open disputes with this uploader.
     error TooManyDisputes(uint32 member, uint32 target, uint256 maximum);
+    /// @notice The member disputed this entry for the person before; further disputes take a stake.
+    error StakeNeeded(EntryId entry, uint32 member);
     /// @notice Nobody disputes its own entry: it withdraws or corrects it.
     error OwnEntry(uint32 member);
     /// @notice This is no answer or vote here.
@@ -263,8 +280,14 @@ interface IBlacklistFacts {
     /// @notice The uploader's answer.
     event DisputeAnswered(uint64 indexed dispute, Verdict answer, bytes32 answerHash);
     /// @notice The answer goes to a panel, drawn after this block.
-    event DisputeContested(uint64 indexed dispute, uint64 drawAfter);
-    /// @notice The first `seats` sit in the first round, the others in the second.
+    /// @param by a party from here on; `staked` where it bound points for the contest itself.
+    event DisputeContested(
+        uint64 indexed dispute, uint32 indexed by, bool staked, uint64 drawAfter
+    );
+    /// @notice The drawing block's hash is not known any more: a later one draws.
+    event DrawMissed(uint64 indexed dispute, uint64 drawAfter);
+    /// @notice The first `seats` sit in the first round, the others in the second; nobody does where
+    /// the regulator decides.
     event PanelDrawn(uint64 indexed dispute, uint32[] panel, uint8 seats);
     /// @notice A panelist's hidden vote.
     event BallotCommitted(uint64 indexed dispute, uint32 indexed member, bytes32 commitment);

@@ -25,7 +25,7 @@ interface ILookups {
         uint32[] members;
     }
 
-    /// @notice A consent by its EIP-712 digest; whose it is nobody sees.
+    /// @notice A consent by its reader and its EIP-712 digest; whose it is nobody sees.
     struct Consent {
         uint32 reader;
         uint8 level;
@@ -54,11 +54,11 @@ interface ILookups {
     error SignaturesBelowThreshold(uint256 given, uint256 threshold);
     /// @notice Signatures come in ascending order of members, each once.
     error SignersNotAscending(uint32 previous, uint32 given);
-    /// @notice A node anchors its days in order, none ahead.
+    /// @notice A node anchors days that are over, in order.
     error LogOutOfSequence(uint32 last, uint32 given);
-    /// @notice The consent was recorded before.
+    /// @notice The reader recorded the consent before.
     error ConsentKnown(bytes32 consent);
-    /// @notice The consent was not recorded.
+    /// @notice This reader recorded no such consent.
     error ConsentUnknown(bytes32 consent);
     /// @notice The consent was revoked before.
     error ConsentRevokedAlready(bytes32 consent);
@@ -92,7 +92,7 @@ interface ILookups {
         bytes32 indexed consent, uint32 indexed reader, uint8 level, uint64 validTo_s
     );
     /// @notice The consent counts no longer.
-    event ConsentRevoked(bytes32 indexed consent);
+    event ConsentRevoked(bytes32 indexed consent, uint32 indexed reader);
 
     // --------------------------------------------------------------------------------- key epochs
 
@@ -111,25 +111,27 @@ interface ILookups {
     /// @notice Puts a word of key generation or re-sharing on the ledger; the nodes judge it.
     function speak(bytes32 session, uint8 phase, bytes calldata body) external;
 
-    /// @notice Anchors a committee node's log of the evaluations of a day.
+    /// @notice Anchors a committee node's log of the evaluations of a day that is over.
     function anchorLog(uint32 day, bytes32 root, uint64 count) external;
 
     // ---------------------------------------------------------------------------------- consents
 
-    /// @notice Records a consent by its digest; `revocationHash` is keccak256 of a secret that the
+    /// @notice Records a consent by its digest for the caller's member alone: the same digest recorded
+    /// by another says nothing here. `revocationHash` is keccak256 of a secret that the
     /// person keeps.
     function recordConsent(bytes32 consent, uint8 level, uint64 validTo_s, bytes32 revocationHash)
         external;
 
     /// @notice Revokes a consent; any member relays the secret, so nobody sees whose it is.
-    function revokeConsent(bytes32 consent, bytes32 secret) external;
+    /// @param reader whose consent it is; each reader's record has a secret's hash of its own.
+    function revokeConsent(uint32 reader, bytes32 consent, bytes32 secret) external;
 
     // ------------------------------------------------------------------------------------- views
 
     function currentKeyEpoch() external view returns (uint32);
     function lastKeyEpoch() external view returns (uint32);
     function keyEpochOf(uint32 keyEpoch) external view returns (KeyEpoch memory);
-    function consentOf(bytes32 consent) external view returns (Consent memory);
+    function consentOf(uint32 reader, bytes32 consent) external view returns (Consent memory);
     /// @notice Reverts unless the key epoch is the present or the next one.
     function requireUsable(uint32 keyEpoch) external view;
     function requireMember(uint32 keyEpoch, uint32 member) external view;

@@ -6,7 +6,7 @@ enum TicketKind {
     LOOKUP,
     /// Evidence behind the one entry that it was bought for.
     DETAIL,
-    /// A person's query about herself; free.
+    /// A person's query about herself; free, under a daily cap of its own.
     OWN_RECORD
 }
 
@@ -57,7 +57,7 @@ interface IPoints {
     error DebtOpen(uint32 member, uint256 debt);
     /// @notice The allowance was taken for this day.
     error AllowanceTaken(uint32 member, uint256 day);
-    /// @notice The member's or the network's tickets of this day are used up.
+    /// @notice The member's tickets, its free ones, or the network's of this day are used up.
     error DailyCapReached(uint256 day, uint256 cap);
     /// @notice A DETAIL ticket is bought for one use, by `buyDetailTicket`.
     error TicketUseMissing();
@@ -155,6 +155,12 @@ interface IPoints {
     function pairHits(uint32 reader, uint32 uploader, uint32 period) external view returns (uint256);
     /// @notice Whether one of the two confirmed the other in the 90 days before now.
     function areClose(uint32 one, uint32 other) external view returns (bool);
+    /// @notice Who may sit in judgement: active full members but the parties, `regulator`, and
+    /// whoever is close to a party.
+    function strangersTo(uint32[3] calldata parties, uint32 regulator)
+        external
+        view
+        returns (uint32[] memory);
     function totalMinted() external view returns (uint256);
     function totalBurned() external view returns (uint256);
     function currentPeriod() external view returns (uint32);

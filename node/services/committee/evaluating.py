@@ -30,9 +30,11 @@ from node.screening.consents import (
     Trust,
     Use,
     check_blind_consent,
+    consent_key,
     evaluation_digest,
 )
 from node.screening.evaluations import Asked, NodeAnswer, Refused, share_of_cap
+from node.screening.points import MEMBER_DAILY_OWN_RECORDS
 from node.screening.states import DAY_S, EntryState
 from node.tables import (
     Evaluation,
@@ -62,8 +64,11 @@ LIVE: Final = frozenset(
     }
 )
 
+_MEMBERS: Final = Evaluation.reader == bindparam("reader")
 _SPENT: Final = select(
-    func.count().filter(Evaluation.reader == bindparam("reader")), func.count()
+    func.count().filter(_MEMBERS, ~Evaluation.own_record),
+    func.count().filter(~Evaluation.own_record),
+    func.count().filter(_MEMBERS, Evaluation.own_record),
 ).where(Evaluation.day == bindparam("day"))
 _STANDING: Final = select(Evaluation).where(Evaluation.subject == bindparam("subject"))
 _BOUND: Final = (
@@ -91,12 +96,17 @@ class Desk:
 
 @dataclass(slots=True)
 class Counted:
-    """How much of today's caps is spent, this request's items included."""
+    """How much of today's caps is spent, this request's items included.
+
+    Free queries of people about themselves have a cap of their own and use up nobody's paid ones.
+    """
 
     member: int
     network: int
+    own: int
     member_cap: int
     network_cap: int
+    own_cap: int
 
 
 def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int], list[Refused]]:
@@ -148,7 +158,8 @@ def _note(desk: Desk, reader: int, item: Asked, counted: Counted) -> None:
     if standing is not None:
         _require_same(desk, standing, item, hashed, name)
         return
-    _count(counted)
+    own = item.entry is None and item.purpose is Purpose.OWN_RECORD
+    _count(counted, own=own)
     desk.session.add(
         Evaluation(
             day=desk.day,
@@ -160,6 +171,7 @@ def _note(desk: Desk, reader: int, item: Asked, counted: Counted) -> None:
             blinded=hashed,
             key_epoch=desk.epoch.key_epoch,
             level=level,
+            own_record=own,
             signature=item.signature,
         )
     )
@@ -216,9 +228,9 @@ def _require_lookup(desk: Desk, reader: int, item: Asked, digest: bytes) -> int:
     if own != (kind == OWN_RECORD):
         raise _refuse("TICKET_KIND", "ticket", f"a ticket of kind {kind} is not for this purpose")
     assert item.consent is not None, "a lookup names its consent"
-    recorded = desk.session.get(RecordedConsent, digest)
+    recorded = desk.session.get(RecordedConsent, consent_key(reader, digest))
     signed = item.consent
-    if recorded is None or recorded.reader != reader:
+    if recorded is None:
         raise _refuse(
             "CONSENT_NOT_RECORDED", "consent", "the consent is not on the ledger by this reader"
         )
@@ -307,18 +319,26 @@ def _keep_double_use(
 
 def _counted(desk: Desk, reader: int) -> Counted:
     """Return what is spent of this node's share of the caps today."""
-    member, network = desk.session.execute(_SPENT, {"reader": reader, "day": desk.day}).one()
+    member, network, own = desk.session.execute(_SPENT, {"reader": reader, "day": desk.day}).one()
     committee = desk.epoch.committee
     shape = (committee.threshold, len(committee.shares))
     return Counted(
         member=member,
         network=network,
+        own=own,
         member_cap=share_of_cap(MEMBER_DAILY, *shape),
         network_cap=share_of_cap(NETWORK_DAILY, *shape),
+        own_cap=share_of_cap(MEMBER_DAILY_OWN_RECORDS, *shape),
     )
 
 
-def _count(counted: Counted) -> None:
+def _count(counted: Counted, *, own: bool) -> None:
+    if own:
+        if counted.own >= counted.own_cap:
+            says = f"this node's share of the member's free day is spent: {counted.own_cap} queries"
+            raise _refuse("DAILY_CAP_REACHED", "ticket", says)
+        counted.own += 1
+        return
     if counted.member >= counted.member_cap:
         says = f"this node's share of the member's day is spent: {counted.member_cap} evaluations"
         raise _refuse("DAILY_CAP_REACHED", "ticket", says)

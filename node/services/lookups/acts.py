@@ -16,7 +16,7 @@ from node.index_reading import Ask, LiveRoot
 from node.lookup_calls import LookupCalls
 from node.screening.asking import ConsentRequest, sign_consent_request
 from node.screening.consent_files import ConsentFile, read_consent_file, read_revocation_file
-from node.screening.consents import Purpose, Scope, SignedConsent
+from node.screening.consents import Purpose, Scope, SignedConsent, consent_key
 from node.screening.identifiers import Identifier
 from node.screening.roots import SignedHeader
 from node.services.lookups.buying import buy, free_tickets
@@ -178,7 +178,8 @@ class ConsentActs:
                     "the secret that revokes this consent is the person's",
                     help="relay the revocation that she hands over",
                 )
-            self._calls.revoke_consent(session, file.digest, secret)
+            reader = file.signed.consent.reader
+            self._calls.revoke_consent(session, reader, file.digest, secret)
             self._doors.act(session, actor, "consent-revoke", file.digest.hex())
             return file.digest
 
@@ -193,16 +194,16 @@ class ConsentActs:
         with self._doors.writing() as session:
             if file.domain != self._doors.identity.place.lookups_domain:
                 raise ProtocolError("CONSENT_FOREIGN", "the revocation is of another network")
-            recorded = session.get(RecordedConsent, file.consent)
+            recorded = session.get(RecordedConsent, consent_key(file.reader, file.consent))
             if recorded is None:
                 raise ProtocolError(
                     "CONSENT_UNKNOWN",
-                    "no such consent is recorded",
+                    f"member {file.reader} recorded no such consent",
                     where=Where(field="consent"),
                     help="let the node read up to the head, then relay it again",
                 )
             if recorded.revoked_block is None:
-                self._calls.revoke_consent(session, file.consent, file.secret)
+                self._calls.revoke_consent(session, file.reader, file.consent, file.secret)
             self._doors.act(session, actor, "consent-revoke", file.consent.hex())
             return file.consent
 

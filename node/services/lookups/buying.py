@@ -8,15 +8,17 @@ from typing import Final
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import account_of
+from node.blacklist import account_of, now_of
 from node.lookup_calls import LookupCalls
-from node.screening.points import LOOKUP_PRICE
+from node.screening.points import LOOKUP_PRICE, MEMBER_DAILY_OWN_RECORDS
+from node.screening.states import DAY_S
 from node.tables import OwnLookup, TicketRange
 from reconcile.counting import counted
 from reconcile.model import ProtocolError, UsageError, Where
 
 #: The contract's order of kinds (IPoints.TicketKind).
-KINDS: Final = {"LOOKUP": 0, "DETAIL": 1, "OWN_RECORD": 2}
+OWN_RECORD: Final = "OWN_RECORD"
+KINDS: Final = {"LOOKUP": 0, "DETAIL": 1, OWN_RECORD: 2}
 MAX_BOUGHT: Final = 2_000
 _BOUND: Final = (
     select(func.count(OwnLookup.ticket.distinct()))
@@ -54,7 +56,7 @@ def free_tickets(session: Session, member: int, kind: str, limit: int) -> list[i
 def buy(session: Session, calls: LookupCalls, member: int, kind: str, count: int) -> int | None:
     """Ask for tickets; None where the same purchase waits already.
 
-    Raises `UsageError` TICKETS_COUNT, POINTS_SHORT.
+    Raises `UsageError` TICKETS_COUNT, POINTS_SHORT, OWN_RECORDS_SPENT.
     """
     if not 1 <= count <= MAX_BOUGHT:
         raise UsageError("TICKETS_COUNT", f"1 to {MAX_BOUGHT} tickets are bought at once")
@@ -66,10 +68,27 @@ def buy(session: Session, calls: LookupCalls, member: int, kind: str, count: int
             f"{counted(count, 'ticket')} for {price / 1e6:g} points, {free / 1e6:g} are free",
             help="each day brings an allowance; see `kanhe blacklist points`",
         )
+    if kind == OWN_RECORD:
+        _require_own_records(session, member, count)
     bought = session.scalar(
         select(func.count()).select_from(TicketRange).where(TicketRange.member == member)
     )
     return calls.buy_tickets(session, KINDS[kind], count, (bought or 0) + 1)
+
+
+def _require_own_records(session: Session, member: int, count: int) -> None:
+    """Free tickets are capped by themselves; the contract refuses what is over its day's."""
+    today = now_of(session).time_s // DAY_S
+    bought = select(func.coalesce(func.sum(TicketRange.count), 0)).where(
+        TicketRange.member == member, TicketRange.kind == OWN_RECORD, TicketRange.day == today
+    )
+    left = MEMBER_DAILY_OWN_RECORDS - (session.scalar(bought) or 0)
+    if count > left:
+        raise UsageError(
+            "OWN_RECORDS_SPENT",
+            f"{counted(count, 'ticket')} for people's own records, {max(left, 0)} are left today",
+            help="use the free ones that were bought before, or buy again tomorrow (UTC)",
+        )
 
 
 def bind_ticket(session: Session, row: OwnLookup, member: int, kind: str) -> int:

@@ -18,10 +18,12 @@ from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
 from node.keyholders import key_check, speaking_keys, trust_of
 from node.listings import know_statement
 from node.receipt_checks import ledger_of
+from node.screening.consent_files import ConsentFile
 from node.screening.consents import (
     Purpose,
     Scope,
     SignedConsent,
+    consent_key,
     evaluation_digest,
 )
 from node.screening.derivation import Tag
@@ -140,7 +142,7 @@ class LookupService(OwnRecordActs):
         """Bind a ticket, sign for the evaluation, and keep both before anybody is asked."""
         row = require_lookup(session, lookup)
         file, _ = consent_of(self._ring, row)
-        _require_recorded(session, file.digest)
+        _require_recorded(session, file)
         subject = subject_of(self._ring, row)
         member = self._doors.identity.require_member(session)
         purpose = Purpose(row.purpose)
@@ -310,11 +312,12 @@ class LookupService(OwnRecordActs):
         """Return the lookups, newest first."""
         with self._doors.reading() as session:
             rows = session.scalars(select(OwnLookup).order_by(OwnLookup.id.desc()).limit(limit))
-            return tuple(view_of(session, row) for row in rows)
+            member = self._doors.identity.require_member(session)
+            return tuple(view_of(session, row, member) for row in rows)
 
 
-def _require_recorded(session: Session, digest: bytes) -> None:
-    row = session.get(RecordedConsent, digest)
+def _require_recorded(session: Session, file: ConsentFile) -> None:
+    row = session.get(RecordedConsent, consent_key(file.signed.consent.reader, file.digest))
     if row is None:
         raise ProtocolError(
             "CONSENT_NOT_RECORDED",

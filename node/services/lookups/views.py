@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from node.screening.consents import Purpose
+from node.screening.consents import Purpose, consent_key
 from node.tables import OwnLookup, RecordedConsent
 
 
@@ -29,9 +29,10 @@ class LookupView:
     made_at_ms: int
 
 
-def view_of(session: Session, row: OwnLookup) -> LookupView:
-    """Return what a list shows of a lookup."""
-    recorded = None if row.digest is None else session.get(RecordedConsent, row.digest)
+def view_of(session: Session, row: OwnLookup, member: int) -> LookupView:
+    """Return what a list shows of a lookup of ours."""
+    key = None if row.digest is None else consent_key(member, row.digest)
+    recorded = None if key is None else session.get(RecordedConsent, key)
     return LookupView(
         lookup=row.id,
         state=row.state,

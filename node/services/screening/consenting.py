@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from node.crypto.eip712 import Domain
-from node.screening.consents import Scope, Use
+from node.screening.consents import Scope, Use, consent_key
 from node.screening.custody_messages import CustodyRequest
 from node.screening.identifiers import Identifier
 from node.screening.releases import DetailRequest
@@ -27,8 +27,8 @@ def evidence_use(
     `ProtocolError` CONSENT_UNRECORDED.
     """
     consent = request.consent.consent
-    row = session.get(RecordedConsent, consent.digest(domain))
-    if row is None or row.reader != request.reader:
+    row = session.get(RecordedConsent, consent_key(request.reader, consent.digest(domain)))
+    if row is None:
         raise ProtocolError(
             "CONSENT_UNRECORDED",
             "the consent does not stand on the ledger under its reader",

@@ -75,7 +75,10 @@ def custodians_ever(session: Session, uploader: int) -> tuple[int, ...]:
 
 
 def is_over(now: Now, consent: BytesColumn) -> ColumnElement[bool]:
-    """Say of a joined `ListedEntry` whether its custody is to end; `consent` is the listing's."""
+    """Say of a joined `ListedEntry` whether its custody is to end.
+
+    `consent` names the record of the consent that the listing rests on.
+    """
     # A subquery's subquery sees only the tables around it, unless it is told to look further out.
     revoked = (
         exists()

@@ -24,6 +24,7 @@ from node.db import overwriting
 from node.identity import address_bytes
 from node.keyholders import holds_key
 from node.listings import TAGGABLE, open_listing
+from node.screening.consents import consent_key
 from node.screening.custody import (
     Manifest,
     begin,
@@ -125,13 +126,13 @@ class DepositActs(CustodyBase):
                 entry=entry,
                 generation=generation,
                 circle=circle.hash,
-                consent=listing.consent,
+                consent=consent_key(listing.uploader, listing.consent),
                 manifest=write_manifest(manifest, self._identity.keys.approver),
                 secret=self._ring.seal_bytes(b"".join(polynomial), _label(entry, generation)),
                 made_at_ms=self._identity.clock(),
             )
         )
-        consent = session.get(RecordedConsent, listing.consent)
+        consent = session.get(RecordedConsent, consent_key(listing.uploader, listing.consent))
         revoked = consent is not None and consent.revoked_block is not None
         for custodian in () if revoked else circle.members:
             session.add(

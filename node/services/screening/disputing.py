@@ -22,7 +22,9 @@ from node.blacklist import (
     ballots_of,
     dispute_facts,
     dispute_profile,
+    is_regulators,
     phase_now,
+    regulator_of,
     require_dispute,
     require_entry,
 )
@@ -53,7 +55,9 @@ DRAW_BLOCKS: Final = 2
 OTHERS_AFTER_BLOCKS: Final = 24
 OTHERS_AFTER_S: Final = 3_600
 #: Phases that somebody only has to settle.
-RIPE: Final = frozenset({Phase.UNANSWERED, Phase.ACCEPTED, Phase.DECIDED})
+RIPE: Final = frozenset({Phase.UNANSWERED, Phase.ACCEPTED, Phase.DECIDED, Phase.UNDECIDED})
+#: Phases in which an undrawn panel may be drawn; the next one is the regulator's.
+DRAWABLE: Final = frozenset({Phase.COMMIT, Phase.REVEAL})
 _BALLOT_TYPES: Final = ("uint256", "address", "uint64", "uint32", "uint8", "bytes32")
 
 
@@ -71,8 +75,9 @@ class DisputeActs(Base):
     ) -> int:
         """Dispute another member's entry; for the person (whose identity we attest) or staking.
 
-        Raises `NotFound` ENTRY_UNKNOWN, `Conflict` ENTRY_STATE_NOT_ALLOWED, `NotAllowed` OWN_ENTRY,
-        `UsageError` POINTS_SHORT, POINTS_DEBT, `InputError` PAPER_*.
+        Raises `NotFound` ENTRY_UNKNOWN, `Conflict` DISPUTE_OPEN, ENTRY_STATE_NOT_ALLOWED,
+        STAKE_NEEDED, `NotAllowed` OWN_ENTRY, `UsageError` POINTS_SHORT, POINTS_DEBT, `InputError`
+        PAPER_*.
         """
         with self._writing() as session:
             member = self._identity.require_member(session)
@@ -83,7 +88,16 @@ class DisputeActs(Base):
                     "nobody disputes its own entry",
                     help="withdraw it, or correct it with `kanhe blacklist list --supersedes`",
                 )
+            if row.dispute is not None:
+                raise Conflict(
+                    "DISPUTE_OPEN",
+                    f"the entry is disputed already, in dispute {row.dispute}",
+                    help="a person who was not asked about it is heard all the same: once it is "
+                    f"answered, `kanhe blacklist contest {row.dispute} --for-person`",
+                )
             require_state(session, row, DISPUTABLE, now, "disputed")
+            if by_person:
+                _require_first(session, entry, member)
             digest = write_paper(
                 session,
                 self._ring,
@@ -134,28 +148,50 @@ class DisputeActs(Base):
             self._act(session, actor, "extend", str(dispute))
             return self._calls.extend_answer(session, dispute)
 
-    def contest(self, dispute: int, *, actor: str = "node") -> int:
-        """Take an answer to the panel; by the member that raised the dispute."""
+    def contest(
+        self, dispute: int, *, by_person: bool = False, grounds: str = "", actor: str = "node"
+    ) -> int:
+        """Take an answer to the panel, as who raised the dispute or beside it.
+
+        Beside it for the person, whose identity we attest, or with a stake of our own; `grounds`
+        are kept here for the panel. Raises `NotFound`, `NotAllowed` NOT_PARTY, `Conflict`
+        PHASE_NOT_ALLOWED, `UsageError` POINTS_SHORT, POINTS_DEBT, `InputError` PAPER_*.
+        """
         with self._writing() as session:
-            row = require_dispute(session, dispute)
-            if row.by != self._identity.require_member(session):
-                raise NotAllowed("NOT_PARTY", f"dispute {dispute} was raised by member {row.by}")
+            row, member = require_dispute(session, dispute), self._identity.require_member(session)
+            if row.target == member:
+                raise NotAllowed("NOT_PARTY", f"dispute {dispute} is about an entry of ours")
             self._require_phase(session, row, Phase.ANSWERED, "contested")
-            self._act(session, actor, "contest", str(dispute))
-            return self._calls.contest(session, dispute)
+            asked = self._calls.waits(session, self._calls.contest_subject(dispute))
+            if row.by != member and not by_person and not asked:
+                now = self._now(session)
+                spend(session, self._calls, member, DISPUTE_STAKE, now, what="contest")
+            if grounds:
+                write_paper(
+                    session,
+                    self._ring,
+                    kind=GROUNDS,
+                    entry=row.entry,
+                    text=grounds,
+                    now_ms=self._identity.clock(),
+                )
+            self._act(session, actor, "contest", str(dispute), by_person=str(by_person))
+            return self._calls.contest(session, dispute, by_person=by_person)
 
     # ------------------------------------------------------------------------- verdicts
     def give_verdict(self, dispute: int, verdict: Verdict, *, actor: str = "node") -> int:
         """Vote as a panelist, hidden until all have voted, or decide as the regulator.
 
         The vote is opened by the node itself when its time comes. Raises `NotFound`, `NotAllowed`
-        NOT_PANELIST, `Conflict` PHASE_NOT_ALLOWED, BALLOT_CAST, `UsageError` VERDICT_NOT_ALLOWED.
+        NOT_PANELIST, NOT_REGULATOR, `Conflict` PHASE_NOT_ALLOWED, BALLOT_CAST, `UsageError`
+        VERDICT_NOT_ALLOWED.
         """
         _require_verdict(verdict, VOTES, "a vote")
         with self._writing() as session:
             row = require_dispute(session, dispute)
             phase = phase_now(session, row, self._now(session))
             if phase is Phase.REGULATOR:
+                self._require_regulator(session, row)
                 self._act(session, actor, "decide", str(dispute), verdict=verdict.name)
                 return self._calls.decide(session, dispute, verdict)
             return self._vote(session, row, verdict, actor)
@@ -212,6 +248,13 @@ class DisputeActs(Base):
             found = session.scalars(
                 select(OwnPaper).where(OwnPaper.hash.in_((row.grounds, row.answer_hash or b"")))
             ).first()
+            if found is None and row.contested_by == self._identity.member(session):
+                # Beside who raised it, a person's own grounds have no hash on the ledger.
+                found = session.scalars(
+                    select(OwnPaper)
+                    .where(OwnPaper.entry == row.entry, OwnPaper.kind == GROUNDS)
+                    .order_by(OwnPaper.written_at_ms.desc())
+                ).first()
             return None if found is None else paper_json(self._ring, found)
 
     # ------------------------------------------------------------------------- by itself
@@ -221,17 +264,18 @@ class DisputeActs(Base):
         for row in session.scalars(select(Dispute).where(Dispute.outcome.is_(None))).all():
             phase = phase_now(session, row, now)
             done += self._reveal_due(session, row, phase, member)
-            done += self._draw_due(session, row, member, now)
+            if phase in DRAWABLE:
+                done += self._draw_due(session, row, member, now)
             if phase in RIPE:
                 done += self._settle_due(session, row, member, now)
         return done
 
     def _settle_due(self, session: Session, row: Dispute, member: int, now: Now) -> int:
-        """Settle what is ripe: who raised it at once, the other party when that one is silent."""
+        """Settle what is ripe: who contested or raised it at once, the others when it is silent."""
         facts, profile = dispute_facts(session, row), dispute_profile(session, row)
         silent = now.time_s > ripe_since_s(facts, profile) + OTHERS_AFTER_S
         subject = self._calls.settle_subject(row.dispute)
-        turn = member == row.by or (member == row.target and silent)
+        turn = member == _first_party(row) or (member in _parties(row) and silent)
         if not turn or self._calls.pending(session, subject):
             return 0
         self._calls.settle_dispute(session, row.dispute)
@@ -255,10 +299,11 @@ class DisputeActs(Base):
     def _draw_due(self, session: Session, row: Dispute, member: int, now: Now) -> int:
         if row.draw_after is None or row.panel is not None:
             return 0
-        wait = DRAW_BLOCKS if row.by == member else OTHERS_AFTER_BLOCKS
-        party = member in {row.by, row.target}
+        wait = DRAW_BLOCKS if member == _first_party(row) else OTHERS_AFTER_BLOCKS
+        # The regulator's node too: where all parties are of one mind, nobody else would draw.
+        draws = member in _parties(row) or member == regulator_of(session)
         subject = self._calls.draw_subject(row.dispute, row.draw_after)
-        if not party or now.block < row.draw_after + wait or self._calls.pending(session, subject):
+        if not draws or now.block < row.draw_after + wait or self._calls.pending(session, subject):
             return 0
         self._calls.draw(session, row.dispute, row.draw_after)
         return 1
@@ -274,6 +319,19 @@ class DisputeActs(Base):
             )
         return row
 
+    def _require_regulator(self, session: Session, row: Dispute) -> None:
+        member, regulator = self._identity.require_member(session), regulator_of(session)
+        if regulator is None:
+            # A node that has not asked yet leaves it to the contract.
+            return
+        if member != regulator or is_regulators(row, regulator):
+            raise NotAllowed(
+                "NOT_REGULATOR",
+                f"dispute {row.dispute} is decided by the regulator, member {regulator}, "
+                "and not where it is a party",
+                help="where it is one, the profile's days end the dispute",
+            )
+
     def _require_phase(self, session: Session, row: Dispute, needed: Phase, what: str) -> None:
         phase = phase_now(session, row, self._now(session))
         if phase is not needed:
@@ -282,6 +340,29 @@ class DisputeActs(Base):
                 f"dispute {row.dispute} stands at {phase.name}, it is {what} at {needed.name}",
                 help="`kanhe blacklist disputes` shows its clocks",
             )
+
+
+def _parties(row: Dispute) -> set[int | None]:
+    return {row.by, row.target, row.contested_by}
+
+
+def _first_party(row: Dispute) -> int:
+    """Return whose node acts first: who took the answer to the panel, else who raised it."""
+    return row.by if row.contested_by is None else row.contested_by
+
+
+def _require_first(session: Session, entry: bytes, member: int) -> None:
+    """Of one entry a member disputes once without a stake: the ledger refuses a second time."""
+    raised = select(Dispute.dispute).where(
+        Dispute.entry == entry, Dispute.by == member, Dispute.by_person
+    )
+    number = session.scalar(raised.limit(1))
+    if number is not None:
+        raise Conflict(
+            "STAKE_NEEDED",
+            f"dispute {number} raised this entry for the person before, by this member",
+            help="raise it again with a stake, or let another member that knows her raise it",
+        )
 
 
 def _require_verdict(verdict: Verdict, allowed: tuple[Verdict, ...], what: str) -> None:

@@ -14,15 +14,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.agreements import member_name
-from node.blacklist import changes_of, require_entry
+from node.blacklist import changes_of, phase_now, require_dispute, require_entry
 from node.errors import Conflict, NotFound
 from node.listings import Owned, open_listing
 from node.screening.asking import About, PersonAnswer, PersonRequest, sign_person_answer
 from node.screening.attesting import FRESH_S, Counter, admit, certify
+from node.screening.consents import consent_key
 from node.screening.envelope import LISTING_TYPE, Envelope, read_envelope
 from node.screening.evidence import Evidence, UsedConsent, sign_evidence
 from node.screening.identifiers import Identifier
 from node.screening.receipts import Receipt, read_receipt
+from node.screening.states import Phase
 from node.services.screening.disputing import DisputeActs
 from node.services.screening.reading import verified
 from node.tables import AuditRow, ListedEntry, OwnListing, RecordedConsent
@@ -104,13 +106,14 @@ class FacingActs(DisputeActs):
     ) -> bytes:
         """Answer a request, once: her entries' evidence, her receipts, or her dispute raised.
 
-        `receipts` are those of her own lookup, or of lookups of her, by the lookup service. Raises
-        `Conflict` ASKED_TWICE and, for a dispute, what `open_dispute` refuses.
+        `receipts` are those of her own lookup, or of lookups of her, by the lookup service. Where
+        another raised a dispute about the entry, its answer is contested for her. Raises
+        `Conflict` ASKED_TWICE and, for a dispute, what `open_dispute` or `contest` refuses.
         """
         asked = admitted.asked
         if asked.about is About.DISPUTE:
             assert asked.entry is not None, "admitted with its entry"
-            self.open_dispute(asked.entry, asked.grounds, by_person=True, actor=actor)
+            self._dispute_for(asked.entry, asked.grounds, actor)
         evidence: tuple[bytes, ...] = ()
         with self._writing() as session:
             # Looked for again in the transaction that answers: two callers do not answer one.
@@ -131,6 +134,19 @@ class FacingActs(DisputeActs):
             return member, member_name(session, member)
 
     # ------------------------------------------------------------------------- inside
+    def _dispute_for(self, entry: bytes, grounds: str, actor: str) -> None:
+        """Raise a person's dispute, or take the answer of one that is open to the panel."""
+        with self._reading() as session:
+            number = require_entry(session, entry).dispute
+            answered = number is not None and (
+                phase_now(session, require_dispute(session, number), self._now(session))
+                is Phase.ANSWERED
+            )
+        if number is not None and answered:
+            self.contest(number, by_person=True, grounds=grounds, actor=actor)
+        else:
+            self.open_dispute(entry, grounds, by_person=True, actor=actor)
+
     def _counter(self, session: Session, *, allow_test: bool) -> Counter:
         return Counter(
             self._identity.require_member(session),
@@ -169,7 +185,8 @@ class FacingActs(DisputeActs):
         signed = Envelope(LISTING_TYPE, opened.listing.payload, (opened.signature,))
         used = [self._used(session, _receipt(data)) for data in receipts]
         consents = tuple(one for one in used if one is not None)
-        digests = [one.signed.consent.digest(place.lookups_domain) for one in consents]
+        given = [one.signed.consent for one in consents]
+        records = [(one.reader, one.digest(place.lookups_domain)) for one in given]
         bundle = Evidence(
             chain_id=place.chain_id,
             blacklist=place.blacklist,
@@ -184,7 +201,7 @@ class FacingActs(DisputeActs):
             notice=notice,
             consent=consent,
             evidence=owned.documents,
-            changes=changes_of(session, entry, digests),
+            changes=changes_of(session, entry, records),
             consents=consents,
             receipts=tuple(receipts),
         )
@@ -207,7 +224,8 @@ class FacingActs(DisputeActs):
     def _used(self, session: Session, receipt: Receipt) -> UsedConsent | None:
         """Return a receipt's consent as the ledger has it; None where it was not recorded."""
         consent = receipt.consent.consent
-        row = session.get(RecordedConsent, consent.digest(self._identity.place.lookups_domain))
+        digest = consent.digest(self._identity.place.lookups_domain)
+        row = session.get(RecordedConsent, consent_key(consent.reader, digest))
         if row is None:
             return None
         # It was used after it was recorded; the ledger keeps no time of a lookup.

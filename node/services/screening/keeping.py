@@ -16,6 +16,7 @@ from node.blacklist import Now, require_entry
 from node.db import overwriting
 from node.errors import NotAllowed
 from node.keyholders import holds_key
+from node.screening.consents import consent_key
 from node.screening.custody import (
     MAX_DETAIL_BYTES,
     Manifest,
@@ -101,7 +102,7 @@ class KeepingActs(CustodyBase):
                 entry=manifest.entry,
                 generation=manifest.generation,
                 uploader=caller,
-                consent=manifest.consent,
+                consent=consent_key(manifest.uploader, manifest.consent),
                 manifest=deposit.manifest,
                 share=self._ring.seal_bytes(share, label),
                 detail=deposit.detail,
@@ -112,7 +113,8 @@ class KeepingActs(CustodyBase):
 
     def _require_room(self, session: Session, manifest: Manifest, now: Now) -> None:
         over = select(ListedEntry.entry).where(
-            ListedEntry.entry == manifest.entry, is_over(now, literal(manifest.consent))
+            ListedEntry.entry == manifest.entry,
+            is_over(now, literal(consent_key(manifest.uploader, manifest.consent))),
         )
         if session.scalar(over) is not None:
             raise refuse("CUSTODY_OVER", "is of an entry that is over")

@@ -16,6 +16,7 @@ from node.blacklist import (
     ballots_of,
     dispute_facts,
     dispute_profile,
+    is_regulators,
     phase_now,
     regulator_of,
     state_of,
@@ -37,14 +38,22 @@ from node.tables import (
 
 
 def role_of(session: Session, row: Dispute, member: int) -> str:
-    """Return a member's part in a dispute: by, target, panelist, regulator or ""."""
+    """Return a member's part in a dispute: by, target, contester, panelist, regulator or ""."""
     if member == row.by:
         return "by"
     if member == row.target:
         return "target"
+    if member == row.contested_by:
+        return "contester"
     if member in (row.panel or ()):
         return "panelist"
     return "regulator" if member == regulator_of(session) else ""
+
+
+def may_decide(session: Session, row: Dispute, member: int) -> bool:
+    """Say whether a member is the regulator, and the case not one of its own."""
+    regulator = regulator_of(session)
+    return member == regulator and not is_regulators(row, regulator)
 
 
 def dispute_moves(
@@ -55,9 +64,12 @@ def dispute_moves(
         return (), ()
     found = dict(_dispute_moves(session, calls, row, member, now))
     asked = {move for move, subject in found.items() if calls.waits(session, subject)}
-    # An answer, or more time for one: who asked for either does not ask for both.
+    # An answer, or more time for one: who asked for either does not ask for both. Who has no part
+    # in a dispute may contest its answer for a person, but nobody waits for it to.
+    if member != row.by:
+        found = {move: subject for move, subject in found.items() if move != "contest"}
     free = () if asked else tuple(found)
-    return free, tuple(move for move in found if move in asked)
+    return free, tuple(sorted(asked))
 
 
 def _dispute_moves(
@@ -70,9 +82,9 @@ def _dispute_moves(
         yield "answer", calls.answer_subject(row.dispute)
         if not row.extended and slack_days(profile):
             yield "extend", calls.extend_subject(row.dispute)
-    elif phase is Phase.ANSWERED and role == "by":
+    elif phase is Phase.ANSWERED and role != "target":
         yield "contest", calls.contest_subject(row.dispute)
-    elif phase is Phase.REGULATOR and role == "regulator":
+    elif phase is Phase.REGULATOR and may_decide(session, row, member):
         yield "verdict", calls.decide_subject(row.dispute)
     elif phase is Phase.COMMIT and member not in ballots_of(session, row.dispute):
         seated = member in seats_now(dispute_facts(session, row), profile, now.time_s)

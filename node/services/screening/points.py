@@ -21,6 +21,7 @@ MAX_PAGE: Final = 500
 _WHY: Final = {
     "EntryPosted": "listing",
     "DisputeOpened": "dispute",
+    "DisputeContested": "dispute",
     "EntryVested": "entry vested",
     "DisputeSettled": "dispute settled",
     "EntryStaged": "ticket lapsed",

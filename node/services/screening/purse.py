@@ -60,7 +60,7 @@ def spend(
     Raises `UsageError` POINTS_DEBT or POINTS_SHORT.
     """
     account = account_of(session, member)
-    free = account.free - _asked_for(session)
+    free = account.free - _asked_for(session) - _asked_by_contests(session, calls, member)
     due = 0
     if free < needed or account.debt:
         day = now.time_s // DAY_S
@@ -97,6 +97,16 @@ def _asked_for(session: Session) -> int:
     listings = sum(f"list/{entry.hex()}" in waiting for entry in entries)
     disputes = sum(f"dispute/{p.entry.hex()}/{p.hash.hex()[:32]}" in disputing for p in papers)
     return listings * LISTING_STAKE + disputes * DISPUTE_STAKE
+
+
+def _asked_by_contests(session: Session, calls: BlacklistCalls, member: int) -> int:
+    """Return the stakes of contests beside who raised the dispute that are not in rows yet."""
+    found = 0
+    for number, by_person in calls.contests_waiting(session):
+        row = session.get(Dispute, number)
+        beside = row is not None and row.by != member and row.contested_by is None
+        found += DISPUTE_STAKE if beside and not by_person else 0
+    return found
 
 
 def _waiting(session: Session, call: str) -> set[str]:

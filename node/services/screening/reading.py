@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from node.blacklist import Now, now_of
 from node.listings import know_statement
 from node.receipt_checks import ledger_of, ticket_of
-from node.screening.consents import Trust
+from node.screening.consents import Trust, consent_key
 from node.screening.envelope import read_envelope
 from node.screening.receipts import read_receipt
 from node.screening.verifying import Verdict, verify_receipt
@@ -42,7 +42,9 @@ def verified(session: Session, data: bytes, trust: Trust, *, allow_test: bool = 
     receipt = read_receipt(read_envelope(data).payload)
     bought = ticket_of(session, receipt)
     consent = receipt.consent.consent
-    recorded = session.get(RecordedConsent, consent.digest(receipt.domain))
+    recorded = session.get(
+        RecordedConsent, consent_key(consent.reader, consent.digest(receipt.domain))
+    )
     # Tickets are bought and consents recorded ahead: the lookup came after, within the consent.
     since = Now(bought.block_number, bought.block_time_s)
     if recorded is not None and recorded.block_number > since.block:

@@ -36,8 +36,14 @@ _WORDS: Final[Mapping[str, Callable[[Args], str]]] = {
     ),
     "DisputeExtended": lambda a: f"dispute {a['dispute']}: the uploader took its extension",
     "DisputeAnswered": lambda a: f"dispute {a['dispute']} answered: {Verdict(a['answer']).name}",
-    "DisputeContested": lambda a: f"dispute {a['dispute']}: the answer goes to a panel",
-    "PanelDrawn": lambda a: f"dispute {a['dispute']}: panel {', '.join(map(str, a['panel']))}",
+    "DisputeContested": lambda a: (
+        f"dispute {a['dispute']}: member {a['by']} takes the answer to a panel"
+        + (" with a stake of its own" if a["staked"] else "")
+    ),
+    "DrawMissed": lambda a: f"dispute {a['dispute']}: nobody drew in time, a later block draws",
+    "PanelDrawn": lambda a: (
+        f"dispute {a['dispute']}: panel {', '.join(map(str, a['panel'])) or 'of nobody'}"
+    ),
     "BallotCommitted": lambda a: f"dispute {a['dispute']}: member {a['member']} voted, hidden",
     "BallotRevealed": lambda a: (
         f"dispute {a['dispute']}: member {a['member']} voted {Verdict(a['verdict']).name}"

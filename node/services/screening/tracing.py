@@ -25,6 +25,7 @@ from node.blacklist import (
     state_of,
 )
 from node.listings import statement_of
+from node.screening.consents import consent_key
 from node.screening.states import due_s, suspends_s
 from node.services.screening.base import Base
 from node.services.screening.checking import checks_of, signer_of
@@ -217,6 +218,8 @@ class TracingActs(Base):
             answer=row.answer,
             answered_at_s=row.answered_at_s,
             contested_at_s=row.contested_at_s,
+            contested_by=row.contested_by,
+            contest_staked=row.contest_staked,
             panel=facts.panel,
             seats=facts.seats,
             ballots=tuple((who, item.verdict) for who, item in sorted(cast.items())),
@@ -254,18 +257,18 @@ def _consent_chain(session: Session, row: ListedEntry) -> list[ConsentView]:
             break
         said = statement_of(session, current.entry)
         if said is not None:
-            chain.append(_consent(session, current.entry, said[0].consent))
+            chain.append(_consent(session, current, said[0].consent))
         older = current.supersedes
         current = None if older is None else session.get(ListedEntry, older)
     return chain
 
 
-def _consent(session: Session, entry: bytes, consent: bytes) -> ConsentView:
-    row = session.get(RecordedConsent, consent)
+def _consent(session: Session, entry: ListedEntry, consent: bytes) -> ConsentView:
+    row = session.get(RecordedConsent, consent_key(entry.uploader, consent))
     if row is None:
-        return ConsentView(entry, consent, recorded=False)
+        return ConsentView(entry.entry, consent, recorded=False)
     return ConsentView(
-        entry,
+        entry.entry,
         consent,
         recorded=True,
         reader=row.reader,

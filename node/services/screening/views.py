@@ -110,8 +110,9 @@ class ConsentView:
 class DisputeView:
     """A dispute with its clocks: `due_s` ends the present phase, `suspends_s` the entry's peace.
 
-    `role` is ours: by, target, panelist, regulator or "". `moves` are what we may do now, `asked`
-    what we asked for that waits for the ledger.
+    `contested_by` took the answer to the panel, with a stake of its own where `contest_staked`.
+    `role` is ours: by, target, contester, panelist, regulator or "". `moves` are what we may do
+    now, `asked` what we asked for that waits for the ledger.
     """
 
     dispute: int
@@ -127,6 +128,8 @@ class DisputeView:
     answer: str | None
     answered_at_s: int | None
     contested_at_s: int | None
+    contested_by: int | None
+    contest_staked: bool
     panel: tuple[int, ...] | None
     seats: int
     ballots: tuple[tuple[int, str | None], ...]
@@ -155,6 +158,8 @@ class DisputeView:
             "answer": self.answer,
             "answered_at": time_iso(self.answered_at_s),
             "contested_at": time_iso(self.contested_at_s),
+            "contested_by": text_or_none(self.contested_by),
+            "contest_staked": self.contest_staked,
             "panel": None if self.panel is None else [str(member) for member in self.panel],
             "seats": str(self.seats),
             "ballots": [

@@ -45,7 +45,6 @@ ENTRY_ACTS: Final[dict[str, tuple[str, Callable[..., object], str]]] = {
 #: Acts on a dispute that need no words.
 DISPUTE_ACTS: Final[dict[str, tuple[Callable[..., object], str]]] = {
     "extend": (ScreeningService.extend_answer, "Take the uploader's extension, once."),
-    "contest": (ScreeningService.contest, "Take an answer to the panel."),
 }
 
 
@@ -204,6 +203,24 @@ def answer(by: By, dispute: Number, given: shape.AnswerIn, key: Key = None) -> J
     words = given.model_dump_json().encode()
     return _on_dispute(
         by, "answer", dispute, key, words, lambda: call(dispute, word, reasons, actor=login)
+    )
+
+
+@router.post("/disputes/{dispute}/contest", status_code=202, response_model=shape.DisputeAsked)
+def contest(
+    by: By, dispute: Number, given: shape.ContestIn | None = None, key: Key = None
+) -> JSONResponse:
+    """Take an answer to the panel, as who raised the dispute or beside it."""
+    by.who.require("screen")
+    words, login = given or shape.ContestIn(), by.who.login
+    call = by.node.screening.contest
+    return _on_dispute(
+        by,
+        "contest",
+        dispute,
+        key,
+        words.model_dump_json().encode(),
+        lambda: call(dispute, by_person=words.for_person, grounds=words.grounds, actor=login),
     )
 
 

@@ -71,6 +71,8 @@ class DisputeOut(BaseModel):
     answer: str | None
     answered_at: str | None
     contested_at: str | None
+    contested_by: str | None
+    contest_staked: bool
     panel: list[str] | None
     seats: str
     ballots: list[dict[str, str | None]]
@@ -161,6 +163,13 @@ class GroundsIn(BaseModel):
 
     grounds: str = Field(min_length=1, max_length=4_000)
     for_person: bool = False
+
+
+class ContestIn(BaseModel):
+    """Beside who raised the dispute: for the person, whose identity we attest, or with a stake."""
+
+    for_person: bool = False
+    grounds: str = Field(default="", max_length=4_000)
 
 
 class AnswerIn(BaseModel):

@@ -33,7 +33,6 @@ ENTRY_ACTS: Final[dict[str, Callable[..., object]]] = {
 }
 DISPUTE_ACTS: Final[dict[str, Callable[..., object]]] = {
     "extend": ScreeningService.extend_answer,
-    "contest": ScreeningService.contest,
 }
 
 
@@ -77,11 +76,31 @@ def verdict(
     return _back(page, f"/blacklist/disputes/{number}")
 
 
+@router.post("/{slug}/blacklist/disputes/{number}/contest")
+def contest(
+    request: Request,
+    slug: str,
+    number: Number,
+    grounds: Text = "",
+    for_person: Text = "",
+    csrf: Text = "",
+) -> Response:
+    """Take an answer to the panel, as who raised the dispute or beside it."""
+    page = Page(request, slug)
+    page.act(csrf, "screen")
+    words = {"by_person": bool(for_person), "grounds": grounds.strip(), "actor": page.who.login}
+    try:
+        page.node.screening.contest(number, **words)
+    except KanheError as error:
+        return _show(page, number, error=error, grounds=grounds, for_person=bool(for_person))
+    return _back(page, f"/blacklist/disputes/{number}")
+
+
 @router.post("/{slug}/blacklist/disputes/{number}/{act}")
 def act_on_dispute(
     request: Request, slug: str, number: Number, act: str, csrf: Text = ""
 ) -> Response:
-    """Take more time for an answer, or take an answer to the panel."""
+    """Take more time for an answer."""
     page = Page(request, slug)
     page.act(csrf, "screen")
     _act(DISPUTE_ACTS, act)(page.node.screening, number, actor=page.who.login)
@@ -178,6 +197,8 @@ def _show(
     error: KanheError | None = None,
     verdict: str = "",
     reasons: str = "",
+    grounds: str = "",
+    for_person: bool = False,
 ) -> Response:
     service = page.node.screening
     row = service.dispute(number)
@@ -195,6 +216,9 @@ def _show(
         error=error,
         verdict=verdict,
         reasons=reasons,
+        grounds=grounds,
+        for_person=for_person,
+        stake=DISPUTE_STAKE,
     )
 
 

@@ -126,7 +126,7 @@ def test_a_person_consents_and_revokes_through_members(indexed: Town) -> None:
         found = good(maker.post(f"/lookups/{number}/look"))
         assert (found["outcome"], found["level"], found["enforced"]) == ("HIT", "3", True)
         secret = wallet.revocation_of(file.digest)
-        end = RevocationFile(wallet.domain, file.digest, secret)
+        end = RevocationFile(wallet.domain, file.signed.consent.reader, file.digest, secret)
         revoked = {"revocation": b64(write_revocation_file(end))}
         assert good(teller.post("/persons/revocations", json=revoked))["consent"] == digest
         indexed.settle()

@@ -12,6 +12,7 @@ from listed_people import person_of
 from node.errors import NotFound
 from node.screening.asking import About, read_person_request
 from node.screening.weighing import weigh_evidence
+from node.services.committee import evaluating
 from node.services.lookups import Found
 from node.wallet import ReadBack, Wallet, read_back
 
@@ -64,14 +65,38 @@ def answer_to(town: Town, wallet: Wallet, about: About) -> ReadBack:
     return read_back(wallet, read_person_request(request)[0], answer)
 
 
-def test_who_is_not_listed_is_shown_that_it_is_so(indexed: Town) -> None:
-    """An absence of her own element, verified offline: nothing is missing, nothing was paid."""
+def test_who_is_not_listed_is_shown_that_it_is_so(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An absence of her own element, verified offline: nothing is missing, nothing was paid.
+
+    Nor did it use up what is paid for: those caps are spent here.
+    """
+    for name in ("MEMBER_DAILY", "NETWORK_DAILY"):
+        monkeypatch.setattr(evaluating, name, 0)
     before = indexed.node(READER).screening.points().account.free
     wallet = Wallet.create(person_of(NOBODY), indexed.node(READER).identity.place.lookups_domain)
     found = answer_to(indexed, wallet, About.ENTRIES)
     assert found.ok
     assert any("no entry concerned" in line for line in found.receipts[0].proved)
     assert indexed.node(READER).screening.points().account.free == before
+
+
+def test_free_queries_end_at_their_own_cap(indexed: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A committee node refuses what is over its share of a member's free day."""
+    node = indexed.node(READER)
+    monkeypatch.setattr(evaluating, "MEMBER_DAILY_OWN_RECORDS", 0)
+    with town_clock(indexed, READER, CERTIFIER):
+        wallet = Wallet.create(person_of(43), node.identity.place.lookups_domain)
+        request = request_of(indexed, wallet, About.ENTRIES)
+        asked = node.screening.admit_person(request, allow_test=True)
+        lookup = node.lookups.prepare_own(asked.asked, asked.identifier)
+        indexed.settle()
+        (found,) = node.lookups.look_up([lookup])
+        assert "DAILY_CAP_REACHED" in str(found), found
+        monkeypatch.undo()
+        (found,) = node.lookups.look_up([lookup])
+        assert isinstance(found, Found), found
 
 
 def test_two_persons_who_ask_at_once_are_both_looked_up(indexed: Town) -> None:

@@ -284,6 +284,9 @@ STORIES: dict[str, Callable[[list[Change]], object]] = {
         0, replace(c[0], args={**c[0].args, "commitment": f"0x{digest('x').hex()}"})
     ),
     "no record of the consent": lambda c: c.pop(3),
+    "another reader's record of the consent": lambda c: c.__setitem__(
+        3, replace(c[3], args={**c[3].args, "reader": "9"})
+    ),
     "a consent that was revoked": lambda c: c.insert(
         4, replace(c[3], name="ConsentRevoked", log_index=None, time_s=NOW_S)
     ),

@@ -28,7 +28,7 @@ GOLDEN_PAYLOAD = "288e2051df838e7d3088ba88348d1cba1f95d92ccfa159fb5aa78e72babcf9
 def test_a_right_listing_passes() -> None:
     """A listing with notice, action and a period within the profile may be posted."""
     check_listing(make_listing(), posted_day=TODAY)
-    check_listing(make_listing(effective_from=TODAY + 9, notice_at=TODAY - 1), posted_day=TODAY)
+    check_listing(make_listing(effective_from=TODAY + 7, notice_at=TODAY - 3), posted_day=TODAY)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,11 @@ def test_a_right_listing_passes() -> None:
         ({"notice_hash": None}, "LISTING_NO_NOTICE"),
         ({"effective_from": TODAY - 1}, "LISTING_BACKDATED"),
         ({"notice_at": TODAY - 9}, "LISTING_NOTICE_TOO_RECENT"),
-        ({"notice_at": TODAY + 1}, "LISTING_NOTICE_TOO_RECENT"),
+        ({"notice_at": 0}, "LISTING_NO_NOTICE"),
+        ({"notice_at": TODAY + 1}, "LISTING_NOTICE_AHEAD"),
+        ({"notice_at": TODAY + 1, "effective_from": TODAY + 11}, "LISTING_EFFECT_TOO_FAR"),
+        ({"effective_from": TODAY + 8}, "LISTING_EFFECT_TOO_FAR"),
+        ({"effective_from": TODAY + 36_500}, "LISTING_EFFECT_TOO_FAR"),
         ({"expires_at": TODAY + 1_827}, "LISTING_EXPIRY_TOO_FAR"),
         ({"expires_at": TODAY}, "LISTING_PERIOD_EMPTY"),
         ({"event_month": "2026-12"}, "LISTING_EVENT_MONTH"),

@@ -222,7 +222,7 @@ def revoke(town: BlacklistTown, member: int, receipt_consent: Consent) -> None:
     """Revoke a consent by its secret."""
     place = town.node(member).identity.place
     digest = receipt_consent.digest(place.lookups_domain)
-    ask(town, member, "Lookups", "revokeConsent", digest, b"\x09" * 32)
+    ask(town, member, "Lookups", "revokeConsent", receipt_consent.reader, digest, b"\x09" * 32)
 
 
 def digest_of(data: bytes) -> str:

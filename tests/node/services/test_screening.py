@@ -26,7 +26,7 @@ from node.screening.consent_files import (
     write_consent_file,
     write_revocation_file,
 )
-from node.screening.consents import Purpose, Scope
+from node.screening.consents import Purpose, Scope, consent_key
 from node.screening.envelope import read_envelope
 from node.screening.points import LISTING_STAKE
 from node.screening.states import Verdict
@@ -329,13 +329,13 @@ def test_a_consent_is_recorded_and_revoked_by_its_secret(town: BlacklistTown) ->
     assert refused(gamma.lookups.record_consent, file) == "CONSENT_FOREIGN"
     assert beta.lookups.record_consent(file) == made.digest
     revocation = write_revocation_file(
-        RevocationFile(domain, made.digest, wallet.revocation_of(made.digest))
+        RevocationFile(domain, 2, made.digest, wallet.revocation_of(made.digest))
     )
     assert refused(gamma.lookups.relay_revocation, revocation) == "CONSENT_UNKNOWN"
     town.settle()
     assert gamma.lookups.relay_revocation(revocation) == made.digest
     town.settle()
     with beta.database.reading() as session:
-        row = session.get_one(RecordedConsent, made.digest)
+        row = session.get_one(RecordedConsent, consent_key(2, made.digest))
         assert (row.reader, row.level) == (2, 3)
         assert row.revoked_tx is not None

@@ -121,6 +121,8 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     number = raised["dispute"]
     assert alpha.says("answer", number, "--extend", code=2)["error"]["code"] == "NO_EXTENSION"
     assert beta.says("contest", number, code=2)["error"]["code"] == "PHASE_NOT_ALLOWED"
+    refused = alpha.says("contest", number, "--for-person", code=2)
+    assert refused["error"]["code"] == "NOT_PARTY", "it is about an entry of ours"
     town.chain.rpc("evm_increaseTime", 11 * 86_400)
     town.chain.mine()
     beta.catch_up()

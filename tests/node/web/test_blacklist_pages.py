@@ -190,6 +190,11 @@ def test_a_dispute_is_fought_out_on_the_desks(
         assert "PHASE_NOT_ALLOWED" in beta.post(f"{case}/extend", 409)
         assert "ACT_UNKNOWN" in beta.post(f"{case}/sing", 422)
         assert "Take it to the panel" in alpha.get(case)
+        assert "beside who raised it" in clerk.get(case)
+        long = clerk.post(f"{case}/contest", 422, grounds="paid!" * 1_800, for_person="yes")
+        assert "PAPER_TOO_LONG" in long
+        assert 'value="yes" checked' in long
+        assert "NOT_PARTY" in beta.post(f"{case}/contest", 403)
         alpha.post(f"{case}/contest")
         town.settle()
         town.chain.mine(3)
