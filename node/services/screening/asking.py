@@ -8,12 +8,13 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.blacklist import require_entry
+from node.blacklist import posted_of, require_entry
 from node.errors import NotFound
 from node.keyholders import holds_key
 from node.listings import know_statement, statement_of
 from node.screening.consents import Scope, SignedConsent
 from node.screening.envelope import LISTING_TYPE, Envelope
+from node.screening.listings import unlike
 from node.screening.releases import DetailRequest, Released, open_release, write_request
 from node.services.screening.custody import is_silence
 from node.services.screening.detail import (
@@ -157,8 +158,13 @@ class AskingActs(FallBackActs, TicketActs):
             raise refuse("RELEASE_FOREIGN", "is for another member or network")
         listing = released.opened.listing
         signed = Envelope(LISTING_TYPE, listing.payload, (released.opened.signature,))
+        posted = posted_of(row)
+        found = statement_of(session, receipt.entry)
+        # The lookup opened the commitment to the person and the statement; here nobody can.
+        known = listing if found is None or unlike(found[0], posted) else found[0]
         says = [
-            (listing.commitment == row.commitment, "its statement is not the ledger's"),
+            (not unlike(listing, posted), "its statement is not the ledger's"),
+            (listing == known, "its statement is not the one that the lookup found"),
             (receipt.uploader == row.uploader, "it is not its uploader's"),
             (
                 any(holds_key(session, row.uploader, key) for key in released.signers),

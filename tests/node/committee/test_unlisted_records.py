@@ -18,6 +18,7 @@ from node.screening.derivation import Tag
 from node.screening.envelope import LISTING_TYPE, sign_envelope
 from node.screening.listings import Reason, committed
 from node.screening.records import OpenedRecord, seal_record
+from node.screening.releases import HitVerdict
 from node.screening.states import DAY_S
 from node.services.index import uploading
 from node.tables import Incident, KnownStatement, SealedRecord
@@ -92,6 +93,10 @@ def test_what_was_never_posted_is_no_hit(
     assert found.outcome == "HIT"
     assert [item.entry for item in found.entries] == [true]
     assert len(incidents(indexed, lookup)) == 1
+    for item in (entry, honest):
+        with pytest.raises(KanheError) as caught:
+            reader.screening.attest_hit(item, HitVerdict.CONFIRMED, found.receipt)
+        assert caught.value.code == "ENTRY_NOT_IN_RECEIPT"
     with reader.sessions() as session:
         for item in (entry, honest, bytes.fromhex(signer["entry"])):
             assert session.get(KnownStatement, item) is None

@@ -11,14 +11,16 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from node.cli import main
+from node.listings import Owned
 from node.screening.consents import Scope
 from node.screening.countersigning import read_countersigned
-from node.screening.envelope import read_envelope
-from node.screening.listings import Product
+from node.screening.envelope import LISTING_TYPE, read_envelope, sign_envelope
+from node.screening.listings import Product, Reason
 from node.screening.receipts import read_receipt
+from node.screening.records import OpenedRecord
 from node.screening.releases import (
     HitVerdict,
     open_release,
@@ -27,6 +29,7 @@ from node.screening.releases import (
     write_attestation,
     write_request,
 )
+from node.services.screening import releasing
 from node.tables import HeldDetail, OwnAttestation, Release
 from reconcile.commitment.tree import leaf_hash
 from reconcile.model import ZERO32, KanheError
@@ -106,6 +109,39 @@ def test_evidence_is_released_once_a_ticket_and_recalled(town: BlacklistTown) ->
     assert refused(alpha.release_detail, request) == "LISTING_ERASED"
     with town.node(2).database.reading() as session:
         assert session.scalars(select(HeldDetail)).one().documents == b""
+
+
+def test_a_release_says_what_the_lookup_found(
+    town: BlacklistTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An uploader that signs another statement beside its evidence overwrites nothing here."""
+    alpha, beta = town.node(1).screening, town.node(2).screening
+    entry = town.list(1, 19)
+    town.settle()
+    receipt = look(town, 2, 1, entry)
+    assert beta.read_receipt(receipt) == (entry,)
+    request = beta.request_detail(entry, buy_detail(town, 2, entry), receipt)
+    opened = releasing.open_listing
+    changes: dict[str, object] = {}
+
+    def other(*args: Any) -> Owned:  # noqa: ANN401 - as it is called
+        owned = opened(*args)
+        said = msgspec.structs.replace(owned.opened.listing, **changes)
+        keys = [town.node(1).keys.approver]
+        (signature,) = sign_envelope(LISTING_TYPE, said.payload, keys).signatures
+        record = OpenedRecord(said, owned.opened.salt, signature)
+        return dataclasses.replace(owned, opened=record)
+
+    monkeypatch.setattr(releasing, "open_listing", other)
+    for name, value in (("reason", Reason.COURT_CONFIRMED), ("effective_from", 1)):
+        changes.clear()
+        changes[name] = value
+        with town.node(1).sessions.begin() as session:
+            session.execute(delete(Release).where(Release.entry == entry))
+        assert refused(beta.take_release, alpha.release_detail(request)) == "RELEASE_FALSE"
+    said = beta.trace(entry).statement
+    assert said is not None
+    assert said["reason"] == "OVERDUE_M3"
 
 
 def test_a_consent_that_does_not_reach_releases_nothing(town: BlacklistTown) -> None:
