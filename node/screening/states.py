@@ -197,8 +197,10 @@ def due_s(dispute: DisputeFacts, profile: Profile, now_s: int) -> int | None:
     return None
 
 
-def ripe_since_s(dispute: DisputeFacts, profile: Profile) -> int:
+def ripe_since_s(dispute: DisputeFacts, profile: Profile, now_s: int) -> int:
     """Return about when a dispute that only has to be settled came to that."""
+    if phase_of(dispute, profile, now_s) is Phase.UNDECIDED:
+        return _whole_s(dispute, profile)
     if dispute.answered_at_s is None:
         return answer_until_s(dispute, profile)
     if dispute.contested_at_s is None:

@@ -271,11 +271,14 @@ class DisputeActs(Base):
         return done
 
     def _settle_due(self, session: Session, row: Dispute, member: int, now: Now) -> int:
-        """Settle what is ripe: who contested or raised it at once, the others when it is silent."""
+        """Settle what is ripe: who contested or raised it at once, others when it is silent."""
         facts, profile = dispute_facts(session, row), dispute_profile(session, row)
-        silent = now.time_s > ripe_since_s(facts, profile) + OTHERS_AFTER_S
+        over_s = now.time_s - ripe_since_s(facts, profile, now.time_s)
         subject = self._calls.settle_subject(row.dispute)
-        turn = member == _first_party(row) or (member in _parties(row) and silent)
+        turn = member == _first_party(row)
+        turn |= member in _parties(row) and over_s > OTHERS_AFTER_S
+        # Parties of one mind would leave a stake and its penalty where they are.
+        turn |= member == regulator_of(session) and over_s > 2 * OTHERS_AFTER_S
         if not turn or self._calls.pending(session, subject):
             return 0
         self._calls.settle_dispute(session, row.dispute)

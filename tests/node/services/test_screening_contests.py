@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from node.screening.asking import About
 from node.screening.points import DISPUTE_STAKE, MEMBER_DAILY_OWN_RECORDS
 from node.screening.states import Verdict
 from node.services.screening.views import DisputeView
+from node.wallet import Wallet
 from reconcile.model import KanheError
 from tests.node.services.blacklist_town import REGULATOR, BlacklistTown, person
 from tests.node.services.test_screening_rest import good, program
@@ -38,11 +40,29 @@ def seen(town: BlacklistTown, dispute: int, member: int = HONEST) -> DisputeView
     return town.node(member).screening.dispute(dispute)
 
 
+def heard(town: BlacklistTown, entry: bytes, serial: int, grounds: str) -> None:
+    """Let the person bring a dispute of her own to the honest member, which knows her."""
+    node = town.node(HONEST)
+    wallet = Wallet.create(person(serial), node.identity.place.lookups_domain)
+    certificate = node.screening.certify_person(
+        wallet.request_certificate(HONEST), wallet.identifier
+    )
+    now_s = node.clock() // 1_000
+    request = wallet.ask(
+        HONEST, About.DISPUTE, certificate, now_s=now_s, entry=entry, grounds=grounds
+    )
+    node.screening.answer_person(node.screening.admit_person(request, allow_test=True))
+
+
 def test_a_friend_s_dispute_keeps_no_person_out(town: BlacklistTown) -> None:
     """Her own member contests the answer beside the friend; with all in it the regulator judges."""
     gamma = town.node(HONEST).screening
     entry = town.list(UPLOADER, 1)
     number = raised(town, entry, by_person=True)
+    early = town.list(UPLOADER, 3)
+    town.node(FRIEND).screening.open_dispute(early, "not hers either", by_person=True)
+    town.settle()
+    assert refused(heard, town, early, 3, "paid in April").code == "DISPUTE_OPEN"
     open_now = refused(gamma.open_dispute, entry, "paid in March", by_person=True)
     assert (open_now.code, str(number) in open_now.help) == ("DISPUTE_OPEN", True)
     assert (
@@ -51,7 +71,7 @@ def test_a_friend_s_dispute_keeps_no_person_out(town: BlacklistTown) -> None:
     view = seen(town, number)
     assert (view.phase, view.role, view.moves) == ("ANSWERED", "", ())
     before = gamma.points().account.free
-    gamma.contest(number, by_person=True, grounds="paid in March")
+    heard(town, entry, 1, "paid in March")
     assert seen(town, number).asked == ("contest",)
     town.settle()
     view = seen(town, number)
@@ -72,6 +92,12 @@ def test_a_friend_s_dispute_keeps_no_person_out(town: BlacklistTown) -> None:
     assert seen(town, number).outcome == "REMOVED"
     steps = [step.says for step in gamma.trace(entry).history if step.what == "DisputeContested"]
     assert steps == [f"dispute {number}: member {HONEST} takes the answer to a panel"]
+    # Of the other one both parties let the time run out, and neither settles it.
+    town.chain.rpc("evm_increaseTime", 11 * 86_400)
+    town.chain.mine()
+    town.settle(REGULATOR)
+    outcomes = [one.outcome for one in town.node(REGULATOR).screening.trace(early).disputes]
+    assert outcomes == ["TIMED_OUT"], "the regulator's node does"
 
 
 def test_a_dispute_again_takes_a_stake_and_so_does_a_contest(town: BlacklistTown) -> None:
