@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from node.screening.consents import Trust
 from node.tables import Cursor, Member, MemberKey
 
-#: Roles whose signature speaks for a member off the ledger.
-SPEAKING: Final = frozenset({"ADMIN", "POSTER", "APPROVER"})
+#: Roles whose signature speaks for a member off the ledger. What binds it, its approver signs:
+#: the key that posts lies open to the node all day, and the administrator's has its own purpose.
+SPEAKING: Final = frozenset({"APPROVER"})
 _ACTIVE: Final = "ACTIVE"
 _CANCELLED: Final = "CANCELLED"
 

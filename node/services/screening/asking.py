@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import posted_of, require_entry
 from node.errors import NotFound
-from node.keyholders import holds_key
+from node.keyholders import held_key, holds_key
 from node.listings import know_statement, statement_of
 from node.screening.consents import Scope, SignedConsent
 from node.screening.envelope import LISTING_TYPE, Envelope
@@ -171,7 +171,7 @@ class AskingActs(FallBackActs, TicketActs):
                 "its receipt is not signed by its uploader",
             ),
             (
-                any(holds_key(session, row.uploader, key) for key in signed.signers()),
+                any(held_key(session, row.uploader, key) for key in signed.signers()),
                 "its statement is not signed by its uploader",
             ),
             (
