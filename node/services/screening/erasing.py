@@ -14,7 +14,7 @@ from typing import Final
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, phase_now, require_dispute, require_entry, state_of
@@ -36,13 +36,18 @@ from node.tables import (
     ListedEntry,
     OwnAttestation,
     OwnCustody,
+    OwnListing,
+    OwnPaper,
     Recall,
     Release,
+    SealedRecord,
 )
 from node.tables.tip import tip_of
+from node.telemetry import logger
 from reconcile.canonical import canonical_json
 from reconcile.model import day_iso
 
+_log = logger("erasing")
 #: Changed entries: whoever was told of them before must be told of that.
 RECALLED: Final = frozenset(
     {EntryState.SUSPENDED, EntryState.CORRECTED, EntryState.REMOVED, EntryState.ERASED}
@@ -247,6 +252,40 @@ class ErasingActs(Base):
                 done += self._advance(session, wish, row, member, now)
         return done
 
+    def _destroy_certified(self) -> int:
+        """Destroy what came back of entries whose deletion this node certified; return how many.
+
+        A database that was copied before an erasure holds the person again. The certificate on
+        the ledger, in a final block, is this member's word: it is kept at once, without a wish.
+        """
+        with self._reading() as session:
+            member = self._identity.member(session)
+            if member is None or not session.scalars(_came_back(member).limit(1)).first():
+                return 0
+        with self._writing() as session:
+            found = session.scalars(_came_back(member)).all()
+            gone = 0
+            for entry in found:
+                if not self._is_final(session, entry):
+                    continue
+                stands = session.get_one(DeletionCertificate, (entry, member))
+                self._destroy(session, entry)
+                now_ms = self._identity.clock()
+                wish = session.get(Erasure, entry)
+                if wish is None:
+                    wish = Erasure(entry=entry, asked_at_ms=now_ms, asked_by="ledger")
+                    session.add(wish)
+                wish.hash, wish.destroyed_at_ms = stands.certificate, now_ms
+                self._act(session, "node", "erase again", entry.hex())
+                _log.warning(
+                    "destroyed again what this node certified as destroyed: the database was"
+                    " copied before that; destroy older backups too",
+                    entry=entry.hex(),
+                )
+                gone += 1
+        self._empty_log()
+        return gone
+
     def _certificate(self, row: ListedEntry, member: int, now: Now) -> bytes:
         what = DESTROYED if row.uploader == member else DESTROYED_BY_READER
         payload = canonical_json(
@@ -297,6 +336,21 @@ class ErasingActs(Base):
             raise NotAllowed(
                 "NOT_UPLOADER", f"the entry is member {row.uploader}'s, not {member}'s"
             )
+
+
+def _came_back(member: int) -> Select[bytes]:
+    """Return the entries whose deletion a member certified, and of which its rows hold more."""
+    entry = DeletionCertificate.entry
+    held = (
+        exists().where(OwnListing.entry == entry, OwnListing.erased_at_ms.is_(None)),
+        exists().where(SealedRecord.entry == entry),
+        exists().where(OwnPaper.entry == entry),
+        exists().where(KnownStatement.entry == entry),
+        exists().where(HeldDetail.entry == entry, HeldDetail.erased_at_ms.is_(None)),
+        exists().where(Release.entry == entry, Release.package != b""),
+        exists().where(OwnCustody.entry == entry, OwnCustody.secret != b""),
+    )
+    return select(entry).where(DeletionCertificate.member == member, or_(*held))
 
 
 def _by_custodians(session: Session, entry: bytes) -> list[bytes]:

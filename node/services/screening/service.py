@@ -73,8 +73,12 @@ class ScreeningService(
 
         Each in a transaction of its own: what fails takes nothing of the others back.
         """
-        if not self._identity.place.blacklist or not self._may_send():
+        if not self._identity.place.blacklist:
             return 0
+        # By whatever keys and state: nothing is sent.
+        gone = self._attempts.run("destroy what was certified", self._destroy_certified)
+        if not self._may_send():
+            return gone
         works: dict[str, tuple[ColumnElement[bool], Due]] = {
             "tag entries": (_untagged(), self._tag_due),
             "vest stakes": (_stakes_held(), self._vest_due),
@@ -85,7 +89,7 @@ class ScreeningService(
         # A look costs one reading transaction where nothing is to be done, as on most turns.
         with self._reading() as session:
             found = session.execute(select(*(what for what, _ in works.values()))).one()
-        done = 0
+        done = gone
         for (name, (_, work)), is_due in zip(works.items(), found, strict=True):
             if is_due:
                 done += self._attempts.run(name, functools.partial(self._work, work))
