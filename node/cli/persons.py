@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say
+from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say
+from node.cli.person_answers import Lang, verify_answer
 
 if TYPE_CHECKING:
     from node.screening.asking import About, ConsentRequest
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from node.wallet import Wallet
 
 ADDRESS_SIGNS: Final = 42
+WHOLE_ID: Final = (
+    "give all 64 digits, as `kanhe person entries --request … --answer …` shows them, "
+    "or the beginning with --answer and the answer's file"
+)
 
 WalletFile = Annotated[Path, typer.Option("--wallet", help="Your wallet.")]
 Certificate = Annotated[Path, typer.Option(help="A member's certificate of your key.")]
@@ -206,6 +211,7 @@ def _seeing(word: str) -> Callable[..., int]:
         request: Request = None,
         answer: Answer = None,
         authority: Authority = None,
+        lang: Lang = "en",
         json_to: JsonTo = None,
     ) -> int:
         from node.screening.asking import About
@@ -220,35 +226,42 @@ def _seeing(word: str) -> Callable[..., int]:
                 json_to,
                 consent_certificate=consent_certificate,
             )
-        return _verify(wallet, request, answer, authority, json_to)
+        opened, pems = _open(wallet), [_read(path) for path in authority or []]
+        return verify_answer(opened, request, answer, pems, lang, json_to)
 
     return command
 
 
 def dispute(
-    entry: Annotated[str, typer.Argument(help="The entry's id, 64 hexadecimal digits.")],
+    entry: Annotated[
+        str, typer.Argument(help="The entry's id; with --answer the beginning of it (6 digits).")
+    ],
     wallet: WalletFile,
     member: Member,
     certificate: ItsCertificate,
     grounds: Annotated[Path, typer.Option(help="A text file that says what is wrong.")],
     out: Out,
+    answer: Annotated[
+        Path | None, typer.Option("--answer", help="A member's answer in which the entry stands.")
+    ] = None,
     json_to: JsonTo = None,
 ) -> int:
     """Write a signed request to dispute an entry, for a member that attests who you are."""
     from node.screening.asking import MAX_GROUNDS, About
+    from node.wallet import entries_in, entry_named
     from reconcile.model import UsageError
 
+    known = () if answer is None else entries_in(_read(answer))
+    number = entry_named(entry, known, help_=WHOLE_ID)
     try:
-        number = bytes.fromhex(entry)
-        text = _read(grounds).decode("utf-8").strip()
-    except (ValueError, UnicodeDecodeError):
-        raise UsageError(
-            "DISPUTE_MALFORMED", "an entry's id is hexadecimal, grounds are text"
-        ) from None
-    if len(number) != 32 or not 0 < len(text) <= MAX_GROUNDS:  # noqa: PLR2004 - an entry's id
+        text = _read(grounds).decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not 0 < len(text) <= MAX_GROUNDS:
         raise UsageError(
             "DISPUTE_MALFORMED",
-            f"an entry's id has 64 digits, grounds 1 to {MAX_GROUNDS} characters",
+            f"--grounds is to name a text in UTF-8 of 1 to {MAX_GROUNDS} characters",
+            help="save the file as UTF-8 text",
         )
     return _ask(
         About.DISPUTE, wallet, member, certificate, out, json_to, entry=number, grounds=text
@@ -292,41 +305,6 @@ def _ask(
         lambda: say(f"{out}: for member {member} alone, it names you; within ten minutes"),
     )
     return EXIT_DONE
-
-
-def _verify(
-    wallet: Path,
-    request: Path | None,
-    answer: Path,
-    authority: list[Path] | None,
-    json_to: str | None,
-) -> int:
-    from node.screening.asking import read_person_request
-    from node.screening.explaining import read_authorities
-    from node.wallet import read_back
-    from reconcile.model import UsageError
-
-    if request is None:
-        raise UsageError("PERSON_ASKED_WHAT", "--answer needs the --request that it answers")
-    opened = _open(wallet)
-    asked, _ = read_person_request(_read(request))
-    pems = [_read(path) for path in authority or []]
-    found = read_back(opened, asked, _read(answer), authorities=read_authorities(pems))
-    emit(found.to_json(), json_to, lambda: _show(found.to_json()))
-    return EXIT_DONE if found.ok else EXIT_NO
-
-
-def _show(found: Any) -> None:  # noqa: ANN401 - parsed JSON
-    say(f"member {found['member']} answered, signed by {found['signed_by']}")
-    for part in ("receipts", "evidence"):
-        for item in found[part]:
-            for check in item["checks"]:
-                say(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['says']}")
-            for word, key in (("proved", "proved"), ("not proved here", "not_proved")):
-                for line in item[key]:
-                    say(f"{word}: {line}")
-    for line in found["missing"]:
-        say(f"missing: {line}")
 
 
 # ----------------------------------------------------------------------------- the page

@@ -115,13 +115,17 @@ class PersonRequest:
 
 @dataclass(frozen=True, slots=True)
 class PersonAnswer:
-    """A member's answer to the request of `nonce`: envelopes of receipts and of evidence."""
+    """A member's answer to the request of `nonce`: envelopes of receipts and of evidence.
+
+    `looked_up_at_s` says when each receipt's lookup was made, in the receipts' order, or nothing.
+    """
 
     member: int
     nonce: bytes
     answered_at_s: int
     receipts: tuple[bytes, ...] = ()
     evidence: tuple[bytes, ...] = ()
+    looked_up_at_s: tuple[int, ...] = ()
 
 
 # ------------------------------------------------------------------ writing
@@ -160,13 +164,15 @@ def sign_person_request(asked: PersonRequest, signer: Signer) -> bytes:
 
 def sign_person_answer(answer: PersonAnswer, signer: Signer) -> bytes:
     """Return the envelope, signed by the member."""
-    body = {
+    body: dict[str, object] = {
         "member": str(answer.member),
         "nonce": answer.nonce.hex(),
         "answered_at_s": str(answer.answered_at_s),
         "receipts": [_text(item) for item in answer.receipts],
         "evidence": [_text(item) for item in answer.evidence],
     }
+    if answer.looked_up_at_s:
+        body["looked_up_at_s"] = [str(at_s) for at_s in answer.looked_up_at_s]
     return sign_envelope(PERSON_ANSWER_TYPE, canonical_json(body), [signer]).to_json()
 
 
@@ -262,8 +268,18 @@ def read_person_answer(data: bytes) -> tuple[PersonAnswer, str]:
         read_number(body, "answered_at_s", _MAX64),
         tuple(_bytes(item, "receipts") for item in list_of(body, "receipts", MAX_ITEMS)),
         tuple(_bytes(item, "evidence") for item in list_of(body, "evidence", MAX_ITEMS)),
+        _times(body),
     )
+    if answer.looked_up_at_s and len(answer.looked_up_at_s) != len(answer.receipts):
+        raise malformed("looked_up_at_s", "is not one time a receipt")
     return answer, signer
+
+
+def _times(body: Mapping[str, object]) -> tuple[int, ...]:
+    if "looked_up_at_s" not in body:
+        return ()
+    items = list_of(body, "looked_up_at_s", MAX_ITEMS)
+    return tuple(read_number({"looked_up_at_s": item}, "looked_up_at_s", _MAX64) for item in items)
 
 
 def _open(data: bytes, kind: str) -> tuple[Mapping[str, object], str]:

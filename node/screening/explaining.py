@@ -63,6 +63,13 @@ def explain_receipt(
 
     Raises `InputError` where the file is no receipt at all.
     """
+    return explain_verdict(data, authorities=authorities, allow_test=allow_test)[0]
+
+
+def explain_verdict(
+    data: bytes, *, authorities: Sequence[x509.Certificate] = (), allow_test: bool = False
+) -> tuple[Verification, Verdict | None]:
+    """Return what a receipt proves, in words and as its verdict; None where it does not hold."""
     keys = ClaimedKeys()
     found = Verification()
     # The ledger knows the lookup's time; offline the consent's own beginning stands for it.
@@ -74,14 +81,14 @@ def explain_receipt(
     except ProtocolError as error:
         found.hold("receipt", ok=False, yes="", no=said(error))
         found.not_proved.append("anything: a receipt that does not hold proves nothing")
-        return found
+        return found, None
     _hold(verdict, found)
     found.not_proved += [*verdict.not_proved, _CONSENT_TIME]
     found.not_proved += [f"anything by a record beside them: {said(one)}" for one in verdict.false]
     found.not_proved += [
         f"that {key} was a key of member {member} then" for member, key in sorted(keys.claims)
     ]
-    return found
+    return found, verdict
 
 
 def _hold(verdict: Verdict, found: Verification) -> None:

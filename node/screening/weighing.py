@@ -23,7 +23,7 @@ from node.screening.history import History, read_history
 from node.screening.identifiers import Identifier, read_identifier
 from node.screening.listings import Listing, check_listing, commitment_of, read_statement
 from node.screening.profiles import profile_of, profiles
-from node.screening.states import DAY_S, EntryFacts, entry_state
+from node.screening.states import DAY_S, EntryFacts, EntryState, entry_state
 from node.screening.verifying import verify_receipt
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.counting import counted
@@ -275,19 +275,27 @@ def _consent_begins(data: bytes) -> int:
 def _conclude(case: _Case, listing: Listing, history: History) -> None:
     """Say what the changes come to at the export's time."""
     evidence = case.evidence
-    profile = profiles()[listing.policy]
-    facts = EntryFacts(
-        history.stage,
-        history.posted.time_s,
-        listing.expires_at,
-        tagged=history.tagged,
-        dispute=history.open_dispute,
-    )
-    state = entry_state(facts, profile, evidence.as_of_s)
+    state = state_shown(evidence, listing, history)
     case.found.proved.append(
         f"if these changes stand, the entry was {state.name} at block {evidence.as_of_block}; "
         f"{history.disputes} disputes were raised, {history.overturned} did not end for it"
     )
+
+
+def state_shown(evidence: Evidence, listing: Listing, history: History | None = None) -> EntryState:
+    """Return an entry's state at the export's time, if the changes stand.
+
+    Raises `ProtocolError` EVIDENCE_ORDER and the like where they do not follow each other.
+    """
+    told = history or read_history(evidence.changes, listing.entry_id)
+    facts = EntryFacts(
+        told.stage,
+        told.posted.time_s,
+        listing.expires_at,
+        tagged=told.tagged,
+        dispute=told.open_dispute,
+    )
+    return entry_state(facts, profiles()[listing.policy], evidence.as_of_s)
 
 
 def _signer(envelope: Envelope) -> str:

@@ -2,13 +2,24 @@
 
 keeping.py  the file, keys towards members, consents, requests
 reading.py  a member's answer, verified part by part
+facts.py    what an answer says of her: entries, lookups; an entry by its beginning
 
 Nothing here knows a node, a database or a network.
 """
 
 from __future__ import annotations
 
+from node.wallet.facts import EntryFact, LookupFact, entry_named
 from node.wallet.keeping import Consented, Wallet
-from node.wallet.reading import ReadBack, read_back
+from node.wallet.reading import ReadBack, entries_in, read_back
 
-__all__ = ["Consented", "ReadBack", "Wallet", "read_back"]
+__all__ = [
+    "Consented",
+    "EntryFact",
+    "LookupFact",
+    "ReadBack",
+    "Wallet",
+    "entries_in",
+    "entry_named",
+    "read_back",
+]

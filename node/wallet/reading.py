@@ -9,15 +9,16 @@ from typing import Final
 from cryptography import x509
 
 from node.crypto.verifying import Verification
-from node.screening.asking import About, PersonRequest
+from node.screening.asking import About, PersonRequest, read_person_answer
 from node.screening.consents import Purpose
 from node.screening.envelope import read_envelope
-from node.screening.evidence import read_evidence
-from node.screening.explaining import explain_receipt
+from node.screening.evidence import Evidence, read_evidence
+from node.screening.explaining import explain_verdict
 from node.screening.identifiers import Identifier
-from node.screening.listings import read_statement
+from node.screening.listings import Listing, read_statement
 from node.screening.receipts import Receipt, read_receipt
-from node.screening.weighing import weigh_evidence
+from node.screening.weighing import state_shown, weigh_evidence
+from node.wallet.facts import EntryFact, LookupFact, entry_of, lookup_of
 from node.wallet.keeping import Wallet
 from reconcile.model import ProtocolError, Where
 
@@ -29,13 +30,18 @@ EVIDENCE_MISSING: Final = "evidence of entry "
 
 @dataclass(slots=True)
 class ReadBack:
-    """An answer as verified; `missing` says what it should have held and does not."""
+    """An answer as verified; `missing` says what it should have held and does not.
+
+    `entries` and `lookups` are what the parts that hold say of her.
+    """
 
     member: int
     signed_by: str
     receipts: list[Verification] = field(default_factory=list)
     evidence: list[Verification] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    entries: list[EntryFact] = field(default_factory=list)
+    lookups: list[LookupFact] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -47,6 +53,8 @@ class ReadBack:
         return {
             "member": str(self.member),
             "signed_by": self.signed_by,
+            "entries": [one.to_json() for one in self.entries],
+            "lookups": [one.to_json() for one in self.lookups],
             "receipts": [one.to_json() for one in self.receipts],
             "evidence": [one.to_json() for one in self.evidence],
             "missing": self.missing,
@@ -70,10 +78,17 @@ def read_back(
     answer, signer = wallet.read_answer(data, asked)
     found = ReadBack(answer.member, signer)
     listed: set[bytes] = set()
+    facts: dict[bytes, EntryFact] = {}
     for number, envelope in enumerate(answer.receipts):
         receipt = read_receipt(read_envelope(envelope).payload)
         _require_hers(wallet.identifier, (receipt.id_type, receipt.id_value), "receipts")
-        found.receipts.append(explain_receipt(envelope, authorities=authorities, allow_test=True))
+        told, verdict = explain_verdict(envelope, authorities=authorities, allow_test=True)
+        found.receipts.append(told)
+        if verdict is not None:
+            at_s = answer.looked_up_at_s[number] if answer.looked_up_at_s else None
+            found.lookups.append(lookup_of(verdict, at_s))
+            for record in verdict.records:
+                facts.setdefault(record.listing.entry_id, entry_of(record.listing))
         if asked.about is About.ENTRIES and number == 0:
             found.missing += _own_lookup(receipt, asked)
             listed = set(receipt.entries)
@@ -81,13 +96,37 @@ def read_back(
     for envelope in answer.evidence:
         bundle = read_evidence(read_envelope(envelope).payload)
         _require_hers(wallet.identifier, (bundle.id_type, bundle.id_value), "evidence")
-        found.evidence.append(weigh_evidence(envelope, authorities=authorities, allow_test=True))
-        shown.add(read_statement(read_envelope(bundle.statement).payload).entry_id)
+        weighed = weigh_evidence(envelope, authorities=authorities, allow_test=True)
+        found.evidence.append(weighed)
+        listing = read_statement(read_envelope(bundle.statement).payload)
+        shown.add(listing.entry_id)
+        if weighed.ok:
+            facts[listing.entry_id] = _with_state(listing, bundle)
     if asked.about is About.ENTRIES:
         if not answer.receipts:
             found.missing.append(RECEIPT_MISSING)
         found.missing += [f"{EVIDENCE_MISSING}{entry.hex()}" for entry in sorted(listed - shown)]
+    found.entries = [facts[entry] for entry in sorted(facts)]
     return found
+
+
+def entries_in(data: bytes) -> tuple[bytes, ...]:
+    """Return the ids of the entries that an answer names, unverified, to tell one by its beginning.
+
+    Raises an envelope's and a proof's errors.
+    """
+    answer, _ = read_person_answer(data)
+    found: set[bytes] = set()
+    for envelope in answer.receipts:
+        found.update(read_receipt(read_envelope(envelope).payload).entries)
+    for envelope in answer.evidence:
+        bundle = read_evidence(read_envelope(envelope).payload)
+        found.add(read_statement(read_envelope(bundle.statement).payload).entry_id)
+    return tuple(sorted(found))
+
+
+def _with_state(listing: Listing, bundle: Evidence) -> EntryFact:
+    return entry_of(listing, bundle, state_shown(bundle, listing))
 
 
 def _own_lookup(receipt: Receipt, asked: PersonRequest) -> list[str]:

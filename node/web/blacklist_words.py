@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from node.screening.consents import Scope
 from node.screening.states import Stage
 from node.web.i18n import decimal_text
 from node.web.words import N_, State
@@ -107,6 +108,13 @@ CONSENT_LEVELS: Final[Mapping[int, str]] = {
     1: N_("recorded by the institution"),
     2: N_("signed by a CA's certificate"),
     3: N_("signed by the person"),
+}
+
+#: How far a lookup's consent goes.
+SCOPES: Final[Mapping[Scope, str]] = {
+    Scope.HIT: N_("whether there is an entry"),
+    Scope.RECORD: N_("what it says"),
+    Scope.EVIDENCE: N_("what stands behind it"),
 }
 
 CHECKS: Final[Mapping[str, str]] = {

@@ -36,10 +36,14 @@ from node.screening.consent_files import (
     write_consent_file,
     write_revocation_file,
 )
-from node.wallet import ReadBack, Wallet, read_back
+from node.screening.consents import Scope
+from node.wallet import ReadBack, Wallet, entry_named, read_back
+from node.web.blacklist_words import SCOPES
 from node.web.i18n import LOCALES, Speaker
+from node.web.lookup_words import PURPOSES
 from node.web.middleware import Guard
 from node.web.pages import HERE, keep_language, make_environment, speaker_of
+from node.web.wallet_facts import entry_rows, lookup_rows, moment
 from node.web.wallet_words import check_words, missing_words, refusal_of
 from reconcile.model import InputError, KanheError, UsageError
 
@@ -47,7 +51,9 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 WORD_BYTES: Final = 24
 MAX_BODY_BYTES: Final = 64 << 20
 MAX_PENDING: Final = 16
-ENTRY_BYTES: Final = 32
+ASK_AGAIN: Final = (
+    "give all 64 digits, which stand beside each entry once an answer was checked here"
+)
 
 Upload = Annotated[UploadFile, File()]
 OptionalUpload = Annotated[UploadFile | None, File()]
@@ -73,6 +79,7 @@ class WalletPage:
     word: str = field(default_factory=lambda: secrets.token_urlsafe(WORD_BYTES))
     templates: Environment = field(default_factory=make_environment)
     pending: dict[str, Pending] = field(default_factory=dict)
+    seen: set[bytes] = field(default_factory=set)
 
     @property
     def base(self) -> str:
@@ -199,7 +206,7 @@ async def ask(
         raise UsageError("PERSON_ASKS_WHAT", "nothing of this name can be asked")
     number, reasons = None, ""
     if about == About.DISPUTE:
-        number, reasons = _entry(entry), grounds.strip()
+        number, reasons = _entry(request, entry), grounds.strip()
         if not 0 < len(reasons) <= MAX_GROUNDS:
             raise UsageError(
                 "DISPUTE_MALFORMED", f"grounds are 1 to {MAX_GROUNDS} characters of text"
@@ -221,18 +228,15 @@ async def ask(
 async def answer(request: Request, asked: Upload, answered: Upload) -> Response:
     """Show what a member's answer proves, part by part."""
     read, _ = read_person_request(await asked.read())
-    found = read_back(_page(request).wallet, read, await answered.read())
+    page = _page(request)
+    found = read_back(page.wallet, read, await answered.read())
+    page.seen.update(fact.entry for fact in found.entries)
     return _render(request, found=found)
 
 
-def _entry(text: str) -> bytes:
-    try:
-        found = bytes.fromhex(text.strip())
-    except ValueError:
-        found = b""
-    if len(found) != ENTRY_BYTES:
-        raise UsageError("DISPUTE_MALFORMED", "an entry's id has 64 hexadecimal digits")
-    return found
+def _entry(request: Request, text: str) -> bytes:
+    """Return the entry that is meant: all digits, or the beginning of one that was shown here."""
+    return entry_named(text, _page(request).seen, help_=ASK_AGAIN)
 
 
 def _page(request: Request) -> WalletPage:
@@ -281,6 +285,8 @@ def _render(
         error=None if error is None else refusal_of(error, speaker.locale, speaker.gettext),
         missing_words=missing_words,
         check_words=check_words,
+        entry_rows=entry_rows,
+        lookup_rows=lookup_rows,
         shown=None if shown is None else _shown(shown, speaker),
         shown_key=shown_key,
         found=found,
@@ -292,12 +298,13 @@ def _render(
 
 def _shown(waiting: Pending, speaker: Speaker) -> dict[str, str]:
     asked = waiting.asked
-    scope = ", ".join(str(item.name) for item in type(asked.scope) if item in asked.scope)
+    _ = speaker.gettext
+    scope = _(", ").join(_(SCOPES[item]) for item in Scope if item in asked.scope)
     return {
         "reader": str(asked.reader),
         "name": asked.reader_name,
-        "purpose": asked.purpose.name,
+        "purpose": _(PURPOSES[asked.purpose.name]),
         "scope": scope,
-        "until": speaker.time(asked.valid_to_s * 1_000),
+        "until": moment(speaker, asked.valid_to_s),
         "signer": waiting.signer,
     }

@@ -25,8 +25,8 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         N_("Open its file again."),
     ),
     "DISPUTE_MALFORMED": (
-        N_("An entry's id has 64 hexadecimal digits, and the grounds are text."),
-        _WRONG_FORM,
+        N_("No entry is meant by this id, or the grounds are empty or too long."),
+        N_("Check an answer here: beside each entry stands its id, and a form to dispute it."),
     ),
     "PERSON_ASKS_WHAT": (N_("Nothing of this name can be asked."), _WRONG_FORM),
     "WALLET_OTHER_CONSENT": (

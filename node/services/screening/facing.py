@@ -27,7 +27,7 @@ from node.screening.receipts import Receipt, read_receipt
 from node.screening.states import Phase
 from node.services.screening.disputing import DisputeActs
 from node.services.screening.reading import verified
-from node.tables import AuditRow, ListedEntry, OwnListing, RecordedConsent
+from node.tables import AuditRow, ListedEntry, OwnListing, OwnLookup, RecordedConsent
 from reconcile.model import ProtocolError, Where
 
 #: A certificate is for as long as a document is looked at again.
@@ -124,7 +124,14 @@ class FacingActs(DisputeActs):
                 evidence = tuple(self._evidence(session, entry) for entry in own)
             self._act(session, actor, ANSWERED, asked.nonce.hex(), about=str(asked.about))
             member = self._identity.require_member(session)
-            answer = PersonAnswer(member, asked.nonce, self._clock_s(), tuple(receipts), evidence)
+            answer = PersonAnswer(
+                member,
+                asked.nonce,
+                self._clock_s(),
+                tuple(receipts),
+                evidence,
+                _times_of(session, receipts),
+            )
             return sign_person_answer(answer, self._identity.keys.approver)
 
     def who_asks(self) -> tuple[int, str]:
@@ -244,6 +251,16 @@ class FacingActs(DisputeActs):
             for entry in session.scalars(kept).all()
             if open_listing(session, self._ring, entry).identifier == identifier
         ]
+
+
+def _times_of(session: Session, receipts: Sequence[bytes]) -> tuple[int, ...]:
+    """Return when each receipt's lookup was made here; nothing where one is not of this node."""
+    tickets = [_receipt(data).ticket for data in receipts]
+    found = select(OwnLookup.ticket, OwnLookup.done_at_ms).where(OwnLookup.ticket.in_(tickets))
+    done = {ticket: at_ms for ticket, at_ms in session.execute(found) if at_ms is not None}
+    if not all(ticket in done for ticket in tickets):
+        return ()
+    return tuple(done[ticket] // 1_000 for ticket in tickets)
 
 
 def _receipt(data: bytes) -> Receipt:

@@ -136,6 +136,8 @@ def test_she_sees_who_looked_her_up(indexed: Town) -> None:
     found = answer_to(indexed, wallet, About.RECEIPTS)
     assert found.ok
     assert len(found.receipts) >= 1
+    assert [one.reader for one in found.lookups] == [READER] * len(found.receipts)
+    assert all(one.looked_up_at_s for one in found.lookups)
     held = indexed.node(READER).lookups.receipts_about(person_of(LISTED))
     assert looked.receipt in held
     assert len(found.receipts) == len(held)

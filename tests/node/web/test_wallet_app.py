@@ -206,3 +206,27 @@ def test_she_asks_and_checks_the_answer(browser: Browser) -> None:
     assert b"statement of the uploader: <span" in shown
     assert b"without it nothing shows that it is all" in shown
     assert b"the entry was LISTED" in shown
+    page = shown.decode()
+    whole = page.split('name="entry" value="', 1)[1][:64]
+    assert f">{whole}</dd>" in page
+    assert "overdue by three months or more" in page
+    assert "it stands: a lookup of you finds it" in page
+    # The form beside the entry, and the beginning of an id that was shown here.
+    for word in (whole, whole[:6]):
+        data = browser.post("ask", member="1", about="DISPUTE", certificate=ours,
+                            entry=word, grounds="paid")  # fmt: skip
+        assert admit(data, counter)[0].entry == bytes.fromhex(whole)
+
+
+def test_what_is_listed_about_her_is_said_in_her_language(browser: Browser) -> None:
+    """By whom, why, from when until when and its state, in Chinese and before the proofs."""
+    asked = browser.post("ask", member="3", about="RECEIPTS", certificate=browser.certificate)
+    nonce = read_person_request(asked)[0].nonce
+    answer = PersonAnswer(3, nonce, NOW_S, evidence=(sign_evidence(evidence(), EXPORTER),))
+    browser.client.get(f"{browser.page.base}/?lang=zh")
+    shown = browser.post("answer", asked=asked, answered=sign_person_answer(answer, KEYS[3]))
+    browser.client.get(f"{browser.page.base}/?lang=en")
+    facts = shown.decode().split("关于您的条目", 1)[1].split("逐项证明", 1)[0]
+    for says in ("成员 9", "逾期三个月及以上", "信用卡", "条目成立：查询您时会查得", "UTC+8"):
+        assert says in facts
+    assert "OVERDUE_M3" not in facts

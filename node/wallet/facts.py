@@ -1,0 +1,148 @@
+"""What an answer says of her, in facts before proofs: which entries, and who looked her up.
+
+Facts are taken from parts that were verified offline, and from nothing else. An entry's state is as
+of its evidence's block, so an entry that only a receipt shows has none.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from node.screening.consents import Level, Purpose, Scope
+from node.screening.evidence import Evidence
+from node.screening.listings import Listing
+from node.screening.states import EntryState
+from node.screening.verifying import Verdict
+from reconcile.model import UsageError, day_iso
+
+ENTRY_DIGITS: Final = 64
+MIN_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFact:
+    """An entry about her; state, block and time are None where no evidence of it was shown."""
+
+    entry: bytes
+    uploader: int
+    reason: str
+    product: str
+    effective_from: int
+    expires_at: int
+    state: EntryState | None = None
+    as_of_block: int | None = None
+    as_of_s: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return it with the whole id, which a dispute names."""
+        return {
+            "entry": self.entry.hex(),
+            "uploader": str(self.uploader),
+            "reason": self.reason,
+            "product": self.product,
+            "effective_from": day_iso(self.effective_from),
+            "expires_at": day_iso(self.expires_at),
+            "state": None if self.state is None else self.state.name,
+            "as_of_block": None if self.as_of_block is None else str(self.as_of_block),
+            "as_of": None if self.as_of_s is None else _time_iso(self.as_of_s),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LookupFact:
+    """A lookup of her: by whom, what for, how far, on whose word, and as of which block.
+
+    `looked_up_at_s` is the answering member's signed word; a receipt alone holds no time. `level`
+    is what the consent counted as; `found` how many entries.
+    """
+
+    reader: int
+    purpose: Purpose
+    scope: Scope
+    level: Level
+    valid_from_s: int
+    valid_to_s: int
+    version: int
+    cut_block: int
+    found: int
+    looked_up_at_s: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return it."""
+        at_s = self.looked_up_at_s
+        return {
+            "reader": str(self.reader),
+            "purpose": self.purpose.name,
+            "scope": [str(item.name) for item in Scope if item in self.scope],
+            "consent_level": str(int(self.level)),
+            "consent_valid_from": _time_iso(self.valid_from_s),
+            "consent_valid_to": _time_iso(self.valid_to_s),
+            "looked_up_at": None if at_s is None else _time_iso(at_s),
+            "index_version": str(self.version),
+            "as_of_block": str(self.cut_block),
+            "entries_found": str(self.found),
+        }
+
+
+def lookup_of(verdict: Verdict, looked_up_at_s: int | None) -> LookupFact:
+    """Return what a receipt that holds says of its lookup."""
+    consent, header = verdict.receipt.consent.consent, verdict.receipt.proof.header
+    return LookupFact(
+        consent.reader,
+        consent.purpose,
+        consent.scope,
+        verdict.effect.level,
+        consent.valid_from_s,
+        consent.valid_to_s,
+        header.version,
+        header.cut_block,
+        len(verdict.records),
+        looked_up_at_s,
+    )
+
+
+def entry_of(
+    listing: Listing, evidence: Evidence | None = None, state: EntryState | None = None
+) -> EntryFact:
+    """Return what a statement says, and the state that its evidence shows."""
+    return EntryFact(
+        listing.entry_id,
+        listing.uploader,
+        str(listing.reason),
+        str(listing.product),
+        listing.effective_from,
+        listing.expires_at,
+        state,
+        None if evidence is None else evidence.as_of_block,
+        None if evidence is None else evidence.as_of_s,
+    )
+
+
+def entry_named(text: str, known: Iterable[bytes], *, help_: str) -> bytes:
+    """Return the entry that an id, or the unique beginning of a known one, names.
+
+    Raises `UsageError` DISPUTE_MALFORMED, with `help_` for who gave a beginning that names none.
+    """
+    word = text.strip().lower().removesuffix("…")
+    digits = all(sign in "0123456789abcdef" for sign in word)
+    if digits and len(word) == ENTRY_DIGITS:
+        return bytes.fromhex(word)
+    if not digits or not MIN_DIGITS <= len(word) < ENTRY_DIGITS:
+        raise UsageError(
+            "DISPUTE_MALFORMED",
+            f"an entry's id has {ENTRY_DIGITS} hexadecimal digits, "
+            f"a beginning of it at least {MIN_DIGITS}",
+            help=help_,
+        )
+    found = sorted({entry for entry in known if entry.hex().startswith(word)})
+    if len(found) != 1:
+        says = "several entries begin" if found else "no entry that was shown here begins"
+        raise UsageError("DISPUTE_MALFORMED", f"{says} with {word}", help=help_)
+    return found[0]
+
+
+def _time_iso(at_s: int) -> str:
+    return dt.datetime.fromtimestamp(at_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
