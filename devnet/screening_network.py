@@ -148,7 +148,7 @@ def _found(found: ScreeningNetwork, folder: Path, phrase: str, say: Say) -> None
         found.network.nodes[item.slug] = open_node(
             home,
             passphrase=phrase,
-            settings=Settings(home=home, peer_timeout_s=PEER_TIMEOUT_S),
+            settings=Settings(home=home, peer_timeout_s=PEER_TIMEOUT_S, test_identifiers=True),
             clock=lambda: system_clock() - found.chain.behind_s * 1_000,
         )
     save_network(folder, target, MEMBERS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.blacklist_people import read_purpose, read_scope, write_file
+from node.cli.blacklist_people import TestIdentifiers, read_purpose, read_scope, write_file
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, plain, require_file, say, table
 from node.cli.persons import read_person_identifier
 from node.cli.session import Home, Wait, acting, actor, day_of_words, finish, node_of
@@ -217,17 +217,24 @@ def audit(
     one_of: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Open one evaluation of so many.")
     ] = 100,
+    test_identifiers: TestIdentifiers = False,
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
     """Audit a day's evaluations, on the regulator's node: anchored logs, and a sample opened."""
     with acting(home) as node:
-        report = node.parts.audits.audit(day_of_words(day), one_of=one_of, actor=actor())
+        report = node.parts.audits.audit(
+            day_of_words(day), one_of=one_of, allow_test=test_identifiers, actor=actor()
+        )
 
     def human() -> None:
         say(f"{report.logs} logs hold, {report.evaluations} evaluations")
         say(f"{report.opened} of {report.sampled} sampled ones opened")
-        for item in report.wrong:
+        if report.erased:
+            say(f"{report.erased} of them erased, with the certificate on the ledger")
+        if report.unread:
+            say("not read by this node's setting, and held against nobody: --test-identifiers")
+        for item in (*report.unread, *report.wrong):
             say(f"  {item.kind}: {item.says}")
 
     emit(report.to_json(), json_to, human)

@@ -37,6 +37,7 @@ from reconcile.model import KanheError, ProtocolError, Where
 
 #: One evaluation of how many is opened, by default.
 ONE_OF: Final = 100
+TEST_IDENTIFIER: Final = "AUDIT_TEST_IDENTIFIER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +171,39 @@ def write_opening(opening: Opening) -> bytes:
 
 
 def read_opening(data: bytes, *, allow_test: bool) -> Opening:
-    """Read an opening; raises `ProtocolError` AUDIT_MALFORMED."""
+    """Read an opening; raises `ProtocolError` AUDIT_MALFORMED.
+
+    Where this node takes no people who cannot exist and such a one is shown, that is the node's
+    setting and says nothing of the member: AUDIT_TEST_IDENTIFIER.
+    """
     try:
         body = msgspec.json.decode(data, type=_Opening)
         return Opening(
-            read_identifier(IdType(body.id_type), body.id_value, allow_test=allow_test),
+            _identifier_of(body, allow_test=allow_test),
             as_hex(body.blind, "blind", 32),
             None if body.consent is None else read_consent(body.consent),
             as_hex(body.statement, "statement", most=4_096),
             as_hex(body.salt, "salt", most=32),
         )
-    except (msgspec.DecodeError, ValueError, KanheError):
+    except (msgspec.DecodeError, ValueError, KanheError) as error:
+        if isinstance(error, KanheError) and error.code == TEST_IDENTIFIER:
+            raise
         raise _refuse("AUDIT_MALFORMED", "does not read") from None
+
+
+def _identifier_of(body: _Opening, *, allow_test: bool) -> Identifier:
+    kind = IdType(body.id_type)
+    try:
+        return read_identifier(kind, body.id_value, allow_test=allow_test)
+    except KanheError:
+        # Raises where it is no identifier at all.
+        read_identifier(kind, body.id_value, allow_test=True)
+    raise ProtocolError(
+        TEST_IDENTIFIER,
+        "the person who is shown cannot exist, and this node takes no test identifiers",
+        where=Where(field="id"),
+        help="in a trial: `audit --test-identifiers`, or the setting KANHE_TEST_IDENTIFIERS",
+    )
 
 
 def check_opening(

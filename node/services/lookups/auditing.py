@@ -24,6 +24,7 @@ from node.keyholders import key_check, trust_of
 from node.listings import blind_of, open_listing
 from node.screening.auditing import (
     ONE_OF,
+    TEST_IDENTIFIER,
     Draw,
     Logged,
     Opening,
@@ -37,7 +38,7 @@ from node.screening.auditing import (
 from node.screening.evaluations import log_leaf, log_root
 from node.screening.listings import pack_listing
 from node.services.lookups.consenting import consent_of, subject_of
-from node.tables import ListedEntry, LookupLog, OwnLookup
+from node.tables import DeletionCertificate, ListedEntry, LookupLog, OwnLookup
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where, day_iso
 
@@ -48,6 +49,8 @@ LOG_WRONG: Final = "LOOKUP_LOG_WRONG"
 TWICE: Final = "TICKET_TWICE"
 #: Of the vault: what the key that draws samples follows from.
 DRAWS: Final = b"audit/draw"
+#: What a member says of a listing whose keys it destroyed.
+ERASED: Final = "LISTING_ERASED"
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +74,8 @@ class AuditReport:
     """What an audit of a day found; `wrong` says who did what, in words.
 
     `drawn` and `roots`, by member, let anybody draw the sample again.
+    `erased`: sampled listings that nobody can open any more, whose certificates of deletion stand
+    on the ledger. `unread`: openings that this node's setting does not let it read.
     """
 
     day: int
@@ -80,12 +85,14 @@ class AuditReport:
     evaluations: int = 0
     sampled: int = 0
     opened: int = 0
+    erased: int = 0
+    unread: list[Wrong] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
-        """Say whether every log held and every sampled evaluation opened."""
-        return not self.wrong
+        """Say whether every log held and each sampled evaluation opened, or was rightly erased."""
+        return not self.wrong and not self.unread
 
     def to_json(self) -> dict[str, Any]:
         """Return the report; what proves a wrong stays with the node's incident."""
@@ -99,12 +106,15 @@ class AuditReport:
                 **self.drawn.to_json(),
                 "roots": {str(member): root.hex() for member, root in self.roots.items()},
             },
-            "wrong": [
-                {"kind": item.kind, "member": str(item.replica), "says": item.says}
-                for item in self.wrong
-            ],
+            "erased": str(self.erased),
+            "unread": [_plain(item) for item in self.unread],
+            "wrong": [_plain(item) for item in self.wrong],
             "holds": self.holds,
         }
+
+
+def _plain(item: Wrong) -> dict[str, str]:
+    return {"kind": item.kind, "member": str(item.replica), "says": item.says}
 
 
 class AuditingService:
@@ -168,10 +178,14 @@ class AuditingService:
         return Opening(person.identifier, bytes(person.blinded.blind), file.signed)
 
     # ------------------------------------------------------------------------ auditing
-    def audit(self, day: int, *, one_of: int = ONE_OF, actor: str = "node") -> AuditReport:
+    def audit(
+        self, day: int, *, one_of: int = ONE_OF, allow_test: bool = False, actor: str = "node"
+    ) -> AuditReport:
         """Audit a day: every anchored log, and one of `one_of` evaluations by opening.
 
-        Raises `NotAllowed` NOT_REGULATOR, `ProtocolError` AUDIT_NOTHING.
+        `allow_test` takes people of region 99, as the setting does. An erased listing whose
+        certificate stands on the ledger, and an opening that only the setting keeps from being
+        read, are no incidents. Raises `NotAllowed` NOT_REGULATOR, `ProtocolError` AUDIT_NOTHING.
         """
         with self._doors.reading() as session:
             member = self._doors.identity.require_member(session)
@@ -191,7 +205,7 @@ class AuditingService:
         seed = seed_of(report.drawn, domain, day, list(roots.values()))
         for key, logged in sorted(rows.items()):
             if is_sampled(seed, key, one_of):
-                self._open_one(logged, report)
+                self._open_one(logged, report, allow_test=allow_test or self._allow_test)
         with self._doors.writing() as session:
             now_ms = self._doors.identity.clock()
             for number, wrong in enumerate(report.wrong):
@@ -240,13 +254,13 @@ class AuditingService:
             evidence: dict[str, object] = {"one": _evidence(standing), "other": _evidence(row)}
             report.wrong.append(_wrong(TWICE, row.reader, says, evidence))
 
-    def _open_one(self, logged: Logged, report: AuditReport) -> None:
+    def _open_one(self, logged: Logged, report: AuditReport, *, allow_test: bool) -> None:
         """Have one evaluation opened; whatever stands in the way is the reader's to explain."""
         report.sampled += 1
         asked = _Asked(str(logged.ticket), logged.subject.hex(), logged.key_epoch)
         try:
             data = self._ask(logged.reader, OPEN, msgspec.json.encode(asked))
-            opening = read_opening(data, allow_test=self._allow_test)
+            opening = read_opening(data, allow_test=allow_test)
             with self._doors.reading() as session:
                 entry = session.get(ListedEntry, logged.subject)
                 check_opening(
@@ -257,10 +271,24 @@ class AuditingService:
                     None if entry is None else entry.commitment,
                 )
         except KanheError as error:
+            if error.code == ERASED and self._is_erased(logged):
+                report.erased += 1
+                return
+            if error.code == TEST_IDENTIFIER:
+                unread = _wrong(TEST_IDENTIFIER, logged.reader, error.message, _evidence(logged))
+                report.unread.append(unread)
+                return
             says = f"an evaluation was not opened: {error.code}, {error.message}"
             report.wrong.append(_wrong(NOT_OPENED, logged.reader, says, _evidence(logged)))
             return
         report.opened += 1
+
+    def _is_erased(self, logged: Logged) -> bool:
+        """Say whether a listing's uploader certified on the ledger that it destroyed it."""
+        if logged.ticket:
+            return False
+        with self._doors.reading() as session:
+            return session.get(DeletionCertificate, (logged.subject, logged.reader)) is not None
 
 
 def _logged(row: _Row) -> Logged:

@@ -128,7 +128,11 @@ class DrawOut(BaseModel):
 
 
 class AuditOut(BaseModel):
-    """What an audit found: logs that hold, evaluations, those sampled and those opened."""
+    """What an audit found: logs that hold, evaluations, those sampled, opened and erased.
+
+    `erased`: the uploader's certificate of deletion stands on the ledger. `unread`: openings of
+    people who cannot exist, which only KANHE_TEST_IDENTIFIERS lets the node read.
+    """
 
     day: str
     logs: str
@@ -136,6 +140,8 @@ class AuditOut(BaseModel):
     sampled: str
     opened: str
     draw: DrawOut
+    erased: str
+    unread: list[WrongOut]
     wrong: list[WrongOut]
     holds: bool
 

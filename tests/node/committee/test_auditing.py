@@ -11,10 +11,12 @@ import msgspec
 import pytest
 from committee_town import COMMITTEE, OUTSIDER, PHRASE, Town
 from listed_people import person_of
+from sqlalchemy import delete
 
 from node.cli import main
 from node.crypto.eip712 import Domain
-from node.errors import NotAllowed
+from node.errors import NotAllowed, NotFound
+from node.index_reading import Wrong
 from node.lookup_parts import LookupParts
 from node.screening.auditing import (
     Opening,
@@ -28,6 +30,7 @@ from node.screening.auditing import (
 from node.screening.states import DAY_S
 from node.services.lookups import AuditReport
 from node.services.lookups.auditing import LOG, OPEN, AuditingService
+from node.tables import DeletionCertificate
 from reconcile.model import KanheError, ProtocolError, day_iso
 from tests.node.services.test_screening_rest import good, program, refused
 from tests.node.web.desk_town import served
@@ -183,6 +186,59 @@ def test_the_regulator_audits_by_command_and_over_rest(
             assert refused(client.post("/audits", json=body))[1] == refusal
 
 
+def test_a_setting_that_reads_no_test_people_accuses_nobody(indexed: Town, day: int) -> None:
+    """A code of its own, no incident; the option reads them."""
+    service = indexed.node(OUTSIDER).parts.audits
+    service._allow_test = False
+    report = service.audit(day, one_of=1)
+    assert (report.wrong, report.opened, report.holds) == ([], 0, False)
+    assert {item.kind for item in report.unread} == {"AUDIT_TEST_IDENTIFIER"}
+    assert len(report.unread) == report.sampled
+    assert service.audit(day, one_of=1, allow_test=True).holds
+
+
+def test_an_erased_listing_with_its_certificate_is_no_incident(
+    indexed: Town, day: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who says so without a certificate on the ledger has not opened it."""
+    asked = LookupParts.ask
+
+    def erased(parts: LookupParts, member: int, word: str, body: bytes) -> bytes:
+        if word == OPEN and json.loads(body)["ticket"] == "0":
+            raise NotFound("LISTING_ERASED", "the listing was erased")
+        return asked(parts, member, word, body)
+
+    node = indexed.node(OUTSIDER)
+    monkeypatch.setattr(LookupParts, "ask", erased)
+    monkeypatch.setattr(node.parts.audits, "_ask", node.parts.ask)
+    claimed = audit(indexed, day)
+    listings = len(claimed.wrong)
+    assert listings > 0
+    assert all("LISTING_ERASED" in item.says for item in claimed.wrong)
+    with node.sessions.begin() as session:
+        rows = [_certificate(item) for item in claimed.wrong]
+        session.add_all(rows)
+    told = audit(indexed, day)
+    with node.sessions.begin() as session:
+        session.execute(delete(DeletionCertificate))
+    assert (told.wrong, told.erased, told.holds) == ([], listings, True)
+    assert told.opened == told.sampled - listings
+
+
+def _certificate(wrong: Wrong) -> DeletionCertificate:
+    """Return the row of a listing's certificate of deletion, as the log gives it."""
+    entry = bytes.fromhex(str(wrong.evidence["subject"]))
+    return DeletionCertificate(
+        entry=entry,
+        member=wrong.replica,
+        certificate=entry,
+        tx_hash=entry,
+        block_time_s=0,
+        block_number=0,
+        log_index=0,
+    )
+
+
 DOMAIN = Domain(31_337, b"\x11" * 20)
 
 
@@ -250,6 +306,13 @@ def test_an_opening_that_does_not_read_is_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         read_opening(data, allow_test=True)
     assert caught.value.code == "AUDIT_MALFORMED"
+    nobody = write_opening(Opening(person_of(1), bytes(31) + b"\x01"))
+    with pytest.raises(ProtocolError) as unread:
+        read_opening(nobody, allow_test=False)
+    assert unread.value.code == "AUDIT_TEST_IDENTIFIER"
+    with pytest.raises(ProtocolError) as none:
+        read_opening(nobody.replace(person_of(1).value.encode(), b"123"), allow_test=False)
+    assert none.value.code == "AUDIT_MALFORMED"
     opening = Opening(person_of(1), bytes(31) + b"\x01", None, b"\x01", b"\x02" * 32)
     assert read_opening(write_opening(opening), allow_test=True) == opening
     assert person_of(1).value not in repr(opening)
