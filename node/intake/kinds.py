@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import enum
+import re
 from typing import Final
 
 import msgspec
@@ -16,6 +17,10 @@ from reconcile.statements.tables import XLSX_MAGIC
 STATEMENT_COLUMNS: Final = frozenset(
     {"canonical_id", "entity_id", "prop", "schema", "value", "dataset", "first_seen", "last_seen"}
 )
+
+
+#: Any line end: a table from an old spreadsheet has carriage returns alone.
+_LINE_END: Final = re.compile(rb"[\r\n]")
 
 
 class Kind(enum.StrEnum):
@@ -36,8 +41,12 @@ def kind_of(file: OpenFile) -> Kind:
         return Kind.OVERDUE
     if plain[:1] in {b"{", b"["}:
         return _json_kind(plain, file.name)
-    first = plain.split(b"\n", 1)[0].decode("utf-8", "replace")
-    names = next(csv.reader([first]), [])
+    first = _LINE_END.split(plain, maxsplit=1)[0].decode("utf-8", "replace")
+    try:
+        names = next(csv.reader([first]), [])
+    except csv.Error:
+        # Noise is no statements; as a table it is refused by what is wrong with it.
+        names = []
     return Kind.FTM_STATEMENTS_CSV if set(names) >= STATEMENT_COLUMNS else Kind.OVERDUE
 
 

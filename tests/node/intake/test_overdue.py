@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import tracemalloc
 from pathlib import Path
 
 import pytest
 import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
 from listed_people import TODAY, number_of, person_of
 from people_files import HEADER, STATED, cells_of, overdue_text, provenance, run, write
 
@@ -206,6 +209,24 @@ def test_encodings_are_told_by_their_bytes(tmp_path: Path, encoding: str, late: 
     _, refused, drafts = run(write(tmp_path / "list.csv", text, encoding))
     assert not refused
     assert [draft.identifier.type for draft in drafts] == [IdType.CN_RID]
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_any_line_end_is_read(tmp_path: Path, end: str) -> None:
+    """Old spreadsheets write carriage returns alone; one within a quoted cell ends no row."""
+    rows = [cells_of(serial) for serial in (1, 2)]
+    text = overdue_text(*rows).replace("\r\n", end)
+    _, refused, drafts = run(write(tmp_path / "list.csv", text))
+    assert (refused, len(drafts)) == ([], 2)
+    _, refused, drafts = run(write(tmp_path / "list.csv", text.replace("某某", "某\r某")))
+    assert (refused, len(drafts)) == ([], 2)
+
+
+@given(st.binary(max_size=300) | st.binary(min_size=200_000, max_size=200_001))
+def test_noise_under_a_table_s_name_is_refused_by_a_code(data: bytes) -> None:
+    """Whatever the bytes: a refusal that says what is wrong, never an error of the program."""
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(InputError):
+        run(write(Path(folder) / "list.csv", data + b"\r\x00"))
 
 
 def test_a_file_that_breaks_off_is_refused_whole(tmp_path: Path) -> None:
