@@ -205,7 +205,7 @@ def _farewell(
     if told is not None:
         if not told.ok:
             console.print("[red]✗[/] The second act did not come out as it should: see its table.")
-        for path in told.verifiable:
+        for path in told.files:
             console.print(
                 f"                 .venv/bin/kanhe verify --test-identifiers {path}", soft_wrap=True
             )

@@ -115,11 +115,6 @@ class Outcome:
         """Say whether every step came out as it should."""
         return all(finding.holds for finding in self.findings)
 
-    @property
-    def verifiable(self) -> tuple[Path, ...]:
-        """Return what `kanhe verify` checks offline."""
-        return tuple(path for path in self.files if path.name != CERTIFICATE)
-
     def to_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {

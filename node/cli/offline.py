@@ -345,23 +345,29 @@ def scenario(
 # -------------------------------------------------------------------------- verify
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="A report, proof, or a blacklist's receipt or evidence.")
+        Path,
+        typer.Argument(help="A report, proof, receipt, evidence or certificate of deletion."),
     ],
     authority: Annotated[
         list[Path] | None,
         typer.Option(help="A certificate (PEM) whose holders' consents count, for receipts."),
     ] = None,
     test_identifiers: Annotated[
-        bool, typer.Option(help="Take people who cannot exist (region 99), for receipts.")
+        bool,
+        typer.Option(
+            "--test-identifiers",
+            help="Take people who cannot exist (region 99), as in the demo's files.",
+        ),
     ] = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Check a report, a proof, a receipt or evidence without node or network."""
+    """Check a report, proof, receipt, evidence or deletion without node or network."""
     from node.crypto.bundle import MAX_FILE_BYTES
     from node.crypto.verifying import verify_bytes
     from node.screening.envelope import is_envelope
     from node.screening.explaining import read_authorities
-    from node.screening.weighing import explain_envelope
+    from node.screening.file_kinds import kind_of, other_kind
+    from node.screening.weighing import PROOFS, explain_envelope
     from reconcile.commitment.fields import malformed
 
     size = require_file(file).stat().st_size
@@ -375,6 +381,9 @@ def verify(
             data, authorities=read_authorities(pems), allow_test=test_identifiers
         )
     else:
+        kind = kind_of(data)
+        if kind is not None:
+            raise other_kind(kind, PROOFS)
         found = verify_bytes(data)
     emit(found.to_json(), json_to, lambda: _show_verification(found.to_json()))
     return EXIT_DONE if found.ok else EXIT_NO

@@ -29,6 +29,7 @@ from node.screening.envelope import (
     read_envelope,
     sign_envelope,
 )
+from node.screening.file_kinds import require_kind
 from node.screening.identifiers import IdType
 from node.screening.messages import network_json, read_network
 from node.screening.receipts import consent_json, read_consent
@@ -283,6 +284,7 @@ def _times(body: Mapping[str, object]) -> tuple[int, ...]:
 
 
 def _open(data: bytes, kind: str) -> tuple[Mapping[str, object], str]:
+    require_kind(data, kind)
     envelope = read_envelope(data)
     signers = envelope.signers()
     if envelope.type != kind or len(signers) != 1:

@@ -9,6 +9,7 @@ import msgspec
 
 from node.crypto.signer import Signer
 from node.screening.envelope import KYC_TYPE, read_envelope, sign_envelope
+from node.screening.file_kinds import require_kind
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import as_hex
 from reconcile.model import ProtocolError, Where
@@ -46,6 +47,7 @@ def read_certificate(data: bytes) -> tuple[KycCertificate, tuple[str, ...]]:
 
     Raises an envelope's errors and `ProtocolError` CERTIFICATE_MALFORMED.
     """
+    require_kind(data, KYC_TYPE)
     envelope = read_envelope(data)
     if envelope.type != KYC_TYPE:
         raise _malformed()

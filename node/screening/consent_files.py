@@ -20,6 +20,7 @@ from eth_utils.crypto import keccak
 
 from node.crypto.eip712 import Domain
 from node.screening.consents import SignedConsent
+from node.screening.file_kinds import CONSENT, REVOCATION, require_kind
 from node.screening.messages import network_json, read_network
 from node.screening.receipts import consent_json, read_consent
 from reconcile.canonical import canonical_json
@@ -30,8 +31,6 @@ from reconcile.commitment.fields import (
     read_object,
 )
 
-CONSENT: Final = "consent/1"
-REVOCATION: Final = "revocation/1"
 MAX_MEMBER: Final = 2**32 - 1
 
 
@@ -114,6 +113,7 @@ def read_revocation_file(data: bytes) -> RevocationFile:
 
 
 def _body(data: bytes, kind: str) -> Mapping[str, object]:
+    require_kind(data, kind)
     body = read_object(data, "file")
     if body.get("kanhe") != kind:
         raise malformed("kanhe", f"is not {kind}")

@@ -16,9 +16,18 @@ from cryptography import x509
 
 from node.crypto.verifying import Verification
 from node.screening.consents import Trust, Use, check_consent
-from node.screening.envelope import EVIDENCE_TYPE, LISTING_TYPE, Envelope, read_envelope
+from node.screening.deletions import explain_deletion
+from node.screening.envelope import (
+    DELETION_TYPE,
+    EVIDENCE_TYPE,
+    LISTING_TYPE,
+    RECEIPT_TYPE,
+    Envelope,
+    read_envelope,
+)
 from node.screening.evidence import Change, Evidence, UsedConsent, read_evidence
 from node.screening.explaining import ClaimedKeys, entry_words, explain_receipt, said
+from node.screening.file_kinds import KINDS, other_kind
 from node.screening.history import History, read_history
 from node.screening.identifiers import Identifier, read_identifier
 from node.screening.listings import Listing, check_listing, commitment_of, read_statement
@@ -30,6 +39,7 @@ from reconcile.counting import counted
 from reconcile.model import KanheError, ProtocolError, Where, day_iso
 
 _SHOWN = 2
+PROOFS = "something that proves anything by itself"
 
 
 @dataclass(slots=True)
@@ -100,8 +110,17 @@ def weigh_evidence(
 def explain_envelope(
     data: bytes, *, authorities: Sequence[x509.Certificate] = (), allow_test: bool = False
 ) -> Verification:
-    """Return what a receipt or an evidence bundle proves, by the type of its envelope."""
-    explain = weigh_evidence if read_envelope(data).type == EVIDENCE_TYPE else explain_receipt
+    """Return what a receipt, evidence or a certificate of deletion proves, by its type.
+
+    Raises `InputError` FILE_OTHER_KIND for an envelope that proves nothing by itself.
+    """
+    envelope = read_envelope(data)
+    if envelope.type == DELETION_TYPE:
+        return explain_deletion(data)
+    found = KINDS.get(envelope.type)
+    if found is not None and found.type not in {EVIDENCE_TYPE, RECEIPT_TYPE}:
+        raise other_kind(found, PROOFS)
+    explain = weigh_evidence if envelope.type == EVIDENCE_TYPE else explain_receipt
     return explain(data, authorities=authorities, allow_test=allow_test)
 
 

@@ -60,6 +60,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
         N_("The answer holds something about somebody else."),
         N_("Show it to nobody; tell the member."),
     ),
+    "FILE_OTHER_KIND": (N_("The file is of another kind than the one asked for."), _NO_SUCH_FILE),
     "ENVELOPE_MALFORMED": (N_("The file is none of those that are asked for."), _NO_SUCH_FILE),
     "ENVELOPE_TYPE": (N_("The file is of another kind than the one asked for."), _NO_SUCH_FILE),
     "ENVELOPE_SIGNER": (N_("The file is not signed by who it says."), _ASK_SENDER),

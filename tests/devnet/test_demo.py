@@ -72,8 +72,8 @@ def test_the_second_act_comes_out_as_it_should(tmp_path: Path) -> None:
     found = {finding.what: finding.found for finding in outcome.findings}
     assert found["lookup of the overdue customer"] == "HIT"
     assert found["lookup of somebody never listed"] == "MISS"
-    assert len(outcome.verifiable) == 3
-    for path in outcome.verifiable:
+    assert len(outcome.files) == 4
+    for path in outcome.files:
         data = path.read_bytes()
         assert explain_envelope(data, allow_test=True).ok
         place = data.index(b"payload") + 40

@@ -350,8 +350,8 @@ def test_messages_read_back_in_one_form(wallet: Wallet) -> None:
     asked = asked_of()
     data = sign_consent_request(asked, KEYS[READER])
     assert read_consent_request(data) == (asked, KEYS[READER].address)
-    assert code_of(read_kyc_request, data) == "PROOF_MALFORMED"
-    assert code_of(read_person_request, wallet.request_certificate(1)) == "PROOF_MALFORMED"
+    assert code_of(read_kyc_request, data) == "FILE_OTHER_KIND"
+    assert code_of(read_person_request, wallet.request_certificate(1)) == "FILE_OTHER_KIND"
     assert code_of(read_consent_request, data[:-1]) == "ENVELOPE_MALFORMED"
     first = consented(wallet, asked)
     body = consent_json(first.signed)
