@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,9 +13,11 @@ from node.cli import (
     blacklist_import,
     blacklist_lookups,
     blacklist_people,
+    listing_words,
 )
+from node.cli.listing_words import identifier_of, sha256_of
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
-from node.cli.session import Home, Wait, acting, actor, finish, node_of
+from node.cli.session import Home, Wait, acting, actor, finish, has_passphrase, node_of
 from reconcile.counting import counted
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from node.services.screening import EntryView, PointsView, TraceView
 
 SHOWN: Final = 16
-MAX_ID_BYTES: Final = 256
 
 EntryArg = Annotated[str, typer.Argument(help="An entry's id or its beginning (6 digits).")]
 After = Annotated[str | None, typer.Option(help="Cursor: `next` of the page before.")]
@@ -64,12 +63,12 @@ def list_person(
     policy: Annotated[
         str, typer.Option(help="The profile: CN-2013, EU-GDPR, US-FCRA or UK.")
     ] = "CN-2013",
-    reason: Annotated[str, typer.Option(help="Why, e.g. OVERDUE_M3.")] = "",
-    product: Annotated[str, typer.Option(help="Which business, e.g. CARD.")] = "",
-    action: Annotated[str, typer.Option(help="What was done, e.g. COLLECTION.")] = "",
-    proof_level: Annotated[str, typer.Option(help="1 stated to 3 adjudicated.")] = "",
-    amount_band: Annotated[str, typer.Option(help="0 to 9.")] = "",
-    days_past_due_band: Annotated[str, typer.Option(help="0 to 9.")] = "",
+    reason: listing_words.Reason = "",
+    product: listing_words.Product = "",
+    action: listing_words.Action = "",
+    proof_level: listing_words.ProofLevel = "",
+    amount_band: listing_words.AmountBand = "",
+    days_past_due_band: listing_words.DaysBand = "",
     event_month: Annotated[str, typer.Option(help="YYYY-MM.")] = "",
     effective_from: Annotated[str, typer.Option(help="From which day on.")] = "",
     expires_at: Annotated[str, typer.Option(help="Until which day.")] = "",
@@ -105,13 +104,13 @@ def list_person(
         "proof_level": proof_level, "amount_band": amount_band,
         "days_past_due_band": days_past_due_band, "event_month": event_month,
         "effective_from": effective_from, "expires_at": expires_at, "notice_at": notice_at,
-        "notice_hash": _sha256(notice_file), "consent": _sha256(consent_file),
+        "notice_hash": sha256_of(notice_file), "consent": sha256_of(consent_file),
     }  # fmt: skip
     if again is not None:
         with acting(home) as node:
             entry = node.screening.list_again(node.screening.find_entry(again), actor=actor())
     else:
-        identifier = _identifier(id_file)
+        identifier = identifier_of(id_file)
         documents = [require_file(path).read_bytes() for path in evidence or ()]
         with acting(home) as node:
             entry = _list(
@@ -142,35 +141,6 @@ def _list(
         allow_test=allow_test,
     )
     return node.screening.list_person(made, actor=actor())
-
-
-def _identifier(path: Path | None) -> str:
-    """Return the identifier from a file, standard input or the terminal; never echoed."""
-    import getpass
-
-    from reconcile.model import UsageError
-
-    if path is not None and str(path) != "-":
-        data = require_file(path).read_bytes()[: MAX_ID_BYTES + 1]
-    elif path is not None or not sys.stdin.isatty():
-        data = sys.stdin.buffer.read(MAX_ID_BYTES + 1)
-    else:
-        return getpass.getpass("identifier: ")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = ""
-    if not text.strip() or len(data) > MAX_ID_BYTES:
-        raise UsageError(
-            "IDENTIFIER_MISSING",
-            "no identifier was given, or more than one line of text",
-            help="pipe it in, or name a file that holds nothing else with --id-file",
-        )
-    return text.strip()
-
-
-def _sha256(path: Path | None) -> str:
-    return "" if path is None else hashlib.sha256(require_file(path).read_bytes()).hexdigest()
 
 
 def entries(
@@ -236,9 +206,12 @@ def trace(
 ) -> int:
     """Show who uploaded an entry, when, on what proof, and every change with its transaction.
 
-    Exit 1: something of it does not hold.
+    Exit 1: something of it does not hold. An own entry's commitment is opened where a passphrase
+    is set (KANHE_PASSPHRASE_FILE).
     """
-    with node_of(home, keys=receipt is not None) as node:
+    # Its own commitment opens under the key store, which nobody is asked for only to look.
+    keys = receipt is not None or has_passphrase(home)
+    with node_of(home, keys=keys) as node:
         if receipt is not None:
             node.screening.read_receipt(require_file(receipt).read_bytes())
         view = node.screening.trace(node.screening.find_entry(entry))

@@ -120,6 +120,12 @@ def passphrase_of(settings: Settings, *, confirm: bool = False) -> str:
     return given
 
 
+def has_passphrase(home: Path | None) -> bool:
+    """Say whether the settings hold a passphrase, so that nobody has to be asked for it."""
+    settings = read_settings(home)
+    return bool(settings.passphrase) or settings.passphrase_file is not None
+
+
 @contextlib.contextmanager
 def node_of(home: Path | None, *, keys: bool = False, running: bool = False) -> Iterator[Node]:
     """Open a home's node: `keys` unlocks the key store, `running` takes the home to step it."""

@@ -100,8 +100,8 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     assert (seen["uploader"], seen["code"], seen["statement"]) == ("1", "TEST-0", None)
     assert [step["what"] for step in seen["history"]] == ["EntryPosted"]
     own = alpha.says("trace", entry)
-    assert own["holds"]
-    assert own["statement"]["reason"] == "OVERDUE_M3"
+    assert (own["holds"], own["statement"]["reason"]) == (True, "OVERDUE_M3")
+    assert [one["ok"] for one in own["checks"] if one["name"] == "commitment"] == [True]
     assert own["notice"]["hash"]
     assert identifier not in alpha.tells("trace", entry)
     points = alpha.says("points")
@@ -187,6 +187,11 @@ def test_bad_words_are_refused_before_anything_is_kept(
         assert refused["code"] == code, words
         assert good not in json.dumps(refused)
         assert wrong not in json.dumps(refused)
+        # One person is listed: nothing is said of a file's cells and rows.
+        assert not {"cell", "row"} & set(f"{refused['message']} {refused['help']}".split()), words
+        if code == "ROW_WORD_UNKNOWN":
+            assert refused["message"].startswith("--reason")
+            assert "CHARGED_OFF" in refused["help"]
     assert len(desk.says("entries")["entries"]) == listed
 
 
