@@ -13,6 +13,7 @@ from node.cli.blacklist_people import TestIdentifiers, read_purpose, read_scope,
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, plain, require_file, say, table
 from node.cli.persons import read_person_identifier
 from node.cli.session import Home, Wait, acting, actor, day_of_words, finish, node_of
+from reconcile.commitment.fields import as_hex
 
 if TYPE_CHECKING:
     from node.bootstrap import Node
@@ -40,6 +41,7 @@ def add_to(group: typer.Typer) -> None:
     index.command("list")(index_list)
     index.command("cut")(index_cut)
     index.command("challenge")(index_challenge)
+    index.command("whose")(index_whose)
     group.add_typer(index, name="index")
 
 
@@ -286,4 +288,23 @@ def index_challenge(
     done = finish(home, wait=wait)
     answer = {"version": str(version), "entry": found.hex(), "done": done}
     emit(answer, json_to, lambda: say(f"version {version} challenged"))
+    return EXIT_DONE
+
+
+def index_whose(
+    leaves: Annotated[list[str], typer.Argument(help="Leaves from a lookup's refusal (hex).")],
+    home: Home = None,
+    json_to: JsonTo = None,
+) -> int:
+    """Say whose records leaves are, for who has shown them false: a replica's node knows."""
+    with acting(home) as node:
+        found = [
+            (leaf, one)
+            for leaf in leaves
+            for one in node.lookups.whose(as_hex(leaf, "leaf", 32), actor=actor())
+        ]
+    answer = {"records": [{"leaf": leaf, **plain(asdict(one))} for leaf, one in found]}
+    rows = [(leaf[:16], one.key_epoch, one.entry.hex(), one.uploader) for leaf, one in found]
+    columns = ("leaf", ">epoch", "entry", ">uploader")
+    emit(answer, json_to, lambda: table("Records", columns, rows))
     return EXIT_DONE

@@ -78,13 +78,26 @@ def open_record(record: bytes, tag: Tag) -> OpenedRecord | None:
     """
     if len(record) != RECORD_BYTES or record[:1] != VERSION:
         raise _refuse("RECORD_MALFORMED", f"a record is {RECORD_BYTES} bytes of version 1")
-    head = record[:_HEAD_BYTES]
+    entry_key = _entry_key(record, tag)
+    if entry_key is None:
+        return None
+    return _open_body(record[_HEAD_BYTES + _WRAP_BYTES :], entry_key, record[:_HEAD_BYTES], tag)
+
+
+def addressed_leaf(record: bytes, tag: Tag) -> bytes | None:
+    """Return a record's leaf if it is addressed to the person of `tag`, whether it holds or not."""
+    if len(record) != RECORD_BYTES or _entry_key(record, tag) is None:
+        return None
+    return record[len(VERSION) : _HEAD_BYTES]
+
+
+def _entry_key(record: bytes, tag: Tag) -> bytes | None:
     wrap = record[_HEAD_BYTES : _HEAD_BYTES + _WRAP_BYTES]
+    nonce, sealed = wrap[:NONCE_BYTES], wrap[NONCE_BYTES:]
     try:
-        entry_key = AESGCM(tag.label_key).decrypt(wrap[:NONCE_BYTES], wrap[NONCE_BYTES:], head)
+        return AESGCM(tag.label_key).decrypt(nonce, sealed, record[:_HEAD_BYTES])
     except InvalidTag:
         return None
-    return _open_body(record[_HEAD_BYTES + _WRAP_BYTES :], entry_key, head, tag)
 
 
 def require_commitment(opened: OpenedRecord, identifier: Identifier) -> None:

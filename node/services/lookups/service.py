@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
@@ -29,9 +28,10 @@ from node.screening.consents import (
 from node.screening.derivation import Tag
 from node.screening.envelope import RECEIPT_TYPE, sign_envelope
 from node.screening.evaluations import MAX_ITEMS, Asked
+from node.screening.index import BucketProof
 from node.screening.receipts import Receipt, write_receipt
 from node.screening.roots import SignedHeader
-from node.screening.verifying import NotListedError, Verdict, sound_records, verify_receipt
+from node.screening.verifying import Verdict, sound_records, verify_receipt
 from node.services.lookups.buying import bind_ticket
 from node.services.lookups.consenting import (
     DONE,
@@ -42,14 +42,13 @@ from node.services.lookups.consenting import (
     require_lookup,
     subject_of,
 )
+from node.services.lookups.false_records import FalseRecordActs, FalseRecords, told
 from node.services.lookups.outcomes import FoundEntry, entry_now, outcome_of
-from node.services.lookups.own import OwnRecordActs
 from node.services.lookups.views import LookupView, view_of
 from node.tables import IndexCut, OwnLookup, RecordedConsent
 from node.telemetry import logger
 from reconcile.model import KanheError, ProtocolError, UsageError, Where
 
-FALSE_RECORD: Final = "RECORD_FALSE"
 _log = logger("lookups")
 
 
@@ -86,7 +85,7 @@ class _Job:
     asked: Asked
 
 
-class LookupService(OwnRecordActs):
+class LookupService(FalseRecordActs):
     """Consents, tickets and lookups of one member."""
 
     # ------------------------------------------------------------------------ looking up
@@ -192,13 +191,16 @@ class LookupService(OwnRecordActs):
                 headers=self._headers_of(live),
             )
             made: list[tuple[_Job, bytes, Verdict]] = []
-            false: dict[int, list[KanheError]] = {job.lookup: [] for job in jobs}
+            false = {job.lookup: FalseRecords(job.lookup) for job in jobs}
             batch = tuple(job.subject.blinded.element for job in jobs)
             for position, job in enumerate(jobs):
                 try:
                     output = require_output(evaluated, position, epoch)
                     tag = Tag(output, epoch.key_epoch)
-                    envelope = self._receipt(job, position, batch, tag, evaluated, epoch, reader)
+                    envelope, proof = self._receipt(
+                        job, position, batch, tag, evaluated, epoch, reader
+                    )
+                    false[job.lookup].look_for(proof, tag)
                     # Verified as a third party would: what it proves is the answer.
                     verdict = verify_receipt(
                         envelope,
@@ -206,17 +208,19 @@ class LookupService(OwnRecordActs):
                         at_s=now.time_s,
                         ledger=ledger,
                         allow_test=True,
-                        false=false[job.lookup],
+                        false=false[job.lookup].errors,
                     )
+                    false[job.lookup].leave_out(verdict.records)
                     made.append((job, envelope, verdict))
                 except KanheError as error:
-                    done[job.lookup] = error
+                    done[job.lookup] = told(error, false[job.lookup])
         with self._doors.writing() as session:
             now_ms = self._doors.identity.clock()
             for wrong in [*reader.wrong, *_wrong_shares(evaluated, epoch)]:
                 keep_wrong(session, wrong, live.version, now_ms=now_ms)
-            for wrong in _false_records(false):
-                keep_wrong(session, wrong, live.version, now_ms=now_ms)
+            for item in false.values():
+                if item.errors:
+                    keep_wrong(session, item.wrong(live), live.version, now_ms=now_ms)
             for job, envelope, verdict in made:
                 done[job.lookup] = self._keep(session, job, envelope, verdict, actor)
 
@@ -234,8 +238,8 @@ class LookupService(OwnRecordActs):
         evaluated: Evaluated,
         epoch: EpochCommittee,
         reader: Reader,
-    ) -> bytes:
-        """Read the person's bucket and return the signed receipt."""
+    ) -> tuple[bytes, BucketProof]:
+        """Read the person's bucket and return it with the signed receipt."""
         proof = reader.bucket_of(tag)
         require_one_epoch(
             ticket=epoch.key_epoch, evaluation=epoch.key_epoch, root=proof.header.key_epoch
@@ -261,7 +265,8 @@ class LookupService(OwnRecordActs):
             countersignatures=tuple(item.countersigned[position] for item in answers),
         )
         keys = self._doors.identity.keys
-        return sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver]).to_json()
+        envelope = sign_envelope(RECEIPT_TYPE, write_receipt(receipt), [keys.approver])
+        return envelope.to_json(), proof
 
     def _keep(
         self, session: Session, job: _Job, envelope: bytes, verdict: Verdict, actor: str
@@ -325,33 +330,6 @@ def _require_recorded(session: Session, file: ConsentFile) -> None:
             where=Where(field="consent"),
             help="let the node catch up; `kanhe blacklist lookups` shows where it stands",
         )
-
-
-def _false_records(found: Mapping[int, Sequence[KanheError]]) -> list[Wrong]:
-    """Return an incident for each lookup whose bucket holds a false record about the person."""
-    wrong = []
-    for lookup, false in found.items():
-        if not false:
-            continue
-        signed = [error for error in false if isinstance(error, NotListedError)]
-        says = (signed[0] if signed else false[0]).message
-        wrong.append(
-            Wrong(
-                f"{FALSE_RECORD}/{lookup}",
-                signed[0].uploader if signed else 0,
-                f"what lookup {lookup} found holds a record that does not hold: {says}. Whoever "
-                "left it knew the person's tag.",
-                {
-                    "lookup": str(lookup),
-                    "says": [error.message for error in false],
-                    "signed": [
-                        {"entry": error.entry.hex(), "uploader": str(error.uploader)}
-                        for error in signed
-                    ],
-                },
-            )
-        )
-    return wrong
 
 
 def _wrong_shares(evaluated: Evaluated, epoch: EpochCommittee) -> list[Wrong]:
