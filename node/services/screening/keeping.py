@@ -87,6 +87,9 @@ class KeepingActs(CustodyBase):
             if known.manifest not in {deposit.manifest, b""}:
                 raise refuse("CUSTODY_DIFFERS", "is another than the one of this generation")
             return
+        barred = _barred(session, manifest.entry)
+        if barred is not None and barred.generation > manifest.generation:
+            raise refuse("CUSTODY_DIFFERS", "is of a generation that was taken back")
         self._require_room(session, manifest, now)
         if len(deposit.detail) > MAX_DETAIL_BYTES or detail_hash(deposit.detail) != manifest.detail:
             raise refuse("CUSTODY_DETAIL_FALSE", "holds another detail than its manifest says")
@@ -161,19 +164,7 @@ class KeepingActs(CustodyBase):
                 raise NotAllowed("CUSTODY_FOREIGN", "only an entry's uploader takes a custody back")
             held = session.get(HeldCustody, (asked.entry, asked.generation))
             if held is None:
-                # Kept as destroyed: a deposit that comes late finds it so.
-                held = HeldCustody(
-                    entry=asked.entry,
-                    generation=asked.generation,
-                    uploader=caller,
-                    consent=ZERO32,
-                    manifest=b"",
-                    share=b"",
-                    detail=b"",
-                    received_at_ms=self._identity.clock(),
-                )
-                session.add(held)
-                session.flush()
+                return self._bar(session, caller, asked, member, now)
             if held.certificate is None:
                 self._destroy_custody(session, held, member, now)
             assert held.certificate is not None, "destroyed and signed"
@@ -181,24 +172,62 @@ class KeepingActs(CustodyBase):
         self._empty_log()
         return word
 
+    def _bar(self, session: Session, caller: int, asked: Drop, member: int, now: Now) -> bytes:
+        """Return the word for a generation that never came; a deposit that comes late is refused.
+
+        One row an entry says so of all up to its generation, however many its uploader names.
+        """
+        word = self._word(asked.entry, asked.generation, member, now)
+        barred = _barred(session, asked.entry)
+        if barred is not None and barred.generation >= asked.generation:
+            return word
+        if barred is not None:
+            session.delete(barred)
+        now_ms = self._identity.clock()
+        session.add(
+            HeldCustody(
+                entry=asked.entry,
+                generation=asked.generation,
+                uploader=caller,
+                consent=ZERO32,
+                manifest=b"",
+                share=b"",
+                detail=b"",
+                received_at_ms=now_ms,
+                destroyed_at_ms=now_ms,
+                certificate=word,
+            )
+        )
+        session.flush()
+        return word
+
+    def _word(self, entry: bytes, generation: int, member: int, now: Now) -> bytes:
+        return write_destroyed(
+            self._identity.place.blacklist_domain,
+            entry,
+            generation,
+            member,
+            day_iso(now.time_s // DAY_S),
+            self._identity.keys.approver,
+        )
+
     def _destroy_custody(self, session: Session, held: HeldCustody, member: int, now: Now) -> None:
         with overwriting(session):
             held.share = held.detail = b""
             held.destroyed_at_ms = self._identity.clock()
-            held.certificate = write_destroyed(
-                self._identity.place.blacklist_domain,
-                held.entry,
-                held.generation,
-                member,
-                day_iso(now.time_s // DAY_S),
-                self._identity.keys.approver,
-            )
+            held.certificate = self._word(held.entry, held.generation, member, now)
             session.flush()
             if not _live(session, held.entry):
                 asks = update(CustodyAsk).where(CustodyAsk.entry == held.entry)
                 session.execute(asks.values(enclosed=b"", package=b""))
         self._act(session, "node", "custody-destroy", held.entry.hex())
         self._destroyed = True
+
+
+def _barred(session: Session, entry: bytes) -> HeldCustody | None:
+    """Return the row that bars an entry's generations that were taken back before they came."""
+    found = select(HeldCustody).where(HeldCustody.entry == entry, HeldCustody.manifest == b"")
+    return session.scalars(found).first()
 
 
 def _live(session: Session, entry: bytes) -> bool:
