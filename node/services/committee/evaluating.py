@@ -286,13 +286,11 @@ def _keep_double_use(
 ) -> None:
     # Two signatures prove it: a third element proves no more, and there may be any number.
     fingerprint = f"{DOUBLE_USE}/{standing.subject}"
-    known = desk.session.scalars(select(Incident).where(Incident.fingerprint == fingerprint))
-    if known.first() is not None:
+    known = select(Incident.id).where(Incident.fingerprint == fingerprint)
+    if desk.session.scalar(known) is not None:
         return
-    uses = [
-        (standing.blinded, standing.consent, standing.key_epoch, standing.signature),
-        (hashed, name, desk.epoch.key_epoch, item.signature),
-    ]
+    first = (standing.blinded, standing.consent, standing.key_epoch, standing.signature)
+    second = (hashed, name, desk.epoch.key_epoch, item.signature)
     desk.session.add(
         Incident(
             kind=DOUBLE_USE,
@@ -308,7 +306,7 @@ def _keep_double_use(
                         "key_epoch": str(epoch),
                         "signature": signature.hex(),
                     }
-                    for blinded, consent, epoch, signature in uses
+                    for blinded, consent, epoch, signature in (first, second)
                 ],
             },
             stops_signing=False,

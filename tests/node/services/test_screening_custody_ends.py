@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 from eth_utils.crypto import keccak
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from node.crypto.keys import SealingPublicKey
 from node.crypto.oprf.group import Scalar, random_scalar
 from node.crypto.oprf.shamir import commit, share_of
 from node.screening.custody import (
-    Manifest,
     begin,
     detail_hash,
     read_manifest,
@@ -29,11 +28,9 @@ from node.screening.custody_messages import (
     read_destroyed,
     unpack,
 )
-from node.services.screening.custody import TAKE
 from node.services.screening.detail import general_key
 from node.services.screening.keeping import MAX_GENERATIONS
 from node.tables import (
-    AuditRow,
     CustodyAsk,
     CustodyDelivery,
     HeldCustody,
@@ -239,36 +236,3 @@ def test_other_custodians_take_over_and_the_old_ones_destroy(town: BlacklistTown
     waiting(town, entry, ticket, receipt)
     go_silent(town)
     assert detail(town, entry, ticket, receipt).custodians == (1, 3)
-
-
-def test_an_uploader_makes_no_rows_by_taking_back_what_never_came(town: BlacklistTown) -> None:
-    """However many generations it names, one row bars them; each word is signed all the same."""
-    entry = kept(town, 17)
-    keeper, other = town.node(3), town.node(1)
-    manifest = _manifest(town, entry)
-    for generation in (40, 7, *range(41, 60), 7):
-        word = keeper.screening.drop_custody(UPLOADER, pack(Drop(entry, generation)))
-        assert read_destroyed(word)[0]["generation"] == str(generation)
-    with keeper.database.reading() as session:
-        rows = session.scalars(select(HeldCustody).where(HeldCustody.entry == entry)).all()
-        assert sorted(row.generation for row in rows) == [1, 59]
-        acts = select(func.count()).where(AuditRow.subject == entry.hex())
-        assert session.scalar(acts) == 0, "nothing was destroyed"
-    assert holds(town, 3, entry)
-    # What comes late is refused where it was barred, and taken elsewhere.
-    late = _again(town, manifest, 5)
-    for node, code in ((keeper, "CUSTODY_DIFFERS"), (other, "CUSTODY_DETAIL_FALSE")):
-        taken = node.screening.handlers()[TAKE](UPLOADER, late)
-        assert unpack(taken, Taken).codes == [code]
-
-
-def _manifest(town: BlacklistTown, entry: bytes) -> Manifest:
-    with town.node(UPLOADER).database.reading() as session:
-        return read_manifest(session.get_one(OwnCustody, (entry, 1)).manifest)[0]
-
-
-def _again(town: BlacklistTown, manifest: Manifest, generation: int) -> bytes:
-    """A deposit of another generation, whose detail does not matter here."""
-    other = replace(manifest, generation=generation)
-    signed = write_manifest(other, town.node(UPLOADER).keys.approver)
-    return pack(Deposits([Deposit(signed, 1, b"sealed", b"detail")]))
