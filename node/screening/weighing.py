@@ -266,6 +266,11 @@ def _require_recorded(item: UsedConsent, change: Change | None) -> None:
 
 
 def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
+    recorded = {
+        (change.args.get("reader"), change.args.get("consent"))
+        for change in case.evidence.changes
+        if change.name == "ConsentRecorded"
+    }
     for number, data in enumerate(case.evidence.receipts, 1):
 
         def hold(data: bytes = data) -> None:
@@ -274,13 +279,21 @@ def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
             verdict = verify_receipt(data, trust=case.trust, at_s=at_s, allow_test=allow_test)
             if verdict.identifier != case.identifier:
                 raise _refuse("EVIDENCE_RECEIPT", "receipts", "it is of another person")
-            header = verdict.receipt.proof.header
+            if verdict.receipt.domain != case.evidence.domain:
+                raise _refuse("EVIDENCE_RECEIPT", "receipts", "it is of another network")
+            header, consent = verdict.receipt.proof.header, verdict.receipt.consent.consent
             names = [record.listing.entry_id for record in verdict.records]
             word = "found" if listing.entry_id in names else "did not find"
             case.found.proved.append(
-                f"member {verdict.receipt.consent.consent.reader} {word} this entry in index "
+                f"member {consent.reader} {word} this entry in index "
                 f"version {header.version}, cut at block {header.cut_block}"
             )
+            name = f"0x{consent.digest(case.evidence.domain).hex()}"
+            if (str(consent.reader), name) not in recorded:
+                case.found.not_proved.append(
+                    f"that consent {name[:18]}… of member {consent.reader}'s lookup was ever "
+                    "recorded: no change of the file says so"
+                )
 
         case.hold(f"receipt_{number}", "the lookup is repeated from its receipt", hold)
 
