@@ -2,19 +2,28 @@
 
 The digest that the person's software signed is the consent's EIP-712 digest. ECDSA over the NIST
 curves and RSA (PKCS #1 v1.5) are verified, both with SHA-256; SM2 certificates are refused by name.
+
+The certificate must be one that signs for somebody: an authority also certifies web servers, a
+reader's own among them, and other authorities. That its subject is the consenting person is what
+the authority's practice says; nothing here holds the one against the other.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from reconcile.model import ProtocolError, Where
+
+#: Uses of a machine's key: whoever serves or calls with it consents to nothing for a person.
+_CONNECTIONS: Final = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
 def verify_authority(
@@ -26,8 +35,8 @@ def verify_authority(
 ) -> None:
     """Refuse unless `digest` is signed by a certificate that one of `authorities` issued directly.
 
-    Raises `ProtocolError` CONSENT_CERTIFICATE (malformed, expired, unknown issuer, an algorithm
-    that is not verified here) or CONSENT_SIGNATURE.
+    Raises `ProtocolError` CONSENT_CERTIFICATE (malformed, expired, unknown issuer, for another
+    use than signing, an algorithm that is not verified here) or CONSENT_SIGNATURE.
     """
     try:
         found = x509.load_der_x509_certificate(der)
@@ -39,6 +48,7 @@ def verify_authority(
         raise _refuse("CONSENT_CERTIFICATE", "is not valid at this time")
     if not any(_issued(found, authority, now) for authority in authorities):
         raise _refuse("CONSENT_CERTIFICATE", "was issued by no authority that is trusted here")
+    _require_signing(found)
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, digest, ec.ECDSA(SHA256()))
@@ -48,6 +58,27 @@ def verify_authority(
             raise _refuse("CONSENT_CERTIFICATE", "has a key that is not verified here")
     except InvalidSignature:
         raise _refuse("CONSENT_SIGNATURE", "did not sign this consent") from None
+
+
+def _require_signing(found: x509.Certificate) -> None:
+    """Refuse a certificate for another use than the signature of whoever it is about."""
+    try:
+        extensions = found.extensions
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise _refuse("CONSENT_CERTIFICATE", "has extensions that do not read") from None
+    kinds = {type(one.value): one.value for one in extensions}
+    usage, basic = kinds.get(x509.KeyUsage), kinds.get(x509.BasicConstraints)
+    others = kinds.get(x509.ExtendedKeyUsage)
+    if not isinstance(usage, x509.KeyUsage):
+        raise _refuse("CONSENT_CERTIFICATE", "does not say that its key signs (keyUsage)")
+    if (isinstance(basic, x509.BasicConstraints) and basic.ca) or usage.key_cert_sign:
+        raise _refuse("CONSENT_CERTIFICATE", "is an authority's own, not a person's")
+    if not (usage.digital_signature or usage.content_commitment):
+        raise _refuse(
+            "CONSENT_CERTIFICATE", "is not for signatures (digitalSignature or nonRepudiation)"
+        )
+    if isinstance(others, x509.ExtendedKeyUsage) and _CONNECTIONS & set(others):
+        raise _refuse("CONSENT_CERTIFICATE", "is for TLS connections, not for a person's signature")
 
 
 def _issued(found: x509.Certificate, authority: x509.Certificate, now: dt.datetime) -> bool:

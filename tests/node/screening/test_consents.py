@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from listed_people import digest, person_of
@@ -215,12 +215,17 @@ def test_a_consent_says_nothing_on_another_chain(code_of: Callable[..., str]) ->
 
 
 def authority(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, name: str, issuer: str, public: object
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    name: str,
+    issuer: str,
+    public: object,
+    *,
+    extensions: Sequence[x509.ExtensionType] | None = None,
 ) -> x509.Certificate:
-    """Return a certificate for `public`, signed with `key`."""
+    """Return a certificate for `public`, signed with `key`: for signatures, if nothing is said."""
     day = dt.timedelta(days=1)
     now = dt.datetime.fromtimestamp(NOW_S, dt.UTC)
-    return (
+    made = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
@@ -228,8 +233,30 @@ def authority(
         .serial_number(7)
         .not_valid_before(now - day)
         .not_valid_after(now + day)
-        .sign(key, SHA256())
     )
+    for extension in (key_usage("digital_signature"),) if extensions is None else extensions:
+        made = made.add_extension(extension, critical=True)
+    return made.sign(key, SHA256())
+
+
+def key_usage(*uses: str) -> x509.KeyUsage:
+    """Return a key usage of these names alone."""
+    names = [*_USES, "encipher_only", "decipher_only"]
+    return x509.KeyUsage(**{name: name in uses for name in names})
+
+
+_USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+)
+_SIGNS = key_usage("digital_signature")
+_SERVER, _CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+_EMAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION
 
 
 CA_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -259,6 +286,38 @@ def test_an_authority_s_certificate_is_level_2(code_of: Callable[..., str], kind
     self_made = authority(CA_KEY, "UTO", "Nobody", public).public_bytes(Encoding.DER)
     stranger = replace(right, certificate=self_made)
     assert code_of(check_consent, stranger, USE, DOMAIN, trusting) == "CONSENT_CERTIFICATE"
+
+
+@pytest.mark.parametrize(
+    ("extensions", "says"),
+    [
+        ([], "does not say that its key signs"),
+        ([key_usage("key_encipherment", "key_agreement")], "is not for signatures"),
+        ([_SIGNS, x509.ExtendedKeyUsage([_SERVER])], "for TLS connections"),
+        ([_SIGNS, x509.ExtendedKeyUsage([_CLIENT, _EMAIL])], "for TLS connections"),
+        ([_SIGNS, x509.BasicConstraints(ca=True, path_length=None)], "an authority's own"),
+        ([key_usage("digital_signature", "key_cert_sign")], "an authority's own"),
+        ([key_usage("content_commitment")], ""),
+        ([_SIGNS, x509.ExtendedKeyUsage([_EMAIL])], ""),
+        ([_SIGNS, x509.BasicConstraints(ca=False, path_length=None)], ""),
+    ],
+)
+def test_a_certificate_for_another_use_signs_no_consent(
+    extensions: list[x509.ExtensionType], says: str
+) -> None:
+    """A web server's, a client's, an authority's: of the trusted authority, and no person's."""
+    made = consent(Level.AUTHORITY)
+    own = ec.generate_private_key(ec.SECP256R1())
+    signature = own.sign(made.digest(DOMAIN), ec.ECDSA(SHA256()))
+    issued = authority(CA_KEY, "UTO", "Test authority", own.public_key(), extensions=extensions)
+    given = SignedConsent(made, SALT, signature, issued.public_bytes(Encoding.DER))
+    trusting = replace(TRUST, authorities=(CA,))
+    if not says:
+        assert check_consent(given, USE, DOMAIN, trusting).level is Level.AUTHORITY
+        return
+    with pytest.raises(KanheError, match=says) as caught:
+        check_consent(given, USE, DOMAIN, trusting)
+    assert caught.value.code == "CONSENT_CERTIFICATE"
 
 
 def test_other_certificates_are_refused(code_of: Callable[..., str]) -> None:

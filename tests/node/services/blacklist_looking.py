@@ -201,6 +201,19 @@ def _consent(
     return SignedConsent(consent, salt, own.sign(digest, ec.ECDSA(SHA256())), der)
 
 
+_OTHER_USES = (
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+_SIGNS = x509.KeyUsage(digital_signature=True, **dict.fromkeys(_OTHER_USES, False))
+
+
 def certificate(
     key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey
 ) -> x509.Certificate:
@@ -214,6 +227,7 @@ def certificate(
         .serial_number(7)
         .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
         .not_valid_after(dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+        .add_extension(_SIGNS, critical=True)
         .sign(key, SHA256())
     )
 
