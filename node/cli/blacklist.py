@@ -256,7 +256,10 @@ def _of(digest: str | None) -> str:
 def _consent_words(consent: dict[str, Any]) -> str:
     if not consent["recorded"]:
         return "kept by the uploader, not on the ledger"
-    words = f"level {consent['level']}, recorded {consent['recorded_at']}"
+    level = f"level {consent['level']}"
+    if not consent["verified"]:
+        level = f"recorded as {level}, not verified here"
+    words = f"{level}, recorded {consent['recorded_at']}"
     return f"{words}, REVOKED {consent['revoked_at']}" if consent["revoked_at"] else words
 
 

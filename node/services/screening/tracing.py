@@ -44,6 +44,7 @@ from node.tables import (
     ListedEntry,
     Member,
     OwnListing,
+    OwnLookup,
     Recall,
     RecordedConsent,
 )
@@ -165,7 +166,7 @@ class TracingActs(Base):
                 tx_hash=row.tx_hash,
                 block=row.block_number,
                 checks=checks_of(session, self._ring, row, said),
-                consents=tuple(_consent_chain(session, row)),
+                consents=tuple(_consent_chain(session, row, member)),
                 history=history_of(session, row, now),
                 disputes=self._disputes(session, Dispute.entry == entry, member, now),
                 recalls=(recalls[0], recalls[1]),
@@ -248,7 +249,7 @@ def _superseded_by(session: Session, entry: bytes) -> list[bytes]:
     return list(session.scalars(found.order_by(ListedEntry.posted_at_s)))
 
 
-def _consent_chain(session: Session, row: ListedEntry) -> list[ConsentView]:
+def _consent_chain(session: Session, row: ListedEntry, member: int) -> list[ConsentView]:
     """Return what an entry, and the ones it corrects, rest on, newest first."""
     chain: list[ConsentView] = []
     current: ListedEntry | None = row
@@ -257,22 +258,27 @@ def _consent_chain(session: Session, row: ListedEntry) -> list[ConsentView]:
             break
         said = statement_of(session, current.entry)
         if said is not None:
-            chain.append(_consent(session, current, said[0].consent))
+            chain.append(_consent(session, current, said[0].consent, member))
         older = current.supersedes
         current = None if older is None else session.get(ListedEntry, older)
     return chain
 
 
-def _consent(session: Session, entry: ListedEntry, consent: bytes) -> ConsentView:
+def _consent(session: Session, entry: ListedEntry, consent: bytes, member: int) -> ConsentView:
     row = session.get(RecordedConsent, consent_key(entry.uploader, consent))
     if row is None:
         return ConsentView(entry.entry, consent, recorded=False)
+    level = None
+    if row.reader == member:
+        counted = select(OwnLookup.level).where(OwnLookup.digest == consent)
+        level = session.scalar(counted.where(OwnLookup.level.is_not(None)).limit(1))
     return ConsentView(
         entry.entry,
         consent,
         recorded=True,
         reader=row.reader,
-        level=row.level,
+        level=row.level if level is None else level,
+        verified=level is not None,
         recorded_at_s=row.block_time_s,
         valid_to_s=row.valid_to_s,
         revoked_at_s=row.revoked_at_s,

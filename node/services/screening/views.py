@@ -79,13 +79,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ConsentView:
-    """A consent that an entry rests on; `recorded`: its digest stands on the ledger."""
+    """A consent that an entry rests on; `recorded`: its digest stands on the ledger.
+
+    `level` is what its reader recorded, whatever it was signed with; `verified` where this node
+    held the consent itself against a person in a lookup of its own, and `level` is what it counted
+    for there.
+    """
 
     entry: bytes
     consent: bytes
     recorded: bool
     reader: int | None = None
     level: int | None = None
+    verified: bool = False
     recorded_at_s: int | None = None
     valid_to_s: int | None = None
     revoked_at_s: int | None = None
@@ -99,6 +105,7 @@ class ConsentView:
             "recorded": self.recorded,
             "reader": text_or_none(self.reader),
             "level": text_or_none(self.level),
+            "verified": self.verified,
             "recorded_at": time_iso(self.recorded_at_s),
             "valid_to": time_iso(self.valid_to_s),
             "revoked_at": time_iso(self.revoked_at_s),
