@@ -6,10 +6,11 @@ the labelled ones. With a user's own files: 0 when the result was computed and b
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ from devnet.second_act import Outcome, print_outcome, run_second_act
 from devnet.story import Relation, plan_days, run_relations
 from devnet.turns import one_at_a_time
 from node.home import LOCK_FILE, locked
+from node.telemetry import configure_logging
 from reconcile.model import UsageError, day_number
 from reconcile.terms.calendar import Calendar
 
@@ -41,6 +43,9 @@ DONE: Final = 0
 REASON_KINDS: Final = ("AMOUNT", "DUPLICATE", "MISSING_AT_SERVICER")
 OWN_KINDS: Final = ("AMOUNT", "MISSING_AT_OWNER", "MISSING_AT_SERVICER", "TIMING")
 NOT_AGREED: Final = 1
+#: What the nodes log while the story is told.
+LOG: Final = "nodes.log"
+LOG_LEVEL: Final = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,6 @@ def _run(options: DemoOptions, console: Console, started: float) -> tuple[int, d
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {text}", soft_wrap=True)
 
-    own = options.own is not None
     books = options.folder / "books"
     if options.own is not None:
         relations = plan_own_files(options.own, books, say)
@@ -90,6 +94,25 @@ def _run(options: DemoOptions, console: Console, started: float) -> tuple[int, d
         first = last_business_days(dt.datetime.now(tz=dt.UTC).date(), 2)
         say(f"writing two business days of books under {books}")
         relations = plan_days(books, seed=options.seed, entries=options.entries, day=first)
+    with _logging_to(options.folder / LOG):
+        return _tell(options, console, relations, say)
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Keep the nodes' log lines out of the story, in a file beside it."""
+    with path.open("a", encoding="utf-8", buffering=1) as stream:
+        configure_logging(LOG_LEVEL, as_json=False, stream=stream)
+        try:
+            yield
+        finally:
+            configure_logging(LOG_LEVEL, as_json=False)
+
+
+def _tell(
+    options: DemoOptions, console: Console, relations: list[Relation], say: Callable[[str], None]
+) -> tuple[int, dict[str, Any]]:
+    own = options.own is not None
     network = build_network(options.folder, say=say)
     try:
         run_relations(network, relations, say)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+
 from devnet.deploy import deploy
 from devnet.local import EmbeddedChain
 from devnet.network import (
@@ -182,16 +184,23 @@ def reopen_members(folder: Path) -> ScreeningNetwork:
 
 def _introduce(found: ScreeningNetwork) -> None:
     """Serve every node to the others, and tell each where and by which certificate."""
-    urls = [_serve(found, node) for node in found.network.everyone]
     certificates = [node.peers.own.certificate() for node in found.network.everyone]
-    for place, node in enumerate(found.network.everyone):
-        for other, (certificate, url) in enumerate(zip(certificates, urls, strict=True)):
-            if other != place:
-                node.peers.pin(certificate, url=url)
+    # A server that starts without pins turns its first callers away until it looks again.
+    _pin(found, certificates, [""] * len(certificates))
+    _pin(found, certificates, [_serve(found, node) for node in found.network.everyone])
     for member, node in enumerate(found.network.everyone, 1):
         for other in range(1, len(MEMBERS) + 1):
             if other != member:
                 _reach(node, other)
+
+
+def _pin(
+    found: ScreeningNetwork, certificates: Sequence[x509.Certificate], urls: Sequence[str]
+) -> None:
+    for place, node in enumerate(found.network.everyone):
+        for other, (certificate, url) in enumerate(zip(certificates, urls, strict=True)):
+            if other != place:
+                node.peers.pin(certificate, url=url)
 
 
 def _reach(node: Node, member: int) -> None:

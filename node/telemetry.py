@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -45,10 +45,16 @@ def drop_secrets(
     return event
 
 
-def configure_logging(level: str, *, as_json: bool) -> None:
-    """Set the process's logging up; call once, from the composition root."""
+def configure_logging(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
+    """Set the process's logging up; call once, from the composition root.
+
+    Lines go to standard error, or to `stream`; colours to a terminal alone.
+    """
+    colours = (sys.stderr if stream is None else stream).isatty()
     renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=colours)
     )
     structlog.configure(
         processors=[
@@ -60,7 +66,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=_to_standard_error,
+        logger_factory=_to_standard_error if stream is None else _printing_to(stream),
         # Module-level loggers exist before this is called, and must follow it.
         cache_logger_on_first_use=False,
     )
@@ -69,6 +75,10 @@ def configure_logging(level: str, *, as_json: bool) -> None:
 def _to_standard_error(*_names: object) -> structlog.PrintLogger:
     """Standard output belongs to `--json -`; looked up late, since tests and shells replace it."""
     return structlog.PrintLogger(sys.stderr)
+
+
+def _printing_to(stream: TextIO) -> Callable[..., structlog.PrintLogger]:
+    return lambda *_names: structlog.PrintLogger(stream)
 
 
 def logger(part: str) -> structlog.stdlib.BoundLogger:

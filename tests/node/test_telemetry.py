@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -30,6 +31,20 @@ def test_log_lines_are_json_on_standard_error(capsys: pytest.CaptureFixture[str]
     line = json.loads(out.err)
     assert (line["event"], line["seq"], line["part"]) == ("posted", 3, "test")
     assert "hush" not in out.err
+
+
+def test_a_stream_that_is_no_terminal_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file takes the lines, without colours; standard error stays free of them."""
+    stream = io.StringIO()
+    configure_logging("warning", as_json=False, stream=stream)
+    logger("test").warning("share waits", member=3)
+    configure_logging("warning", as_json=False)
+    logger("test").warning("seen")
+    said = capsys.readouterr().err
+    assert "share waits" in stream.getvalue()
+    assert "share waits" not in said
+    assert "seen" in said
+    assert "\x1b" not in stream.getvalue() + said
 
 
 def test_metrics_of_two_nodes_in_one_process_do_not_mix() -> None:

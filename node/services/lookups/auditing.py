@@ -194,7 +194,7 @@ class AuditingService:
             query = select(LookupLog).where(LookupLog.day == day).order_by(LookupLog.member)
             anchored = session.scalars(query).all()
         if not anchored:
-            raise _refuse("AUDIT_NOTHING", f"no log of day {day} is on the ledger yet")
+            raise _refuse("AUDIT_NOTHING", f"no log of {day_iso(day)} is on the ledger yet")
         rows: dict[bytes, Logged] = {}
         domain = self._doors.identity.place.lookups_domain
         roots = {log.member: log.root for log in anchored}
