@@ -26,6 +26,13 @@ def day_iso(day: int) -> str:
     return (EPOCH + dt.timedelta(days=day)).isoformat()
 
 
+def calendar_iso(day: int) -> str:
+    """Return a day as `day_iso` does; `ValueError` for one without a date, as of a forged file."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(f"no calendar holds day {day}")
+    return day_iso(day)
+
+
 def window_of(day: int, session: int = 0) -> int:
     """Return the window of a business day and session (ledger.md, "Windows")."""
     return day * 8 + session

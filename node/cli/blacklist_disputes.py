@@ -49,7 +49,17 @@ def dispute(
     with acting(home) as node:
         found = node.screening.find_entry(entry)
         node.screening.open_dispute(found, text, by_person=for_person, actor=actor())
-    return _handed({"entry": found.hex()}, home, wait=wait, json_to=json_to)
+    done = finish(home, wait=wait)
+    numbers: list[int] = []
+    if done:
+        # Its number is the ledger's, and every later command takes it.
+        with node_of(home) as node:
+            numbers = [row.dispute for row in node.screening.disputes() if row.entry == found]
+    number = str(numbers[-1]) if numbers else None
+    raised = f"dispute {number} is raised" if number else ("done" if done else "asked for")
+    answer = {"entry": found.hex(), "dispute": number, "done": done}
+    emit(answer, json_to, lambda: say(raised))
+    return EXIT_DONE
 
 
 def disputes(
@@ -61,7 +71,9 @@ def disputes(
     """List disputes with their clocks and what we may do in them."""
     with node_of(home) as node:
         rows = node.screening.disputes(ours=ours, everything=everything)
-    emit({"disputes": [row.to_json() for row in rows]}, json_to, lambda: _show(rows))
+    none = "no dispute" if everything else "no dispute is open; --all shows settled ones"
+    answer = {"disputes": [row.to_json() for row in rows]}
+    emit(answer, json_to, lambda: _show(rows) if rows else say(none))
     return EXIT_DONE
 
 

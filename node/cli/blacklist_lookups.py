@@ -83,20 +83,34 @@ def lookup(
         with acting(home) as node:
             number = _begin(node, identifier, purpose, scope or ["HIT"], days, request, consent)
         finish(home, wait=True)
-    with acting(home) as node:
-        if not node.lookups.tickets(limit=1):
-            node.lookups.buy_tickets(1, actor=actor())
-    finish(home, wait=True)
-    with acting(home) as node:
-        (found,) = node.lookups.look_up([number], actor=actor())
-    if isinstance(found, BaseException):
-        note(f"lookup {number} was begun; go on with --lookup {number}")
-        raise found
+    found = _go_on(number, home)
     if out is not None:
         write_file(out, found.receipt)
+        note(f"{out}: the receipt")
     answer = _found_json(found)
     emit(answer, json_to, lambda: _show(answer))
     return EXIT_DONE
+
+
+def _go_on(number: int, home: Path | None) -> Found:
+    """Buy a ticket where none is left and look up; a refusal says how to go on, where one can."""
+    from reconcile.model import KanheError
+
+    with node_of(home) as node:
+        node.lookups.require(number)
+    try:
+        with acting(home) as node:
+            if not node.lookups.tickets(limit=1):
+                node.lookups.buy_tickets(1, actor=actor())
+        finish(home, wait=True)
+        with acting(home) as node:
+            (found,) = node.lookups.look_up([number], actor=actor())
+        if isinstance(found, KanheError):
+            raise found
+    except KanheError:
+        note(f"lookup {number} was begun, its consent is kept; go on with --lookup {number}")
+        raise
+    return found
 
 
 def _begin(

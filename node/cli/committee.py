@@ -146,6 +146,14 @@ def _proposing(*, reshare: bool) -> Callable[..., int]:
         wait: Wait = True,
         json_to: JsonTo = None,
     ) -> int:
+        from node.crypto.oprf.shamir import require_shape
+        from reconcile.model import ProtocolError, UsageError
+
+        try:
+            require_shape(threshold, len(members))
+        except ProtocolError as error:
+            # On the command line it is the caller's own number.
+            raise UsageError(error.code, error.message, help=error.help) from None
         with acting(home) as node:
             run = node.committee.propose(
                 members, threshold, reshare=reshare, phase_blocks=phase_blocks, actor=actor()

@@ -196,6 +196,7 @@ def finish(home: Path | None, *, wait: bool) -> bool:
     if not wait:
         note("handed to the outbox: the running node sends it (`kanhe run`), or add --wait")
         return False
+    from node.errors import ChainError
     from reconcile.model import OutsideError
 
     deadline = time.monotonic() + WAIT_TIMEOUT_S
@@ -204,6 +205,9 @@ def finish(home: Path | None, *, wait: bool) -> bool:
             with node_of(home, keys=True, running=True) as node:
                 node.settle(timeout_s=WAIT_TIMEOUT_S)
                 return True
+        except ChainError:
+            note("what was asked is kept in the outbox, and sent once the chain answers")
+            raise
         except OutsideError as error:
             if error.code != "HOME_IN_USE":
                 raise

@@ -28,6 +28,7 @@ from reconcile.commitment.proofs import BatchFields, RecordProof
 from reconcile.commitment.records import decode_record
 from reconcile.counting import counted
 from reconcile.currency import amount_words
+from reconcile.days import calendar_iso
 from reconcile.model import (
     Decision,
     Entry,
@@ -159,7 +160,7 @@ def _hold_report(
     if found.ok:
         _hold_names(result, report, found)
     found.proved.append(
-        f"The report of window {result.window} ({day_iso(window_day(result.window))}) and its "
+        f"The report of window {result.window} ({calendar_iso(window_day(result.window))}) and its "
         f"{counted(len(read), 'group')} are what the digest {result.digest.hex()} pins; totals, "
         f"breaks and identities follow from each other. It says: {report.get('says')}."
     )

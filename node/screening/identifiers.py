@@ -27,7 +27,7 @@ from stdnum.exceptions import (
 from reconcile.model import InputError, Where
 
 MAX_LENGTH: Final = 64
-_SEPARATORS: Final = re.compile(r"[\s\-‐-―−./·]+")
+_SEPARATORS: Final = re.compile(r"[\s\ufeff\u200b-\u200d\u2060\-‐-―−./·]+")
 _OLD_CN_RID: Final = re.compile(r"[0-9]{15}")
 _PASSPORT: Final = re.compile(r"[A-Z]{3}[A-Z0-9]{6,9}")
 _TEST_REGION: Final = "99"
@@ -65,10 +65,10 @@ class Identifier:
 def read_identifier(id_type: IdType, text: str, *, allow_test: bool = False) -> Identifier:
     """Return a checked identifier in its one form.
 
-    Full-width digits, blanks and hyphens, lower case and the resident identity number of 15 digits
-    (before 1999) come out as the same identifier. Raises `InputError` IDENTIFIER_LENGTH,
-    IDENTIFIER_CHECKSUM, IDENTIFIER_COMPONENT (a date, region or country that does not exist) or
-    IDENTIFIER_MALFORMED.
+    Full-width digits, blanks, hyphens, signs without width, lower case and the resident identity
+    number of 15 digits (before 1999) come out as the same identifier. Raises `InputError`
+    IDENTIFIER_LENGTH, IDENTIFIER_CHECKSUM, IDENTIFIER_COMPONENT (a date, region or country that
+    does not exist) or IDENTIFIER_MALFORMED.
     """
     if len(text) > MAX_LENGTH:
         raise _refuse("IDENTIFIER_LENGTH", id_type, "is too long")

@@ -99,6 +99,14 @@ class Speaker:
         return dt.timezone(dt.timedelta(minutes=self.offset_min))
 
     @property
+    def zone_name(self) -> str:
+        """Return the zone of the moments that are shown, e.g. `UTC+8`."""
+        hours, minutes = divmod(abs(self.offset_min), HOUR_S // MINUTE_S)
+        part = f":{minutes:02d}" if minutes else ""
+        sign = "-" if self.offset_min < 0 else "+"
+        return f"UTC{sign}{hours}{part}" if self.offset_min else "UTC"
+
+    @property
     def gettext(self) -> Callable[[str], str]:
         """Return the function that translates one message."""
         return translations(self.locale).gettext

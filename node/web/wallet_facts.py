@@ -11,7 +11,7 @@ from typing import Final
 from node.screening.consents import Scope
 from node.wallet import EntryFact, LookupFact, ReadBack
 from node.web.blacklist_words import CONSENT_LEVELS, PRODUCTS, REASONS, SCOPES
-from node.web.i18n import HOUR_S, MINUTE_S, Speaker
+from node.web.i18n import Speaker
 from node.web.lookup_words import PURPOSES
 from node.web.words import N_
 
@@ -87,10 +87,7 @@ def answer_lines(found: ReadBack, speaker: Speaker) -> list[str]:
 
 def moment(speaker: Speaker, at_s: int) -> str:
     """Return a time with its zone."""
-    hours, minutes = divmod(abs(speaker.offset_min), HOUR_S // MINUTE_S)
-    part = f":{minutes:02d}" if minutes else ""
-    zone = f"{'-' if speaker.offset_min < 0 else '+'}{hours}{part}" if speaker.offset_min else ""
-    return f"{speaker.time(at_s * 1_000)} UTC{zone}"
+    return f"{speaker.time(at_s * 1_000)} {speaker.zone_name}"
 
 
 def _as_of(speaker: Speaker, at_s: int, block: int) -> str:

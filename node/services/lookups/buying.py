@@ -66,7 +66,7 @@ def buy(session: Session, calls: LookupCalls, member: int, kind: str, count: int
         raise UsageError(
             "POINTS_SHORT",
             f"{counted(count, 'ticket')} for {price / 1e6:g} points, {free / 1e6:g} are free",
-            help="each day brings an allowance; see `kanhe blacklist points`",
+            help="each day brings an allowance: `kanhe blacklist points --claim` takes it",
         )
     if kind == OWN_RECORD:
         _require_own_records(session, member, count)

@@ -313,6 +313,11 @@ class LookupService(FalseRecordActs):
                 raise ProtocolError("LOOKUP_NOT_DONE", f"lookup {lookup} has no receipt yet")
             return self._ring.open_bytes(row.receipt, receipt_label(lookup))
 
+    def require(self, lookup: int) -> None:
+        """Refuse a lookup that this node did not begin, `NotFound` LOOKUP_UNKNOWN."""
+        with self._doors.reading() as session:
+            require_lookup(session, lookup)
+
     def lookups(self, *, limit: int = 200) -> tuple[LookupView, ...]:
         """Return the lookups, newest first."""
         with self._doors.reading() as session:

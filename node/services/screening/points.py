@@ -13,7 +13,7 @@ from node.screening.states import DAY_S
 from node.services.screening.base import Base
 from node.services.screening.purse import allowance_due
 from node.services.screening.views import MovementView, PointsView
-from node.tables import BlacklistFact, PointMovement, TicketRange
+from node.tables import BlacklistFact, Member, PointMovement, TicketRange
 from reconcile.model import UsageError
 
 MAX_PAGE: Final = 500
@@ -36,11 +36,16 @@ class PointActs(Base):
     ) -> PointsView:
         """Return a member's account and its movements, newest first; ours by default.
 
-        `after` is the `next` of the page before. Raises `UsageError` CURSOR_MALFORMED.
+        `after` is the `next` of the page before. Raises `UsageError` CURSOR_MALFORMED,
+        MEMBER_UNKNOWN.
         """
         before = _place(after)
         with self._reading() as session:
             who = self._identity.require_member(session) if member is None else member
+            if session.get(Member, who) is None:
+                raise UsageError(
+                    "MEMBER_UNKNOWN", f"no member {who} is known", help="see `kanhe member list`"
+                )
             now = self._now(session)
             rows = movements_of(session, who, before=before, limit=min(limit, MAX_PAGE) + 1)
             more = len(rows) > min(limit, MAX_PAGE)

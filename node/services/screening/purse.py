@@ -79,8 +79,8 @@ def spend(
         raise UsageError(
             "POINTS_SHORT",
             f"to {what} takes {points_text(needed)} points, {points_text(max(free, 0))} are free",
-            help="each day brings an allowance, and stakes return after the challenge window; "
-            "see `kanhe blacklist points`",
+            help="each day brings an allowance (`kanhe blacklist points --claim`), and stakes "
+            "return after the challenge window",
         )
 
 

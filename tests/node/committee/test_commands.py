@@ -104,7 +104,7 @@ def test_the_committee_is_shown_and_wrong_runs_are_refused(
     assert (epoch["threshold"], epoch["members"], epoch["held"]) == ("2", ["1", "2", "3"], True)
     assert (run["ours"], run["phase"], run["joined"]) == ("INSTALLED", "OVER", ["1", "2", "3"])
     for words, code, exit_code in [
-        (("generate", "1", "2", "3", "--threshold", "1"), "OPRF_COMMITTEE_SHAPE", 1),
+        (("generate", "1", "2", "3", "--threshold", "1"), "OPRF_COMMITTEE_SHAPE", 2),
         (("reshare", "1", "2", "9", "--threshold", "2"), "COMMITTEE_MEMBER", 2),
         (("join", "ffffff"), "RUN_UNKNOWN", 2),
         (("join", run["run"][:12]), "PLAN_STALE", 1),

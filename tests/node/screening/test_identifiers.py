@@ -43,10 +43,11 @@ def test_test_persons_pass_where_they_may(day: dt.date, serial: int, county: int
         "990000 19800101 0012",
         "990000‐19800101－0012",
         "990000800101001",
+        "\ufeff99000019800101\u200b0012",
     ],
 )
 def test_one_person_has_one_form(text: str) -> None:
-    """Full width, blanks, hyphens and the old 15 digits give the same PRF input."""
+    """Full width, blanks, signs that nobody sees, the old 15 digits: the same PRF input."""
     found = read_identifier(RID, text, allow_test=True)
     assert found.prf_input == f"CN-RID|{TEST_RID}".encode()
 

@@ -113,12 +113,12 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     town.tag(1)
     town.node(1).close()
     beta.catch_up()
-    beta.says("dispute", entry, "--grounds", "the card was paid", "--wait")
+    number = beta.says("dispute", entry, "--grounds", "the card was paid", "--wait")["dispute"]
     alpha.catch_up()
     (raised,) = alpha.says("disputes", "--ours")["disputes"]
-    assert (raised["phase"], raised["moves"], raised["by_person"]) == ("OPEN", ["answer"], False)
-    assert beta.says("paper", raised["dispute"])["text"] == "the card was paid"
-    number = raised["dispute"]
+    assert (raised["dispute"], raised["phase"], raised["moves"]) == (number, "OPEN", ["answer"])
+    assert not raised["by_person"]
+    assert beta.says("paper", number)["text"] == "the card was paid"
     assert alpha.says("answer", number, "--extend", code=2)["error"]["code"] == "NO_EXTENSION"
     assert beta.says("contest", number, code=2)["error"]["code"] == "PHASE_NOT_ALLOWED"
     refused = alpha.says("contest", number, "--for-person", code=2)
@@ -179,6 +179,7 @@ def test_bad_words_are_refused_before_anything_is_kept(
         (["verdict", "9", "UPHELD"], "", "DISPUTE_UNKNOWN"),
         (["recall", "123456"], "", "ENTRY_UNKNOWN"),
         (["points", "--after", "x"], "", "CURSOR_MALFORMED"),
+        (["points", "--member", "77"], "", "MEMBER_UNKNOWN"),
         (["entries", "--after", "1"], "", "CURSOR_MALFORMED"),
     ]
     listed = len(desk.says("entries")["entries"])
