@@ -20,7 +20,6 @@ AMOUNT_BOUNDS: Final = (
 )  # fmt: skip
 #: M0 (not overdue), M1 (1 to 30 days), M2, M3 (61 to 90), M4, M5, M6, to a year, two years, more.
 DAYS_BOUNDS: Final = (1, 31, 61, 91, 121, 151, 181, 361, 721)
-OVERDUE_M3_BAND: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from node.intake.bands import OVERDUE_M3_BAND
 from node.intake.drafts import Checked, Facts, Origin, Refused, Stated
 from node.screening.identifiers import IdType, read_identifier
 from node.screening.listings import (
+    OVERDUE_M3_BAND,
     POLICY_VERSION,
     SCHEMA,
     Listing,
@@ -76,6 +76,10 @@ def _listing(facts: Facts, id_type: IdType, stated: Stated) -> Listing:
     assert facts.event_month is not None, "required before"
     assert facts.notice_at is not None, "required before"
     assert facts.consent is not None, "required before"
+    if facts.notice_at > stated.posted_day:
+        # No day that follows from it would be one: what is asked for is another notice.
+        says = "says that the person is told after it is posted"
+        raise _input_error("notice_at", "LISTING_NOTICE_AHEAD", says)
     profile = profile_of(stated.policy)
     # The first day that the law allows, where nobody names a later one.
     lawful = max(stated.posted_day, facts.notice_at + profile.notice_days)

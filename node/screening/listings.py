@@ -27,6 +27,10 @@ MAX_BAND: Final = 9
 #: An entry takes effect within the days in which its ticket is tagged.
 MAX_DAYS_AHEAD: Final = TICKET_S // DAY_S
 POLICY_VERSION: Final = 1
+#: The band of M3 (61 to 90 days): shorter arrears are no reason to list.
+OVERDUE_M3_BAND: Final = 3
+#: Whoever could have done it is alive.
+FIRST_MONTH: Final = "1900-01"
 _MONTH: Final = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 _DAYS: Final = frozenset({"effective_from", "expires_at", "notice_at"})
 _NUMBERS: Final = frozenset(
@@ -213,7 +217,8 @@ def check_listing(listing: Listing, *, posted_day: int) -> None:
 
     In order, each `InputError`: LISTING_SCHEMA_UNKNOWN, PROFILE_UNKNOWN, LISTING_NO_ACTION,
     LISTING_NO_NOTICE, LISTING_BACKDATED, LISTING_EFFECT_TOO_FAR, LISTING_NOTICE_AHEAD,
-    LISTING_NOTICE_TOO_RECENT, LISTING_EXPIRY_TOO_FAR, LISTING_PERIOD_EMPTY, LISTING_EVENT_MONTH.
+    LISTING_NOTICE_TOO_RECENT, LISTING_EXPIRY_TOO_FAR, LISTING_PERIOD_EMPTY, LISTING_EVENT_MONTH,
+    LISTING_NOT_OVERDUE, LISTING_NOT_PROTECTING, LISTING_SUPERSEDES_ITSELF.
     """
     if listing.schema != SCHEMA or listing.policy_version != POLICY_VERSION:
         raise _refuse("LISTING_SCHEMA_UNKNOWN", "schema", "the statement's version is unknown")
@@ -241,8 +246,25 @@ def check_listing(listing: Listing, *, posted_day: int) -> None:
         raise _refuse("LISTING_EXPIRY_TOO_FAR", "expires_at", says)
     if listing.expires_at <= listing.effective_from:
         raise _refuse("LISTING_PERIOD_EMPTY", "expires_at", "it ends before it begins")
-    if not _MONTH.fullmatch(listing.event_month) or listing.event_month > _month(posted_day):
-        raise _refuse("LISTING_EVENT_MONTH", "event_month", "is no past month YYYY-MM")
+    month = listing.event_month
+    if not _MONTH.fullmatch(month) or not FIRST_MONTH <= month <= _month(posted_day):
+        says = f"is no past month YYYY-MM from {FIRST_MONTH} on"
+        raise _refuse("LISTING_EVENT_MONTH", "event_month", says)
+    _require_sense(listing)
+
+
+def _require_sense(listing: Listing) -> None:
+    """Refuse terms that are at odds with each other."""
+    if listing.reason is Reason.OVERDUE_M3 and listing.days_past_due_band < OVERDUE_M3_BAND:
+        says = f"is listed as overdue from M3 on, which is band {OVERDUE_M3_BAND}, and is less so"
+        raise _refuse("LISTING_NOT_OVERDUE", "days_past_due_band", says)
+    protects = ActionTaken.PROTECTED
+    if listing.reason is Reason.IDENTITY_STOLEN and listing.action is not protects:
+        says = f"a stolen identity protects the person: the action is {protects}, and no other"
+        raise _refuse("LISTING_NOT_PROTECTING", "action", says)
+    if listing.supersedes == listing.entry_id:
+        says = "it corrects itself: name the entry that it takes the place of"
+        raise _refuse("LISTING_SUPERSEDES_ITSELF", "supersedes", says)
 
 
 def _month(day: int) -> str:

@@ -41,6 +41,8 @@ BAD_ROWS = {
     "LISTING_NO_NOTICE": {"told": ""},
     "LISTING_NO_CONSENT": {"consent": ""},
     "LISTING_EVENT_MONTH": {"since": "2027-01-01"},
+    "LISTING_NOTICE_AHEAD": {"told": "9999-12-31"},
+    "LISTING_NOT_PROTECTING": {"reason": "身份冒用"},
     "IDENTIFIER_MISSING": {"id": " "},
     "IDENTIFIER_CHECKSUM": {"id": number_of(1)[:-1] + ("1" if number_of(1)[-1] == "0" else "0")},
     "IDENTIFIER_LENGTH": {"id": number_of(1)[:-1]},
@@ -80,6 +82,18 @@ def test_the_evidence_says_where_the_row_came_from(tmp_path: Path) -> None:
     assert str(said["signed_at_source"]).startswith("not signed")
     assert draft.listing.evidence_root == leaf_hash(draft.provenance)
     assert draft_of(tmp_path).listing.evidence_root != draft.listing.evidence_root
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "99999-01-01", "1900-01-01"])
+@pytest.mark.parametrize("column", ["told", "since"])
+def test_a_day_at_the_calendar_s_end_stops_no_file(tmp_path: Path, column: str, day: str) -> None:
+    """The row is refused by its code, and the good one beside it is listed."""
+    text = overdue_text(cells_of(1), cells_of(2, **{column: day}))
+    path = write(tmp_path / "list.csv", text)
+    with open_import(path, STATED, accept_map=True) as found:
+        (refused,) = found.refusals()
+        assert refused.code in {"ROW_DATE", "LISTING_NOTICE_AHEAD", "LISTING_EVENT_MONTH"}
+        assert [draft.line for draft in found.drafts(partial=True)] == [2]
 
 
 @pytest.mark.parametrize("code", BAD_ROWS)

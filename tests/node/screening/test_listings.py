@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from listed_people import TODAY, digest, make_listing, person_of
 
 from node.screening.listings import (
+    ActionTaken,
+    Reason,
     check_listing,
     commitment_of,
     committed,
@@ -29,6 +31,13 @@ def test_a_right_listing_passes() -> None:
     """A listing with notice, action and a period within the profile may be posted."""
     check_listing(make_listing(), posted_day=TODAY)
     check_listing(make_listing(effective_from=TODAY + 7, notice_at=TODAY - 3), posted_day=TODAY)
+    for changes in (
+        {"days_past_due_band": 3},
+        {"reason": Reason.CHARGED_OFF, "days_past_due_band": 0},
+        {"reason": Reason.IDENTITY_STOLEN, "action": ActionTaken.PROTECTED},
+        {"event_month": "1900-01", "supersedes": digest("entry 2")},
+    ):
+        check_listing(make_listing(**changes), posted_day=TODAY)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,16 @@ def test_a_right_listing_passes() -> None:
         ({"event_month": "2026-12"}, "LISTING_EVENT_MONTH"),
         ({"event_month": "2026-13"}, "LISTING_EVENT_MONTH"),
         ({"event_month": "26-08"}, "LISTING_EVENT_MONTH"),
+        ({"event_month": "0001-01"}, "LISTING_EVENT_MONTH"),
+        ({"event_month": "1899-12"}, "LISTING_EVENT_MONTH"),
+        ({"days_past_due_band": 0}, "LISTING_NOT_OVERDUE"),
+        ({"days_past_due_band": 2}, "LISTING_NOT_OVERDUE"),
+        ({"reason": Reason.IDENTITY_STOLEN}, "LISTING_NOT_PROTECTING"),
+        (
+            {"reason": Reason.IDENTITY_STOLEN, "action": ActionTaken.CREDIT_REFUSED},
+            "LISTING_NOT_PROTECTING",
+        ),
+        ({"supersedes": digest("entry 1")}, "LISTING_SUPERSEDES_ITSELF"),
     ],
 )
 def test_what_must_not_be_listed_is_refused(
