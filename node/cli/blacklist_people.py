@@ -168,6 +168,12 @@ def evidence(
 def answer_person(
     request: Annotated[Path, typer.Argument(help="What `kanhe person entries` wrote.")],
     out: Out,
+    without_receipt: Annotated[
+        bool,
+        typer.Option(
+            "--without-receipt", help="Answer with our own entries where no lookup is possible."
+        ),
+    ] = False,
     test_identifiers: TestIdentifiers = False,
     home: Home = None,
     json_to: JsonTo = None,
@@ -175,6 +181,7 @@ def answer_person(
     """Answer a person's own request, once: her entries, her receipts, or her dispute raised.
 
     For her entries she is looked up free of charge, with the blind and the consent that she made.
+    Where that fails nothing is answered, and the request is not spent.
     """
     from node.screening.asking import About
 
@@ -189,7 +196,7 @@ def answer_person(
     with acting(home) as node:
         receipts: tuple[bytes, ...] = ()
         if lookup is not None:
-            receipts = _own_receipt(node, lookup)
+            receipts = _own_receipt(node, lookup, without=without_receipt)
         elif admitted.asked.about is About.RECEIPTS:
             receipts = node.lookups.receipts_about(admitted.identifier)
         made = node.screening.answer_person(admitted, receipts=receipts, actor=actor())
@@ -200,14 +207,18 @@ def answer_person(
     return EXIT_DONE
 
 
-def _own_receipt(node: Node, lookup: int) -> tuple[bytes, ...]:
-    """Return the receipt of a person's own lookup; without one she sees that it is missing."""
+def _own_receipt(node: Node, lookup: int, *, without: bool) -> tuple[bytes, ...]:
+    """Return the receipt of a person's own lookup; `without` one she sees that it is missing."""
     from reconcile.model import KanheError
 
     try:
         (found,) = node.lookups.look_up([lookup], actor=actor())
     except KanheError as error:
         found = error
+    if isinstance(found, KanheError) and not without:
+        note("she was not looked up, nothing is answered and her request is not spent:")
+        note("answer it again within ten minutes, or --without-receipt with our own entries alone")
+        raise found
     if isinstance(found, KanheError):
         note(f"no receipt of a lookup is in the answer: {found.message} [{found.code}]")
         return ()

@@ -259,14 +259,16 @@ def test_a_file_is_listed_and_its_people_are_answered(
     alpha.says("certify", file["kyc"], *whom, "--out", file["ours"])
     whose = ("--certificate", file["ours"], "--consent-certificate", file["cert"])
     person_says("entries", *me, *whose, "--member", "1", "--out", file["ask"])
-    alpha.says("answer-person", file["ask"], "--test-identifiers", "--out", file["answer"])
+    answering = ("answer-person", file["ask"], "--test-identifiers", "--out")
+    # No committee, so no lookup: nothing is answered and nothing spent, unless that is asked for.
+    assert "error" in alpha.says(*answering, file["answer"], code=1)
+    assert not Path(file["answer"]).exists()
+    alpha.says(*answering, file["answer"], "--without-receipt")
     shown = person_says(
         "entries", *me, "--request", file["ask"], "--answer", file["answer"], code=1
     )
     assert any(entry[:16] in line for line in shown["evidence"][0]["proved"])
-    twice = alpha.says(
-        "answer-person", file["ask"], "--test-identifiers", "--out", file["why"], code=1
-    )
+    twice = alpha.says(*answering, file["why"], code=1)
     assert twice["error"]["code"] == "ASKED_TWICE"
     alpha.says("evidence", entry[:10], "--out", file["answer"])
     assert main(["verify", file["answer"], "--test-identifiers"]) == 0
