@@ -27,6 +27,8 @@ from stdnum.exceptions import (
 from reconcile.model import InputError, Where
 
 MAX_LENGTH: Final = 64
+_LOOK: Final = "Look at the document again; the identifier is not shown here on purpose."
+_ON_TRIAL: Final = "Of a demo or trial, it is taken with --test-identifiers (region 99 is nowhere)."
 _SEPARATORS: Final = re.compile(r"[\s\ufeff\u200b-\u200d\u2060\-‐-―−./·]+")
 _OLD_CN_RID: Final = re.compile(r"[0-9]{15}")
 _PASSPORT: Final = re.compile(r"[A-Z]{3}[A-Z0-9]{6,9}")
@@ -83,7 +85,8 @@ def read_identifier(id_type: IdType, text: str, *, allow_test: bool = False) -> 
         raise _refuse("IDENTIFIER_CHECKSUM", id_type, "has a wrong check digit") from None
     except InvalidComponent:
         says = "names a date, region or country that does not exist"
-        raise _refuse("IDENTIFIER_COMPONENT", id_type, says) from None
+        help_ = _ON_TRIAL if _is_test(id_type, plain) else _LOOK
+        raise _refuse("IDENTIFIER_COMPONENT", id_type, says, help_) from None
     except ValidationError:
         raise _refuse("IDENTIFIER_MALFORMED", id_type, "has another form") from None
 
@@ -141,10 +144,18 @@ _CHECKS: Final[dict[IdType, Callable[[str, bool], str]]] = {
 }
 
 
-def _refuse(code: str, id_type: IdType, says: str) -> InputError:
+def _is_test(id_type: IdType, plain: str) -> bool:
+    """Say whether it would be taken where people who cannot exist are."""
+    try:
+        return bool(_CHECKS[id_type](plain, True))
+    except ValidationError:
+        return False
+
+
+def _refuse(code: str, id_type: IdType, says: str, help_: str = _LOOK) -> InputError:
     return InputError(
         code,
         f"the identifier {says}",
         where=Where(field=str(id_type)),
-        help="Look at the document again; the identifier is not shown here on purpose.",
+        help=help_,
     )

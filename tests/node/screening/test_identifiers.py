@@ -109,3 +109,11 @@ def test_no_refusal_shows_the_identifier() -> None:
         read_identifier(RID, wrong, allow_test=True)
     assert wrong not in str(caught.value.to_json()) + str(caught.value)
     assert TEST_RID not in repr(read_identifier(RID, TEST_RID, allow_test=True))
+
+
+def test_a_test_identifier_says_how_it_is_taken() -> None:
+    """In a demo the option is what lacks; a date that does not exist is looked at again."""
+    for text, says in ((TEST_RID, "--test-identifiers"), ("110105194902300021", "document")):
+        with pytest.raises(InputError) as caught:
+            read_identifier(RID, text)
+        assert says in caught.value.help
