@@ -109,16 +109,22 @@ def list_person(
     if again is not None:
         with acting(home) as node:
             entry = node.screening.list_again(node.screening.find_entry(again), actor=actor())
+            answer = {"entry": entry.hex()}
     else:
         identifier = identifier_of(id_file)
         documents = [require_file(path).read_bytes() for path in evidence or ()]
         with acting(home) as node:
-            entry = _list(
+            answer = _list(
                 node, identifier, words, policy, documents, supersedes, allow_test=test_identifiers
             )
     done = finish(home, wait=wait)
-    emit({"entry": entry.hex(), "done": done}, json_to, lambda: say(f"entry {entry.hex()}"))
+    emit({**answer, "done": done}, json_to, lambda: _say_listed(**answer))
     return EXIT_DONE
+
+
+def _say_listed(entry: str, effective_from: str = "", expires_at: str = "") -> None:
+    when = f", in effect from {effective_from} to {expires_at}" if effective_from else ""
+    say(f"entry {entry}{when}")
 
 
 def _list(
@@ -130,7 +136,10 @@ def _list(
     supersedes: str | None,
     *,
     allow_test: bool,
-) -> bytes:
+) -> dict[str, str]:
+    """List, and return the entry with its first and last day, which may follow from the profile."""
+    from reconcile.model import day_iso
+
     old = None if supersedes is None else node.screening.find_entry(supersedes)
     made = node.screening.state_listing(
         identifier,
@@ -140,7 +149,12 @@ def _list(
         supersedes=old,
         allow_test=allow_test,
     )
-    return node.screening.list_person(made, actor=actor())
+    said = made.listing
+    return {
+        "entry": node.screening.list_person(made, actor=actor()).hex(),
+        "effective_from": day_iso(said.effective_from),
+        "expires_at": day_iso(said.expires_at),
+    }
 
 
 def entries(
@@ -238,7 +252,7 @@ def _show_trace(view: TraceView) -> None:
     for consent in body["consents"]:
         say(f"  consent {consent['consent'][:SHOWN]}…: {_consent_words(consent)}")
     rows = [
-        (step["at"], step["says"], step["block"] or "–", (step["tx"] or "by time")[:SHOWN])
+        (step["at"], step["says"], step["block"] or "–", step["tx"] or "by time")
         for step in body["history"]
     ]
     table("", ("when", "what", ">block", "tx"), rows)

@@ -89,7 +89,7 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     identifier = person(7).value
     made = alpha.says(*words, "--wait", text=identifier + "\n")
     entry = made["entry"]
-    assert made["done"]
+    assert (made["done"], made["effective_from"]) == (True, iso(today))
     assert identifier not in json.dumps(made)
     again = alpha.says(*words, text=identifier, code=2)
     assert again["error"]["code"] == "LISTED_ALREADY"
