@@ -22,6 +22,8 @@ explaining.py   what `kanhe verify` says of a receipt, in words
 evidence.py     one entry's evidence bundle, one signed file
 history.py      the ledger's changes of one entry, folded
 weighing.py     an evidence bundle verified offline, in words
+deletions.py    a certificate of deletion, in words
+file_kinds.py   what a file is, and which command reads it
 settlements.py  from confirmed hits to the rows that are paid
 points.py       accuracy, settlement and penalties in integers
 
