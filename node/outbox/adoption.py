@@ -78,6 +78,10 @@ GENERATION: Final = "generation"
 # The fact that this database may be older than what its keys have sent: nothing is sealed until
 # all of that is final, read, and every record that stands is marked posted.
 RESTORED: Final = "restored"
+# The block before which this database may have forgotten evaluations; a node that was restored, or
+# finds calls of its own that it does not know, learns it in its next turn.
+FORGETS_BEFORE: Final = "forgets_before"
+NOT_KNOWN: Final = ""
 # (session, agreement, side, epoch) → whether this node can open that epoch key.
 OpensEpoch = Callable[[Session, bytes, int, int], bool]
 
@@ -281,9 +285,13 @@ def confirm_adoption(
 
 
 def note_restored(session: Session) -> None:
-    """Let nothing be sealed until `stand_again` has caught up with the ledger."""
+    """Let nothing be sealed until `stand_again` has caught up with the ledger.
+
+    What this node evaluated since the copy was made it does not know either.
+    """
     if session.get(NodeFact, RESTORED) is None:
         session.add(NodeFact(name=RESTORED, value="1"))
+    session.merge(NodeFact(name=FORGETS_BEFORE, value=NOT_KNOWN))
 
 
 def catches_up(session: Session) -> bool:

@@ -22,8 +22,13 @@ from node.screening.consents import evaluation_digest
 from node.screening.countersigning import countersigned_digest
 from node.screening.evaluations import Asked, log_leaf, log_root, read_request, write_answer
 from node.screening.states import DAY_S
-from node.services.committee.evaluating import evaluate, make_desk, note_all
+from node.services.committee.evaluating import (
+    evaluate,
+    make_desk,
+    note_all,
+)
 from node.services.committee.planning import final_block
+from node.services.committee.remembering import learn_head, must_learn
 from node.tables import Block, Evaluation, EvaluationRefusal, LookupLog
 from node.tables.tip import tip_of
 from reconcile.model import ProtocolError, Where
@@ -126,6 +131,11 @@ class AnsweringService:
     # ------------------------------------------------------------------------ the log
     def react(self) -> int:
         """Anchor the log of each day that is over in a final block, in order."""
+        with self._doors.reading() as session:
+            restored = must_learn(session)
+        if restored:
+            with self._doors.writing() as session:
+                learn_head(session)
         with self._doors.reading() as session:
             member = self._doors.identity.member(session)
             day = _first_unanchored(session, member)

@@ -36,6 +36,7 @@ from node.screening.consents import (
 from node.screening.evaluations import Asked, NodeAnswer, Refused, share_of_cap
 from node.screening.points import MEMBER_DAILY_OWN_RECORDS
 from node.screening.states import DAY_S, EntryState
+from node.services.committee.remembering import forgets_to, require_remembered
 from node.tables import (
     Evaluation,
     EvaluationRefusal,
@@ -87,6 +88,8 @@ class Desk:
     now: Now
     now_ms: int
     trust: Trust
+    #: Blocks up to which this database may have forgotten what was evaluated; -1 for none.
+    forgets_to: int = -1
 
     @property
     def day(self) -> int:
@@ -158,6 +161,7 @@ def _note(desk: Desk, reader: int, item: Asked, counted: Counted) -> None:
     if standing is not None:
         _require_same(desk, standing, item, hashed, name)
         return
+    require_remembered(desk.session, item, desk.epoch.key_epoch, desk.forgets_to)
     own = item.entry is None and item.purpose is Purpose.OWN_RECORD
     _count(counted, own=own)
     desk.session.add(
@@ -390,7 +394,8 @@ def make_desk(
             "key_epoch",
             f"key epoch {epoch.key_epoch} is over, {current} is in use",
         )
-    return Desk(session, domain, epoch, current, now, now_ms, trust_of(session, authorities))
+    trust = trust_of(session, authorities)
+    return Desk(session, domain, epoch, current, now, now_ms, trust, forgets_to(session))
 
 
 def _refuse(code: str, field_: str, says: str) -> ProtocolError:
