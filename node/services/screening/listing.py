@@ -35,7 +35,7 @@ from node.services.screening.purse import spend
 from node.services.screening.tagging import tags_due
 from node.tables import KeyEpoch, ListedEntry
 from reconcile.commitment.tree import leaf_hash, merkle_root
-from reconcile.model import ZERO32, KanheError
+from reconcile.model import ZERO32, KanheError, ProtocolError
 
 #: Listings of one SQL transaction: what a crash takes back, and what others wait for.
 BATCH: Final = 100
@@ -89,7 +89,8 @@ class ListingActs(Base):
         """List a person and return the entry's id; its ticket waits in the outbox.
 
         Raises what `check_listing` refuses, `Conflict` LISTED_ALREADY, `UsageError` POINTS_SHORT,
-        POINTS_DEBT, `NotAllowed` LISTING_FOREIGN, NOT_UPLOADER, `NotFound` ENTRY_UNKNOWN.
+        POINTS_DEBT, `NotAllowed` LISTING_FOREIGN, NOT_UPLOADER, `NotFound` ENTRY_UNKNOWN,
+        `ProtocolError` COMMITTEE_NONE.
         """
         with self._writing() as session:
             return self._list(session, candidate, actor)
@@ -125,6 +126,12 @@ class ListingActs(Base):
     def _list(self, session: Session, candidate: Candidate, actor: str) -> bytes:
         member = self._identity.require_member(session)
         now = self._now(session)
+        if session.scalar(select(func.max(KeyEpoch.key_epoch))) is None:
+            raise ProtocolError(
+                "COMMITTEE_NONE",
+                "this network has no committee yet: nothing could evaluate the entry",
+                help="a stake would be lost after seven days; see `kanhe committee generate`",
+            )
         listing = _completed(candidate)
         check_listing(listing, posted_day=now.time_s // DAY_S)
         if listing.uploader != member:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from eth_utils.crypto import keccak
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from node.blacklist import account_of
 from node.crypto.oprf import modes
@@ -32,7 +32,7 @@ from node.screening.points import LISTING_STAKE
 from node.screening.states import Verdict
 from node.screening.weighing import weigh_evidence
 from node.services.screening.importing import Imported
-from node.tables import Erasure, OwnListing, RecordedConsent, SealedRecord
+from node.tables import Erasure, KeyEpoch, OwnListing, RecordedConsent, SealedRecord
 from node.wallet import Wallet, read_back
 from reconcile.model import KanheError, day_iso
 from tests.databases import SERVER
@@ -339,3 +339,19 @@ def test_a_consent_is_recorded_and_revoked_by_its_secret(town: BlacklistTown) ->
         row = session.get_one(RecordedConsent, consent_key(2, made.digest))
         assert (row.reader, row.level) == (2, 3)
         assert row.revoked_tx is not None
+
+
+def test_nothing_is_listed_before_there_is_a_committee(town: BlacklistTown) -> None:
+    """Nobody could evaluate the entry in its seven days: the stake is not taken."""
+    node, epochs = town.node(1), KeyEpoch.__table__
+    candidate = town.candidate(90)
+    staked = node.screening.points().account.staked
+    with node.database.writing.begin() as session:
+        rows = [dict(row._mapping) for row in session.execute(select(epochs))]
+        session.execute(delete(KeyEpoch))
+    try:
+        assert refused(node.screening.list_person, candidate) == "COMMITTEE_NONE"
+        assert node.screening.points().account.staked == staked
+    finally:
+        with node.database.writing.begin() as session:
+            session.execute(insert(KeyEpoch), rows)
