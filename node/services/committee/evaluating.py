@@ -33,9 +33,9 @@ from node.screening.consents import (
     consent_key,
     evaluation_digest,
 )
-from node.screening.evaluations import Asked, NodeAnswer, Refused, share_of_cap
-from node.screening.points import MEMBER_DAILY_OWN_RECORDS
+from node.screening.evaluations import Asked, NodeAnswer, Refused
 from node.screening.states import DAY_S, EntryState
+from node.services.committee.caps import Counted, count, counted_today
 from node.services.committee.remembering import forgets_to, require_remembered
 from node.tables import (
     Evaluation,
@@ -46,9 +46,6 @@ from node.tables import (
 )
 from reconcile.model import ZERO32, KanheError, ProtocolError, Where
 
-#: What the contract sells a day (Points); each node answers its share of it.
-MEMBER_DAILY: Final = 2_000
-NETWORK_DAILY: Final = 20_000
 #: So many refusals of one member are kept a day; the rest is refused all the same.
 MAX_REFUSALS_A_DAY: Final = 4_000
 LOOKUP: Final = "LOOKUP"
@@ -65,12 +62,6 @@ LIVE: Final = frozenset(
     }
 )
 
-_MEMBERS: Final = Evaluation.reader == bindparam("reader")
-_SPENT: Final = select(
-    func.count().filter(_MEMBERS, ~Evaluation.own_record),
-    func.count().filter(~Evaluation.own_record),
-    func.count().filter(_MEMBERS, Evaluation.own_record),
-).where(Evaluation.day == bindparam("day"))
 _STANDING: Final = select(Evaluation).where(Evaluation.subject == bindparam("subject"))
 _BOUND: Final = (
     select(Evaluation.blinded).where(Evaluation.consent == bindparam("consent")).limit(1)
@@ -97,21 +88,6 @@ class Desk:
         return self.now.time_s // DAY_S
 
 
-@dataclass(slots=True)
-class Counted:
-    """How much of today's caps is spent, this request's items included.
-
-    Free queries of people about themselves have a cap of their own and use up nobody's paid ones.
-    """
-
-    member: int
-    network: int
-    own: int
-    member_cap: int
-    network_cap: int
-    own_cap: int
-
-
 def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int], list[Refused]]:
     """Check every item and write its row; return the accepted positions and the others' reasons.
 
@@ -119,7 +95,7 @@ def note_all(desk: Desk, reader: int, items: Sequence[Asked]) -> tuple[list[int]
     """
     if not is_active(desk.session, reader):
         raise _refuse("MEMBER_NOT_ACTIVE", "reader", f"member {reader} is not active")
-    counted = _counted(desk, reader)
+    counted = counted_today(desk.session, desk.epoch, reader, desk.day)
     room: int | None = None
     accepted: list[int] = []
     refused: list[Refused] = []
@@ -163,7 +139,7 @@ def _note(desk: Desk, reader: int, item: Asked, counted: Counted) -> None:
         return
     require_remembered(desk.session, item, desk.epoch.key_epoch, desk.forgets_to)
     own = item.entry is None and item.purpose is Purpose.OWN_RECORD
-    _count(counted, own=own)
+    count(counted, own=own)
     desk.session.add(
         Evaluation(
             day=desk.day,
@@ -318,38 +294,6 @@ def _keep_double_use(
         )
     )
     desk.session.flush()
-
-
-def _counted(desk: Desk, reader: int) -> Counted:
-    """Return what is spent of this node's share of the caps today."""
-    member, network, own = desk.session.execute(_SPENT, {"reader": reader, "day": desk.day}).one()
-    committee = desk.epoch.committee
-    shape = (committee.threshold, len(committee.shares))
-    return Counted(
-        member=member,
-        network=network,
-        own=own,
-        member_cap=share_of_cap(MEMBER_DAILY, *shape),
-        network_cap=share_of_cap(NETWORK_DAILY, *shape),
-        own_cap=share_of_cap(MEMBER_DAILY_OWN_RECORDS, *shape),
-    )
-
-
-def _count(counted: Counted, *, own: bool) -> None:
-    if own:
-        if counted.own >= counted.own_cap:
-            says = f"this node's share of the member's free day is spent: {counted.own_cap} queries"
-            raise _refuse("DAILY_CAP_REACHED", "ticket", says)
-        counted.own += 1
-        return
-    if counted.member >= counted.member_cap:
-        says = f"this node's share of the member's day is spent: {counted.member_cap} evaluations"
-        raise _refuse("DAILY_CAP_REACHED", "ticket", says)
-    if counted.network >= counted.network_cap:
-        says = f"this node's share of the network's day is spent: {counted.network_cap} evaluations"
-        raise _refuse("DAILY_CAP_REACHED", "ticket", says)
-    counted.member += 1
-    counted.network += 1
 
 
 def _refusals_today(desk: Desk, reader: int) -> int:

@@ -25,7 +25,7 @@ from node.screening.evaluations import (
     write_answer,
     write_request,
 )
-from node.services.committee import answering, evaluating
+from node.services.committee import answering, caps, evaluating
 from node.tables import Evaluation, EvaluationRefusal, Incident, LookupLog
 from reconcile.model import KanheError, ProtocolError, UsageError
 
@@ -270,11 +270,11 @@ def test_the_cap_is_this_node_s_share_of_the_day(
     item = item_of(desk, 3)
     for name in ("MEMBER_DAILY", "NETWORK_DAILY"):
         with monkeypatch.context() as patch:
-            patch.setattr(evaluating, name, 0)
+            patch.setattr(caps, name, 0)
             assert code_of(desk, item) == "DAILY_CAP_REACHED"
             assert ask(desk, honest).answer.accepted == (0,)
     assert ask(desk, item).answer.accepted == (0,)
-    assert evaluating.share_of_cap(2_000, 2, 3) == 1_334
+    assert caps.share_of_cap(2_000, 2, 3) == 1_334
 
 
 def test_a_node_killed_before_it_answers_remembers_what_it_would_have(

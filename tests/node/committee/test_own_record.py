@@ -12,7 +12,7 @@ from listed_people import person_of
 from node.errors import NotFound
 from node.screening.asking import About, read_person_request
 from node.screening.weighing import weigh_evidence
-from node.services.committee import evaluating
+from node.services.committee import caps
 from node.services.lookups import Found
 from node.wallet import ReadBack, Wallet, read_back
 
@@ -73,7 +73,7 @@ def test_who_is_not_listed_is_shown_that_it_is_so(
     Nor did it use up what is paid for: those caps are spent here.
     """
     for name in ("MEMBER_DAILY", "NETWORK_DAILY"):
-        monkeypatch.setattr(evaluating, name, 0)
+        monkeypatch.setattr(caps, name, 0)
     before = indexed.node(READER).screening.points().account.free
     wallet = Wallet.create(person_of(NOBODY), indexed.node(READER).identity.place.lookups_domain)
     found = answer_to(indexed, wallet, About.ENTRIES)
@@ -85,7 +85,7 @@ def test_who_is_not_listed_is_shown_that_it_is_so(
 def test_free_queries_end_at_their_own_cap(indexed: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A committee node refuses what is over its share of a member's free day."""
     node = indexed.node(READER)
-    monkeypatch.setattr(evaluating, "MEMBER_DAILY_OWN_RECORDS", 0)
+    monkeypatch.setattr(caps, "MEMBER_DAILY_OWN_RECORDS", 0)
     with town_clock(indexed, READER, CERTIFIER):
         wallet = Wallet.create(person_of(43), node.identity.place.lookups_domain)
         request = request_of(indexed, wallet, About.ENTRIES)
