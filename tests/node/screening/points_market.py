@@ -3,6 +3,10 @@
 The accounts follow `Points.sol` with the functions of `node.screening.points`. What members do is
 what the design fears: honest ones, a newcomer, a sleeper that only reads, spammers that list ghosts
 or real people falsely, rings that look up and confirm each other's ghosts. All look up alike.
+
+`Turning` has a sleeper that earns its accuracy honestly and turns, beside a spammer, and both
+concede whatever is found; after the last listing it plays on until no stake is open, so that
+nothing that would be found stays hidden behind the end.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ class Kind(enum.Enum):
     SLEEPER = "sleeper"
     GHOSTS = "spammer of ghosts"
     FALSE = "spammer of real people"
+    TURNING = "sleeper that turns"
     RING_2 = "ring of two"
     RING_5 = "ring of five"
 
@@ -54,6 +59,8 @@ class Member:
     listed: int = 0
     stakes: list[int] = field(default_factory=list)
     starved: int = 0
+    #: The periods in which it conceded.
+    conceded: list[int] = field(default_factory=list)
 
     @property
     def staked(self) -> int:
@@ -118,12 +125,16 @@ class Market:
                 return
             member.stakes.append(period)
             member.listed += 1
+        self._find(member, period)
+
+    def _find(self, member: Member, period: int) -> None:
         wrong = {Kind.FALSE: FOUND_FALSE, Kind.HONEST: MISTAKEN, Kind.NEWCOMER: MISTAKEN}
         for at in list(member.stakes):
             if self.random.random() < wrong.get(member.kind, 0.0):
-                self._overturn(member, at)
+                self._overturn(member, at, period)
 
-    def _overturn(self, member: Member, at: int) -> None:
+    def _overturn(self, member: Member, at: int, period: int) -> None:
+        assert at <= period, "an entry is found after it was listed"
         member.stakes.remove(at)
         member.overturned += 1
         mean = member.earned // max(1, member.listed)
@@ -185,3 +196,58 @@ class Market:
         burned = min(amount, member.free)
         self._burn(member, burned)
         member.debt += amount - burned
+
+
+class Turning(Market):
+    """A market in which who lists falsely concedes, one of them after years of honesty."""
+
+    def __init__(self, seed: int, *, turns: int, found: float, free: int) -> None:
+        """Take when the sleeper turns, how often a false entry is found, how much is forgiven.
+
+        `free`: so many concessions of the last 90 days cost the stake alone.
+        """
+        super().__init__(seed)
+        self.turns, self.found, self.forgiven = turns, found, free
+        (self.sleeper,) = [member for member in self.members if member.kind is Kind.SLEEPER]
+
+    def run(self) -> list[int]:
+        """Play all periods and those in which the last stakes are still open."""
+        self.sleeper.kind = Kind.HONEST
+        supply = []
+        for period in range(PERIODS + WINDOW):
+            if period == self.turns:
+                self.sleeper.kind = Kind.FALSE
+            for number, member in enumerate(self.members):
+                if member.kind is Kind.NEWCOMER and period < PERIODS // 2:
+                    continue
+                self._allow(member)
+                self._vest(member, period)
+                if period < PERIODS:
+                    self._list(member, period)
+                    self._look_up(number, member, period)
+                else:
+                    self._find(member, period)
+            supply.append(sum(member.balance for member in self.members))
+        self.sleeper.kind = Kind.TURNING
+        return supply
+
+    def _find(self, member: Member, period: int) -> None:
+        if member.kind is not Kind.FALSE:
+            super()._find(member, period)
+            return
+        for at in list(member.stakes):
+            if self.random.random() < self.found:
+                self._overturn(member, at, period)
+
+    def _overturn(self, member: Member, at: int, period: int) -> None:
+        if member.kind is not Kind.FALSE:
+            super()._overturn(member, at, period)
+            return
+        recent = [one for one in member.conceded if one > period - WINDOW]
+        member.conceded = [*recent, period]
+        if len(recent) >= self.forgiven:
+            super()._overturn(member, at, period)
+            return
+        member.stakes.remove(at)
+        member.overturned += 1
+        self._fine(member, points.LISTING_STAKE)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from statistics import mean
 
 import pytest
-from points_market import PERIODS, Kind, Market, Member
+from points_market import FOUND_FALSE, PERIODS, Kind, Market, Member, Turning
 
 from node.screening import points
 
@@ -33,6 +33,34 @@ def test_spammers_and_rings_end_below_every_honest_member(
         worst = min(member.score for member in of(market, Kind.HONEST))
         best = max(member.score for member in of(market, kind))
         assert best < worst
+
+
+def above(turns: int, found: float, free: int) -> tuple[int, int]:
+    """In how many seeds the sleeper, and the spammer that concedes, do not end below."""
+    sleepers = spammers = 0
+    for seed in SEEDS:
+        market = Turning(seed, turns=turns, found=found, free=free)
+        market.run()
+        worst = min(member.score for member in of(market, Kind.HONEST))
+        sleepers += market.sleeper.score >= worst
+        spammers += max(member.score for member in of(market, Kind.FALSE)) >= worst
+    return sleepers, spammers
+
+
+@pytest.mark.parametrize("found", [FOUND_FALSE, 0.1])
+@pytest.mark.parametrize("turns", [12, 24, 30, 33])
+def test_who_turns_and_concedes_ends_below_if_one_concession_in_90_days_is_free(
+    turns: int, found: float
+) -> None:
+    """A second concession within the window pays the penalty: late turning earns nothing."""
+    assert above(turns, found, 1) == (0, 0)
+
+
+def test_who_turns_late_ends_above_if_every_concession_is_free() -> None:
+    """What the rule is for: forgiven each time, a sleeper that turns at the end keeps its gain."""
+    sleepers, spammers = above(33, 0.1, PERIODS * 100)
+    assert sleepers > len(SEEDS) // 2
+    assert spammers == 0
 
 
 def test_a_ring_loses_and_the_loss_grows_with_k(markets: list[tuple[Market, list[int]]]) -> None:
