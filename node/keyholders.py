@@ -10,6 +10,7 @@ from eth_utils.address import to_checksum_address
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from node.errors import NotAllowed
 from node.screening.consents import Trust
 from node.tables import Cursor, Member, MemberKey
 
@@ -54,6 +55,7 @@ _SPEAKING_NOW: Final = (
         _MEMBERS.state == _ACTIVE,
     )
 )
+_KIND: Final = select(_MEMBERS.kind).where(_MEMBERS.member == bindparam("member"))
 _STATE: Final = select(_MEMBERS.state).where(_MEMBERS.member == bindparam("member"))
 
 
@@ -130,7 +132,23 @@ def trust_of(session: Session, authorities: Sequence[x509.Certificate]) -> Trust
         key_check(session),
         tuple(authorities),
         was_key_of=lambda member, key: held_key(session, member, key),
+        may_certify=lambda member: is_full(session, member),
     )
+
+
+def is_full(session: Session, member: int) -> bool:
+    """Say whether a member is a full one; participants are sponsored without anybody's vote."""
+    return bool(session.scalar(_KIND, {"member": member}) == "FULL")
+
+
+def require_full(session: Session, member: int) -> None:
+    """Refuse what full members alone do in the blacklist: `NotAllowed` NOT_FULL_MEMBER."""
+    if not is_full(session, member):
+        raise NotAllowed(
+            "NOT_FULL_MEMBER",
+            f"member {member} is a participant: points, listings and disputes are full members'",
+            help="ask the member that sponsors it to act",
+        )
 
 
 def is_active(session: Session, member: int) -> bool:

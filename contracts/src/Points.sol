@@ -29,6 +29,9 @@ contract Points is IPoints {
     bytes32 private constant SETTLEMENT = "settlement";
     bytes32 private constant TICKETS = "tickets";
     bytes32 private constant DEBT = "debt";
+    bytes32 private constant OVERTURNED = "entry overturned";
+    /// One concession in so long costs the stake alone.
+    uint256 private constant CONCESSION_S = 90 days;
 
     IRegistry public immutable registry;
     ILookups public immutable lookups;
@@ -46,6 +49,7 @@ contract Points is IPoints {
     mapping(uint256 day => mapping(uint32 member => uint32)) private _ticketsOf;
     mapping(uint256 day => uint32) private _ticketsOn;
     mapping(uint256 day => mapping(uint32 member => uint32)) private _ownRecordsOf;
+    mapping(uint32 member => uint256) private _nextConcession_s;
 
     constructor(IRegistry registry_, ILookups lookups_) {
         registry = registry_;
@@ -63,6 +67,7 @@ contract Points is IPoints {
     /// @inheritdoc IPoints
     function claimAllowance() external {
         uint32 member = registry.authoriseActive(msg.sender, Role.POSTER);
+        requireFull(member);
         Account storage own = _accounts[member];
         uint32 day = uint32(block.timestamp / 1 days);
         if (own.mintedDay >= day) revert AllowanceTaken(member, day);
@@ -124,6 +129,7 @@ contract Points is IPoints {
 
     /// @inheritdoc IPoints
     function stake(uint32 member, uint128 amount, bool listing) external onlyBlacklist {
+        requireFull(member);
         Account storage own = _accounts[member];
         if (own.debt != 0) revert DebtOpen(member, own.debt);
         _requireFree(member, amount);
@@ -139,13 +145,13 @@ contract Points is IPoints {
     }
 
     /// @inheritdoc IPoints
-    function slash(uint32 member, uint128 amount, bytes32 reason) external onlyBlacklist {
+    function slash(uint32 member, uint128 amount, bytes32 reason) public onlyBlacklist {
         _accounts[member].staked -= amount;
         _burn(member, amount, reason);
     }
 
     /// @inheritdoc IPoints
-    function fine(uint32 member, uint128 amount, bytes32 reason) external onlyBlacklist {
+    function fine(uint32 member, uint128 amount, bytes32 reason) public onlyBlacklist {
         uint256 free = freeOf(member);
         uint256 burned = amount < free ? amount : free;
         _burn(member, burned, reason);
@@ -156,7 +162,21 @@ contract Points is IPoints {
     }
 
     /// @inheritdoc IPoints
-    function countEntry(uint32 member, bool upheld) external onlyBlacklist {
+    /// @dev The sender stays the blacklist in the calls within this contract.
+    function overturn(uint32 member, uint128 stake_, bool held, bool conceded)
+        external
+        onlyBlacklist
+    {
+        countEntry(member, false);
+        if (held) slash(member, stake_, OVERTURNED);
+        else fine(member, stake_, OVERTURNED);
+        bool spared = conceded && block.timestamp >= _nextConcession_s[member];
+        if (conceded) _nextConcession_s[member] = block.timestamp + CONCESSION_S;
+        if (!spared) fine(member, uint128(penaltyOf(member, stake_)), OVERTURNED);
+    }
+
+    /// @inheritdoc IPoints
+    function countEntry(uint32 member, bool upheld) public onlyBlacklist {
         if (upheld) _accounts[member].upheld += 1;
         else _accounts[member].overturned += 1;
         emit EntryCounted(member, upheld);
@@ -167,6 +187,13 @@ contract Points is IPoints {
     /// @inheritdoc IPoints
     function accountOf(uint32 member) external view returns (Account memory) {
         return _accounts[member];
+    }
+
+    /// @inheritdoc IPoints
+    /// @dev One full member sponsors participants without anybody's vote: each would otherwise be
+    /// another allowance, another cap and another voice, all in one hand.
+    function requireFull(uint32 member) public view {
+        if (!registry.memberOf(member).full) revert IRegistry.NotFullMember(member);
     }
 
     /// @inheritdoc IPoints
@@ -184,7 +211,7 @@ contract Points is IPoints {
     /// @inheritdoc IPoints
     /// @dev Rows name uploaders, not entries (single hits are not public), so an entry's earnings
     /// are its uploader's mean.
-    function penaltyOf(uint32 member, uint128 stake_) external view returns (uint256) {
+    function penaltyOf(uint32 member, uint128 stake_) public view returns (uint256) {
         Account storage own = _accounts[member];
         uint256 mean = own.entries == 0 ? 0 : own.earned / own.entries;
         return PointsLib.penalty(stake_, mean);
@@ -310,6 +337,7 @@ contract Points is IPoints {
 
     function _buy(TicketKind kind, uint32 count, bytes32 use) private returns (uint64 first) {
         uint32 member = registry.authoriseActive(msg.sender, Role.POSTER);
+        requireFull(member);
         if (count == 0 || count > MEMBER_DAILY_TICKETS) {
             revert IRegistry.OutOfBounds(count, 1, MEMBER_DAILY_TICKETS);
         }

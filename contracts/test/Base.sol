@@ -136,7 +136,10 @@ abstract contract Base {
     // ----------------------------------------------------------------------------------- members
 
     function _code(uint32 member) internal pure returns (string memory) {
-        return string.concat("LEI", string(abi.encodePacked(bytes1(uint8(48 + member % 10)))));
+        bytes1 ones = bytes1(uint8(48 + member % 10));
+        if (member < 10) return string.concat("LEI", string(abi.encodePacked(ones)));
+        bytes1 tens = bytes1(uint8(48 + member / 10));
+        return string.concat("LEI", string(abi.encodePacked(tens, ones)));
     }
 
     function _deploy(uint32 founders) internal returns (IRegistry) {

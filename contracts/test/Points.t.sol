@@ -1,12 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {EntryId, Verdict} from "../src/interfaces/IBlacklistFacts.sol";
+import {IBlacklist} from "../src/interfaces/IBlacklist.sol";
 import {ILookups} from "../src/interfaces/ILookups.sol";
 import {IPoints, TicketKind} from "../src/interfaces/IPoints.sol";
 import {IRegistry} from "../src/interfaces/IRegistry.sol";
 import {BlacklistTestBase} from "./BlacklistBase.sol";
 
 contract PointsTest is BlacklistTestBase {
+    function test_aParticipantHasNoPointsAndNoVoice() public {
+        uint32 puppet = MEMBERS + 1;
+        _sponsor(1, keccak256("puppet"), puppet);
+        _equip(puppet);
+        vm.roll(vm.getBlockNumber() + DELAY + 1);
+        EntryId entry = _tagged(1);
+        bytes memory refused = abi.encodeWithSelector(IRegistry.NotFullMember.selector, puppet);
+        _refuse(refused);
+        _claim(puppet);
+        _post(puppet);
+        _refuse(refused);
+        points.buyTickets(TicketKind.OWN_RECORD, 1);
+        _post(puppet);
+        _refuse(refused);
+        points.buyDetailTicket(keccak256("use"));
+        _refuse(refused);
+        this.list(puppet);
+        _post(puppet);
+        _refuse(refused);
+        blacklist.openDispute(entry, true, keccak256("grounds"));
+        _post(puppet);
+        _refuse(refused);
+        blacklist.openDispute(entry, false, keccak256("grounds"));
+        uint64 dispute = _dispute(READER, entry, true);
+        _answer(dispute, Verdict.UPHELD);
+        for (uint256 n = 0; n < 2; n++) {
+            _post(puppet);
+            _refuse(refused);
+            blacklist.contest(dispute, n == 0);
+        }
+    }
+
+    function test_concession_isSparedThePenaltyOnceInNinetyDays() public {
+        for (uint256 n = 1; n <= 4; n++) {
+            _tagged(n);
+        }
+        // Stake alone; then within 90 days of it the penalty too, ten stakes of which are owed.
+        _concede(1);
+        _eq(points.accountOf(UPLOADER).balance, 15e6);
+        _eq(points.accountOf(UPLOADER).debt, 0);
+        _pass(80);
+        _concede(2);
+        _eq(points.accountOf(UPLOADER).balance, 10e6);
+        _eq(points.accountOf(UPLOADER).debt, 50e6);
+        _eq(points.accountOf(UPLOADER).overturned, 2);
+        // 90 days from the last one, whether it was spared or not.
+        _pass(80);
+        _concede(3);
+        _eq(points.accountOf(UPLOADER).debt, 100e6);
+        _pass(90);
+        uint256 debt = points.accountOf(UPLOADER).debt;
+        _concede(4);
+        _eq(points.accountOf(UPLOADER).debt, debt);
+    }
+
+    function _concede(uint256 n) private {
+        uint64 dispute = _dispute(READER, _entry(n), true);
+        _answer(dispute, Verdict.REMOVED);
+        vm.warp(vm.getBlockTimestamp() + 2 days + 1);
+        _settle(dispute);
+    }
+
+    /// @dev External, so that the expected revert is the call's.
+    function list(uint32 member) external {
+        _listAs(member, 77, _now() + 9);
+    }
+
     uint128 private constant POINT = 1e6;
 
     function _buy(uint32 member, TicketKind kind, uint32 count) private returns (uint64) {
@@ -125,36 +194,6 @@ contract PointsTest is BlacklistTestBase {
     }
 
     /// Free tickets count for nothing here: who buys its fill of them stops nobody's paid ones.
-    function test_buyTickets_capsTheNetworksPaidOnes() public {
-        uint32 last = 34;
-        for (uint32 member = MEMBERS + 1; member <= last; member++) {
-            _sponsor(UPLOADER, keccak256(abi.encode(member)), member);
-            _equip(member);
-        }
-        vm.roll(vm.getBlockNumber() + DELAY);
-        for (uint32 member = MEMBERS + 1; member <= last; member++) {
-            _claim(member);
-        }
-        _pass(30);
-        for (uint32 member = 1; member <= last; member++) {
-            _buy(member, TicketKind.OWN_RECORD, 200);
-            _claim(member);
-            _buy(member, TicketKind.LOOKUP, member == last ? 200 : 600);
-        }
-        _refuse(
-            abi.encodeWithSelector(
-                IPoints.DailyCapReached.selector, uint256(_now()), uint256(20_000)
-            )
-        );
-        _buy(last, TicketKind.LOOKUP, 1);
-        _refuse(
-            abi.encodeWithSelector(
-                IPoints.DailyCapReached.selector, uint256(_now()), uint256(20_000)
-            )
-        );
-        _buyDetail(last, "use");
-    }
-
     function test_settle_refusesWhatIsOpenSettledOrMoreThanBurned() public {
         _buy(READER, TicketKind.LOOKUP, 10);
         uint32 period = points.currentPeriod();
@@ -263,5 +302,59 @@ contract PointsTest is BlacklistTestBase {
 
     function _claim2(uint32 member) private {
         if (points.accountOf(member).mintedDay < _now()) _claim(member);
+    }
+}
+
+/// @notice As many full members as it takes to buy out a day of the network.
+contract PointsCapTest is BlacklistTestBase {
+    uint32 private constant FOUNDERS = 34;
+
+    function setUp() public override {
+        vm.roll(1000);
+        vm.warp(NOON_S);
+        registry = _deploy(FOUNDERS);
+        for (uint32 member = 1; member <= FOUNDERS; member++) {
+            _equip(member);
+        }
+        vm.roll(1000 + DELAY);
+        lookups = ILookups(_create("Lookups", abi.encode(registry)));
+        blacklist =
+            IBlacklist(_create("Blacklist", abi.encode(registry, lookups, REGULATOR, _profiles())));
+        points = IPoints(address(blacklist.points()));
+        for (uint32 member = 1; member <= FOUNDERS; member++) {
+            _claim(member);
+        }
+    }
+
+    function test_buyTickets_capsTheNetworksPaidOnes() public {
+        uint32 last = FOUNDERS;
+        _pass(30);
+        for (uint32 member = 1; member <= last; member++) {
+            _buy(member, TicketKind.OWN_RECORD, 200);
+            _claim(member);
+            _buy(member, TicketKind.LOOKUP, member == last ? 200 : 600);
+        }
+        _refuse(
+            abi.encodeWithSelector(
+                IPoints.DailyCapReached.selector, uint256(_now()), uint256(20_000)
+            )
+        );
+        _buy(last, TicketKind.LOOKUP, 1);
+        _refuse(
+            abi.encodeWithSelector(
+                IPoints.DailyCapReached.selector, uint256(_now()), uint256(20_000)
+            )
+        );
+        _buyDetail(last, "use");
+    }
+
+    function _buy(uint32 member, TicketKind kind, uint32 count) private {
+        _post(member);
+        points.buyTickets(kind, count);
+    }
+
+    function _buyDetail(uint32 member, bytes32 use) private {
+        _post(member);
+        points.buyDetailTicket(use);
     }
 }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
@@ -156,12 +156,15 @@ class Trust:
     """Whom a verifier believes: members' keys by the registry, authorities' certificates.
 
     `was_key_of` says of a statement's signer whether it ever was a key of that member: a statement
-    outlives the key that signed it. Where it is not given, keys of now alone count.
+    outlives the key that signed it. Where it is not given, keys of now alone count. `may_certify`
+    says whose certificates of persons count: a full member's, since one bank sponsors participants
+    by itself, the reader's own among them.
     """
 
     is_key_of: IsKeyOf
     authorities: Sequence[x509.Certificate] = ()
     was_key_of: IsKeyOf | None = None
+    may_certify: Callable[[int], bool] = field(default=lambda _member: True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +267,7 @@ def _effect(signed: SignedConsent, use: Use, domain: Domain, trust: Trust) -> Ef
         # A key that nobody certified may be the reader's own: it says no more than the reader.
         return Effect(Level.INSTITUTION, enforced=False)
     found = _certificate(signed, signer, use, trust)
-    if found.issuer == signed.consent.reader:
+    if found.issuer == signed.consent.reader or not trust.may_certify(found.issuer):
         return Effect(Level.INSTITUTION, enforced=False)
     return Effect(Level.PERSON, enforced=True)
 

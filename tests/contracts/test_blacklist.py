@@ -23,10 +23,10 @@ from node.chain.codec import (
     revert_error,
 )
 from node.crypto.eip712 import Domain
-from node.screening import points
+from node.screening import points, states
 from node.screening.consents import CONSENT_FIELDS, EVALUATION_FIELDS
 from node.screening.profiles import profiles
-from node.services.committee import evaluating
+from node.services.committee import caps
 from reconcile.model import OutsideError
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts" / "src"
@@ -105,13 +105,16 @@ def test_the_constants_are_the_node_s(deployed: Deployed) -> None:
         ("LISTING_STAKE", BLACKLIST, points.LISTING_STAKE),
         ("DISPUTE_STAKE", BLACKLIST, points.DISPUTE_STAKE),
         ("PANEL_FINE", BLACKLIST, points.PANEL_FINE),
+        ("ROOT_CHALLENGE_S", BLACKLIST, states.ROOT_CHALLENGE_S),
+        ("MIN_CUT_S", BLACKLIST, states.MIN_CUT_S),
+        ("MAX_REVISIONS", BLACKLIST, states.MAX_REVISIONS),
         ("LOOKUP_PRICE", POINTS, points.LOOKUP_PRICE),
         ("DETAIL_PRICE", POINTS, points.DETAIL_PRICE),
         ("DAILY_ALLOWANCE", POINTS, points.DAILY_ALLOWANCE),
         ("ALLOWANCE_CEILING", POINTS, points.ALLOWANCE_CEILING),
         ("MEMBER_DAILY_OWN_RECORDS", POINTS, points.MEMBER_DAILY_OWN_RECORDS),
-        ("MEMBER_DAILY_TICKETS", POINTS, evaluating.MEMBER_DAILY),
-        ("NETWORK_DAILY_TICKETS", POINTS, evaluating.NETWORK_DAILY),
+        ("MEMBER_DAILY_TICKETS", POINTS, caps.MEMBER_DAILY),
+        ("NETWORK_DAILY_TICKETS", POINTS, caps.NETWORK_DAILY),
     ]:
         assert deployed.ask(contract, name) == value
 

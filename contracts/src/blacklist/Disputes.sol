@@ -32,9 +32,8 @@ abstract contract Disputes is Panels {
             revert TooManyDisputes(member, target, MAX_DISPUTES);
         }
 
-        if (!byPerson) {
-            points.stake(member, DISPUTE_STAKE, false);
-        } else {
+        _speak(member, !byPerson);
+        if (byPerson) {
             if (_raisedFree[entry][member]) revert StakeNeeded(entry, member);
             _raisedFree[entry][member] = true;
         }
@@ -78,7 +77,7 @@ abstract contract Disputes is Panels {
         _requirePhase(dispute, Phase.ANSWERED);
         if (d.target == member) revert NotParty(dispute, member);
         bool staked = d.by != member && !byPerson;
-        if (staked) points.stake(member, DISPUTE_STAKE, false);
+        _speak(member, staked);
         d.contestStaked = staked;
         d.contestedBy = member;
         d.contestedAt_s = uint64(block.timestamp);
@@ -188,25 +187,23 @@ abstract contract Disputes is Panels {
         if (d.contestStaked) _unstake(d.contestedBy, lost);
     }
 
+    /// @dev Full members speak, with a stake or for the person.
+    function _speak(uint32 member, bool staked) private {
+        if (staked) points.stake(member, DISPUTE_STAKE, false);
+        else points.requireFull(member);
+    }
+
     function _unstake(uint32 member, bool lost) private {
         if (lost) points.slash(member, DISPUTE_STAKE, "dispute lost");
         else points.release(member, DISPUTE_STAKE);
     }
 
-    /// @dev An uploader that concedes at once loses the stake alone, which is what makes conceding
-    /// worthwhile.
+    /// @dev An uploader concedes by an answer that nobody has to contest.
     function _overturned(Dispute storage d, Entry storage stored, Verdict outcome) private {
-        points.countEntry(d.target, false);
-        if (stored.stakeHeld) {
-            stored.stakeHeld = false;
-            points.slash(d.target, LISTING_STAKE, "entry overturned");
-        } else {
-            points.fine(d.target, LISTING_STAKE, "entry overturned");
-        }
-        if (d.contestedAt_s != 0 || outcome == Verdict.TIMED_OUT) {
-            uint128 penalty = uint128(points.penaltyOf(d.target, LISTING_STAKE));
-            points.fine(d.target, penalty, "entry overturned");
-        }
+        bool conceded = d.contestedAt_s == 0 && outcome != Verdict.TIMED_OUT;
+        bool held = stored.stakeHeld;
+        stored.stakeHeld = false;
+        points.overturn(d.target, LISTING_STAKE, held, conceded);
         if (outcome == Verdict.TIMED_OUT) {
             _stageTo(d.entry, Stage.SUSPENDED);
             return;

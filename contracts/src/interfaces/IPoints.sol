@@ -132,7 +132,7 @@ interface IPoints {
 
     // --------------------------------------------------------------------- for the blacklist alone
 
-    /// @notice Binds points of a member without debt, and counts an entry where `listing`.
+    /// @notice Binds points of a full member without debt, and counts an entry where `listing`.
     function stake(uint32 member, uint128 amount, bool listing) external;
     /// @notice Gives a stake back.
     function release(uint32 member, uint128 amount) external;
@@ -142,10 +142,16 @@ interface IPoints {
     function fine(uint32 member, uint128 amount, bytes32 reason) external;
     /// @notice Counts an entry as upheld (or survived) or overturned.
     function countEntry(uint32 member, bool upheld) external;
+    /// @notice Takes an overturned entry's stake and, but for the first concession in 90 days, the
+    /// penalty: to concede is worthwhile, to list falsely and concede each time is not.
+    /// @param held whether the stake is still bound; else it is owed.
+    function overturn(uint32 member, uint128 stake_, bool held, bool conceded) external;
 
     // ------------------------------------------------------------------------------------- views
 
     function accountOf(uint32 member) external view returns (Account memory);
+    /// @notice Refuses a participant: points, listings and disputes are full members'.
+    function requireFull(uint32 member) external view;
     function freeOf(uint32 member) external view returns (uint256);
     function accuracyOf(uint32 member) external view returns (uint256);
     /// @notice What an overturned entry of this member costs now, beside its stake.

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import account_of, now_of
+from node.keyholders import require_full
 from node.lookup_calls import LookupCalls
 from node.screening.points import LOOKUP_PRICE, MEMBER_DAILY_OWN_RECORDS
 from node.screening.states import DAY_S
@@ -56,8 +57,10 @@ def free_tickets(session: Session, member: int, kind: str, limit: int) -> list[i
 def buy(session: Session, calls: LookupCalls, member: int, kind: str, count: int) -> int | None:
     """Ask for tickets; None where the same purchase waits already.
 
-    Raises `UsageError` TICKETS_COUNT, POINTS_SHORT, OWN_RECORDS_SPENT.
+    Raises `UsageError` TICKETS_COUNT, POINTS_SHORT, OWN_RECORDS_SPENT, `NotAllowed`
+    NOT_FULL_MEMBER.
     """
+    require_full(session, member)
     if not 1 <= count <= MAX_BOUGHT:
         raise UsageError("TICKETS_COUNT", f"1 to {MAX_BOUGHT} tickets are bought at once")
     price = LOOKUP_PRICE * count if kind == "LOOKUP" else 0

@@ -29,6 +29,7 @@ from node.blacklist import (
     require_entry,
 )
 from node.errors import Conflict, NotAllowed
+from node.keyholders import require_full
 from node.screening.points import DISPUTE_STAKE
 from node.screening.states import (
     ANSWERS,
@@ -81,6 +82,7 @@ class DisputeActs(Base):
         """
         with self._writing() as session:
             member = self._identity.require_member(session)
+            require_full(session, member)
             row, now = require_entry(session, entry), self._now(session)
             if row.uploader == member:
                 raise NotAllowed(
@@ -159,6 +161,7 @@ class DisputeActs(Base):
         """
         with self._writing() as session:
             row, member = require_dispute(session, dispute), self._identity.require_member(session)
+            require_full(session, member)
             if row.target == member:
                 raise NotAllowed("NOT_PARTY", f"dispute {dispute} is about an entry of ours")
             self._require_phase(session, row, Phase.ANSWERED, "contested")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import account_of, movements_of
 from node.errors import Conflict
+from node.keyholders import require_full
 from node.screening.states import DAY_S
 from node.services.screening.base import Base
 from node.services.screening.purse import allowance_due
@@ -58,9 +59,13 @@ class PointActs(Base):
             )
 
     def claim_allowance(self, *, actor: str = "node") -> int:
-        """Mint what is due; raises `Conflict` ALLOWANCE_TAKEN where nothing is."""
+        """Mint what is due.
+
+        Raises `Conflict` ALLOWANCE_TAKEN where nothing is, `NotAllowed` NOT_FULL_MEMBER.
+        """
         with self._writing() as session:
             member, now = self._identity.require_member(session), self._now(session)
+            require_full(session, member)
             if not allowance_due(session, member, now):
                 raise Conflict(
                     "ALLOWANCE_TAKEN",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import Now, account_of
 from node.blacklist_calls import BlacklistCalls
+from node.keyholders import is_full, require_full
 from node.screening.points import (
     ALLOWANCE_CEILING,
     DAILY_ALLOWANCE,
@@ -42,6 +43,8 @@ def allowance_due(session: Session, member: int, now: Now) -> int:
         )
     )
     today = now.time_s // DAY_S
+    if not is_full(session, member):
+        return 0
     days = 1 if last_s is None else today - last_s // DAY_S
     if days <= 0:
         return 0
@@ -57,8 +60,9 @@ def spend(
 ) -> None:
     """Let `needed` micro-points be staked by a call that follows; claim the allowance if need be.
 
-    Raises `UsageError` POINTS_DEBT or POINTS_SHORT.
+    Raises `UsageError` POINTS_DEBT or POINTS_SHORT, `NotAllowed` NOT_FULL_MEMBER.
     """
+    require_full(session, member)
     account = account_of(session, member)
     free = account.free - _asked_for(session) - _asked_by_contests(session, calls, member)
     due = 0

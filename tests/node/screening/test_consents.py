@@ -117,6 +117,16 @@ def test_a_key_that_only_the_reader_vouches_for_counts_as_level_1(certificate: b
     assert found == Effect(Level.INSTITUTION, enforced=False)
 
 
+def test_a_certificate_of_a_participant_counts_as_level_1() -> None:
+    """One bank sponsors as many as it likes: whom it vouches for through one is its own word."""
+    made = consent()
+    given = SignedConsent(made, SALT, OWN.sign_digest(made.digest(DOMAIN)), kyc())
+    assert check_consent(given, USE, DOMAIN, TRUST).enforced
+    sponsored = replace(TRUST, may_certify=lambda member: member != ISSUER)
+    found = check_consent(given, USE, DOMAIN, sponsored)
+    assert (found.level, found.enforced) == (Level.INSTITUTION, False)
+
+
 def test_the_institution_s_word_is_level_1(code_of: Callable[..., str]) -> None:
     """Signed by the reader's own key it counts at level 1; by another member's it is refused."""
     made = consent(Level.INSTITUTION)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from eth_utils.crypto import keccak
 from sqlalchemy import delete, insert, select
@@ -31,8 +32,9 @@ from node.screening.envelope import read_envelope
 from node.screening.points import LISTING_STAKE
 from node.screening.states import Verdict
 from node.screening.weighing import weigh_evidence
+from node.services.screening import Candidate
 from node.services.screening.importing import Imported
-from node.tables import Erasure, KeyEpoch, OwnListing, RecordedConsent, SealedRecord
+from node.tables import Erasure, KeyEpoch, Member, OwnListing, RecordedConsent, SealedRecord
 from node.wallet import Wallet, read_back
 from reconcile.model import KanheError, day_iso
 from tests.databases import SERVER
@@ -355,3 +357,29 @@ def test_nothing_is_listed_before_there_is_a_committee(town: BlacklistTown) -> N
     finally:
         with node.database.writing.begin() as session:
             session.execute(insert(KeyEpoch), rows)
+
+
+def test_a_participant_has_no_points_and_no_voice(town: BlacklistTown) -> None:
+    """What its sponsor may multiply by itself is refused before the ledger is asked."""
+    entry, node = town.list(1, 91), town.node(3)
+    town.settle()
+    candidate = town.candidate(92)
+    with node.database.writing.begin() as session:
+        session.get_one(Member, 3).kind = "PARTICIPANT"
+    try:
+        listing = msgspec.structs.replace(candidate.listing, uploader=3)
+        theirs = Candidate(candidate.identifier, listing, candidate.documents)
+        for call, *args in [
+            (node.screening.list_person, theirs),
+            (node.screening.open_dispute, entry, "no"),
+            (node.screening.claim_allowance,),
+            (node.lookups.buy_tickets, 1),
+        ]:
+            assert refused(call, *args) == "NOT_FULL_MEMBER"
+        assert refused(node.screening.open_dispute, entry, "no", by_person=True) == (
+            "NOT_FULL_MEMBER"
+        )
+        assert node.screening.points().allowance_due == 0
+    finally:
+        with node.database.writing.begin() as session:
+            session.get_one(Member, 3).kind = "FULL"
