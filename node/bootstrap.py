@@ -63,7 +63,7 @@ from node.services.reconciliation.service import Reactions
 from node.services.screening import ScreeningService
 from node.settings import Settings
 from node.tables.upgrading import upgrade
-from node.taking_turns import take_turns
+from node.taking_turns import AtRest, take_turns
 from node.telemetry import Metrics
 from reconcile.model import OutsideError
 from reconcile.report.memory import no_collection
@@ -353,10 +353,12 @@ class Node:
         with translated(), self.database.reading() as session:
             return anything_waits(session, final_block)
 
-    def run(self, stop: threading.Event, *, interval_s: float | None = None) -> None:
-        """Take turns until `stop` is set; what fails is logged and tried again."""
+    def run(
+        self, stop: threading.Event, *, interval_s: float | None = None, at_rest: AtRest = None
+    ) -> None:
+        """Take turns until `stop` is set (`take_turns`); what fails is logged and tried again."""
         pause_s = self.settings.poll_interval_s if interval_s is None else interval_s
-        take_turns(self.step, stop, pause_s=pause_s, meter=self.meter, attempts=self.attempts)
+        take_turns(self.step, stop, pause_s, self.meter, self.attempts, at_rest=at_rest)
 
     def settle(self, *, timeout_s: float = 30.0) -> None:
         """Take turns until nothing moves; `OutsideError` SETTLE_TIMEOUT."""

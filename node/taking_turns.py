@@ -14,21 +14,24 @@ from reconcile.model import KanheError
 
 RETRY_S: Final = 0.5
 TURN: Final = "a turn"
+#: What is done when a node first rests.
+AtRest = Callable[[], None] | None
 _log = logger("node")
 
 
 def take_turns(
     step: Callable[[], StepResult],
     stop: threading.Event,
-    *,
     pause_s: float,
     meter: Meter,
     attempts: Attempts,
+    *,
+    at_rest: AtRest = None,
 ) -> None:
     """Take turns until `stop` is set; what fails is logged and tried again.
 
     A refusal of one agreement's work must not end the node for all others; only a chain that
-    is not the agreed one does.
+    is not the agreed one does. `at_rest` is called once, when first nothing is left to do.
     """
     failing = ""
     while not stop.is_set():
@@ -51,4 +54,7 @@ def take_turns(
             _log.info("going on", code=failing)
             attempts.recovered(TURN)
         failing = ""
+        if at_rest is not None and result.idle:
+            at_rest()
+            at_rest = None
         stop.wait(pause_s if not (result.blocks and result.events) else 0)

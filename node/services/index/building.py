@@ -20,7 +20,6 @@ from node.committees import EpochCommittee
 from node.crypto.eip712 import Domain
 from node.crypto.signer import Signer, recover_address
 from node.index_reading import Ask, is_challenged
-from node.lookup_calls import LookupCalls
 from node.replica import Cut, Replica
 from node.screening.index import IndexHeader
 from node.screening.roots import root_digest
@@ -102,21 +101,17 @@ def may_follow(place: Place, now: Now, *, has_left: bool = False) -> bool:
     return age_s >= (LEFT_INTERVAL_S if has_left else INTERVAL_S)
 
 
-def cut_due(
-    session: Session, calls: LookupCalls, member: int, epoch: EpochCommittee, now: Now
-) -> int:
-    """Ask for the next cut where a day of the chain has gone by since the last one."""
+def cut_due(session: Session, member: int, epoch: EpochCommittee, now: Now) -> int | None:
+    """Return the version for which this member is to cut the log now, None for none."""
     key_epoch = epoch.key_epoch
     place = newest_place(session, key_epoch)
     last = session.scalar(select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)) or 0
     begun = epoch.switch_block if place is None else place.cut.block_number
     if place is not None and not may_follow(place, now, has_left=_has_left(session, place.cut)):
-        return 0
+        return None
     if place is None and current_key_epoch(session, now) != key_epoch:
-        return 0
-    if not _leads(epoch, member, last + 1, now.block - begun):
-        return 0
-    return int(calls.cut(session, key_epoch, last + 1) is not None)
+        return None
+    return last + 1 if _leads(epoch, member, last + 1, now.block - begun) else None
 
 
 def _has_left(session: Session, cut: IndexCut) -> bool:

@@ -196,19 +196,26 @@ class IndexService:
     def _build(self, member: int, epoch: EpochCommittee) -> int:
         if epoch.index_of(member) is None:
             return 0
-        with self._doors.writing() as session:
+        # Readers wait for whoever writes: in most turns nothing is due, and nothing is written.
+        with self._doors.reading() as session:
             now = now_of(session)
-            done = building.cut_due(session, self._calls, member, epoch, now)
+            version = building.cut_due(session, member, epoch, now)
             place = building.newest_place(session, epoch.key_epoch)
-            if place is None:
-                return done
-            missing = missing_of(session, place.cut)
-        if missing:
-            fetched = self._fetch(member, epoch, place)
-            if fetched or now.block < place.cut.block_number + PATIENCE_BLOCKS:
-                return done + fetched
-        with self._doors.writing() as session:
-            done += building.build_due(session, self.replica(), place)
+        done = 0
+        if version is not None:
+            with self._doors.writing() as session:
+                done = int(self._calls.cut(session, epoch.key_epoch, version) is not None)
+        if place is None:
+            return done
+        if place.cut.version not in self.replica().versions(epoch.key_epoch):
+            with self._doors.reading() as session:
+                missing = missing_of(session, place.cut)
+            if missing:
+                fetched = self._fetch(member, epoch, place)
+                if fetched or now.block < place.cut.block_number + PATIENCE_BLOCKS:
+                    return done + fetched
+            with self._doors.writing() as session:
+                done += building.build_due(session, self.replica(), place)
         self._settle_served(place, now.time_s)
         if done or not place.due:
             return done
