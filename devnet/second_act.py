@@ -257,7 +257,9 @@ def _consented(story: Story, person: Identifier) -> tuple[int, bytes]:
     domain = issuer.identity.place.lookups_domain
     wallet, now_s = Wallet.create(person, domain), story.now_s()
     # The lender saw her document; who asks for the consent may not be who certifies her key.
-    certificate = lender.screening.certify_person(wallet.request_certificate(LENDER), person)
+    certificate = lender.screening.certify_person(
+        wallet.request_certificate(LENDER, towards=ISSUER), person
+    )
     terms = Terms(Purpose.CREDIT, Scope.HIT | Scope.RECORD, now_s - 60, now_s + 3 * DAY_S)
     lookup = issuer.lookups.prepare(person, terms)
     envelope = issuer.lookups.consent_request(lookup, name=issuer.name)

@@ -114,12 +114,23 @@ def new_key(
 
 
 def request_certificate(
-    wallet: WalletFile, member: Member, out: Out, json_to: JsonTo = None
+    wallet: WalletFile,
+    member: Member,
+    out: Out,
+    towards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The reader to whom you will consent: with a key of its own it cannot be told, "
+            "by what you sign, that another reader asked about you too.",
+        ),
+    ] = None,
+    json_to: JsonTo = None,
 ) -> int:
     """Write what a member certifies once it has identified you: your key towards it."""
     opened = _open(wallet)
-    _write(out, opened.request_certificate(member))
-    address = opened.key_towards(member).address
+    _write(out, opened.request_certificate(member, towards=towards))
+    address = opened.key_towards(member if towards is None else towards).address
     answer = {"member": str(member), "key": address, "out": str(out)}
     emit(answer, json_to, lambda: say(f"{out}: hand it to member {member} with your document"))
     return EXIT_DONE

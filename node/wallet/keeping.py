@@ -158,12 +158,17 @@ class Wallet:
         """Return the salt of her commitment towards a member."""
         return person_salt(self._seed, self.domain.chain_id, member)
 
-    def request_certificate(self, member: int) -> bytes:
-        """Return what she hands a member that identifies her: key, commitment and its salt."""
-        salt = self.salt_towards(member)
+    def request_certificate(self, member: int, *, towards: int | None = None) -> bytes:
+        """Return what she hands a member that identifies her: key, commitment and its salt.
+
+        The key is hers towards that member, or towards a reader, whose name the request does not
+        hold: with a certificate for each no two readers can tell that they asked about one person.
+        """
+        whom = member if towards is None else towards
+        salt = self.salt_towards(whom)
         person = person_commitment(self.identifier, salt)
         asked = KycRequest(self.domain, member, self.identifier.type, person, salt)
-        return sign_kyc_request(asked, self.key_towards(member))
+        return sign_kyc_request(asked, self.key_towards(whom))
 
     # ------------------------------------------------------------------ consents
     def consent(
@@ -186,7 +191,7 @@ class Wallet:
         length = asked.valid_to_s - asked.valid_from_s
         if not 0 < length <= MAX_VALIDITY_S or asked.valid_to_s <= now_s or not asked.scope:
             raise _refuse("WALLET_PERIOD", "valid_to_s", "is over, or for more than a year")
-        issuer = self._issuer_of(certificate, now_s)
+        _, whom = self._certified(certificate, now_s, asked.reader)
         nonce = person_nonce(self._seed, hashlib.sha256(envelope).digest())
         return self._signed(
             Consent(
@@ -196,11 +201,11 @@ class Wallet:
                 asked.valid_from_s,
                 asked.valid_to_s,
                 nonce,
-                person_commitment(self.identifier, self.salt_towards(issuer)),
+                person_commitment(self.identifier, self.salt_towards(whom)),
                 hashlib.sha256(asked.element).digest(),
                 Level.PERSON,
             ),
-            issuer,
+            whom,
             certificate,
         )
 
@@ -228,7 +233,7 @@ class Wallet:
         as hers by `consent_certificate`, of another member. Raises `ProtocolError`
         WALLET_CERTIFICATE, WALLET_OTHER_MEMBER, WALLET_SECOND_CERTIFICATE.
         """
-        issuer = self._issuer_of(certificate, now_s)
+        issuer, _ = self._certified(certificate, now_s)
         if issuer != member:
             raise _refuse(
                 "WALLET_OTHER_MEMBER",
@@ -239,7 +244,7 @@ class Wallet:
         nonce = randomness(32)
         consent = blind = None
         if about is About.ENTRIES:
-            consent_certificate, other = self._second(member, consent_certificate, now_s)
+            consent_certificate, whom = self._second(member, consent_certificate, now_s)
             blind = group.random_scalar(randomness)
             element = self._blinded(blind)
             own = Consent(
@@ -249,11 +254,11 @@ class Wallet:
                 now_s - OWN_RECORD_VALIDITY_S,
                 now_s + OWN_RECORD_VALIDITY_S,
                 nonce,
-                person_commitment(self.identifier, self.salt_towards(other)),
+                person_commitment(self.identifier, self.salt_towards(whom)),
                 hashlib.sha256(element).digest(),
                 Level.PERSON,
             )
-            consent = self._signed(own, other, consent_certificate).signed
+            consent = self._signed(own, whom, consent_certificate).signed
         asked = PersonRequest(
             self.domain,
             member,
@@ -286,33 +291,40 @@ class Wallet:
     def _blinded(self, scalar: group.Scalar) -> bytes:
         return modes.blind(Mode.VOPRF, self.identifier.prf_input, scalar=scalar).element
 
-    def _issuer_of(self, certificate: bytes, now_s: int) -> int:
-        """Return who certified her key; its own signature is for the reader to check."""
+    def _certified(
+        self, certificate: bytes, now_s: int, reader: int | None = None
+    ) -> tuple[int, int]:
+        """Return who certified her key, and towards whom it is: the reader, or who certified it.
+
+        The certificate's own signature is for the reader to check.
+        """
         found, _ = read_certificate(certificate)
-        own = self.key_towards(found.issuer).address
-        person = person_commitment(self.identifier, self.salt_towards(found.issuer))
-        in_time = found.valid_from_s <= now_s <= found.valid_to_s
-        if (found.key, found.person) != (own, person) or not in_time:
-            says = "comes with a certificate of another key or person, or one that is over"
-            raise _refuse("WALLET_CERTIFICATE", "certificate", says)
-        return found.issuer
+        if found.valid_from_s <= now_s <= found.valid_to_s:
+            for whom in (found.issuer,) if reader is None else (reader, found.issuer):
+                person = person_commitment(self.identifier, self.salt_towards(whom))
+                if (found.key, found.person) == (self.key_towards(whom).address, person):
+                    return found.issuer, whom
+        says = "comes with a certificate of another key or person, or one that is over"
+        raise _refuse("WALLET_CERTIFICATE", "certificate", says)
 
     def _second(self, member: int, certificate: bytes | None, now_s: int) -> tuple[bytes, int]:
-        """Return the certificate of her consent to being looked up by `member`, and its issuer."""
-        issuer = None if certificate is None else self._issuer_of(certificate, now_s)
-        if certificate is None or issuer is None or issuer == member:
+        """Return the certificate of her consent to being looked up by `member`, and whose key."""
+        issuer, whom = member, member
+        if certificate is not None:
+            issuer, whom = self._certified(certificate, now_s, member)
+        if certificate is None or issuer == member:
             raise _refuse(
                 "WALLET_SECOND_CERTIFICATE",
                 "consent_certificate",
                 f"to look you up needs your consent, certified by another than member {member}",
                 "Nothing was signed; add the certificate of another member that identified you.",
             )
-        return certificate, issuer
+        return certificate, whom
 
-    def _signed(self, consent: Consent, issuer: int, certificate: bytes) -> Consented:
+    def _signed(self, consent: Consent, whom: int, certificate: bytes) -> Consented:
         digest = consent.digest(self.domain)
-        signature = self.key_towards(issuer).sign_digest(digest)
-        signed = SignedConsent(consent, self.salt_towards(issuer), signature, certificate)
+        signature = self.key_towards(whom).sign_digest(digest)
+        signed = SignedConsent(consent, self.salt_towards(whom), signature, certificate)
         return Consented(signed, digest, keccak(self.revocation_of(digest)))
 
 

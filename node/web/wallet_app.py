@@ -58,7 +58,8 @@ ASK_AGAIN: Final = (
 Upload = Annotated[UploadFile, File()]
 OptionalUpload = Annotated[UploadFile | None, File()]
 Text = Annotated[str, Form()]
-Number = Annotated[int, Form(ge=1, le=2**32 - 1)]
+_MAX_MEMBER: Final = 2**32 - 1
+Number = Annotated[int, Form(ge=1, le=_MAX_MEMBER)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,13 @@ async def home(request: Request) -> Response:
     return _render(request) if _is_known(request) else _nothing()
 
 
-async def key(request: Request, member: Number) -> Response:
-    """Give what a member certifies."""
-    page = _page(request)
-    return _download(page.wallet.request_certificate(member), f"key-for-member-{member}.json")
+async def key(request: Request, member: Number, towards: Text = "") -> Response:
+    """Give what a member certifies; for consents to one reader alone where it is named."""
+    reader = int(towards) if towards.isdecimal() and 0 < int(towards) <= _MAX_MEMBER else None
+    if towards.strip() and reader is None:
+        raise UsageError("MEMBER_NUMBER", f"{towards[:20]!r} is no member's number")
+    made = _page(request).wallet.request_certificate(member, towards=reader)
+    return _download(made, f"key-for-member-{member}.json")
 
 
 async def consent(request: Request, asked: Upload, certificate: Upload) -> Response:

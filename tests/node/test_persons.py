@@ -53,7 +53,7 @@ from node.screening.consents import (
 from node.screening.derivation import person_key
 from node.screening.evidence import sign_evidence
 from node.screening.identifiers import Identifier
-from node.screening.receipts import consent_json
+from node.screening.receipts import blind_consent_json, consent_json
 from node.wallet import Consented, Wallet, read_back
 from reconcile.model import KanheError
 
@@ -115,6 +115,35 @@ def consented(wallet: Wallet, asked: ConsentRequest, certificate: bytes | None =
     """Let the wallet sign."""
     envelope = sign_consent_request(asked, KEYS[READER])
     return wallet.consent(asked, envelope, certificate or certificate_of(wallet), now_s=NOW_S)
+
+
+def test_readers_cannot_link_their_consents(wallet: Wallet) -> None:
+    """One member certifies a key for each reader: no field of two consents is the same.
+
+    The request that it certifies names no reader; a key towards another reader is refused.
+    """
+    made = {}
+    for reader in (READER, READER + 7):
+        request = wallet.request_certificate(ISSUER, towards=reader)
+        assert read_kyc_request(request)[0].member == ISSUER
+        certificate = certify(
+            request,
+            PERSON,
+            KEYS[ISSUER],
+            member=ISSUER,
+            domain=DOMAIN,
+            valid_from_s=NOW_S - 60,
+            valid_to_s=NOW_S + 3_600,
+        )
+        made[reader] = (consented(wallet, asked_of(reader=reader), certificate), certificate)
+        other = asked_of(reader=reader + 1)
+        assert code_of(consented, wallet, other, certificate) == "WALLET_CERTIFICATE"
+    (one, first), (two, second) = made.values()
+    assert read_certificate(first)[0].key != read_certificate(second)[0].key
+    blind = [blind_consent_json(item.signed) for item in (one, two)]
+    names = {name for name in blind[0] if blind[0][name] == blind[1][name]}
+    assert names == {"level", "purpose", "scope", "valid_from_s", "valid_to_s"}
+    assert one.signed.salt != two.signed.salt
 
 
 def test_a_wallet_is_one_file_under_a_passphrase(tmp_path: Path, wallet: Wallet) -> None:
