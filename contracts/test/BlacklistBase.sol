@@ -34,10 +34,19 @@ abstract contract BlacklistTestBase is Base {
     IPoints internal points;
 
     function setUp() public virtual override {
+        _found(MEMBERS);
+        _installEpoch(1, PUBLIC_KEY);
+        for (uint32 member = 1; member <= MEMBERS; member++) {
+            _claim(member);
+        }
+    }
+
+    /// @dev Full members with their keys, and the three contracts.
+    function _found(uint32 members) internal {
         vm.roll(1000);
         vm.warp(NOON_S);
-        registry = _deploy(MEMBERS);
-        for (uint32 member = 1; member <= MEMBERS; member++) {
+        registry = _deploy(members);
+        for (uint32 member = 1; member <= members; member++) {
             _equip(member);
         }
         vm.roll(1000 + DELAY);
@@ -45,10 +54,6 @@ abstract contract BlacklistTestBase is Base {
         blacklist =
             IBlacklist(_create("Blacklist", abi.encode(registry, lookups, REGULATOR, _profiles())));
         points = IPoints(address(blacklist.points()));
-        _installEpoch(1, PUBLIC_KEY);
-        for (uint32 member = 1; member <= MEMBERS; member++) {
-            _claim(member);
-        }
     }
 
     /// @dev CN-2013 of node/screening/profile_data, and one with an extension; a Python test
@@ -250,6 +255,10 @@ abstract contract BlacklistTestBase is Base {
 
     function _phase(uint64 dispute, Phase expected) internal view {
         _eq(uint256(blacklist.phaseOf(dispute)), uint256(expected));
+    }
+
+    function _refusePhase(uint64 dispute, Phase phase) internal {
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.PhaseNotAllowed.selector, dispute, phase));
     }
 
     function _refuse(bytes memory error_) internal {

@@ -23,10 +23,6 @@ contract ContestsTest is BlacklistTestBase {
         entry = _tagged(1);
     }
 
-    function _refusePhase(uint64 dispute, Phase phase) private {
-        _refuse(abi.encodeWithSelector(IBlacklistFacts.PhaseNotAllowed.selector, dispute, phase));
-    }
-
     function _answered(uint32 by, bool byPerson) private returns (uint64 dispute) {
         dispute = _dispute(by, entry, byPerson);
         _answer(dispute, Verdict.UPHELD);

@@ -20,10 +20,6 @@ contract DisputesTest is BlacklistTestBase {
         entry = _tagged(1);
     }
 
-    function _refusePhase(uint64 dispute, Phase phase) private {
-        _refuse(abi.encodeWithSelector(IBlacklistFacts.PhaseNotAllowed.selector, dispute, phase));
-    }
-
     /// @dev All of a round's seats vote the same.
     function _round(uint64 dispute, uint32[] memory panel, uint256 from, Verdict[3] memory votes)
         private

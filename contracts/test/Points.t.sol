@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {EntryId, Verdict} from "../src/interfaces/IBlacklistFacts.sol";
-import {IBlacklist} from "../src/interfaces/IBlacklist.sol";
 import {ILookups} from "../src/interfaces/ILookups.sol";
 import {IPoints, TicketKind} from "../src/interfaces/IPoints.sol";
 import {IRegistry} from "../src/interfaces/IRegistry.sol";
@@ -310,17 +309,7 @@ contract PointsCapTest is BlacklistTestBase {
     uint32 private constant FOUNDERS = 34;
 
     function setUp() public override {
-        vm.roll(1000);
-        vm.warp(NOON_S);
-        registry = _deploy(FOUNDERS);
-        for (uint32 member = 1; member <= FOUNDERS; member++) {
-            _equip(member);
-        }
-        vm.roll(1000 + DELAY);
-        lookups = ILookups(_create("Lookups", abi.encode(registry)));
-        blacklist =
-            IBlacklist(_create("Blacklist", abi.encode(registry, lookups, REGULATOR, _profiles())));
-        points = IPoints(address(blacklist.points()));
+        _found(FOUNDERS);
         for (uint32 member = 1; member <= FOUNDERS; member++) {
             _claim(member);
         }

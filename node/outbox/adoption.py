@@ -78,9 +78,9 @@ GENERATION: Final = "generation"
 # The fact that this database may be older than what its keys have sent: nothing is sealed until
 # all of that is final, read, and every record that stands is marked posted.
 RESTORED: Final = "restored"
-# The block before which this database may have forgotten evaluations; a node that was restored, or
+# The block up to which this database may have forgotten evaluations; a node that was restored, or
 # finds calls of its own that it does not know, learns it in its next turn.
-FORGETS_BEFORE: Final = "forgets_before"
+FORGETS_TO: Final = "forgets_to"
 NOT_KNOWN: Final = ""
 # (session, agreement, side, epoch) → whether this node can open that epoch key.
 OpensEpoch = Callable[[Session, bytes, int, int], bool]
@@ -291,7 +291,7 @@ def note_restored(session: Session) -> None:
     """
     if session.get(NodeFact, RESTORED) is None:
         session.add(NodeFact(name=RESTORED, value="1"))
-    session.merge(NodeFact(name=FORGETS_BEFORE, value=NOT_KNOWN))
+    session.merge(NodeFact(name=FORGETS_TO, value=NOT_KNOWN))
 
 
 def catches_up(session: Session) -> bool:

@@ -63,9 +63,7 @@ def read_countersigned(data: bytes) -> Countersigned:
     return msgspec.msgpack.decode(data, type=Countersigned)
 
 
-def countersigners(
-    domain: Domain, reader: int, found: Countersigned
-) -> tuple[tuple[int, str], ...]:
+def countersigners(domain: Domain, reader: int, found: Countersigned) -> Signers:
     """Return who countersigned by what the signatures say: members with their addresses.
 
     A signature that is none is passed over. Raises `ProtocolError` COUNTERSIGNATURE_MALFORMED for

@@ -52,6 +52,18 @@ class EntryState(enum.IntEnum):
     ERASED = 10
 
 
+#: States of an entry that is over: it counts against nobody, and its matter may be listed anew.
+OVER: Final = frozenset(
+    {
+        EntryState.LAPSED,
+        EntryState.CORRECTED,
+        EntryState.REMOVED,
+        EntryState.EXPIRED,
+        EntryState.ERASED,
+    }
+)
+
+
 class Verdict(enum.IntEnum):
     """An answer, a vote or an outcome, in the contract's order."""
 

@@ -133,14 +133,14 @@ class AnsweringService:
         """Anchor the log of each day that is over in a final block, in order."""
         with self._doors.reading() as session:
             restored = must_learn(session)
+            member = self._doors.identity.member(session)
+            day = _first_unanchored(session, member)
+            due = day is not None and member is not None and self._may_anchor(session, member)
         if restored:
             with self._doors.writing() as session:
                 learn_head(session)
-        with self._doors.reading() as session:
-            member = self._doors.identity.member(session)
-            day = _first_unanchored(session, member)
-            if day is None or member is None or not self._may_anchor(session, member):
-                return 0
+        if day is None or not due:
+            return 0
         with self._doors.writing() as session:
             rows = _day_rows(session, day)
             root = log_root([_leaf(row) for row in rows])

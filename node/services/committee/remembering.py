@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from node.blacklist import now_of, ticket_range
-from node.outbox.adoption import FORGETS_BEFORE, NOT_KNOWN
+from node.outbox.adoption import FORGETS_TO, NOT_KNOWN
 from node.screening.evaluations import Asked
 from node.tables import KeyEpoch, ListedEntry, NodeFact
 from reconcile.model import ProtocolError, Where
@@ -27,7 +27,7 @@ def forgets_to(session: Session) -> int:
 
     All blocks, before the next turn has seen the head.
     """
-    fact = session.get(NodeFact, FORGETS_BEFORE)
+    fact = session.get(NodeFact, FORGETS_TO)
     if fact is None:
         return NOTHING
     return _ALL_BLOCKS if fact.value == NOT_KNOWN else int(str(fact.value))
@@ -41,7 +41,7 @@ def must_learn(session: Session) -> bool:
 def learn_head(session: Session) -> None:
     """Take the present head for where a restored database begins to remember."""
     if must_learn(session):
-        session.get_one(NodeFact, FORGETS_BEFORE).value = str(now_of(session).block)
+        session.get_one(NodeFact, FORGETS_TO).value = str(now_of(session).block)
 
 
 def require_remembered(session: Session, item: Asked, key_epoch: int, up_to: int) -> None:

@@ -101,15 +101,18 @@ def may_follow(place: Place, now: Now, *, has_left: bool = False) -> bool:
     return age_s >= (LEFT_INTERVAL_S if has_left else INTERVAL_S)
 
 
-def cut_due(session: Session, member: int, epoch: EpochCommittee, now: Now) -> int | None:
-    """Return the version for which this member is to cut the log now, None for none."""
-    key_epoch = epoch.key_epoch
-    place = newest_place(session, key_epoch)
+def cut_due(
+    session: Session, member: int, epoch: EpochCommittee, place: Place | None, now: Now
+) -> int | None:
+    """Return the version for which this member is to cut the log now, None for none.
+
+    `place` is the key epoch's newest version.
+    """
     last = session.scalar(select(IndexCut.version).order_by(IndexCut.version.desc()).limit(1)) or 0
     begun = epoch.switch_block if place is None else place.cut.block_number
     if place is not None and not may_follow(place, now, has_left=_has_left(session, place.cut)):
         return None
-    if place is None and current_key_epoch(session, now) != key_epoch:
+    if place is None and current_key_epoch(session, now) != epoch.key_epoch:
         return None
     return last + 1 if _leads(epoch, member, last + 1, now.block - begun) else None
 

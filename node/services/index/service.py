@@ -199,8 +199,8 @@ class IndexService:
         # Readers wait for whoever writes: in most turns nothing is due, and nothing is written.
         with self._doors.reading() as session:
             now = now_of(session)
-            version = building.cut_due(session, member, epoch, now)
             place = building.newest_place(session, epoch.key_epoch)
+            version = building.cut_due(session, member, epoch, place, now)
         done = 0
         if version is not None:
             with self._doors.writing() as session:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from node.blacklist import Now, state_of
 from node.screening.listings import Reason
 from node.screening.records import OpenedRecord
-from node.screening.states import DAY_S, EntryState
+from node.screening.states import DAY_S, OVER, EntryState
 from node.tables import ListedEntry
 from reconcile.model import day_iso
 
@@ -27,10 +27,6 @@ SUSPENDED: Final = "SUSPENDED"
 PROTECTED: Final = "PROTECTED"
 #: Nothing stands that is in effect.
 MISS: Final = "MISS"
-#: States in which an entry is over.
-OVER: Final = frozenset(
-    {EntryState.CORRECTED, EntryState.REMOVED, EntryState.EXPIRED, EntryState.ERASED}
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ from node.db import overwriting
 from node.errors import Conflict, NotAllowed, NotFound
 from node.listings import destroy_listing
 from node.screening.envelope import DELETION_TYPE, sign_envelope
-from node.screening.states import DAY_S, EntryState
+from node.screening.states import DAY_S, OVER, EntryState
 from node.services.screening.base import Base
 from node.services.screening.disputing import RIPE
-from node.services.screening.listing import OVER, WITHDRAWABLE, require_state
+from node.services.screening.listing import WITHDRAWABLE, require_state
 from node.tables import (
     BlacklistFact,
     CustodyNotice,

@@ -29,7 +29,7 @@ from node.screening.identifiers import Identifier
 from node.screening.listings import SALT_BYTES, Listing, check_listing, committed
 from node.screening.points import LISTING_STAKE
 from node.screening.records import OpenedRecord
-from node.screening.states import CHALLENGE_WINDOW_S, DAY_S, EntryState, Stage
+from node.screening.states import CHALLENGE_WINDOW_S, DAY_S, OVER, EntryState, Stage
 from node.services.screening.base import Base
 from node.services.screening.purse import spend
 from node.services.screening.tagging import tags_due
@@ -40,16 +40,6 @@ from reconcile.model import ZERO32, KanheError, ProtocolError
 #: Listings of one SQL transaction: what a crash takes back, and what others wait for.
 BATCH: Final = 100
 TAGS_A_TURN: Final = 200
-#: States in which a person may be listed again for the same matter.
-OVER: Final = frozenset(
-    {
-        EntryState.LAPSED,
-        EntryState.CORRECTED,
-        EntryState.REMOVED,
-        EntryState.EXPIRED,
-        EntryState.ERASED,
-    }
-)
 #: States in which an uploader may take an entry back.
 WITHDRAWABLE: Final = frozenset(
     {EntryState.LISTED, EntryState.UNTAGGED, EntryState.SUSPENDED, EntryState.EXPIRED}

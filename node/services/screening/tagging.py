@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,9 +16,6 @@ from node.listings import TAGGABLE
 from node.screening.holding import held_digest, record_hash
 from node.tables import EntryTag, ListedEntry, RecordDelivery, SealedRecord
 from reconcile.model import ProtocolError
-
-#: Whose signatures the contract takes for a committee.
-_APPROVERS: Final = frozenset({"APPROVER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ def _signs(session: Session, member: int, digest: bytes, signature: bytes) -> bo
         signer = recover_address(digest, signature)
     except ProtocolError:
         return False
-    return holds_key(session, member, signer, _APPROVERS)
+    return holds_key(session, member, signer)
 
 
 def _sealed_untagged(

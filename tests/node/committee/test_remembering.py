@@ -9,7 +9,7 @@ from committee_town import Town
 from sqlalchemy import delete
 from test_evaluating import NODE, READER, ask, code_of, item_of, other_element, signed
 
-from node.outbox.adoption import FORGETS_BEFORE, note_restored
+from node.outbox.adoption import FORGETS_TO, note_restored
 from node.screening.states import DAY_S
 from node.services.committee.remembering import forgets_to
 from node.tables import Evaluation, NodeFact
@@ -23,7 +23,7 @@ def restored(indexed: Town) -> Iterator[Town]:
     indexed.tickets(READER, 6)
     yield indexed
     with indexed.node(NODE).sessions.begin() as session:
-        session.execute(delete(NodeFact).where(NodeFact.name == FORGETS_BEFORE))
+        session.execute(delete(NodeFact).where(NodeFact.name == FORGETS_TO))
 
 
 def put_back(town: Town, ticket: int) -> None:
