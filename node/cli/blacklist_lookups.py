@@ -258,7 +258,7 @@ def audit(
 
 
 def index_list(home: Home = None, json_to: JsonTo = None) -> int:
-    """List the index's versions: cut, built here, published, live or challenged."""
+    """List the index's versions: cut, built here, published, live, replaced or challenged."""
     with node_of(home) as node:
         found = node.parts.index.versions()
     answer = {"versions": [plain(asdict(item)) for item in found]}

@@ -28,6 +28,7 @@ VERSIONS: Final[Mapping[str, State]] = {
     "CUT": State(N_("cut, not signed yet"), "info", "half"),
     "PUBLISHED": State(N_("published, may be challenged"), "info", "half"),
     "LIVE": State(N_("live, read by members"), "good", "check"),
+    "REPLACED": State(N_("replaced by a newer one"), "idle", "ring"),
     "CHALLENGED": State(N_("challenged"), "warn", "bang"),
 }
 #: Why a lookup was refused, by the code that its reader was told.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,10 @@ _log = logger("index")
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """A version of the index: where it stands on the ledger, and here."""
+    """A version of the index: where it stands on the ledger, and here.
+
+    `state`: CUT, PUBLISHED, CHALLENGED, LIVE, or REPLACED by a newer live one of its key epoch.
+    """
 
     version: int
     key_epoch: int
@@ -137,10 +140,15 @@ class IndexService:
             cuts = session.scalars(
                 select(IndexCut).order_by(IndexCut.version.desc()).limit(limit)
             ).all()
-            views = []
+            views: list[VersionView] = []
+            read: set[int] = set()
             for cut in cuts:
-                place = building.place_of(session, cut)
-                views.append(self._view(session, place, now.time_s))
+                view = self._view(session, building.place_of(session, cut), now.time_s)
+                if view.state == "LIVE":
+                    # Readers take the newest live one of a key epoch.
+                    view = replace(view, state="REPLACED") if view.key_epoch in read else view
+                    read.add(view.key_epoch)
+                views.append(view)
             return tuple(views)
 
     def _view(self, session: Session, place: Place, time_s: int) -> VersionView:

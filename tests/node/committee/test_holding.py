@@ -154,6 +154,7 @@ def test_a_leaf_that_was_read_in_a_bucket_is_not_taken(
     assert all(record_of(indexed, member, entry) is None for member in (1, 2, 3))
     version = indexed.publish()
     assert indexed.version(version) == "LIVE"
+    assert indexed.version(version - 1) == "REPLACED", "readers take the newest"
     assert tagged(indexed, entry) is not None, "its own record is taken"
 
 
