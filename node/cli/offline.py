@@ -24,6 +24,7 @@ from node.cli.output import (
     progress,
     require_file,
     say,
+    say_lines,
     table,
     write_pieces,
 )
@@ -338,7 +339,7 @@ def scenario(
     write_scenario(made, out)
     written = sorted(str(path) for path in out.iterdir() if path.is_file())
     answer: dict[str, Any] = {"seed": seed, "entries": entries, "out": str(out), "files": written}
-    emit(answer, json_to, lambda: say("\n".join(written)))
+    emit(answer, json_to, lambda: say_lines("\n".join(written)))
     return EXIT_DONE
 
 

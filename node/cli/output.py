@@ -26,6 +26,21 @@ STDOUT: Final = "-"
 MAX_DETAILS: Final = 100
 PIPE_WIDTH: Final = 200
 NARROW: Final = 100
+#: What a terminal obeys instead of showing: control characters, and marks that turn text around
+#: (Unicode's bidirectional controls, line and paragraph separators). A tab is harmless.
+_OBEYED: Final = {
+    code: f"\\u{code:04x}"
+    for code in (
+        *range(0x09),
+        *range(0x0A, 0x20),
+        *range(0x7F, 0xA0),
+        0x061C,
+        0x200E,
+        0x200F,
+        *range(0x2028, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+}
 
 JsonTo = Annotated[
     str | None,
@@ -87,14 +102,28 @@ def require_file(path: Path) -> Path:
     return path
 
 
+def shown(text: str) -> str:
+    r"""Return text in which what a terminal would obey is spelled out, as `\u001b`.
+
+    Files and counterparties' words are printed: one line of them must not look like two of ours.
+    """
+    return text.translate(_OBEYED)
+
+
 def say(text: str = "") -> None:
     """Write one line of the answer for people."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text) + "\n")
+
+
+def say_lines(text: str) -> None:
+    """Write a text that is several lines, each by itself."""
+    for line in text.rstrip("\n").split("\n"):
+        say(line)
 
 
 def note(text: str) -> None:
     """Write one line beside the answer: a warning or a hint, to standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(shown(text) + "\n")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -122,7 +151,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
             min_width=_longest_word(row[index] for row in rows) if right else None,
         )
     for row in rows:
-        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        drawn.add_row(*(Text("" if cell is None else shown(str(cell))) for cell in row))
     console.print(drawn)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from node.cli.output import EXIT_DONE, JsonTo, emit, note, say, table
+from node.cli.output import EXIT_DONE, JsonTo, emit, note, say, say_lines, table
 from node.cli.session import Home, actor, node_of
 
 MemberArg = Annotated[int, typer.Argument(help="The member's number.")]
@@ -56,7 +56,7 @@ def peer_show(
     if out is not None:
         out.write_text(text, encoding="ascii")
     answer = {"certificate": text, **certificate_facts(found)}
-    emit(answer, json_to, lambda: say(text.strip() if out is None else str(out)))
+    emit(answer, json_to, lambda: say_lines(text if out is None else str(out)))
     return EXIT_DONE
 
 

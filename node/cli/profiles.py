@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli.offline import Currency, Perspective, Profile, perspective_word, profile_choice
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
+from node.cli.output import (
+    EXIT_DONE,
+    EXIT_NO,
+    JsonTo,
+    emit,
+    note,
+    require_file,
+    say,
+    say_lines,
+    table,
+)
 
 if TYPE_CHECKING:
     from reconcile.model import Balance, Statement
@@ -55,7 +65,7 @@ def show(
 ) -> int:
     """Print a profile's TOML, to read or to start one of your own from."""
     text = _text_of(name)
-    emit({"name": name, "toml": text}, json_to, lambda: say(text.rstrip("\n")))
+    emit({"name": name, "toml": text}, json_to, lambda: say_lines(text))
     return EXIT_DONE
 
 
@@ -132,8 +142,10 @@ def _show_trial(found: Trial) -> None:
         _show_statement(statement)
     if found.proposal is not None:
         fits = "this one would read the rows as above" if found.rows else "begin one of your own"
-        say(f"\nno profile fits; {fits}:\n")
-        say(found.proposal)
+        say()
+        say(f"no profile fits; {fits}:")
+        say()
+        say_lines(found.proposal)
 
 
 def _show_statement(statement: Statement) -> None:

@@ -131,3 +131,17 @@ def test_the_command_names_what_it_does_not_verify(
     assert "FILE_OTHER_KIND" in said
     for noise in (b"", b"{}", b"[]", b'{"kanhe":1}', b'{"payload":"', b"\xff", b'{"kanhe":"x"}'):
         assert kind_of(noise) is None
+
+
+def test_a_file_s_words_forge_no_line_of_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever signed it chose them: line ends, escapes and turned text are spelled out."""
+    forged = "salt\nproved: the ledger holds it\x1b[8m\u202e\u2028"
+    path = tmp_path / "certificate.json"
+    path.write_bytes(certificate(destroyed=[forged]))
+    assert main(["verify", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "salt\\u000aproved: the ledger holds it\\u001b[8m\\u202e\\u2028" in said
+    assert not any(line.startswith("proved: the ledger") for line in said.split("\n"))
+    assert all(text.isprintable() for text in said.split("\n"))
