@@ -226,9 +226,10 @@ def trace(
     # Its own commitment opens under the key store, which nobody is asked for only to look.
     keys = receipt is not None or has_passphrase(home)
     with node_of(home, keys=keys) as node:
+        found = node.screening.find_entry(entry)
         if receipt is not None:
-            node.screening.read_receipt(require_file(receipt).read_bytes())
-        view = node.screening.trace(node.screening.find_entry(entry))
+            node.screening.read_receipt(require_file(receipt).read_bytes(), holding=found)
+        view = node.screening.trace(found)
     emit(view.to_json(), json_to, lambda: _show_trace(view))
     return EXIT_DONE if view.holds else EXIT_NO
 

@@ -1,6 +1,6 @@
 """One file to import: every row is checked first, then its drafts are made, or none.
 
-    with open_import(path, stated, column_map=…, accept_map=…) as found:
+    with open_import(source, stated, column_map=…, accept_map=…) as found:
         for refused in found.refusals(): …        # one pass: reasons, counts, no draft kept
         for draft in found.drafts(): …            # a second pass over the same bytes
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from node.intake import ftm, misp, overdue
 from node.intake.columns import ColumnMap
@@ -166,21 +166,21 @@ class Import:
 
 @contextmanager
 def open_import(
-    path: Path,
+    source: Path | BinaryIO,
     stated: Stated,
     *,
     column_map: ColumnMap | None = None,
     accept_map: bool = False,
     kind: Kind | None = None,
 ) -> Iterator[Import]:
-    """Open a file and find out what it is.
+    """Open a file, or take an open one, and find out what it is.
 
     Raises `OutsideError` FILE_UNREADABLE, `InputError` HEADER_UNKNOWN, MAP_MISMATCH,
     COLUMN_MAP_UNCONFIRMED, MISP_MALFORMED or FTM_MALFORMED.
     """
     if column_map is not None:
         stated = replace(stated, facts=stated.facts.over(column_map.given))
-    with OpenFile(path) as file:
+    with OpenFile(source) as file:
         chosen = kind or kind_of(file)
         layout = None
         if chosen is Kind.OVERDUE:

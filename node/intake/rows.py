@@ -26,6 +26,8 @@ MAX_WORKBOOK_BYTES: Final = 256 * 1024 * 1024
 #: A row of 512 cells that each hold a sentence.
 MAX_LINE: Final = 1 << 17
 SAMPLE_BYTES: Final = 1 << 20
+#: What is said of a file that came without one of ours: its sender's may be a person's.
+UNNAMED: Final = "file"
 _CHUNK_BYTES: Final = 1 << 16
 
 Row = tuple[int, list[str]]
@@ -57,17 +59,20 @@ class _Hashing(io.RawIOBase):
 class OpenFile:
     """A file to import: one descriptor for all passes; `sha256` is of the last whole pass."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a file; raises `OutsideError` FILE_UNREADABLE."""
-        self.name = path.name
+    def __init__(self, source: Path | BinaryIO) -> None:
+        """Open a file, or take an open one, which has no name; `OutsideError` FILE_UNREADABLE."""
         self.sha256 = b""
+        if not isinstance(source, Path):
+            self.name, self._file = UNNAMED, source
+            return
+        self.name = source.name
         try:
-            self._file = path.open("rb")
+            self._file = source.open("rb")
         except OSError as error:
             raise OutsideError(
                 "FILE_UNREADABLE",
                 f"the file cannot be read: {error.strerror}",
-                where=Where(str(path)),
+                where=Where(str(source)),
                 help="check the path and its permissions",
             ) from None
 

@@ -13,7 +13,7 @@ from node.errors import NotAllowed
 from node.screening.releases import Released
 from node.screening.verifying import Verdict
 from node.services.screening.base import Base
-from node.services.screening.reading import verified
+from node.services.screening.reading import require_found, verified
 from node.services.screening.ticketing import KIND
 from node.tables import SealingKey
 from reconcile.commitment.tree import leaf_hash, merkle_root
@@ -60,13 +60,7 @@ class Looking(Base):
 
     def _looked(self, session: Session, entry: bytes, receipt: bytes) -> Verdict:
         found = verified(session, receipt, self._trust(session))
-        # Not the receipt's list of entries: a false record may name one beside true ones.
-        if all(record.listing.entry_id != entry for record in found.records):
-            raise ProtocolError(
-                "ENTRY_NOT_IN_RECEIPT",
-                "the lookup of this receipt did not find this entry",
-                help="give the receipt of the lookup that did",
-            )
+        require_found(found, entry)
         if found.receipt.consent.consent.reader != self._identity.require_member(session):
             raise ProtocolError("RECEIPT_READER", "the receipt is another member's")
         return found

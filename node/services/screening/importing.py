@@ -17,7 +17,7 @@ from node.screening.profiles import profile_of
 from node.screening.states import DAY_S
 from node.services.screening.listing import Candidate, ListingActs
 from node.services.screening.purse import spend
-from reconcile.model import InputError
+from reconcile.model import InputError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,13 @@ class ImportActs(ListingActs):
         kept. `InputError` IMPORT_CHANGED: what was listed until then stands.
         """
         drafts = found.drafts(partial=partial)
-        needed = found.summary.drafts * LISTING_STAKE
         # The generator refuses before its first draft, and no point is asked for before that.
         first = next(drafts, None)
         if first is None:
             return Imported((), ())
-        with self._writing() as session:
-            member = self._identity.require_member(session)
-            now = self._now(session)
-            spend(session, self._calls, member, needed, now, what="list this file")
+        if self._afford(found, partial=partial):
+            drafts = found.drafts(partial=partial)
+            first = next(drafts)
         lines: list[int] = []
         broken: list[InputError] = []
         taken = self.list_many(_candidates(first, drafts, lines, broken), actor=actor)
@@ -82,6 +80,34 @@ class ImportActs(ListingActs):
                 help="import the file again: who is listed already is refused by name",
             )
         return Imported(tuple(listed), tuple(refused))
+
+    def _afford(self, found: Import, *, partial: bool) -> bool:
+        """Require points for everybody, or for those who are not listed yet since an interruption.
+
+        Returns whether the file was read for that.
+        """
+        try:
+            self._spend_for(found.summary.drafts)
+        except UsageError as short:
+            if short.code != "POINTS_SHORT":
+                raise
+            with self._reading() as session:
+                now = self._now(session)
+                new = sum(
+                    self._standing(session, draft.identifier, draft.listing, now) is None
+                    for draft in found.drafts(partial=partial)
+                )
+            if new == found.summary.drafts:
+                raise
+            self._spend_for(new)
+            return True
+        return False
+
+    def _spend_for(self, people: int) -> None:
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            needed = people * LISTING_STAKE
+            spend(session, self._calls, member, needed, self._now(session), what="list this file")
 
 
 def _candidates(

@@ -156,15 +156,23 @@ class ListingActs(Base):
         self, session: Session, identifier: Identifier, listing: Listing, now: Now
     ) -> None:
         """Refuse the same person for the same matter twice, unless the one corrects the other."""
-        fingerprint = fingerprint_of(self._ring, identifier, listing)
-        for entry in same_matter(session, fingerprint):
-            if entry == listing.supersedes or not self._stands(session, entry, now):
-                continue
+        entry = self._standing(session, identifier, listing, now)
+        if entry is not None:
             raise Conflict(
                 "LISTED_ALREADY",
                 f"the same person stands listed for this matter as {entry.hex()}",
                 help="correct that entry with --supersedes, or withdraw it first",
             )
+
+    def _standing(
+        self, session: Session, identifier: Identifier, listing: Listing, now: Now
+    ) -> bytes | None:
+        """Return the own entry of the same person for the same matter that stands, if any."""
+        fingerprint = fingerprint_of(self._ring, identifier, listing)
+        for entry in same_matter(session, fingerprint):
+            if entry != listing.supersedes and self._stands(session, entry, now):
+                return entry
+        return None
 
     def _stands(self, session: Session, entry: bytes, now: Now) -> bool:
         row = session.get(ListedEntry, entry)

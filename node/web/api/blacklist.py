@@ -15,7 +15,7 @@ from node.web.api import blacklist_shapes as shape
 from node.web.api.calls import After, By, Caller, Key, Limit, base64_of
 from node.web.api.schemas import PageOf
 from node.web.numbers import Number
-from reconcile.model import UsageError, Where
+from reconcile.model import UsageError, Where, day_iso
 
 router = APIRouter(prefix="/blacklist", tags=["blacklist"])
 #: Acts on an entry that need no words: the role's act, what is called, what it does.
@@ -70,6 +70,19 @@ def trace(by: By, entry: str) -> shape.TraceOut:
     return shape.TraceOut(**service.trace(service.find_entry(entry)).to_json())
 
 
+@router.post("/entries/{entry}/trace")
+def trace_by_receipt(by: By, entry: str, asked: shape.ReceiptIn) -> shape.TraceOut:
+    """Keep the statement that a lookup's receipt holds, and trace the entry by it.
+
+    The same receipt changes nothing more. It names the person, so no address holds it.
+    """
+    by.who.require("screen")
+    service = by.node.screening
+    found = service.find_entry(entry)
+    service.read_receipt(base64_of(asked.receipt, "receipt"), holding=found)
+    return shape.TraceOut(**service.trace(found).to_json())
+
+
 @router.get("/entries/{entry}/certificate")
 def certificate(by: By, entry: str) -> Response:
     """This node's signed certificate of deletion, as its hash on the ledger covers it."""
@@ -108,7 +121,7 @@ def points(
 
 
 # ------------------------------------------------------------------------- entries
-@router.post("/entries", status_code=202, response_model=shape.EntryAsked)
+@router.post("/entries", status_code=202, response_model=shape.ListingAsked)
 def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONResponse:
     """List a person; the ticket goes to the ledger, the statement is kept here, sealed."""
     by.who.require("screen")
@@ -123,7 +136,11 @@ def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONRespon
             supersedes=None if listing.supersedes is None else bytes.fromhex(listing.supersedes),
             allow_test=listing.test_identifiers,
         )
-        return {"entry": service.list_person(made, actor=by.who.login).hex()}
+        return {
+            "entry": service.list_person(made, actor=by.who.login).hex(),
+            "effective_from": day_iso(made.listing.effective_from),
+            "expires_at": day_iso(made.listing.expires_at),
+        }
 
     # What tells two calls apart must not let anybody try identifiers out against it.
     body = b"" if key is None else service.fingerprint(listing.model_dump_json().encode())

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from node.screening.auditing import ONE_OF
-from node.web.api.calls import By, Caller, Key
+from node.web.api.calls import By, Caller, Key, Limit
 from node.web.api.shapes import plain
 from node.web.numbers import Number
 from reconcile.model import day_number
@@ -161,10 +161,10 @@ def committee(by: By) -> list[EpochOut]:
 
 
 @router.get("/committee/refusals")
-def refusals(by: By) -> list[RefusalOut]:
+def refusals(by: By, limit: Limit = 50) -> list[RefusalOut]:
     """Lookups and listings that this node did not evaluate, newest first, and why."""
     by.who.require("audit")
-    found = by.node.parts.answering.refusals()
+    found = by.node.parts.answering.refusals(limit=limit)
     return [RefusalOut(**plain(asdict(item))) for item in found]
 
 

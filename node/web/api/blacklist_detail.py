@@ -10,12 +10,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from node.screening.consent_files import read_consent_file
+from node.screening.consents import SignedConsent
 from node.screening.releases import HitVerdict
 from node.services.screening.detail import DetailView
+from node.web.api.blacklist_shapes import MAX_RECEIPT
 from node.web.api.calls import By, Key, base64_of
 
 router = APIRouter(prefix="/blacklist", tags=["blacklist"])
-MAX_RECEIPT = 1 << 25
+#: In base64, more than the largest package of a release.
+MAX_RELEASE = 1 << 25
 
 
 class DetailIn(BaseModel):
@@ -24,6 +27,18 @@ class DetailIn(BaseModel):
     ticket: int = Field(ge=1, lt=2**63)
     receipt: str = Field(max_length=MAX_RECEIPT, repr=False)
     consent: str | None = Field(default=None, max_length=1 << 20, repr=False)
+
+
+class RequestIn(BaseModel):
+    """A reader's request for evidence, as `detail/request` gives it; base64."""
+
+    request: str = Field(max_length=MAX_RELEASE, repr=False)
+
+
+class ReleaseIn(BaseModel):
+    """The uploader's sealed answer, as `releases` gives it; base64."""
+
+    release: str = Field(max_length=MAX_RELEASE, repr=False)
 
 
 class DetailTicketsOut(BaseModel):
@@ -127,20 +142,56 @@ def ask_detail(by: By, entry: str, asked: DetailIn, response: Response) -> Detai
     """
     by.who.require("screen")
     service = by.node.screening
-    consent = None
-    if asked.consent is not None:
-        consent = read_consent_file(base64_of(asked.consent, "consent")).signed
     view = service.ask_detail(
         service.find_entry(entry),
         asked.ticket,
         base64_of(asked.receipt, "receipt"),
-        consent=consent,
+        consent=_consent(asked),
         actor=by.who.login,
     )
     if isinstance(view, DetailView):
         return _detail(view)
     response.status_code = 202
     return WaitingOut(**view.to_json())
+
+
+@router.post("/entries/{entry}/detail/request")
+def request_detail(by: By, entry: str, asked: DetailIn) -> Response:
+    """The signed request as a file, for an uploader that no connection reaches: `releases`."""
+    by.who.require("screen")
+    service = by.node.screening
+    data = service.request_detail(
+        service.find_entry(entry),
+        asked.ticket,
+        base64_of(asked.receipt, "receipt"),
+        consent=_consent(asked),
+        actor=by.who.login,
+    )
+    return Response(data, media_type="application/json")
+
+
+@router.post("/releases")
+def release_detail(by: By, asked: RequestIn) -> Response:
+    """Release an own entry's evidence to the reader that asks by file, sealed to its key.
+
+    A ticket names one request: asked again, the same bytes come, so it takes no idempotency key.
+    """
+    by.who.require("screen")
+    data = base64_of(asked.request, "request")
+    package = by.node.screening.release_detail(data, actor=by.who.login)
+    return Response(package, media_type="application/octet-stream")
+
+
+@router.post("/releases/open")
+def open_release(by: By, asked: ReleaseIn, response: Response) -> DetailOut:
+    """Open a sealed answer, hold it against the ledger and keep it; once more, the same is kept.
+
+    No answer is kept for a key: it is the evidence, which is kept sealed.
+    """
+    by.who.require("screen")
+    response.headers["cache-control"] = "no-store"
+    data = base64_of(asked.release, "release")
+    return _detail(by.node.screening.take_release(data, actor=by.who.login))
 
 
 @router.get("/entries/{entry}/detail")
@@ -180,6 +231,12 @@ def settle(by: By, asked: SettleIn, key: Key = None) -> JSONResponse:
         }
 
     return by.once("blacklist-settle", key, asked.model_dump_json().encode(), act)
+
+
+def _consent(asked: DetailIn) -> SignedConsent | None:
+    if asked.consent is None:
+        return None
+    return read_consent_file(base64_of(asked.consent, "consent")).signed
 
 
 def _detail(view: DetailView) -> DetailOut:

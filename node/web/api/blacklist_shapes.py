@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 HEX64 = "^[0-9a-f]{64}$"
+MAX_RECEIPT = 1 << 25
 
 
 class RefusalOut(BaseModel):
@@ -158,6 +159,12 @@ class ListingIn(BaseModel):
     test_identifiers: bool = False
 
 
+class ReceiptIn(BaseModel):
+    """The receipt of a lookup, in base64; it names the person."""
+
+    receipt: str = Field(max_length=MAX_RECEIPT, repr=False)
+
+
 class GroundsIn(BaseModel):
     """Why an entry is disputed; for the person, whose identity we attest, or with a stake."""
 
@@ -199,6 +206,13 @@ class EntryAsked(BaseModel):
     """An entry about which something was asked of the ledger."""
 
     entry: str
+
+
+class ListingAsked(EntryAsked):
+    """A listing that waits for the ledger, and the days in which it holds."""
+
+    effective_from: str = Field(examples=["2026-12-01"])
+    expires_at: str
 
 
 class DisputeAsked(BaseModel):

@@ -94,6 +94,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # noqa: PLR2004 - HTTP's number
+            wrong = UsageError(
+                "REQUEST_MALFORMED",
+                "the body cannot be read",
+                help="see the OpenAPI document for the shape of this call",
+            )
+            return answer(request, wrong)
         says = f"{request.method} {request.url.path}: nothing here"
         if error.status_code == 405:  # noqa: PLR2004 - HTTP's number
             return answer(request, MethodError("METHOD_WRONG", says))

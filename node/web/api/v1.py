@@ -22,6 +22,7 @@ from node.web.api import (
     blacklist,
     blacklist_committee,
     blacklist_detail,
+    blacklist_imports,
     blacklist_lookups,
     blacklist_people,
     chains,
@@ -382,6 +383,7 @@ router.include_router(decisions.router)
 router.include_router(chains.router)
 router.include_router(blacklist.router)
 router.include_router(blacklist_detail.router)
+router.include_router(blacklist_imports.router)
 router.include_router(blacklist_lookups.router)
 router.include_router(blacklist_people.router)
 router.include_router(blacklist_committee.router)

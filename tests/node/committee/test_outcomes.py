@@ -15,7 +15,7 @@ from node.services.lookups.outcomes import FoundEntry, outcome_of
 from node.services.screening.listing import Candidate
 from node.tables import KnownStatement
 from reconcile.model import ZERO32, KanheError, day_iso
-from tests.node.services.test_screening_rest import good, program
+from tests.node.services.test_screening_rest import good, program, refused
 from tests.node.web.desk_town import Reader, invite, served
 
 READER = 2
@@ -158,6 +158,9 @@ def test_the_desk_shows_lookups_refusals_and_versions(
             with program(node, base, "bank", "auditor") as auditor:
                 codes = {item["code"] for item in good(auditor.get("/committee/refusals"))}
                 assert "CONSENT_REVOKED" in codes
+                assert len(good(auditor.get("/committee/refusals?limit=1"))) == 1
+                none = auditor.get("/committee/refusals?limit=0")
+                assert refused(none) == (422, "REQUEST_MALFORMED")
     home = str(indexed.node(1).home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KANHE_DATABASE_URL", indexed.node(1).settings.database_url)

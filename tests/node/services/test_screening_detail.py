@@ -296,6 +296,10 @@ def test_a_detail_by_files_from_the_command_line(
     assert (opened["complete"], opened["statement"]["reason"]) == (True, "OVERDUE_M3")
     (path,) = says(2, "detail", "show", entry.hex(), "--out", tmp_path / "out")["written"]
     assert Path(path).read_bytes() == b"the evidence against 5"
+    assert says(2, "trace", entry.hex()[:12], "--receipt", receipt)["statement"] is not None
+    other = town.list(1, 25).hex()
+    wrong = says(2, "trace", other, "--receipt", receipt, code=1)
+    assert wrong["error"]["code"] == "ENTRY_NOT_IN_RECEIPT"
     said = ("attest", entry.hex(), "false-positive", "--receipt", receipt)
     assert says(2, *said, "--out", tmp_path / "said.json")["verdict"] == "FALSE_POSITIVE"
     wrong = says(2, "attest", entry.hex(), "maybe", "--receipt", receipt, code=2)

@@ -95,6 +95,8 @@ def test_a_case_by_rest(town: BlacklistTown) -> None:
         assert refused(again) == (409, "IDEMPOTENCY_CONFLICT")
         assert refused(maker.post("/entries", json=body)) == (409, "LISTED_ALREADY")
         entry = made["entry"]
+        assert made["effective_from"] == day_iso(town.today())
+        assert made["expires_at"] > made["effective_from"]
         (waiting,) = good(maker.get("/entries"))["rows"]
         assert (waiting["entry"], waiting["state"]) == (entry, "WAITING")
         town.settle()

@@ -50,6 +50,15 @@ def test_problems_are_problem_json_with_the_code(api: httpx.Client, reader: Read
         assert set(body) >= {"type", "title", "detail", "where", "help"}
 
 
+def test_a_form_that_cannot_be_read_is_no_unknown_address(api: httpx.Client, town: Town) -> None:
+    """What is wrong is the body, and the answer says so."""
+    here = f"/agreements/{town.agreement.hex()}/import"
+    for body in (b"noise", b"--x\r\nnoise"):
+        head = {"content-type": "multipart/form-data; boundary=x"}
+        answer = api.post(here, content=body, headers=head)
+        assert (answer.status_code, answer.json()["code"]) == (422, "REQUEST_MALFORMED")
+
+
 def test_the_day_can_be_read_by_a_program(api: httpx.Client, town: Town) -> None:
     """Status, agreements, windows, breaks, entries: amounts as strings, ids as hex."""
     assert good(api.get("/status"))["institution"] == town.firm.name
