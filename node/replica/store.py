@@ -150,6 +150,14 @@ class Replica:
         found = self._versions(key_epoch).glob("*")
         return sorted(int(path.name) for path in found if path.name.isdecimal())
 
+    def drop(self, key_epoch: int) -> None:
+        """Remove a key epoch's records and versions, the served one too: it begins anew."""
+        with self._writing():
+            found = self.current()
+            if found is not None and found[0] == key_epoch:
+                (self._folder / _CURRENT).unlink()
+            _remove(self._folder / f"epoch-{key_epoch:010d}")
+
     def prune(self) -> None:
         """Remove versions older than the one before the served one, and what they were made of."""
         found = self.current()

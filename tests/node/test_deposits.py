@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from node.db import Database
 from node.screening.records import RECORD_BYTES, VERSION
+from node.screening.states import DAY_S
 from node.services.index import deposits
 from node.services.index.deposits import (
     Record,
@@ -27,18 +28,27 @@ from node.tables import BlacklistFact, Cursor, Deposit, EntryTag, IndexCut, KeyE
 from reconcile.model import KanheError, ProtocolError
 
 FINAL = 100
+TODAY = 20_000
 
 
 def test_records_of_entries_that_are_over_are_emptied(database: Database) -> None:
-    """Over, out of the files and final: emptied. Suspended, waiting or not final: kept."""
+    """Over, out of the files or never there, and final: emptied. Else it is kept."""
+    out, inside, never = (True, True), (True, False), (False, False)
     cases = [
-        ("REMOVED", True, FINAL, b""),
-        ("ERASED", True, FINAL, b""),
-        ("CORRECTED", True, FINAL, b""),
-        ("REMOVED", True, FINAL + 1, b"sealed"),
-        ("REMOVED", False, FINAL, b"sealed"),
-        ("SUSPENDED", True, FINAL, b"sealed"),
-        ("LISTED", True, FINAL, b"sealed"),
+        ("REMOVED", out, FINAL, b""),
+        ("ERASED", out, FINAL, b""),
+        ("CORRECTED", out, FINAL, b""),
+        ("REMOVED", never, FINAL, b""),
+        ("REMOVED", out, FINAL + 1, b"sealed"),
+        ("REMOVED", never, FINAL + 1, b"sealed"),
+        ("REMOVED", inside, FINAL, b"sealed"),
+        ("SUSPENDED", out, FINAL, b"sealed"),
+        ("LISTED", out, FINAL, b"sealed"),
+        ("LISTED", never, FINAL, b"sealed"),
+        ("TICKETED", never, FINAL, b"sealed"),
+        ("LAPSED", never, FINAL, b""),
+        ("EXPIRED", out, FINAL, b""),
+        ("EXPIRED", inside, FINAL, b"sealed"),
     ]
     with database.writing.begin() as session:
         session.add(
@@ -51,19 +61,19 @@ def test_records_of_entries_that_are_over_are_emptied(database: Database) -> Non
                 block_number=FINAL + 2,
                 block_hash=bytes(32),
                 head_block=FINAL + 2,
-                head_time_s=1,
+                head_time_s=TODAY * DAY_S,
                 final_block=FINAL,
                 seen_at_ms=1,
             )
         )
-        for number, (stage, removed, block, _) in enumerate(cases):
+        for number, (stage, (taken, removed), block, _) in enumerate(cases):
             entry = bytes([number]) * 32
             session.add(_entry(entry, stage))
             session.add(_fact(entry, block, number))
-            session.add(_deposit(entry, 2, removed=removed))
-        session.add(_deposit(bytes(32), 1, removed=False))
+            session.add(_deposit(entry, 2, taken=taken, removed=removed))
+        session.add(_deposit(bytes(32), 1, taken=True, removed=False))
     with database.writing.begin() as session:
-        assert forget_over(session, 2) == 4
+        assert forget_over(session, 2) == 1 + sum(not record for *_, record in cases)
     with database.reading() as session:
         found = session.execute(
             select(Deposit.key_epoch, Deposit.record).order_by(Deposit.key_epoch, Deposit.entry)
@@ -88,7 +98,7 @@ def test_records_are_left_for_key_epochs_of_the_ledger_alone(database: Database)
 
 
 def test_each_record_is_taken_or_refused_by_itself(database: Database) -> None:
-    """A foreign entry, another record, a leaf that was read in a bucket: the others are kept."""
+    """A foreign entry, another record: the others are kept, with whatever leaf they show."""
     with database.writing.begin() as session:
         session.add_all([_entry(bytes([n]) * 32, "LISTED") for n in range(1, 6)])
         session.add(_epoch())
@@ -105,13 +115,13 @@ def test_each_record_is_taken_or_refused_by_itself(database: Database) -> None:
     assert codes(_record(1)) == [""], "the same again"
     assert codes(_record(1, salt=b"\x01" * 32), _record(3)) == ["RECORD_DIFFERS", ""]
     shown = replace(_record(4), record=_record(1).record)
-    assert codes(shown, replace(shown, loc=b"\x77" * 32)) == ["RECORD_LEAF_TAKEN"] * 2
+    assert codes(shown) == [""], "who shows a leaf first keeps nobody's entry out"
     with database.writing.begin() as session:
-        kept = session.get_one(Deposit, (2, _record(1).entry))
-        kept.record = kept.salt = b""
-    assert codes(shown) == ["RECORD_LEAF_TAKEN"], "kept beyond the record's end"
+        session.get_one(ListedEntry, b"\x05" * 32).stage = "ERASED"
+        session.get_one(ListedEntry, b"\x01" * 32).stage = "REMOVED"
+    assert codes(_record(5), _record(1)) == ["ENTRY_NOT_LIVE"] * 2, "not kept, nor signed to"
     with database.reading() as session:
-        assert len(session.scalars(select(Deposit.entry)).all()) == 3
+        assert len(session.scalars(select(Deposit.entry)).all()) == 4
 
 
 def test_one_uploader_fills_no_bucket(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +216,8 @@ def _tag(record: Record, number: int) -> EntryTag:
 
 
 def _entry(entry: bytes, stage: str, uploader: int = 1) -> ListedEntry:
+    """Return an entry; LAPSED and EXPIRED are what time makes of one, a day and more ago."""
+    by_time = {"LAPSED": "TICKETED", "EXPIRED": "LISTED"}
     return ListedEntry(
         entry=entry,
         uploader=uploader,
@@ -213,10 +225,10 @@ def _entry(entry: bytes, stage: str, uploader: int = 1) -> ListedEntry:
         commitment=bytes(32),
         notice_day=1,
         effective_day=1,
-        expires_day=1,
-        stage=stage,
+        expires_day=TODAY - 2 if stage == "EXPIRED" else TODAY + 1,
+        stage=by_time.get(stage, stage),
         stake_held=False,
-        posted_at_s=1,
+        posted_at_s=(TODAY - (9 if stage == "LAPSED" else 1)) * DAY_S,
         tx_hash=bytes(32),
         block_number=1,
         log_index=0,
@@ -235,7 +247,7 @@ def _fact(entry: bytes, block: int, number: int) -> BlacklistFact:
     )
 
 
-def _deposit(entry: bytes, key_epoch: int, *, removed: bool) -> Deposit:
+def _deposit(entry: bytes, key_epoch: int, *, taken: bool, removed: bool) -> Deposit:
     return Deposit(
         key_epoch=key_epoch,
         entry=entry,
@@ -245,7 +257,7 @@ def _deposit(entry: bytes, key_epoch: int, *, removed: bool) -> Deposit:
         hash=bytes(32),
         record=b"sealed",
         salt=bytes(32),
-        taken=True,
+        taken=taken,
         removed=removed,
         received_at_ms=1,
     )

@@ -4,9 +4,11 @@ uploading.py  an uploader's side: evaluate, seal, leave with the replicas, look 
 deposits.py   what was left with this replica, and which of it belongs into a version
 building.py   a replica's side: cut, build, sign, publish
 serving.py    headers and buckets for readers, under the replica's signature
+views.py      versions as people see them
 service.py    reacting, and what other nodes may ask
 """
 
-from node.services.index.service import IndexService, VersionView
+from node.services.index.service import IndexService
+from node.services.index.views import VersionView
 
 __all__ = ["IndexService", "VersionView"]

@@ -128,7 +128,8 @@ def _has_left(session: Session, cut: IndexCut) -> bool:
 def build_due(session: Session, replica: Replica, place: Place) -> int:
     """Build a version from what the ledger says it holds; 0 where it is built already.
 
-    Raises `ProtocolError` INDEX_COUNT_DIFFERS while records are missing.
+    Raises `ProtocolError` INDEX_COUNT_DIFFERS while records are missing or the files are not what
+    the rows say, `OutsideError` REPLICA_DAMAGED.
     """
     cut = place.cut
     moved = bring_up_to(session, replica, cut)

@@ -17,12 +17,13 @@ import msgspec
 from sqlalchemy import CursorResult, Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from node.blacklist import now_of, state_of
 from node.db import overwriting
 from node.replica import Removal, Replica, Sent
 from node.screening.holding import SALT_BYTES, record_hash
 from node.screening.index import bucket_bits, bucket_number, record_leaf
 from node.screening.records import RECORD_BYTES, VERSION
-from node.screening.states import DAY_S, Stage
+from node.screening.states import DAY_S, OVER, TICKET_S, Stage
 from node.tables import BlacklistFact, Deposit, EntryTag, IndexCut, KeyEpoch, ListedEntry
 from node.tables.tip import tip_of
 from reconcile.commitment.fields import as_hex
@@ -37,8 +38,10 @@ MAX_RECORDS: Final = 500
 MAX_OWN_IN_BUCKET: Final = 256
 #: Rows of one SQL transaction and of one batch of the replica's files.
 BATCH: Final = 5_000
+#: A replica's refusals of files that are not what these rows say.
+UNLIKE_ROWS: Final = frozenset({"INDEX_COUNT_DIFFERS", "REPLICA_DAMAGED"})
 #: Stages that no entry leaves.
-OVER: Final = tuple(one.name for one in (Stage.CORRECTED, Stage.REMOVED, Stage.ERASED))
+_LAST_STAGES: Final = tuple(one.name for one in (Stage.CORRECTED, Stage.REMOVED, Stage.ERASED))
 
 
 class Left(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,7 +102,9 @@ def take_records(session: Session, uploader: int, body: bytes, *, now_ms: int) -
 
     Raises `ProtocolError` RECORDS_MALFORMED or KEY_EPOCH_NOT_USABLE for the message. A record alone
     is refused as ENTRY_FOREIGN (the ledger knows no such entry of this member: ask again once it
-    does), RECORD_DIFFERS, RECORD_LEAF_TAKEN or RECORDS_CROWDED.
+    does), ENTRY_NOT_LIVE, RECORD_DIFFERS or RECORDS_CROWDED. A leaf that another entry's record
+    shows is taken: whoever saw it first, as a replica or by the person's T, would otherwise keep
+    the entry that it belongs to out of the index.
     """
     key_epoch, items = read_records(body)
     known = select(KeyEpoch.key_epoch).where(KeyEpoch.key_epoch == key_epoch).limit(1)
@@ -120,9 +125,11 @@ def _take(session: Session, key_epoch: int, uploader: int, item: Record, now_ms:
     row = session.get(ListedEntry, item.entry)
     if row is None or row.uploader != uploader:
         raise _refuse("ENTRY_FOREIGN", "an entry is not this member's on the ledger")
+    state = state_of(session, row, now_of(session))
+    if state in OVER:
+        raise _refuse("ENTRY_NOT_LIVE", f"the entry is {state.name}")
     standing = session.get(Deposit, (key_epoch, item.entry))
     if standing is None:
-        _require_own_leaf(session, key_epoch, item)
         _require_room(session, key_epoch, uploader, item)
         session.add(_deposit(key_epoch, uploader, item, now_ms))
         session.flush()
@@ -145,18 +152,6 @@ def _deposit(key_epoch: int, uploader: int, item: Record, now_ms: int) -> Deposi
         removed=False,
         received_at_ms=now_ms,
     )
-
-
-def _require_own_leaf(session: Session, key_epoch: int, item: Record) -> None:
-    """Refuse a leaf that another entry showed first: it was read in a bucket.
-
-    Kept beyond the other record's end: else the copy would stand there without it.
-    """
-    taken = select(Deposit.entry).where(
-        Deposit.key_epoch == key_epoch, Deposit.leaf == record_leaf(item.record)
-    )
-    if session.scalars(taken.limit(1)).first() is not None:
-        raise _refuse("RECORD_LEAF_TAKEN", "another entry's record shows this leaf")
 
 
 def _require_room(session: Session, key_epoch: int, uploader: int, item: Record) -> None:
@@ -222,11 +217,30 @@ def bring_up_to(session: Session, replica: Replica, cut: IndexCut) -> int:
     return moved
 
 
+def start_anew(session: Session, replica: Replica, key_epoch: int) -> int:
+    """Throw a key epoch's files away, to be filled from the rows again; return how many records.
+
+    For files that are not what the rows say: a backup holds none of them, and a database that was
+    put back knows less than they do. Whatever a crash leaves undone, the files are found wanting
+    again.
+    """
+    again = (
+        update(Deposit)
+        .where(Deposit.key_epoch == key_epoch, Deposit.record != b"")
+        .values(taken=False, removed=False)
+    )
+    done = cast("CursorResult[Any]", session.execute(again)).rowcount
+    session.expire_all()
+    replica.drop(key_epoch)
+    return done
+
+
 def forget_over(session: Session, key_epoch: int) -> int:
     """Empty the records whose entries are over for good, and drop those of older key epochs.
 
-    Over for good: out of the files of a version that was cut since, and in final blocks, so that
-    neither a build nor a fork asks for the record again. Returns how many went.
+    Called once the newest cut is built. Over for good: out of its files or never in any, and over
+    in final blocks (by time alone, since a day), so that neither a build nor a fork asks for the
+    record again. Returns how many went.
     """
     cursor = tip_of(session)
     if cursor is None:
@@ -235,12 +249,21 @@ def forget_over(session: Session, key_epoch: int) -> int:
     fact = select(BlacklistFact.id).where(
         BlacklistFact.entry == Deposit.entry, BlacklistFact.block_number > cursor.final_block
     )
+    yesterday_s = cursor.head_time_s - DAY_S
+    lapsed = and_(
+        ListedEntry.stage == Stage.TICKETED.name, ListedEntry.posted_at_s < yesterday_s - TICKET_S
+    )
     over = select(ListedEntry.entry).where(
-        ListedEntry.entry == Deposit.entry, ListedEntry.stage.in_(OVER)
+        ListedEntry.entry == Deposit.entry,
+        or_(
+            ListedEntry.stage.in_(_LAST_STAGES),
+            lapsed,
+            ListedEntry.expires_day < yesterday_s // DAY_S,
+        ),
     )
     emptied = (
         update(Deposit)
-        .where(Deposit.taken.is_(True), Deposit.removed.is_(True), Deposit.record != b"")
+        .where(or_(Deposit.taken.is_(False), Deposit.removed.is_(True)), Deposit.record != b"")
         .where(over.exists(), ~fact.exists())
         .values(record=b"", salt=b"")
     )

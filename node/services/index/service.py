@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from node.blacklist import current_key_epoch, now_of
 from node.committees import EpochCommittee
 from node.doors import Doors
 from node.errors import Conflict
-from node.index_reading import Ask, is_challenged
+from node.index_reading import Ask
 from node.keyholders import key_check
 from node.lookup_calls import LookupCalls
 from node.replica import Replica
@@ -29,15 +28,18 @@ from node.services.index.building import SIGN, Place
 from node.services.index.deposits import (
     DEPOSIT,
     RECORDS,
+    UNLIKE_ROWS,
     Held,
     Wanted,
     forget_over,
     keep_fetched,
     missing_of,
     show_records,
+    start_anew,
     take_records,
 )
 from node.services.index.serving import BUCKET, HEADER, Shelf
+from node.services.index.views import VersionView, versions_of
 from node.tables import Deposit, IndexCut, IndexRoot
 from node.telemetry import logger
 from reconcile.model import KanheError, ProtocolError, UsageError, Where
@@ -55,23 +57,6 @@ _PLACE: Final = (
 _log = logger("index")
 
 
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    """A version of the index: where it stands on the ledger, and here.
-
-    `state`: CUT, PUBLISHED, CHALLENGED, LIVE, or REPLACED by a newer live one of its key epoch.
-    """
-
-    version: int
-    key_epoch: int
-    cut_block: int
-    leaf_count: int
-    root: bytes | None
-    revision: int
-    state: str
-    built_here: bool
-
-
 class IndexService:
     """Uploader and replica of one member."""
 
@@ -84,6 +69,7 @@ class IndexService:
         self._pool = ThreadPoolExecutor(ASKERS, thread_name_prefix="index")
         self._replica: Replica | None = None
         self._shelf: Shelf | None = None
+        self._anew: set[int] = set()
 
     def close(self) -> None:
         """Close files and threads."""
@@ -135,42 +121,9 @@ class IndexService:
 
     def versions(self, *, limit: int = 50) -> tuple[VersionView, ...]:
         """Return the versions, newest first."""
+        replica = self.replica() if self._folder.exists() else None
         with self._doors.reading() as session:
-            now = now_of(session)
-            cuts = session.scalars(
-                select(IndexCut).order_by(IndexCut.version.desc()).limit(limit)
-            ).all()
-            views: list[VersionView] = []
-            read: set[int] = set()
-            for cut in cuts:
-                view = self._view(session, building.place_of(session, cut), now.time_s)
-                if view.state == "LIVE":
-                    # Readers take the newest live one of a key epoch.
-                    view = replace(view, state="REPLACED") if view.key_epoch in read else view
-                    read.add(view.key_epoch)
-                views.append(view)
-            return tuple(views)
-
-    def _view(self, session: Session, place: Place, time_s: int) -> VersionView:
-        cut, root = place.cut, place.root
-        if root is None:
-            state = "CUT"
-        elif is_challenged(session, cut.version, root.revision):
-            state = "CHALLENGED"
-        else:
-            live = time_s > root.block_time_s + ROOT_CHALLENGE_S
-            state = "LIVE" if live else "PUBLISHED"
-        built = self._folder.exists() and cut.version in self.replica().versions(cut.key_epoch)
-        return VersionView(
-            cut.version,
-            cut.key_epoch,
-            cut.block_number,
-            cut.leaf_count,
-            None if root is None else root.root,
-            place.revision,
-            state,
-            built,
-        )
+            return versions_of(session, replica, limit)
 
     # ------------------------------------------------------------------------ by itself
     def react(self) -> int:
@@ -222,12 +175,28 @@ class IndexService:
                 fetched = self._fetch(member, epoch, place)
                 if fetched or now.block < place.cut.block_number + PATIENCE_BLOCKS:
                     return done + fetched
-            with self._doors.writing() as session:
-                done += building.build_due(session, self.replica(), place)
+            done += self._build_version(place)
         self._settle_served(place, now.time_s)
         if done or not place.due:
             return done
         return self._publish(member, epoch, place)
+
+    def _build_version(self, place: Place) -> int:
+        """Build a version; files that are not what the rows say are filled anew, once a version."""
+        cut, replica = place.cut, self.replica()
+        try:
+            with self._doors.writing() as session:
+                return building.build_due(session, replica, place)
+        except KanheError as error:
+            with self._doors.writing() as session:
+                unlike = error.code in UNLIKE_ROWS and not missing_of(session, cut)
+                if not unlike or cut.version in self._anew:
+                    raise
+                self._anew.add(cut.version)
+                count = start_anew(session, replica, cut.key_epoch)
+                self._doors.act(session, "node", "index-anew", str(cut.version), code=error.code)
+            _log.warning("the replica's files begin anew", code=error.code, records=count)
+            return 1
 
     def _publish(self, member: int, epoch: EpochCommittee, place: Place) -> int:
         """Gather signatures over the own root and publish it, when it is this member's turn."""

@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import pytest
 from committee_town import OUTSIDER, Town
-from sqlalchemy import select
 
 from node.errors import Conflict
 from node.screening.records import RECORD_BYTES
 from node.screening.states import DAY_S
 from node.services.index.deposits import DEPOSIT, Record, read_records, write_records
-from node.tables import Deposit, EntryTag, RecordDelivery
+from node.tables import Deposit, EntryTag, RecordDelivery, SealedRecord
 from reconcile.model import OutsideError, ProtocolError
 
 Change = Callable[[int, Record], Record]
@@ -135,27 +134,72 @@ def test_different_records_of_one_entry_stop_nothing(
     assert listed(indexed, 3, 46) == [entry]
 
 
-def test_a_leaf_that_was_read_in_a_bucket_is_not_taken(
+def test_a_record_that_was_read_in_a_bucket_and_left_again_is_nobody_s(
     indexed: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shown again under an own entry, here or elsewhere, it is refused by every replica."""
+    """Its entry is found once while it stands, and not once it is over, though the copy stays."""
     next_day(indexed)
+    victim = indexed.list(OUTSIDER, 57)
+    first = indexed.publish()
     with indexed.nodes[1].sessions() as session:
-        victim = session.scalars(select(Deposit).where(Deposit.uploader == OUTSIDER)).first()
-    assert victim is not None
-    leaf = victim.leaf
+        read = session.get_one(Deposit, (1, victim))
+        loc, body = read.loc, read.record
 
-    def copied(_replica: int, record: Record) -> Record:
-        shown = record.record[:1] + leaf + record.record[33:]
-        return replace(record, loc=secrets.token_bytes(32), record=shown[:RECORD_BYTES])
-
-    entry = lay(indexed, monkeypatch, 47, change=copied)
-    assert tagged(indexed, entry) is None
-    assert all(record_of(indexed, member, entry) is None for member in (1, 2, 3))
+    copy = lay(indexed, monkeypatch, 56, reached=())
+    with indexed.node(OUTSIDER).database.writing.begin() as session:
+        own = session.get_one(SealedRecord, (copy, 1))
+        own.loc, own.record = loc, body
+    indexed.settle()
+    assert tagged(indexed, copy) is not None
+    next_day(indexed)
     version = indexed.publish()
+    assert indexed.version(first) == "REPLACED", "readers take the newest"
     assert indexed.version(version) == "LIVE"
-    assert indexed.version(version - 1) == "REPLACED", "readers take the newest"
-    assert tagged(indexed, entry) is not None, "its own record is taken"
+    assert listed(indexed, 3, 57) == [victim]
+    indexed.node(OUTSIDER).screening.withdraw(victim)
+    indexed.settle()
+    next_day(indexed)
+    indexed.publish()
+    assert listed(indexed, 3, 57) == []
+
+
+def test_a_replica_that_shows_a_leaf_first_keeps_no_entry_out(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It copies what it was left into an own entry's record before the others have the true one."""
+    next_day(indexed)
+    thief = indexed.node(1).parts.index
+    leave = thief._ask
+    stolen: list[bytes] = []
+    with indexed.nodes[1].sessions() as session:
+        known = {row.entry for row in session.query(Deposit)}
+
+    def nowhere(member: int, word: str, body: bytes) -> bytes:
+        if word == DEPOSIT:
+            raise OutsideError("PEER_UNREACHABLE", "kept back on purpose")
+        return leave(member, word, body)
+
+    monkeypatch.setattr(thief, "_ask", nowhere)
+    own = indexed.list(1, 58)
+
+    def shown_elsewhere(replica: int, record: Record) -> Record:
+        if replica == 1 and record.entry not in known and not stolen:
+            stolen.append(record.record[1:33])
+            body = record.record[:33] + secrets.token_bytes(RECORD_BYTES - 33)
+            copy = replace(record, entry=own, salt=secrets.token_bytes(32), record=body)
+            for other in (2, 3):
+                leave(other, DEPOSIT, write_records(1, [copy]))
+        return record
+
+    entry = lay(indexed, monkeypatch, 59, change=shown_elsewhere)
+    indexed.settle()
+    indexed.publish()
+    for member in (2, 3):
+        with indexed.nodes[member].sessions() as session:
+            leaves = {one: session.get_one(Deposit, (1, one)).leaf for one in (own, entry)}
+        assert leaves == {own: stolen[0], entry: stolen[0]}, "both lie there"
+    assert tagged(indexed, entry) is not None
+    assert listed(indexed, 3, 59) == [entry]
 
 
 def test_a_signature_of_a_replica_that_lost_its_key_is_fetched_anew(
