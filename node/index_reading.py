@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now
@@ -23,7 +23,7 @@ from node.screening.derivation import Tag
 from node.screening.index import BucketProof, bucket_number, verify_bucket
 from node.screening.roots import SignedHeader, read_bucket_of, read_header
 from node.screening.states import ROOT_CHALLENGE_S
-from node.tables import Incident, IndexCut, IndexRoot, RootChallenge
+from node.tables import EntryTag, Incident, IndexCut, IndexRoot, RootChallenge
 from reconcile.model import KanheError, ProtocolError, Where
 
 HEADER: Final = "index/header"
@@ -81,6 +81,23 @@ def is_challenged(session: Session, version: int, revision: int) -> bool:
         RootChallenge.version == version, RootChallenge.revision == revision
     )
     return session.scalars(found).first() is not None
+
+
+def had_leaf(cut: IndexCut) -> ColumnElement[bool]:
+    """Return, of `EntryTag`: it stood where the log was cut."""
+    before = or_(
+        EntryTag.block_number < cut.block_number,
+        and_(EntryTag.block_number == cut.block_number, EntryTag.log_index < cut.log_index),
+    )
+    still = or_(
+        EntryTag.untagged_block.is_(None),
+        EntryTag.untagged_block > cut.block_number,
+        and_(
+            EntryTag.untagged_block == cut.block_number,
+            EntryTag.untagged_log_index > cut.log_index,
+        ),
+    )
+    return and_(EntryTag.key_epoch == cut.key_epoch, before, still)
 
 
 #: Of `IndexRoot`: no uploader stopped this revision.

@@ -7,6 +7,7 @@ the ticket was bought, or does not stand yet, is no lookup's.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -15,15 +16,16 @@ from sqlalchemy.orm import Session
 from node.blacklist import Now, posted_entries, ticket_range
 from node.committees import members_of, shares_hash
 from node.crypto.oprf.threshold import Committee
-from node.index_reading import UNCHALLENGED, newest_live
+from node.index_reading import UNCHALLENGED, had_leaf, newest_live
 from node.keyholders import was_key
 from node.screening.consents import Purpose
 from node.screening.countersigning import Countersigned
 from node.screening.index import IndexHeader
+from node.screening.listings import Posted
 from node.screening.receipts import Receipt
 from node.screening.states import ROOT_CHALLENGE_S
 from node.screening.verifying import Ledger, request_of
-from node.tables import IndexCut, IndexRoot, KeyEpoch, TicketRange
+from node.tables import EntryTag, IndexCut, IndexRoot, KeyEpoch, TicketRange
 from reconcile.model import ProtocolError
 
 _STANDING: Final = (
@@ -66,8 +68,18 @@ def ledger_of(session: Session, since: Now, now: Now) -> Ledger:
             _in_use(session, key_epoch, since, now) and bool(members(key_epoch, committee))
         ),
         is_node=is_node,
-        posted=lambda entries: posted_entries(session, entries),
+        listed=lambda header, entries: _listed(session, header, entries),
     )
+
+
+def _listed(
+    session: Session, header: IndexHeader, entries: Collection[bytes]
+) -> dict[bytes, Posted]:
+    cut = session.get(IndexCut, header.version)
+    if cut is None:
+        return {}
+    found = select(EntryTag.entry).where(EntryTag.entry.in_(entries), had_leaf(cut))
+    return posted_entries(session, session.scalars(found).all())
 
 
 def countersigned_of(session: Session, receipt: Receipt) -> Countersigned | None:

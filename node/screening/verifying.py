@@ -46,14 +46,14 @@ class Ledger:
     """What the ledger says, for who can ask it.
 
     `has_root`: a root stands. `is_committee`: a committee held the key of a key epoch.
-    `is_node`: an address ever was a key of the member under an index of it. `posted`: what stands
-    of those entries of a receipt that were posted at all, whatever became of them since.
+    `is_node`: an address ever was a key of the member under an index of it. `listed`: what was
+    posted of those entries that had a leaf where an index was cut, whatever became of them since.
     """
 
     has_root: Callable[[IndexHeader], bool]
     is_committee: Callable[[int, Committee], bool]
     is_node: Callable[[int, Committee, int, str], bool]
-    posted: Callable[[Collection[bytes]], Mapping[bytes, Posted]]
+    listed: Callable[[IndexHeader, Collection[bytes]], Mapping[bytes, Posted]]
 
 
 class NotListedError(ProtocolError):
@@ -120,7 +120,7 @@ def verify_receipt(
     not_proved: tuple[str, ...] = NOT_PROVED_OFFLINE
     if ledger is not None:
         _require_ledger(receipt, nodes, ledger)
-        records = _listed_records(records, false, ledger)
+        records = _listed_records(receipt.proof.header, records, false, ledger)
         not_proved = NOT_PROVED
     if not nodes:
         not_proved = (*not_proved, NOT_COUNTERSIGNED)
@@ -253,21 +253,24 @@ def _true_records(
 
 
 def _listed_records(
-    records: tuple[OpenedRecord, ...], false: list[KanheError], ledger: Ledger
+    header: IndexHeader, records: tuple[OpenedRecord, ...], false: list[KanheError], ledger: Ledger
 ) -> tuple[OpenedRecord, ...]:
     """Return the records whose statements are the ledger's; the others join the false ones.
 
     A member may seal whatever it likes into the leaf of an entry of its own: back-dated, about an
-    entry that nobody posted, or under another member's.
+    entry that nobody posted, under another member's, or of one that is only announced, which
+    nobody could dispute.
     """
     if not records:
         return records
-    posted = ledger.posted([record.listing.entry_id for record in records])
+    posted = ledger.listed(header, [record.listing.entry_id for record in records])
     listed = []
     for record in records:
         stands = posted.get(record.listing.entry_id)
         if stands is None:
-            false.append(NotListedError(record.listing, "which the ledger does not know"))
+            false.append(
+                NotListedError(record.listing, "which had no leaf where the index was cut")
+            )
         elif wrong := unlike(record.listing, stands):
             says = f"of which the ledger says otherwise: {', '.join(wrong)}"
             false.append(NotListedError(record.listing, says))

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from node.blacklist import now_of, state_of
 from node.db import overwriting
+from node.index_reading import had_leaf
 from node.replica import Removal, Replica, Sent
 from node.screening.holding import SALT_BYTES, record_hash
 from node.screening.index import bucket_bits, bucket_number, record_leaf
@@ -359,25 +360,11 @@ def _tagged(cut: IndexCut) -> Select[Any]:
 
     Entries whose last day is over are counted out by the contract, without an event of their own.
     """
-    before = or_(
-        EntryTag.block_number < cut.block_number,
-        and_(EntryTag.block_number == cut.block_number, EntryTag.log_index < cut.log_index),
-    )
-    still = or_(
-        EntryTag.untagged_block.is_(None),
-        EntryTag.untagged_block > cut.block_number,
-        and_(
-            EntryTag.untagged_block == cut.block_number,
-            EntryTag.untagged_log_index > cut.log_index,
-        ),
-    )
     return (
         select(EntryTag.entry)
         .join(ListedEntry, ListedEntry.entry == EntryTag.entry)
         .where(
-            EntryTag.key_epoch == cut.key_epoch,
-            before,
-            still,
+            had_leaf(cut),
             ListedEntry.expires_day >= cut.block_time_s // DAY_S,
         )
     )

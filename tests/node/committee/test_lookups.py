@@ -65,7 +65,7 @@ def test_a_hit_and_an_absence_each_leave_a_receipt_that_anyone_verifies(indexed:
             lambda _header: False,
             lambda _epoch, _committee: False,
             lambda _epoch, _committee, _node, _key: False,
-            lambda _entries: {},
+            lambda _header, _entries: {},
         )
         with pytest.raises(ProtocolError) as caught:
             verify_receipt(

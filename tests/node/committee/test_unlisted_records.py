@@ -21,8 +21,9 @@ from node.screening.records import OpenedRecord, seal_record
 from node.screening.releases import HitVerdict
 from node.screening.states import DAY_S
 from node.services.index import uploading
-from node.tables import Incident, KnownStatement, SealedRecord
-from reconcile.model import KanheError
+from node.services.index.deposits import DEPOSIT
+from node.tables import EntryTag, Incident, KnownStatement, SealedRecord
+from reconcile.model import KanheError, OutsideError
 
 READER = 2
 BACK_DATED, NOBODYS, ANOTHERS = 21, 22, 23
@@ -100,6 +101,44 @@ def test_what_was_never_posted_is_no_hit(
     with reader.sessions() as session:
         for item in (entry, honest, bytes.fromhex(signer["entry"])):
             assert session.get(KnownStatement, item) is None
+
+
+def test_what_is_only_announced_is_no_hit(indexed: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record in the place of another own entry: posted, but nobody could dispute it yet."""
+    indexed.pass_s(DAY_S)
+    indexed.claim()
+    liar = indexed.node(OUTSIDER)
+    index = liar.parts.index
+    ask, undelivered = index._ask, uploading._undelivered
+
+    def kept_back(member: int, word: str, body: bytes) -> bytes:
+        if word == DEPOSIT:
+            raise OutsideError("PEER_UNREACHABLE", "kept back on purpose")
+        return ask(member, word, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "_ask", kept_back)
+        announced, cover = indexed.list(OUTSIDER, 25), indexed.list(OUTSIDER, 26)
+    with liar.database.writing.begin() as session:
+        true = session.get_one(SealedRecord, (announced, 1))
+        place = session.get_one(SealedRecord, (cover, 1))
+        place.loc, place.record = true.loc, true.record
+
+    def but_the_announced(*asked: Any) -> list[SealedRecord]:  # noqa: ANN401 - as it takes them
+        return [row for row in undelivered(*asked) if row.entry != announced]
+
+    monkeypatch.setattr(uploading, "_undelivered", but_the_announced)
+    indexed.publish()
+    with indexed.nodes[1].sessions() as session:
+        assert session.get(EntryTag, (cover, 1)) is not None
+        assert session.get(EntryTag, (announced, 1)) is None
+    lookup = indexed.consented(READER, 25)
+    indexed.tickets(READER)
+    (refused,) = indexed.node(READER).lookups.look_up([lookup])
+    assert isinstance(refused, KanheError)
+    assert refused.code == "RECORD_NOT_LISTED"
+    (incident,) = incidents(indexed, lookup)
+    assert incident.evidence["signed"][0]["entry"] == announced.hex()
 
 
 def test_an_entry_that_ended_since_the_cut_still_stands_in_its_receipt(indexed: Town) -> None:

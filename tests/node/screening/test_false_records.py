@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from listed_people import TODAY, digest, make_listing, make_record, person_of, tag_of
 from test_consents import NOW_S, OWN
-from test_receipts import is_committee, is_node, make, posted, signed, verify
+from test_receipts import is_committee, is_node, listed, make, signed, verify
 
 from node.screening.consents import Trust
 from node.screening.index import build_index, make_buckets, prove_bucket
@@ -88,7 +88,7 @@ def test_a_record_that_the_ledger_does_not_hold_is_no_hit(
     trust = Trust(lambda _member, _key: True)
     true = make_record(person_of(1), make_listing(1, uploader=9))
     said = make_record(person_of(1), make_listing(3, **{"uploader": 9, **changes}))
-    ledger = Ledger(lambda _header: True, is_committee, is_node, posted)
+    ledger = Ledger(lambda _header: True, is_committee, is_node, listed)
     for records in ([true, said], [said]):
         buckets = make_buckets([(tag.loc, seal_record(tag, record)) for record in records])
         index = build_index(buckets, key_epoch=1, version=1, cut_block=5)

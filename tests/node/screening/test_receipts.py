@@ -35,7 +35,13 @@ from node.screening.consents import (
 )
 from node.screening.countersigning import countersigned_digest
 from node.screening.envelope import LISTING_TYPE, RECEIPT_TYPE, sign_envelope
-from node.screening.index import bucket_number, build_index, make_buckets, prove_bucket
+from node.screening.index import (
+    IndexHeader,
+    bucket_number,
+    build_index,
+    make_buckets,
+    prove_bucket,
+)
 from node.screening.listings import Posted
 from node.screening.receipts import Receipt, read_receipt, write_receipt
 from node.screening.records import seal_record
@@ -137,7 +143,7 @@ def test_an_absence_is_proven_offline() -> None:
     assert verify(signed(make(5, listed=False))).records == ()
 
 
-def posted(entries: Collection[bytes]) -> Mapping[bytes, Posted]:
+def listed(_header: IndexHeader, entries: Collection[bytes]) -> Mapping[bytes, Posted]:
     """Give what the ledger holds: the listings of persons 1 and 2 as they were posted."""
     found = {}
     for serial in (1, 2):
@@ -163,11 +169,11 @@ def is_committee(_key_epoch: int, committee: Committee) -> bool:
 def test_the_ledger_s_word_is_asked_where_it_can_be(code_of: Callable[..., str]) -> None:
     """A root or a committee that is not on the ledger makes the receipt void."""
     receipt = make(1, listed=True)
-    right = Ledger(lambda header: header == receipt.proof.header, is_committee, is_node, posted)
+    right = Ledger(lambda header: header == receipt.proof.header, is_committee, is_node, listed)
     assert not any("root" in item for item in verify(signed(receipt), right).not_proved)
-    void = Ledger(lambda _header: False, is_committee, is_node, posted)
+    void = Ledger(lambda _header: False, is_committee, is_node, listed)
     assert code_of(verify, signed(receipt), void) == "RECEIPT_ROOT"
-    other = Ledger(lambda _header: True, lambda _epoch, _committee: False, is_node, posted)
+    other = Ledger(lambda _header: True, lambda _epoch, _committee: False, is_node, listed)
     assert code_of(verify, signed(receipt), other) == "RECEIPT_COMMITTEE"
 
 
@@ -179,7 +185,7 @@ def is_node(_key_epoch: int, _committee: Committee, node: int, key: str) -> bool
 def test_a_node_s_word_for_the_ticket_is_the_node_s(code_of: Callable[..., str]) -> None:
     """Another member's signature, one for another ticket, one too few: each refused."""
     receipt = make(1, listed=True)
-    ledger = Ledger(lambda _header: True, is_committee, is_node, posted)
+    ledger = Ledger(lambda _header: True, is_committee, is_node, listed)
     assert verify(signed(receipt), ledger).not_proved == NOT_PROVED
     assert COUNTERSIGNERS in verify(signed(receipt)).not_proved
     first, second = receipt.countersignatures
@@ -279,7 +285,7 @@ def test_changed_bytes_are_found() -> None:
 def test_every_changed_field_is_found_though_the_reader_signs_it() -> None:
     """Any one value changed is refused, though the reader signs it; the ledger knows the root."""
     receipt = make(1, listed=True)
-    ledger = Ledger(lambda header: header == receipt.proof.header, is_committee, is_node, posted)
+    ledger = Ledger(lambda header: header == receipt.proof.header, is_committee, is_node, listed)
     unfound = []
     body = json.loads(write_receipt(make(1, listed=True)))
 
