@@ -186,6 +186,27 @@ contract LookupsTest is BlacklistTestBase {
         lookups.anchorLog(today, ROOT, 1);
     }
 
+    function test_anchorLog_takesTheLastDayOfWhoLeft() public {
+        uint64 old = lookups.keyEpochOf(1).switchBlock;
+        uint32[] memory members = new uint32[](3);
+        for (uint32 i = 0; i < 3; i++) {
+            members[i] = i + 4;
+        }
+        uint32 today = _now();
+        for (uint32 member = 2; member <= 8; member++) {
+            _as(member, Role.ADMIN);
+            lookups.approveKeyEpoch(1, 2, members, PUBLIC_KEY, SHARES, old);
+        }
+        vm.warp((uint256(today) + 1) * 1 days);
+        _post(3);
+        lookups.anchorLog(today, ROOT, 1);
+        _post(4);
+        lookups.anchorLog(today, ROOT, 1);
+        _refuse(abi.encodeWithSelector(ILookups.NotCommitteeMember.selector, uint32(9)));
+        _post(9);
+        lookups.anchorLog(today, ROOT, 1);
+    }
+
     // ---------------------------------------------------------------------------------- consents
 
     function test_consent_isRevokedByItsSecretAlone(bytes32 secret, bytes32 guess) public {

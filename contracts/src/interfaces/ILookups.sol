@@ -111,7 +111,8 @@ interface ILookups {
     /// @notice Puts a word of key generation or re-sharing on the ledger; the nodes judge it.
     function speak(bytes32 session, uint8 phase, bytes calldata body) external;
 
-    /// @notice Anchors a committee node's log of the evaluations of a day that is over.
+    /// @notice Anchors a committee node's log of the evaluations of a day that is over, by whoever is
+    /// or was of a committee.
     function anchorLog(uint32 day, bytes32 root, uint64 count) external;
 
     // ---------------------------------------------------------------------------------- consents

@@ -11,7 +11,6 @@ from cryptography import x509
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import current_key_epoch, now_of
 from node.committees import EpochCommittee
 from node.crypto.eip712 import Domain
 from node.crypto.oprf.threshold import ShareHolder
@@ -29,7 +28,7 @@ from node.services.committee.evaluating import (
 )
 from node.services.committee.planning import final_block
 from node.services.committee.remembering import learn_head, must_learn
-from node.tables import Block, Evaluation, EvaluationRefusal, LookupLog
+from node.tables import Block, Evaluation, EvaluationRefusal, KeyEpoch, LookupLog
 from node.tables.tip import tip_of
 from reconcile.model import ProtocolError, Where
 
@@ -147,13 +146,8 @@ class AnsweringService:
             return int(self._calls.anchor_log(session, day, root, len(rows)) is not None)
 
     def _may_anchor(self, session: Session, member: int) -> bool:
-        """The contract takes logs of the present committee's members alone."""
-        try:
-            current = current_key_epoch(session, now_of(session))
-            epoch = self._doors.committees.of_epoch(session, current)
-        except ProtocolError:
-            return False
-        return epoch.index_of(member) is not None
+        """The contract takes logs of whoever ever sat in a committee: a last day is over later."""
+        return any(member in members for members in session.scalars(select(KeyEpoch.members)))
 
     def days(self) -> tuple[DayView, ...]:
         """Return the days of the log, newest first."""
