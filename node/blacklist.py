@@ -137,6 +137,11 @@ def current_key_epoch(session: Session, now: Now) -> int:
     return key_epoch if switch_block <= now.block else key_epoch - 1
 
 
+def openable_from(key_epoch: int) -> int:
+    """Return the first key epoch of whose lookups an audit may begin while one is in use."""
+    return key_epoch - 1
+
+
 def newest_sharing(session: Session, key_epoch: int) -> KeyEpoch | None:
     """Return a key epoch as its last sharing holds it, None where it is unknown."""
     return session.scalars(_SHARINGS, {"key_epoch": key_epoch}).first()

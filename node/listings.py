@@ -171,7 +171,10 @@ def seal_for_epoch(
 
 
 def destroy_listing(session: Session, entry: bytes, *, now_ms: int) -> None:
-    """Destroy identifier, salt, statement, evidence, sealed records and papers of an entry."""
+    """Destroy identifier, salt, statement, evidence, sealed records and papers of an entry.
+
+    What was read of another member's is not among them.
+    """
     row = session.get(OwnListing, entry)
     if row is not None:
         row.statement = row.signature = row.fingerprint = None
@@ -179,7 +182,6 @@ def destroy_listing(session: Session, entry: bytes, *, now_ms: int) -> None:
         row.erased_at_ms = now_ms
     session.execute(delete(SealedRecord).where(SealedRecord.entry == entry))
     session.execute(delete(OwnPaper).where(OwnPaper.entry == entry))
-    session.execute(delete(KnownStatement).where(KnownStatement.entry == entry))
     session.flush()
 
 

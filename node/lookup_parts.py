@@ -109,7 +109,8 @@ class LookupParts:
 
     def react(self) -> int:
         """Do what happens by itself; return how much was done."""
-        return self.committee.react() + self.answering.react() + self.index.react()
+        own = self.index.react() + self.lookups.react()
+        return self.committee.react() + self.answering.react() + own
 
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
         """Return what other members' nodes may ask, by word."""

@@ -18,7 +18,7 @@ from reconcile.commitment.fields import as_hex
 if TYPE_CHECKING:
     from node.bootstrap import Node
     from node.screening.identifiers import Identifier
-    from node.services.lookups import Found
+    from node.services.lookups import Found, LookupView
 
 #: What each outcome means, for who reads it.
 OUTCOMES = {
@@ -182,6 +182,7 @@ def lookups(home: Home = None, json_to: JsonTo = None) -> int:
     with node_of(home) as node:
         found = node.lookups.lookups()
     answer = {"lookups": [plain(asdict(item)) for item in found]}
+
     rows = [
         (
             item.lookup,
@@ -193,21 +194,48 @@ def lookups(home: Home = None, json_to: JsonTo = None) -> int:
         for item in found
     ]
     columns = (">no", "purpose", "consent", ">ticket", "outcome")
-    emit(answer, json_to, lambda: table("Lookups", columns, rows))
+
+    def human() -> None:
+        table("Lookups", columns, rows)
+        for item in found:
+            _show_receipt(item)
+
+    emit(answer, json_to, human)
     return EXIT_DONE
+
+
+def _show_receipt(item: LookupView) -> None:
+    """Say what became of a lookup's receipt, or will, because an entry that it found was erased."""
+    from node.screening.states import DAY_S
+    from reconcile.model import day_iso
+
+    if item.destroyed_for is not None and item.destroyed_at_ms is not None:
+        whom = ", and whom it concerned" if item.forgotten else ""
+        day = day_iso(item.destroyed_at_ms // (1_000 * DAY_S))
+        why = f"its entry {item.destroyed_for.hex()[:16]}… was erased"
+        say(f"lookup {item.lookup}: receipt destroyed on {day}{whom}: {why}")
+    elif item.receipt_until_s is not None:
+        day = day_iso(item.receipt_until_s // DAY_S)
+        say(f"lookup {item.lookup}: an entry that it found was erased; its receipt goes on {day}")
 
 
 def receipt(
     number: LookupArg,
     out: Annotated[Path, typer.Option(help="The file to write.")],
+    reduced: Annotated[
+        bool,
+        typer.Option("--reduced", help="What is left of one that was destroyed by an erasure."),
+    ] = False,
     home: Home = None,
     json_to: JsonTo = None,
 ) -> int:
     """Write a lookup's receipt, for the person, a court or the regulator: `kanhe verify`."""
     with node_of(home, keys=True) as node:
-        write_file(out, node.lookups.receipt(number))
+        lookups = node.lookups
+        write_file(out, (lookups.reduced_receipt if reduced else lookups.receipt)(number))
     emit({"out": str(out)}, json_to, lambda: say(str(out)))
-    note("it names the person: for her, a court or the regulator, and nobody else")
+    if not reduced:
+        note("it names the person: for her, a court or the regulator, and nobody else")
     return EXIT_DONE
 
 

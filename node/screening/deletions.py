@@ -27,10 +27,18 @@ CUSTODIAN: Final = "custody-deletion/1"
 _MAX_WORDS: Final = 64
 _MAX32: Final = 2**32 - 1
 _MAX256: Final = 2**256 - 1
+#: What is destroyed of a lookup that found the entry: all from which it could be repeated.
+RECEIPTS: Final = "receipts of its lookups that found it"
+#: Of certificates of readers before they destroyed receipts.
+KEPT_RECEIPTS: Final = "statement outside of its lookups' receipts"
 NOT_PROVED: Final = (
     "that nothing was kept: a signature binds who gives its word, and shows no deletion",
-    "what readers that looked the person up before hold of it",
+    "what other members that looked the person up before hold of it: each certifies its own",
 )
+_STILL_HELD: Final = {
+    RECEIPTS: "whom its lookups concerned, which it keeps for as long as an audit may open them",
+    KEPT_RECEIPTS: "what its lookups' receipts still hold: salt and statement, by its own word",
+}
 
 
 def explain_deletion(data: bytes) -> Verification:
@@ -78,6 +86,7 @@ def explain_deletion(data: bytes) -> Verification:
         )
     found.not_proved.append(f"that {signers[0]} was a key of member {member} then")
     found.not_proved += NOT_PROVED
+    found.not_proved += [_STILL_HELD[word] for word in words if word in _STILL_HELD]
     return found
 
 

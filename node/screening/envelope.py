@@ -22,6 +22,7 @@ from reconcile.model import InputError, ProtocolError, Where
 LISTING_TYPE: Final = "application/vnd.kanhe.listing.v1"
 KYC_TYPE: Final = "application/vnd.kanhe.kyc.v1"
 RECEIPT_TYPE: Final = "application/vnd.kanhe.receipt.v1"
+REDUCED_RECEIPT_TYPE: Final = "application/vnd.kanhe.reduced-receipt.v1"
 EVIDENCE_TYPE: Final = "application/vnd.kanhe.evidence.v1"
 KYC_REQUEST_TYPE: Final = "application/vnd.kanhe.kyc-request.v1"
 CONSENT_REQUEST_TYPE: Final = "application/vnd.kanhe.consent-request.v1"

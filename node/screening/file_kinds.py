@@ -26,6 +26,7 @@ from node.screening.envelope import (
     PERSON_ANSWER_TYPE,
     PERSON_REQUEST_TYPE,
     RECEIPT_TYPE,
+    REDUCED_RECEIPT_TYPE,
     RELEASE_TYPE,
 )
 from reconcile.model import InputError, Where
@@ -50,6 +51,7 @@ KINDS: Final[Mapping[str, FileKind]] = {
     kind.type: kind
     for kind in (
         FileKind(RECEIPT_TYPE, "a lookup's receipt", "`kanhe verify` reads it"),
+        FileKind(REDUCED_RECEIPT_TYPE, "what is left of a receipt", "`kanhe verify` reads it"),
         FileKind(EVIDENCE_TYPE, "an entry's evidence bundle", "`kanhe verify` reads it"),
         FileKind(DELETION_TYPE, "a certificate of deletion", "`kanhe verify` reads it"),
         FileKind(

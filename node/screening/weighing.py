@@ -22,6 +22,7 @@ from node.screening.envelope import (
     EVIDENCE_TYPE,
     LISTING_TYPE,
     RECEIPT_TYPE,
+    REDUCED_RECEIPT_TYPE,
     Envelope,
     read_envelope,
 )
@@ -32,6 +33,7 @@ from node.screening.history import History, read_history
 from node.screening.identifiers import Identifier, read_identifier
 from node.screening.listings import Listing, check_listing, commitment_of, read_statement
 from node.screening.profiles import profile_of, profiles
+from node.screening.reduced import explain_reduced
 from node.screening.states import DAY_S, EntryFacts, EntryState, entry_state
 from node.screening.verifying import verify_receipt
 from reconcile.commitment.tree import leaf_hash, merkle_root
@@ -110,13 +112,15 @@ def weigh_evidence(
 def explain_envelope(
     data: bytes, *, authorities: Sequence[x509.Certificate] = (), allow_test: bool = False
 ) -> Verification:
-    """Return what a receipt, evidence or a certificate of deletion proves, by its type.
+    """Return what a receipt, whole or reduced, evidence or a certificate of deletion proves.
 
     Raises `InputError` FILE_OTHER_KIND for an envelope that proves nothing by itself.
     """
     envelope = read_envelope(data)
     if envelope.type == DELETION_TYPE:
         return explain_deletion(data)
+    if envelope.type == REDUCED_RECEIPT_TYPE:
+        return explain_reduced(data)
     found = KINDS.get(envelope.type)
     if found is not None and found.type not in {EVIDENCE_TYPE, RECEIPT_TYPE}:
         raise other_kind(found, PROOFS)

@@ -84,7 +84,13 @@ from node.tables.lookups import (
     RecordedConsent,
     TicketRange,
 )
-from node.tables.lookups_own import CheckedRoot, Deposit, OwnLookup, RecordDelivery
+from node.tables.lookups_own import (
+    CheckedRoot,
+    Deposit,
+    LookupEntry,
+    OwnLookup,
+    RecordDelivery,
+)
 from node.tables.outgoing import (
     Adoption,
     Intent,
@@ -176,6 +182,7 @@ __all__ = [
     "LatencySample",
     "ListedEntry",
     "LocalKey",
+    "LookupEntry",
     "LookupLog",
     "MatchRun",
     "Member",

@@ -99,7 +99,8 @@ class Erasure(Base):
     """An erasure that was asked for. Once the entry is over, finally, everything is destroyed.
 
     In that very transaction the certificate is signed: SHA-256 of its `envelope` is its `hash`,
-    which goes on the ledger.
+    which goes on the ledger. A reader's that follows the uploader's leaves the receipts that found
+    the entry until `receipts_until_s`, by the chain's time; one that a person asked for does not.
     """
 
     __tablename__ = "erasures"
@@ -110,6 +111,7 @@ class Erasure(Base):
     envelope: Mapped[Blob | None]
     hash: Mapped[Bytes32 | None]
     destroyed_at_ms: Mapped[Big | None]
+    receipts_until_s: Mapped[Big | None]
 
 
 class OwnAttestation(Base):

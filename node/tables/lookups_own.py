@@ -15,10 +15,15 @@ class OwnLookup(Base):
     secret that revokes it where this node made it. `state`: PREPARED, CONSENTED, DONE. `outcome` is
     one of `node.services.lookups.outcomes`, `receipt` the envelope. `ticket` is bound before
     anybody is asked; `refusal` is the code with which the lookup was refused last.
+
+    `kept` is null before there is a receipt, then one of `node.kept_receipts`. Once an entry that
+    it found is erased (`destroyed_for`), `reduced` is what is left of the receipt, which is null
+    then; `person` is empty once no audit can open the lookup any more, from `forget_from_s` on, by
+    the chain's time.
     """
 
     __tablename__ = "own_lookups"
-    __table_args__ = (Index(None, "state"), Index(None, "ticket"))
+    __table_args__ = (Index(None, "state"), Index(None, "ticket"), Index(None, "kept"))
 
     id: Mapped[RowId]
     state: Mapped[Word]
@@ -38,6 +43,21 @@ class OwnLookup(Base):
     receipt: Mapped[Blob | None] = mapped_column(deferred=True)
     made_at_ms: Mapped[Big]
     done_at_ms: Mapped[Big | None]
+    kept: Mapped[Word | None]
+    reduced: Mapped[Blob | None] = mapped_column(deferred=True)
+    destroyed_for: Mapped[Bytes32 | None]
+    destroyed_at_ms: Mapped[Big | None]
+    forget_from_s: Mapped[Big | None]
+
+
+class LookupEntry(Base):
+    """An entry that an own lookup found: where its receipt holds salt and statement of it."""
+
+    __tablename__ = "lookup_entries"
+    __table_args__ = (Index(None, "entry"),)
+
+    lookup: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    entry: Mapped[Bytes32] = mapped_column(primary_key=True)
 
 
 class Deposit(Base):

@@ -77,6 +77,25 @@ ROWS: Final[dict[str, dict[str, Any]]] = {
         "made_at_ms": 3,
         "period": None,
     },
+    "own_lookups": {
+        "id": 1,
+        "state": "DONE",
+        "purpose": 1,
+        "scope": 1,
+        "valid_from_s": 2,
+        "valid_to_s": 3,
+        "person": b"sealed",
+        "element": WORD,
+        "digest": WORD,
+        "consent": b"sealed",
+        "ticket": 4,
+        "key_epoch": 1,
+        "outcome": "HIT",
+        "level": 1,
+        "receipt": b"sealed",
+        "made_at_ms": 3,
+        "done_at_ms": 3,
+    },
 }
 #: What stands in columns that came later, of rows that had them not.
 ADDED: Final[dict[str, dict[str, Any]]] = {
@@ -85,6 +104,15 @@ ADDED: Final[dict[str, dict[str, Any]]] = {
     "deposits": {"salt": b""},
     "record_deliveries": {"signature": b""},
     "own_attestations": {"countersigned": None},
+    # Which entries its receipt found is still to be read.
+    "own_lookups": {
+        "refusal": None,
+        "kept": "UNREAD",
+        "reduced": None,
+        "destroyed_for": None,
+        "destroyed_at_ms": None,
+        "forget_from_s": None,
+    },
 }
 
 

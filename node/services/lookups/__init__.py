@@ -4,6 +4,7 @@ acts.py        consents signed, recorded and revoked; tickets bought
 consenting.py  own lookups: whom they concern, with whose consent
 buying.py      numbered tickets for points
 auditing.py    evaluations opened to the regulator, and its audit of a day
+forgetting.py  whom a lookup concerned, destroyed once no audit reaches it
 service.py     looking up, consents, revocations
 """
 

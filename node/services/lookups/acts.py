@@ -22,12 +22,12 @@ from node.screening.roots import SignedHeader
 from node.services.lookups.buying import buy, free_tickets
 from node.services.lookups.consenting import (
     Terms,
-    consent_of,
     institutions_consent,
     keep_consent,
     new_consent_file,
     prepare,
     require_lookup,
+    revocation_of,
     subject_of,
 )
 from node.tables import OwnLookup, RecordedConsent
@@ -171,17 +171,18 @@ class ConsentActs:
         Raises `UsageError` SECRET_MISSING where the person keeps it.
         """
         with self._doors.writing() as session:
-            file, secret = consent_of(self._ring, require_lookup(session, lookup))
-            if not secret:
+            row = require_lookup(session, lookup)
+            secret = revocation_of(self._ring, row)
+            if not secret or row.digest is None:
                 raise UsageError(
                     "SECRET_MISSING",
                     "the secret that revokes this consent is the person's",
                     help="relay the revocation that she hands over",
                 )
-            reader = file.signed.consent.reader
-            self._calls.revoke_consent(session, reader, file.digest, secret)
-            self._doors.act(session, actor, "consent-revoke", file.digest.hex())
-            return file.digest
+            reader = self._doors.identity.require_member(session)
+            self._calls.revoke_consent(session, reader, row.digest, secret)
+            self._doors.act(session, actor, "consent-revoke", row.digest.hex())
+            return row.digest
 
     def relay_revocation(self, data: bytes, *, actor: str = "node") -> bytes:
         """Relay a revocation that a person handed over, of whichever reader's consent.

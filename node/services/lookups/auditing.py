@@ -16,6 +16,7 @@ from cryptography import x509
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.blacklist import current_key_epoch, now_of, openable_from
 from node.crypto.signer import recover_address
 from node.doors import Doors
 from node.errors import NotAllowed
@@ -37,7 +38,7 @@ from node.screening.auditing import (
 )
 from node.screening.evaluations import log_leaf, log_root
 from node.screening.listings import pack_listing
-from node.services.lookups.consenting import consent_of, subject_of
+from node.services.lookups.consenting import LOOKUP_ERASED, consent_of, subject_of
 from node.tables import DeletionCertificate, ListedEntry, LookupLog, OwnLookup
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where, day_iso
@@ -49,8 +50,8 @@ LOG_WRONG: Final = "LOOKUP_LOG_WRONG"
 TWICE: Final = "TICKET_TWICE"
 #: Of the vault: what the key that draws samples follows from.
 DRAWS: Final = b"audit/draw"
-#: What a member says of a listing whose keys it destroyed.
-ERASED: Final = "LISTING_ERASED"
+#: What a member says of a listing whose keys it destroyed, and of a lookup that found one.
+ERASED: Final = frozenset({"LISTING_ERASED", LOOKUP_ERASED})
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,7 +76,8 @@ class AuditReport:
 
     `drawn` and `roots`, by member, let anybody draw the sample again.
     `erased`: sampled listings that nobody can open any more, whose certificates of deletion stand
-    on the ledger. `unread`: openings that this node's setting does not let it read.
+    on the ledger, and lookups that found one, once no audit reaches their key epoch. `unread`:
+    openings that this node's setting does not let it read.
     """
 
     day: int
@@ -145,7 +147,7 @@ class AuditingService:
         """Open an own evaluation to the regulator, and to nobody else; the act is kept.
 
         Raises `NotAllowed` NOT_REGULATOR, `ProtocolError` REQUEST_MALFORMED, AUDIT_UNKNOWN, and
-        `NotFound` for a listing that was erased.
+        `NotFound` LISTING_ERASED, LOOKUP_ERASED for what was erased.
         """
         try:
             asked = msgspec.json.decode(body, type=_Asked)
@@ -271,7 +273,7 @@ class AuditingService:
                     None if entry is None else entry.commitment,
                 )
         except KanheError as error:
-            if error.code == ERASED and self._is_erased(logged):
+            if error.code in ERASED and self._is_erased(logged):
                 report.erased += 1
                 return
             if error.code == TEST_IDENTIFIER:
@@ -284,11 +286,21 @@ class AuditingService:
         report.opened += 1
 
     def _is_erased(self, logged: Logged) -> bool:
-        """Say whether a listing's uploader certified on the ledger that it destroyed it."""
-        if logged.ticket:
-            return False
+        """Say whether a member certified on the ledger that it destroyed what was to be opened.
+
+        A listing by its entry. A lookup's entries only its reader knows: it certified some
+        entry's, and the lookup's key epoch is one that it need not open any more.
+        """
+        certified = DeletionCertificate.member == logged.reader
+        if not logged.ticket:
+            certified &= DeletionCertificate.entry == logged.subject
         with self._doors.reading() as session:
-            return session.get(DeletionCertificate, (logged.subject, logged.reader)) is not None
+            if logged.ticket:
+                now = now_of(session)
+                if logged.key_epoch >= openable_from(current_key_epoch(session, now)):
+                    return False
+            found = select(DeletionCertificate.entry).where(certified).limit(1)
+            return session.scalars(found).first() is not None
 
 
 def _logged(row: _Row) -> Logged:

@@ -15,6 +15,7 @@ from node.crypto.oprf import modes
 from node.crypto.oprf.group import Scalar
 from node.crypto.oprf.modes import Blinded, Mode
 from node.errors import NotFound
+from node.kept_receipts import FORGOTTEN, unknown_lookup
 from node.keyring import KeyRing
 from node.screening.consent_files import ConsentFile, read_consent_file, write_consent_file
 from node.screening.consents import (
@@ -33,6 +34,8 @@ from reconcile.model import ZERO32, InputError, ProtocolError, Where
 PREPARED = "PREPARED"
 CONSENTED = "CONSENTED"
 DONE = "DONE"
+#: What a member says of a lookup of which it destroyed whom it concerned.
+LOOKUP_ERASED = "LOOKUP_ERASED"
 
 
 class _Person(msgspec.Struct, array_like=True):
@@ -113,18 +116,55 @@ def require_lookup(session: Session, lookup: int) -> OwnLookup:
     """Return a lookup's row; `NotFound` LOOKUP_UNKNOWN."""
     row = session.get(OwnLookup, lookup)
     if row is None:
-        raise NotFound("LOOKUP_UNKNOWN", f"there is no lookup {lookup} here")
+        raise unknown_lookup(lookup)
     return row
 
 
 def subject_of(ring: KeyRing, row: OwnLookup) -> Subject:
-    """Return whom a lookup concerns; raises `ProtocolError` VAULT_NOT_OPENED."""
-    opened = msgspec.msgpack.decode(
-        ring.open_bytes(row.person, _label(b"person", row.id)), type=_Person
-    )
+    """Return whom a lookup concerns.
+
+    Raises `ProtocolError` VAULT_NOT_OPENED, `NotFound` LOOKUP_ERASED.
+    """
+    opened = _person_of(ring, row)
     identifier = Identifier(opened.id_type, opened.id_value)
     blinded = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=Scalar(opened.blind))
     return Subject(identifier, opened.salt, blinded)
+
+
+def identifier_of(ring: KeyRing, row: OwnLookup) -> Identifier:
+    """Return whom a lookup concerns, without its element; raises as `subject_of`."""
+    opened = _person_of(ring, row)
+    return Identifier(opened.id_type, opened.id_value)
+
+
+def _person_of(ring: KeyRing, row: OwnLookup) -> _Person:
+    if not row.person:
+        raise _erased(row)
+    return msgspec.msgpack.decode(
+        ring.open_bytes(row.person, _label(b"person", row.id)), type=_Person
+    )
+
+
+def _erased(row: OwnLookup) -> NotFound:
+    return NotFound(
+        LOOKUP_ERASED,
+        f"whom lookup {row.id} concerned was destroyed: an entry that it found was erased",
+        help="`kanhe blacklist lookups` shows when; look her up anew",
+    )
+
+
+def forget_person(ring: KeyRing, row: OwnLookup) -> None:
+    """Destroy whom a lookup concerned, and its consent but for the secret that revokes it.
+
+    The consent's salt would open the person's commitment to whoever tries identifiers out. Inside
+    `overwriting`.
+    """
+    row.person = b""
+    if row.consent is not None:
+        secret = revocation_of(ring, row)
+        packed = msgspec.msgpack.encode(_Consent(b"", secret))
+        row.consent = ring.seal_bytes(packed, _label(b"consent", row.id)) if secret else None
+    row.kept = FORGOTTEN
 
 
 def institutions_consent(subject: Subject, terms: Terms, reader: int, *, nonce: bytes) -> Consent:
@@ -173,29 +213,40 @@ def keep_consent(
 def consent_of(ring: KeyRing, row: OwnLookup) -> tuple[ConsentFile, bytes]:
     """Return a lookup's consent, and the secret that revokes it, empty where it is the person's.
 
-    Raises `ProtocolError` CONSENT_MISSING.
+    Raises `ProtocolError` CONSENT_MISSING, `NotFound` LOOKUP_ERASED.
     """
+    opened = _consent_of(ring, row)
+    if not opened.file:
+        raise _erased(row)
+    return read_consent_file(opened.file), opened.secret
+
+
+def revocation_of(ring: KeyRing, row: OwnLookup) -> bytes:
+    """Return the secret that revokes a lookup's consent, empty where it is the person's.
+
+    It is kept when the consent is destroyed. Raises `ProtocolError` CONSENT_MISSING.
+    """
+    return _consent_of(ring, row).secret
+
+
+def _consent_of(ring: KeyRing, row: OwnLookup) -> _Consent:
     if row.consent is None:
+        if row.kept == FORGOTTEN:
+            raise _erased(row)
         raise ProtocolError(
             "CONSENT_MISSING",
             f"lookup {row.id} has no consent",
             help="record one: `kanhe blacklist consent`",
         )
-    opened = msgspec.msgpack.decode(
+    return msgspec.msgpack.decode(
         ring.open_bytes(row.consent, _label(b"consent", row.id)), type=_Consent
     )
-    return read_consent_file(opened.file), opened.secret
 
 
 def new_consent_file(domain: Domain, signed: SignedConsent) -> tuple[ConsentFile, bytes]:
     """Return a consent's file and the fresh secret whose hash is recorded with it."""
     secret = secrets.token_bytes(SALT_BYTES)
     return ConsentFile(domain, signed, keccak(secret)), secret
-
-
-def receipt_label(lookup: int) -> bytes:
-    """Return the label under which a lookup's receipt is sealed."""
-    return _label(b"receipt", lookup)
 
 
 def _label(what: bytes, lookup: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
+from node.kept_receipts import receipt_label
 from node.screening.asking import PersonRequest
 from node.screening.consents import Purpose
 from node.screening.identifiers import Identifier
@@ -12,10 +13,10 @@ from node.services.lookups.acts import ConsentActs
 from node.services.lookups.buying import buy, free_tickets
 from node.services.lookups.consenting import (
     Terms,
+    identifier_of,
     keep_consent,
     new_consent_file,
     prepare,
-    receipt_label,
     subject_of,
 )
 from node.tables import OwnLookup
@@ -74,7 +75,8 @@ class OwnRecordActs(ConsentActs):
     def receipts_about(self, identifier: Identifier) -> tuple[bytes, ...]:
         """Return the receipts of this member's lookups of a person, newest first.
 
-        Whom a lookup concerned is sealed row by row: nothing finds a person but opening each.
+        Those that were destroyed because an entry was erased are none any more. Whom a lookup
+        concerned is sealed row by row: nothing finds a person but opening each.
         """
         with self._doors.reading() as session:
             rows = session.scalars(
@@ -85,7 +87,7 @@ class OwnRecordActs(ConsentActs):
             )
             found = []
             for row in rows:
-                if subject_of(self._ring, row).identifier == identifier:
+                if identifier_of(self._ring, row) == identifier:
                     assert row.receipt is not None, "chosen by it"
                     found.append(self._ring.open_bytes(row.receipt, receipt_label(row.id)))
                 if len(found) == MAX_RECEIPTS:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from node.asking import Evaluated, countersignature_check, evaluate, require_output
 from node.blacklist import Now, current_key_epoch, now_of
@@ -14,6 +14,12 @@ from node.committees import EpochCommittee
 from node.crypto.oprf.epochs import require_one_epoch
 from node.crypto.oprf.threshold import ShareWrong
 from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong, live_root
+from node.kept_receipts import (
+    keep_receipt,
+    open_receipt,
+    open_reduced,
+    require_not_destroyed,
+)
 from node.keyholders import key_check, speaking_keys, trust_of
 from node.listings import know_statement
 from node.receipt_checks import ledger_of
@@ -38,13 +44,13 @@ from node.services.lookups.consenting import (
     Subject,
     Terms,
     consent_of,
-    receipt_label,
     require_lookup,
     subject_of,
 )
-from node.services.lookups.false_records import FalseRecordActs, FalseRecords, told
+from node.services.lookups.false_records import FalseRecords, told
+from node.services.lookups.forgetting import ForgettingActs
 from node.services.lookups.outcomes import FoundEntry, entry_now, outcome_of
-from node.services.lookups.views import LookupView, view_of
+from node.services.lookups.views import LookupView, receipts_until, view_of
 from node.tables import IndexCut, OwnLookup, RecordedConsent
 from node.telemetry import logger
 from reconcile.model import KanheError, ProtocolError, UsageError, Where
@@ -85,7 +91,7 @@ class _Job:
     asked: Asked
 
 
-class LookupService(FalseRecordActs):
+class LookupService(ForgettingActs):
     """Consents, tickets and lookups of one member."""
 
     # ------------------------------------------------------------------------ looking up
@@ -140,6 +146,7 @@ class LookupService(FalseRecordActs):
     def _job(self, session: Session, lookup: int, key_epoch: int) -> _Job:
         """Bind a ticket, sign for the evaluation, and keep both before anybody is asked."""
         row = require_lookup(session, lookup)
+        require_not_destroyed(row)
         file, _ = consent_of(self._ring, row)
         _require_recorded(session, file)
         subject = subject_of(self._ring, row)
@@ -273,7 +280,7 @@ class LookupService(FalseRecordActs):
     ) -> Found:
         row = require_lookup(session, job.lookup)
         now_ms = self._doors.identity.clock()
-        row.receipt = self._ring.seal_bytes(envelope, receipt_label(row.id))
+        keep_receipt(session, self._ring, row, envelope, verdict.receipt.entries)
         row.state, row.done_at_ms = DONE, now_ms
         now = now_of(session)
         entries = []
@@ -303,15 +310,18 @@ class LookupService(FalseRecordActs):
     def receipt(self, lookup: int) -> bytes:
         """Return a lookup's receipt, to be shown to the person, a court or the regulator.
 
-        Raises `NotFound` LOOKUP_UNKNOWN, `ProtocolError` LOOKUP_NOT_DONE.
+        Raises `NotFound` LOOKUP_UNKNOWN, RECEIPT_DESTROYED, `ProtocolError` LOOKUP_NOT_DONE.
         """
         with self._doors.reading() as session:
-            row = session.scalars(
-                select(OwnLookup).where(OwnLookup.id == lookup).options(undefer(OwnLookup.receipt))
-            ).first() or require_lookup(session, lookup)
-            if row.receipt is None:
-                raise ProtocolError("LOOKUP_NOT_DONE", f"lookup {lookup} has no receipt yet")
-            return self._ring.open_bytes(row.receipt, receipt_label(lookup))
+            return open_receipt(session, self._ring, lookup)
+
+    def reduced_receipt(self, lookup: int) -> bytes:
+        """Return what is left of a receipt that was destroyed because an entry was erased.
+
+        Raises as `receipt`, and `ProtocolError` RECEIPT_WHOLE.
+        """
+        with self._doors.reading() as session:
+            return open_reduced(session, lookup)
 
     def require(self, lookup: int) -> None:
         """Refuse a lookup that this node did not begin, `NotFound` LOOKUP_UNKNOWN."""
@@ -321,9 +331,12 @@ class LookupService(FalseRecordActs):
     def lookups(self, *, limit: int = 200) -> tuple[LookupView, ...]:
         """Return the lookups, newest first."""
         with self._doors.reading() as session:
-            rows = session.scalars(select(OwnLookup).order_by(OwnLookup.id.desc()).limit(limit))
+            rows = session.scalars(
+                select(OwnLookup).order_by(OwnLookup.id.desc()).limit(limit)
+            ).all()
             member = self._doors.identity.require_member(session)
-            return tuple(view_of(session, row, member) for row in rows)
+            until = receipts_until(session, [row.id for row in rows])
+            return tuple(view_of(session, row, member, until.get(row.id)) for row in rows)
 
 
 def _require_recorded(session: Session, file: ConsentFile) -> None:

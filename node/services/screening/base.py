@@ -56,6 +56,8 @@ class Base:
         self._rests = Rests(identity.clock)
         # Custodies that this node gave to others, and those it keeps for them.
         self._given, self._kept = Watch(), Watch()
+        # What this node holds of entries that their uploaders erased, or that it certified itself.
+        self._erased, self._certified = Watch(), Watch()
 
     def _require_peers(self) -> Peering:
         if self._peers is None:
@@ -98,6 +100,11 @@ class Base:
         if not now.time_s:
             raise ChainStalled("no block was read yet", help="let the node run, then try again")
         return now
+
+    def _held_more(self) -> None:
+        """Let the next turn look at everything that was erased: more of it may be held here."""
+        self._erased.look_again()
+        self._certified.look_again()
 
     def _empty_log(self) -> int:
         """Empty the database's own log of what was destroyed; a reader may hold it for a while."""

@@ -14,13 +14,15 @@ from typing import Final
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from sqlalchemy import Select, exists, func, or_, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, phase_now, require_dispute, require_entry, state_of
 from node.db import overwriting
 from node.errors import Conflict, NotAllowed, NotFound
+from node.kept_receipts import holds_receipt, reduce_receipts
 from node.listings import destroy_listing
+from node.screening.deletions import RECEIPTS
 from node.screening.envelope import DELETION_TYPE, sign_envelope
 from node.screening.states import DAY_S, OVER, EntryState
 from node.services.screening.base import Base
@@ -34,28 +36,32 @@ from node.tables import (
     HeldDetail,
     KnownStatement,
     ListedEntry,
+    LookupEntry,
     OwnAttestation,
     OwnCustody,
-    OwnListing,
-    OwnPaper,
     Recall,
     Release,
-    SealedRecord,
 )
 from node.tables.tip import tip_of
-from node.telemetry import logger
 from reconcile.canonical import canonical_json
 from reconcile.model import day_iso
 
-_log = logger("erasing")
 #: Changed entries: whoever was told of them before must be told of that.
 RECALLED: Final = frozenset(
     {EntryState.SUSPENDED, EntryState.CORRECTED, EntryState.REMOVED, EntryState.ERASED}
 )
 #: Recipients of one call: each costs a slot of storage.
 RECIPIENTS_A_CALL: Final = 64
-DESTROYED: Final = ("identifier", "salt", "statement", "evidence", "sealed records", "papers")
-DESTROYED_BY_READER: Final = ("evidence", "statement outside of its lookups' receipts")
+DESTROYED: Final = (
+    "identifier",
+    "salt",
+    "statement",
+    "evidence",
+    "sealed records",
+    "papers",
+    RECEIPTS,
+)
+DESTROYED_BY_READER: Final = ("salt", "statement", "evidence", "papers", RECEIPTS)
 
 
 def recipient_of(entry: bytes, secret: bytes) -> bytes:
@@ -135,7 +141,8 @@ class ErasingActs(Base):
         """Ask for an entry's erasure; return the certificate's hash, None while the ledger lags.
 
         What still stands is taken back first. Once the entry is over in a final block, everything
-        this node holds of it is destroyed and certified, now or by itself later. Raises `NotFound`
+        this node holds of it is destroyed and certified, now or by itself later; receipts of own
+        lookups that found it are not kept any longer. Raises `NotFound`
         ENTRY_UNKNOWN, NOTHING_HELD, `Conflict` ENTRY_STATE_NOT_ALLOWED, DISPUTE_OPEN.
         """
         with self._writing() as session:
@@ -148,6 +155,9 @@ class ErasingActs(Base):
                     entry=entry, asked_at_ms=self._identity.clock(), asked_by=actor[:256]
                 )
                 session.add(wish)
+                self._act(session, actor, "erase", entry.hex())
+            elif wish.receipts_until_s is not None:
+                wish.receipts_until_s, wish.asked_by = None, actor[:256]
                 self._act(session, actor, "erase", entry.hex())
             self._advance(session, wish, row, member, now)
             certificate = wish.hash
@@ -179,7 +189,8 @@ class ErasingActs(Base):
     def _holds(self, session: Session, entry: bytes) -> bool:
         held = select(HeldDetail.ticket).where(HeldDetail.entry == entry)
         known = any(session.get(model, entry) for model in (KnownStatement, OwnAttestation))
-        return known or session.scalars(held.limit(1)).first() is not None
+        found = held.limit(1), select(LookupEntry.lookup).where(holds_receipt(entry)).limit(1)
+        return known or any(session.scalars(one).first() is not None for one in found)
 
     def _advance(
         self, session: Session, wish: Erasure, row: ListedEntry, member: int, now: Now
@@ -202,6 +213,8 @@ class ErasingActs(Base):
             subject = f"withdraw/{row.entry.hex()}"
             return self._ask(session, subject, self._calls.withdraw, row.entry)
         if state not in OVER or not self._is_final(session, row.entry):
+            return 0
+        if wish.receipts_until_s is not None and now.time_s < wish.receipts_until_s:
             return 0
         if ours:
             self._open_recalls(session, row.entry, wish.asked_by)
@@ -252,40 +265,6 @@ class ErasingActs(Base):
                 done += self._advance(session, wish, row, member, now)
         return done
 
-    def _destroy_certified(self) -> int:
-        """Destroy what came back of entries whose deletion this node certified; return how many.
-
-        A database that was copied before an erasure holds the person again. The certificate on
-        the ledger, in a final block, is this member's word: it is kept at once, without a wish.
-        """
-        with self._reading() as session:
-            member = self._identity.member(session)
-            if member is None or not session.scalars(_came_back(member).limit(1)).first():
-                return 0
-        with self._writing() as session:
-            found = session.scalars(_came_back(member)).all()
-            gone = 0
-            for entry in found:
-                if not self._is_final(session, entry):
-                    continue
-                stands = session.get_one(DeletionCertificate, (entry, member))
-                self._destroy(session, entry)
-                now_ms = self._identity.clock()
-                wish = session.get(Erasure, entry)
-                if wish is None:
-                    wish = Erasure(entry=entry, asked_at_ms=now_ms, asked_by="ledger")
-                    session.add(wish)
-                wish.hash, wish.destroyed_at_ms = stands.certificate, now_ms
-                self._act(session, "node", "erase again", entry.hex())
-                _log.warning(
-                    "destroyed again what this node certified as destroyed: the database was"
-                    " copied before that; destroy older backups too",
-                    entry=entry.hex(),
-                )
-                gone += 1
-        self._empty_log()
-        return gone
-
     def _certificate(self, row: ListedEntry, member: int, now: Now) -> bytes:
         what = DESTROYED if row.uploader == member else DESTROYED_BY_READER
         payload = canonical_json(
@@ -302,18 +281,27 @@ class ErasingActs(Base):
         return sign_envelope(DELETION_TYPE, payload, [self._identity.keys.approver]).to_json()
 
     def _destroy(self, session: Session, entry: bytes) -> None:
-        now_ms = self._identity.clock()
+        """Destroy everything that is held of an entry."""
+        self._destroy_read(session, entry)
+        now_ms, signer = self._identity.clock(), self._identity.keys.approver
         with overwriting(session):
+            reduce_receipts(session, self._ring, signer, entry, now_ms=now_ms)
             destroy_listing(session, entry, now_ms=now_ms)
-            # A reader still acknowledges recalls: their secrets name it alone, and nobody else.
-            session.execute(
-                update(HeldDetail)
-                .where(HeldDetail.entry == entry)
-                .values(documents=b"", erased_at_ms=now_ms)
-            )
             session.execute(update(Release).where(Release.entry == entry).values(package=b""))
             # What custodians keep they destroy by the ledger, or when this node takes it back.
             session.execute(update(OwnCustody).where(OwnCustody.entry == entry).values(secret=b""))
+        self._destroyed = True
+
+    def _destroy_read(self, session: Session, entry: bytes) -> None:
+        """Destroy what was read of another member's entry: statement, salt, evidence."""
+        with overwriting(session):
+            session.execute(delete(KnownStatement).where(KnownStatement.entry == entry))
+            # A reader still acknowledges recalls: their secrets name it alone, and nobody else.
+            session.execute(
+                update(HeldDetail)
+                .where(HeldDetail.entry == entry, HeldDetail.erased_at_ms.is_(None))
+                .values(documents=b"", erased_at_ms=self._identity.clock())
+            )
         self._destroyed = True
 
     def erasure_of(self, entry: bytes) -> bytes | None:
@@ -336,21 +324,6 @@ class ErasingActs(Base):
             raise NotAllowed(
                 "NOT_UPLOADER", f"the entry is member {row.uploader}'s, not {member}'s"
             )
-
-
-def _came_back(member: int) -> Select[bytes]:
-    """Return the entries whose deletion a member certified, and of which its rows hold more."""
-    entry = DeletionCertificate.entry
-    held = (
-        exists().where(OwnListing.entry == entry, OwnListing.erased_at_ms.is_(None)),
-        exists().where(SealedRecord.entry == entry),
-        exists().where(OwnPaper.entry == entry),
-        exists().where(KnownStatement.entry == entry),
-        exists().where(HeldDetail.entry == entry, HeldDetail.erased_at_ms.is_(None)),
-        exists().where(Release.entry == entry, Release.package != b""),
-        exists().where(OwnCustody.entry == entry, OwnCustody.secret != b""),
-    )
-    return select(entry).where(DeletionCertificate.member == member, or_(*held))
 
 
 def _by_custodians(session: Session, entry: bytes) -> list[bytes]:

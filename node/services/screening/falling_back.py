@@ -23,7 +23,7 @@ from node.blacklist import require_entry
 from node.crypto.keys import SealingKey, SealingPublicKey
 from node.crypto.oprf import group
 from node.crypto.oprf.group import Scalar
-from node.errors import Conflict
+from node.errors import Conflict, NotFound
 from node.keyholders import held_key, holds_key
 from node.listings import know_statement, statement_of
 from node.screening.consents import SignedConsent
@@ -341,7 +341,13 @@ class FallBackActs(CustodyBase):
     ) -> DetailView:
         documents = open_detail(detail, recover_secret(shares), manifest.place)
         said = statement_of(session, row.entry)
-        assert said is not None, "kept with the request"
+        if said is None:
+            # It was kept with the request; its uploader erased the entry since.
+            raise NotFound(
+                "LISTING_ERASED",
+                f"what stood behind entry {row.entry.hex()[:16]}… was destroyed",
+                help="its certificate of deletion stands on the ledger",
+            )
         listing = said[0]
         now_ms = self._identity.clock()
         kept = session.get(HeldDetail, row.ticket) or HeldDetail(ticket=row.ticket)

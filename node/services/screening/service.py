@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now
@@ -13,8 +13,8 @@ from node.identity import address_bytes
 from node.screening.states import CHALLENGE_WINDOW_S
 from node.services.screening.custody import ASK, DROP, TAKE, TELL
 from node.services.screening.depositing import DepositActs
-from node.services.screening.erasing import ErasingActs
 from node.services.screening.facing import FacingActs
+from node.services.screening.following import FollowingActs
 from node.services.screening.giving import GivingActs
 from node.services.screening.importing import ImportActs
 from node.services.screening.keeping import KeepingActs
@@ -46,7 +46,7 @@ class ScreeningService(
     StatingActs,
     ImportActs,
     FacingActs,
-    ErasingActs,
+    FollowingActs,
     PointActs,
     TracingActs,
     ReadingActs,
@@ -77,6 +77,7 @@ class ScreeningService(
             return 0
         # By whatever keys and state: nothing is sent.
         gone = self._attempts.run("destroy what was certified", self._destroy_certified)
+        gone += self._attempts.run("follow erasures", self._follow_erasures)
         if not self._may_send():
             return gone
         works: dict[str, tuple[ColumnElement[bool], Due]] = {
@@ -138,12 +139,13 @@ def _disputes_open() -> ColumnElement[bool]:
 
 
 def _erasures_open() -> ColumnElement[bool]:
-    """Say whether an erasure may not be on the ledger yet; readers certify too."""
+    """Say whether an erasure may be to be moved on; a reader's waits while it keeps receipts."""
     stands = exists().where(
         DeletionCertificate.entry == Erasure.entry,
         DeletionCertificate.certificate == Erasure.hash,
     )
-    return exists().where(Erasure.asked_at_ms >= 0, ~stands)
+    until = Erasure.receipts_until_s
+    return exists().where(or_(until.is_(None), until <= Cursor.head_time_s), ~stands)
 
 
 def _custodies_held() -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""What the ledger moved since custodies were last looked through."""
+"""What the ledger moved since custodies, or what was erased, were last looked through."""
 
 from __future__ import annotations
 
@@ -16,18 +16,27 @@ BytesColumn = InstrumentedAttribute[bytes] | ColumnElement[bytes]
 class Watch:
     """From which block on the ledger may have ended a custody; at a start, and each day, any may.
 
-    Of a million custodies a turn then looks at those alone whose entry or consent moved.
+    Of a million custodies a turn then looks at those alone whose entry or consent moved. So it is
+    of entries of which something is held here, and which their uploaders erased.
     """
 
     def __init__(self) -> None:
         """Begin with nothing looked at."""
         self._block, self._day = -1, -1
 
-    def touched(self, now: Now, entry: BytesColumn, consent: BytesColumn) -> ColumnElement[bool]:
-        """Say of a custody's row whether it is to be looked at."""
+    def look_again(self) -> None:
+        """Look at everything with the next turn: what is held here has changed."""
+        self._day = -1
+
+    def touched(
+        self, now: Now, entry: BytesColumn, consent: BytesColumn | None = None
+    ) -> ColumnElement[bool]:
+        """Say of a row whether it is to be looked at."""
         if self._day != now.time_s // DAY_S:
             return true()
         facts = select(BlacklistFact.entry).where(BlacklistFact.block_number > self._block)
+        if consent is None:
+            return entry.in_(facts)
         revoked = select(RecordedConsent.consent).where(RecordedConsent.revoked_block > self._block)
         return or_(entry.in_(facts), consent.in_(revoked))
 

@@ -96,7 +96,11 @@ class FoundOut(BaseModel):
 
 
 class LookupOut(BaseModel):
-    """A lookup in a list: nothing of the person."""
+    """A lookup in a list: nothing of the person.
+
+    `receipt_until_s`: an entry that it found was erased, and the receipt is destroyed then.
+    `destroyed_for`: the entry because of whose erasure it was. `forgotten`: whom it concerned too.
+    """
 
     lookup: str
     state: str
@@ -111,6 +115,10 @@ class LookupOut(BaseModel):
     refusal: str | None
     level: str | None
     made_at_ms: str
+    receipt_until_s: str | None
+    destroyed_for: str | None
+    destroyed_at_ms: str | None
+    forgotten: bool
 
 
 @router.get("/lookups")
@@ -188,10 +196,15 @@ def look(by: By, number: int) -> FoundOut:
 
 
 @router.get("/lookups/{number}/receipt")
-def receipt(by: By, number: int) -> Response:
-    """The receipt's envelope: it names the person, and is for her, a court or the regulator."""
+def receipt(by: By, number: int, *, reduced: bool = False) -> Response:
+    """The receipt's envelope: it names the person, and is for her, a court or the regulator.
+
+    RECEIPT_DESTROYED once an entry that it found was erased; `reduced` is what is left then.
+    """
     by.who.require("screen")
-    data = by.node.lookups.receipt(_number(number))
+    service = by.node.lookups
+    asked = service.reduced_receipt if reduced else service.receipt
+    data = asked(_number(number))
     return Response(data, media_type="application/json")
 
 
