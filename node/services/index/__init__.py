@@ -1,6 +1,7 @@
 """The index: uploaders leave sealed records, replicas build versions, the committee signs roots.
 
-uploading.py  an uploader's side: evaluate, seal, leave with the replicas, look for own leaves
+uploading.py  an uploader's side: evaluate, seal, look for own leaves
+leaving.py    its records on their way to the replicas
 deposits.py   what was left with this replica, and which of it belongs into a version
 building.py   a replica's side: cut, build, sign, publish
 serving.py    headers and buckets for readers, under the replica's signature

@@ -31,8 +31,9 @@ from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, Where
 
 DEPOSIT: Final = "index/deposit"
-#: What a replica asks another one for.
+#: What a replica asks another one for, and an uploader for its own.
 RECORDS: Final = "index/records"
+DIFFERS: Final = "RECORD_DIFFERS"
 MAX_RECORDS: Final = 500
 #: Of one uploader's records so many lie in one bucket of its own number of entries. Places that
 #: follow from persons fill one with 180 at most; whoever chooses them could fill one past measure.
@@ -136,7 +137,7 @@ def _take(session: Session, key_epoch: int, uploader: int, item: Record, now_ms:
         session.flush()
     elif standing.hash != item.hash:
         says = f"another record of entry {item.entry.hex()[:16]}… lies here"
-        raise _refuse("RECORD_DIFFERS", says)
+        raise _refuse(DIFFERS, says)
 
 
 def _deposit(key_epoch: int, uploader: int, item: Record, now_ms: int) -> Deposit:
@@ -318,10 +319,11 @@ def keep_fetched(
     return kept
 
 
-def show_records(session: Session, body: bytes) -> bytes:
+def show_records(session: Session, body: bytes, *, uploader: int | None = None) -> bytes:
     """Return the records of entries that lie here, for a replica that lacks them.
 
-    Raises `ProtocolError` RECORDS_MALFORMED; what is not here is left out of the answer.
+    `uploader` is shown its own alone. What is not here is left out of the answer. Raises
+    `ProtocolError` RECORDS_MALFORMED.
     """
     try:
         asked = msgspec.json.decode(body, type=Wanted)
@@ -330,11 +332,12 @@ def show_records(session: Session, body: bytes) -> bytes:
         raise _refuse("RECORDS_MALFORMED", "the message does not read") from None
     if not 1 <= len(entries) <= MAX_RECORDS or asked.key_epoch < 1:
         raise _refuse("RECORDS_MALFORMED", f"1 to {MAX_RECORDS} entries are asked for")
-    rows = session.scalars(
-        select(Deposit).where(
-            Deposit.key_epoch == asked.key_epoch, Deposit.entry.in_(entries), Deposit.record != b""
-        )
+    query = select(Deposit).where(
+        Deposit.key_epoch == asked.key_epoch, Deposit.entry.in_(entries), Deposit.record != b""
     )
+    if uploader is not None:
+        query = query.where(Deposit.uploader == uploader)
+    rows = session.scalars(query)
     return write_records(
         asked.key_epoch, [Record(row.entry, row.loc, row.record, row.salt) for row in rows]
     )

@@ -38,6 +38,7 @@ from node.services.index.deposits import (
     start_anew,
     take_records,
 )
+from node.services.index.leaving import leave_due
 from node.services.index.serving import BUCKET, HEADER, Shelf
 from node.services.index.views import VersionView, versions_of
 from node.tables import Deposit, IndexCut, IndexRoot
@@ -149,7 +150,7 @@ class IndexService:
 
     def _upload(self, member: int, epoch: EpochCommittee) -> int:
         done = uploading.seal_due(self._doors, member, epoch, self._ask, self._pool)
-        done += uploading.leave_due(self._doors, member, epoch, self._ask)
+        done += leave_due(self._doors, member, epoch, self._ask)
         with self._doors.reading() as session:
             now = now_of(session)
         return done + uploading.check_due(self._doors, member, epoch, self._ask, self._calls, now)
@@ -277,11 +278,10 @@ class IndexService:
         return msgspec.json.encode(held)
 
     def show(self, member: int, body: bytes) -> bytes:
-        """Show records to another replica that lacks them; see `show_records`."""
+        """Show records to another replica that lacks them, and their own to others."""
         with self._doors.reading() as session:
-            if self._epoch(session).index_of(member) is None:
-                raise _refuse("NOT_IN_COMMITTEE", "records are shown to replicas alone")
-            return show_records(session, body)
+            of_committee = self._epoch(session).index_of(member) is not None
+            return show_records(session, body, uploader=None if of_committee else member)
 
     def _fetch(self, member: int, epoch: EpochCommittee, place: Place) -> int:
         """Ask the other replicas for records of a version that never came here."""

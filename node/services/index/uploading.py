@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Final
 
-import msgspec
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
@@ -21,7 +20,6 @@ from node.blacklist import Now, current_key_epoch
 from node.committees import EpochCommittee
 from node.crypto.oprf import modes
 from node.crypto.oprf.modes import Blinded, Mode
-from node.crypto.signer import SIGNATURE_BYTES
 from node.doors import Doors
 from node.index_reading import LiveRoot, Reader, Wrong, keep_wrong
 from node.keyholders import key_check
@@ -33,13 +31,6 @@ from node.screening.derivation import Tag
 from node.screening.evaluations import Asked
 from node.screening.index import bucket_number, read_bucket
 from node.screening.states import MAX_REVISIONS, ROOT_CHALLENGE_S
-from node.services.index.deposits import (
-    DEPOSIT,
-    MAX_RECORDS,
-    Held,
-    Record,
-    write_records,
-)
 from node.tables import (
     CheckedRoot,
     EntryTag,
@@ -47,12 +38,10 @@ from node.tables import (
     IndexRoot,
     KeyEpoch,
     ListedEntry,
-    RecordDelivery,
     SealedRecord,
 )
 from node.telemetry import logger
-from reconcile.commitment.fields import as_hex
-from reconcile.model import KanheError, ProtocolError
+from reconcile.model import KanheError
 
 #: Entries evaluated in one request: RFC 9497's proof covers them all.
 BATCH: Final = 100
@@ -107,86 +96,6 @@ def _item(doors: Doors, entry: bytes, made: Blinded, key_epoch: int) -> Asked:
     )
     signature = doors.identity.keys.approver.sign_digest(digest)
     return Asked(made.element, signature, entry=entry)
-
-
-def leave_due(doors: Doors, member: int, epoch: EpochCommittee, ask: Ask) -> int:
-    """Leave own records with each replica that has not taken them; one that is away waits.
-
-    Each signs that it holds them: with as many as sign a root an entry is tagged.
-    """
-    left = 0
-    for replica in epoch.members:
-        with doors.reading() as session:
-            rows = _undelivered(session, member, epoch.key_epoch, replica)
-        if not rows:
-            continue
-        items = [Record(r.entry, r.loc, r.record, r.salt) for r in rows]
-        try:
-            answer = ask(replica, DEPOSIT, write_records(epoch.key_epoch, items))
-            signatures = _signatures(replica, answer, len(items))
-        except KanheError as error:
-            _log.warning("records wait", replica=replica, code=error.code, says=error.message)
-            continue
-        with doors.writing() as session:
-            for row, signature in zip(rows, signatures, strict=True):
-                if not signature:
-                    continue
-                session.merge(
-                    RecordDelivery(
-                        key_epoch=row.key_epoch,
-                        entry=row.entry,
-                        replica=replica,
-                        signature=signature,
-                        delivered_at_ms=doors.identity.clock(),
-                    )
-                )
-        left += sum(bool(signature) for signature in signatures)
-    return left
-
-
-def _signatures(replica: int, answer: bytes, count: int) -> list[bytes]:
-    """Read what a replica signs, empty for what it refuses.
-
-    Whose key it is, is looked at before the entry is tagged.
-    """
-    try:
-        held = msgspec.json.decode(answer, type=Held)
-        signatures = [
-            as_hex(item, "signatures", SIGNATURE_BYTES) if item else b"" for item in held.signatures
-        ]
-    except (msgspec.DecodeError, KanheError):
-        held, signatures = Held([], []), []
-    refused = {code[:40] for code in held.refused if code}
-    if refused:
-        _log.warning("records refused", replica=replica, codes=sorted(refused))
-    if len(signatures) != count:
-        raise ProtocolError(
-            "RECORDS_NOT_SIGNED",
-            "the replica does not sign to each record that was left with it",
-            help="they are left again later; its release may be another",
-        )
-    return signatures
-
-
-def _undelivered(
-    session: Session, member: int, key_epoch: int, replica: int
-) -> Sequence[SealedRecord]:
-    taken = select(RecordDelivery.entry).where(
-        RecordDelivery.key_epoch == key_epoch,
-        RecordDelivery.replica == replica,
-        RecordDelivery.entry == SealedRecord.entry,
-    )
-    query = (
-        select(SealedRecord)
-        .join(ListedEntry, ListedEntry.entry == SealedRecord.entry)
-        .where(
-            SealedRecord.key_epoch == key_epoch,
-            ListedEntry.uploader == member,
-            ~taken.exists(),
-        )
-        .limit(MAX_RECORDS)
-    )
-    return session.scalars(query).all()
 
 
 def check_due(

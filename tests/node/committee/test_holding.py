@@ -6,15 +6,24 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 from committee_town import OUTSIDER, Town
+from sqlalchemy import delete
 
 from node.errors import Conflict
 from node.screening.records import RECORD_BYTES
 from node.screening.states import DAY_S
-from node.services.index.deposits import DEPOSIT, Record, read_records, write_records
+from node.services.index.deposits import (
+    DEPOSIT,
+    RECORDS,
+    Record,
+    Wanted,
+    read_records,
+    write_records,
+)
 from node.tables import Deposit, EntryTag, RecordDelivery, SealedRecord
-from reconcile.model import OutsideError, ProtocolError
+from reconcile.model import OutsideError
 
 Change = Callable[[int, Record], Record]
 
@@ -219,13 +228,48 @@ def test_a_signature_of_a_replica_that_lost_its_key_is_fetched_anew(
     assert tagged(indexed, entry) is not None
 
 
-def test_records_are_shown_to_replicas_alone(indexed: Town) -> None:
-    """An uploader or reader does not get at sealed records so; a cut waits for the one before."""
-    body = b'{"key_epoch":1,"entries":["%s"]}' % (b"00" * 32)
-    show = indexed.node(1).parts.index.handlers()["index/records"]
-    with pytest.raises(ProtocolError) as caught:
-        show(OUTSIDER, body)
-    assert caught.value.code == "NOT_IN_COMMITTEE"
+def test_an_uploader_that_was_put_back_takes_its_record_from_the_replicas(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they signed to stays, so another would never be tagged; one alone proves nothing."""
+    next_day(indexed)
+    node = indexed.node(OUTSIDER)
+    asked = node.parts.index._ask
+
+    def alone(member: int, word: str, body: bytes) -> bytes:
+        if word == RECORDS and member != 1:
+            raise OutsideError("PEER_UNREACHABLE", "the line is cut")
+        return asked(member, word, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(node.screening), "_tag_due", lambda *_args: 0)
+        entry = indexed.list(OUTSIDER, 61)
+        with node.database.writing.begin() as session:
+            for model in (SealedRecord, RecordDelivery):
+                session.execute(delete(model).where(model.entry == entry))
+        patch.setattr(node.parts.index, "_ask", alone)
+        indexed.settle()
+        assert record_of(indexed, 2, entry) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(node.parts.index, "_ask", alone)
+        indexed.settle()
+        assert tagged(indexed, entry) is None
+    indexed.settle()
+    assert tagged(indexed, entry) == record_of(indexed, 2, entry)
+    indexed.publish()
+    assert listed(indexed, 3, 61) == [entry]
+
+
+def test_records_are_shown_to_replicas_and_to_their_uploaders(indexed: Town) -> None:
+    """Nobody else gets at sealed ones so; a cut waits for the one before."""
+    with indexed.nodes[1].sessions() as session:
+        rows = session.query(Deposit).filter(Deposit.record != b"").all()
+    body = msgspec.json.encode(Wanted(1, [row.entry.hex() for row in rows]))
+    show = indexed.node(1).parts.index.handlers()[RECORDS]
+    for asker in (OUTSIDER, 2):
+        _, shown = read_records(show(asker, body))
+        own = {row.entry for row in rows if asker == 2 or row.uploader == OUTSIDER}
+        assert {record.entry for record in shown} == own
     indexed.publish()
     indexed.node(1).parts.index.cut()
     indexed.settle()

@@ -20,7 +20,7 @@ from node.screening.listings import Reason, committed
 from node.screening.records import OpenedRecord, seal_record
 from node.screening.releases import HitVerdict
 from node.screening.states import DAY_S
-from node.services.index import uploading
+from node.services.index import leaving, uploading
 from node.services.index.deposits import DEPOSIT
 from node.tables import EntryTag, Incident, KnownStatement, SealedRecord
 from reconcile.model import KanheError, OutsideError
@@ -109,7 +109,7 @@ def test_what_is_only_announced_is_no_hit(indexed: Town, monkeypatch: pytest.Mon
     indexed.claim()
     liar = indexed.node(OUTSIDER)
     index = liar.parts.index
-    ask, undelivered = index._ask, uploading._undelivered
+    ask, undelivered = index._ask, leaving._undelivered
 
     def kept_back(member: int, word: str, body: bytes) -> bytes:
         if word == DEPOSIT:
@@ -127,7 +127,7 @@ def test_what_is_only_announced_is_no_hit(indexed: Town, monkeypatch: pytest.Mon
     def but_the_announced(*asked: Any) -> list[SealedRecord]:  # noqa: ANN401 - as it takes them
         return [row for row in undelivered(*asked) if row.entry != announced]
 
-    monkeypatch.setattr(uploading, "_undelivered", but_the_announced)
+    monkeypatch.setattr(leaving, "_undelivered", but_the_announced)
     indexed.publish()
     with indexed.nodes[1].sessions() as session:
         assert session.get(EntryTag, (cover, 1)) is not None
