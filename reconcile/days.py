@@ -9,6 +9,7 @@ EPOCH: Final = dt.date(1970, 1, 1)
 #: The days that have a date: years 1 to 9999.
 FIRST_DAY: Final = (dt.date.min - EPOCH).days
 LAST_DAY: Final = (dt.date.max - EPOCH).days
+_DAY_S: Final = 86_400
 
 
 def day_number(date: dt.date) -> int:
@@ -24,6 +25,14 @@ def day_iso(day: int) -> str:
     if not FIRST_DAY <= day <= LAST_DAY:
         return f"day {day}"
     return (EPOCH + dt.timedelta(days=day)).isoformat()
+
+
+def time_iso(at_s: int) -> str:
+    """Return a Unix time as ISO 8601 in UTC; its day as `day_iso` does for one without a date."""
+    day = at_s // _DAY_S
+    if not 0 <= day <= LAST_DAY:
+        return day_iso(day)
+    return dt.datetime.fromtimestamp(at_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def calendar_iso(day: int) -> str:

@@ -43,7 +43,11 @@ def verify_authority(
         key = found.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _refuse("CONSENT_CERTIFICATE", "is no X.509 certificate with a known key") from None
-    now = dt.datetime.fromtimestamp(now_s, dt.UTC)
+    try:
+        now = dt.datetime.fromtimestamp(now_s, dt.UTC)
+    except (OverflowError, ValueError, OSError):
+        # Offline the consent's own beginning is the time: its maker's number, up to 64 bits.
+        raise _refuse("CONSENT_CERTIFICATE", "is not valid at a time without a date") from None
     if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
         raise _refuse("CONSENT_CERTIFICATE", "is not valid at this time")
     if not any(_issued(found, authority, now) for authority in authorities):

@@ -223,16 +223,8 @@ def _hold_changes(case: _Case, listing: Listing) -> History | None:
 
 
 def _hold_consents(case: _Case) -> None:
-    recorded = {
-        (change.args.get("reader"), change.args.get("consent")): change
-        for change in case.evidence.changes
-        if change.name == "ConsentRecorded"
-    }
-    revoked = {
-        (change.args.get("reader"), change.args.get("consent")): change.time_s
-        for change in case.evidence.changes
-        if change.name == "ConsentRevoked"
-    }
+    recorded = _of_consents(case.evidence, "ConsentRecorded")
+    revoked = _of_consents(case.evidence, "ConsentRevoked")
     for number, item in enumerate(case.evidence.consents, 1):
         word = f"0x{item.signed.consent.digest(case.evidence.domain).hex()}"
         consent = item.signed.consent
@@ -248,7 +240,7 @@ def _hold_consents(case: _Case) -> None:
                 item.used_at_s,
                 case.identifier,
                 item.element,
-                revoked=ended is not None and ended <= item.used_at_s,
+                revoked=ended is not None and ended.time_s <= item.used_at_s,
             )
             effect = check_consent(item.signed, use, case.evidence.domain, case.trust)
             case.found.proved.append(
@@ -258,6 +250,16 @@ def _hold_consents(case: _Case) -> None:
 
         yes = f"consent {word[:18]}… to member {consent.reader} is recorded and held when used"
         case.hold(f"consent_{number}", yes, hold)
+
+
+def _of_consents(evidence: Evidence, name: str) -> dict[tuple[str, str], Change]:
+    """Return the changes of a name by reader and consent; one whose words are no text is none."""
+    found = {}
+    for change in evidence.changes:
+        reader, consent = change.args.get("reader"), change.args.get("consent")
+        if change.name == name and isinstance(reader, str) and isinstance(consent, str):
+            found[reader, consent] = change
+    return found
 
 
 def _require_recorded(item: UsedConsent, change: Change | None) -> None:
@@ -270,11 +272,7 @@ def _require_recorded(item: UsedConsent, change: Change | None) -> None:
 
 
 def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
-    recorded = {
-        (change.args.get("reader"), change.args.get("consent"))
-        for change in case.evidence.changes
-        if change.name == "ConsentRecorded"
-    }
+    recorded = _of_consents(case.evidence, "ConsentRecorded")
     for number, data in enumerate(case.evidence.receipts, 1):
 
         def hold(data: bytes = data) -> None:

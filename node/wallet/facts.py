@@ -6,7 +6,6 @@ of its evidence's block, so an entry that only a receipt shows has none.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +15,7 @@ from node.screening.evidence import Evidence
 from node.screening.listings import Listing
 from node.screening.states import EntryState
 from node.screening.verifying import Verdict
+from reconcile.days import time_iso
 from reconcile.model import UsageError, day_iso
 
 ENTRY_DIGITS: Final = 64
@@ -47,7 +47,7 @@ class EntryFact:
             "expires_at": day_iso(self.expires_at),
             "state": None if self.state is None else self.state.name,
             "as_of_block": None if self.as_of_block is None else str(self.as_of_block),
-            "as_of": None if self.as_of_s is None else _time_iso(self.as_of_s),
+            "as_of": None if self.as_of_s is None else time_iso(self.as_of_s),
         }
 
 
@@ -78,9 +78,9 @@ class LookupFact:
             "purpose": self.purpose.name,
             "scope": [str(item.name) for item in Scope if item in self.scope],
             "consent_level": str(int(self.level)),
-            "consent_valid_from": _time_iso(self.valid_from_s),
-            "consent_valid_to": _time_iso(self.valid_to_s),
-            "looked_up_at": None if at_s is None else _time_iso(at_s),
+            "consent_valid_from": time_iso(self.valid_from_s),
+            "consent_valid_to": time_iso(self.valid_to_s),
+            "looked_up_at": None if at_s is None else time_iso(at_s),
             "index_version": str(self.version),
             "as_of_block": str(self.cut_block),
             "entries_found": str(self.found),
@@ -142,7 +142,3 @@ def entry_named(text: str, known: Iterable[bytes], *, help_: str) -> bytes:
         says = "several entries begin" if found else "no entry that was shown here begins"
         raise UsageError("DISPUTE_MALFORMED", f"{says} with {word}", help=help_)
     return found[0]
-
-
-def _time_iso(at_s: int) -> str:
-    return dt.datetime.fromtimestamp(at_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

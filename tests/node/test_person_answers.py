@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,8 @@ from node.screening.attesting import admit
 from node.screening.consents import Purpose
 from node.screening.evidence import sign_evidence
 from node.wallet import Wallet, entry_named, read_back
+from node.web.i18n import Speaker
+from node.web.wallet_facts import answer_lines
 
 
 @pytest.fixture
@@ -57,6 +60,18 @@ def test_an_answer_says_its_facts_before_its_proofs(wallet: Wallet) -> None:
     asked, answer = answered(wallet, looked_up_at_s=(NOW_S, NOW_S))
     data = sign_person_answer(answer, KEYS[READER])
     assert code_of(read_back, wallet, asked, data) == "PROOF_MALFORMED"
+
+
+@pytest.mark.parametrize("at_s", [253_402_300_800, 2**63, 2**64 - 1])
+def test_a_time_without_a_date_is_shown_by_its_day(wallet: Wallet, at_s: int) -> None:
+    """A member chose the number that it signed: the answer is read, whatever it is."""
+    far = (sign_evidence(replace(evidence(), as_of_s=at_s), EXPORTER),)
+    asked, answer = answered(wallet, looked_up_at_s=(at_s,), evidence=far)
+    found = read_back(wallet, asked, sign_person_answer(answer, KEYS[READER]))
+    (entry,), (lookup,) = found.entries, found.lookups
+    told = f"day {at_s // 86_400}"
+    assert (entry.to_json()["as_of"], lookup.to_json()["looked_up_at"]) == (told, told)
+    assert any(told.removeprefix("day ") in line for line in answer_lines(found, Speaker("en", 0)))
 
 
 def test_an_entry_is_named_by_a_beginning_that_only_one_has() -> None:

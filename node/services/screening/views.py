@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from node.blacklist import Account
-from node.screening.states import DAY_S
-from reconcile.model import LAST_DAY, day_iso
+from reconcile import days
+from reconcile.model import day_iso
 
 if TYPE_CHECKING:
     from node.services.screening.custody_views import CustodyView
@@ -17,11 +16,7 @@ if TYPE_CHECKING:
 
 def time_iso(at_s: int | None) -> str | None:
     """Return a Unix time as ISO 8601 in UTC; its day's number where that has no date."""
-    if at_s is None:
-        return None
-    if not 0 <= at_s // DAY_S <= LAST_DAY:
-        return day_iso(at_s // DAY_S)
-    return dt.datetime.fromtimestamp(at_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at_s is None else days.time_iso(at_s)
 
 
 def hex_or_none(data: bytes | None) -> str | None:

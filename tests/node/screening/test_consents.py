@@ -273,6 +273,19 @@ CA_KEY = ec.generate_private_key(ec.SECP256R1())
 CA = authority(CA_KEY, "Test authority", "Test authority", CA_KEY.public_key())
 
 
+@pytest.mark.parametrize("begins_s", [253_402_300_800, 10**14, 2**63, 2**64 - 61])
+def test_a_consent_at_a_time_without_a_date_is_refused(
+    code_of: Callable[..., str], begins_s: int
+) -> None:
+    """Its maker chose the number, past the year 9999: no certificate is valid then."""
+    made = replace(consent(Level.AUTHORITY), valid_from_s=begins_s, valid_to_s=begins_s + 60)
+    own = ec.generate_private_key(ec.SECP256R1())
+    der = authority(CA_KEY, "UTO", "Test authority", own.public_key()).public_bytes(Encoding.DER)
+    far = SignedConsent(made, SALT, own.sign(made.digest(DOMAIN), ec.ECDSA(SHA256())), der)
+    use, trusting = replace(USE, now_s=begins_s), replace(TRUST, authorities=(CA,))
+    assert code_of(check_consent, far, use, DOMAIN, trusting) == "CONSENT_CERTIFICATE"
+
+
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 def test_an_authority_s_certificate_is_level_2(code_of: Callable[..., str], kind: str) -> None:
     """Signed with a trusted certificate's key it counts at level 2; otherwise it is refused."""

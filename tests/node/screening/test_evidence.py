@@ -287,6 +287,9 @@ STORIES: dict[str, Callable[[list[Change]], object]] = {
     "another reader's record of the consent": lambda c: c.__setitem__(
         3, replace(c[3], args={**c[3].args, "reader": "9"})
     ),
+    "a record of the consent whose words are no text": lambda c: c.__setitem__(
+        3, replace(c[3], args={**c[3].args, "reader": [str(READER)]})
+    ),
     "a consent that was revoked": lambda c: c.insert(
         4, replace(c[3], name="ConsentRevoked", log_index=None, time_s=NOW_S)
     ),

@@ -6,11 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from listed_people import UPLOADER, digest, make_listing, person_of
+from test_consents import CA, CA_KEY, DOMAIN, KEYS, READER, SALT, authority
 from test_receipts import make, signed
 
 from node.cli import main
+from node.screening.consents import Level, SignedConsent
 from node.screening.explaining import explain_receipt, read_authorities
+from node.screening.verifying import request_of
+from reconcile.model import ZERO32
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -59,6 +66,32 @@ def test_a_false_receipt_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert code == 1
     assert "FAIL  receipt: RECEIPT_ENTRIES" in said
     assert "proved: " not in said.replace("not proved here: ", "")
+
+
+def test_a_consent_at_a_time_without_a_date_is_a_check_that_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A receipt whose consent of an authority begins past every calendar: no traceback, but why."""
+    receipt = make(1, listed=True)
+    far = replace(
+        receipt.consent.consent,
+        level=Level.AUTHORITY,
+        blinded=ZERO32,
+        valid_from_s=2**63,
+        valid_to_s=2**63 + 60,
+    )
+    own = ec.generate_private_key(ec.SECP256R1())
+    certified = authority(CA_KEY, "UTO", "Test authority", own.public_key())
+    signature = own.sign(far.digest(DOMAIN), ec.ECDSA(SHA256()))
+    consent = SignedConsent(far, SALT, signature, certified.public_bytes(Encoding.DER))
+    receipt = replace(receipt, consent=consent, countersignatures=())
+    asked = KEYS[READER].sign_digest(request_of(receipt))
+    path, ca = tmp_path / "far.json", tmp_path / "ca.pem"
+    path.write_bytes(signed(replace(receipt, evaluation_signature=asked)))
+    ca.write_bytes(CA.public_bytes(Encoding.PEM))
+    code, said = run(capsys, "verify", str(path), "--test-identifiers", "--authority", str(ca))
+    assert code == 1
+    assert "FAIL  receipt: CONSENT_CERTIFICATE" in said
 
 
 def test_people_who_cannot_exist_are_refused_in_earnest(
