@@ -24,6 +24,8 @@ from reconcile.model import InputError, KanheError, ProtocolError, Where, day_is
 
 _SHOWN: Final = 2
 _CONSENT_TIME: Final = "that the consent was valid when the lookup's block was mined"
+#: Without the ledger an index is its maker's: what a lookup found in it is proved with this word.
+IF_ROOT_STANDS: Final = "if that root stands on the ledger"
 _LEVELS: Final = {
     Level.INSTITUTION: "recorded by the reader's institution",
     Level.AUTHORITY: "signed with a certificate of a trusted authority",
@@ -83,12 +85,17 @@ def explain_verdict(
         found.not_proved.append("anything: a receipt that does not hold proves nothing")
         return found, None
     _hold(verdict, found)
-    found.not_proved += [*verdict.not_proved, _CONSENT_TIME]
-    found.not_proved += [f"anything by a record beside them: {said(one)}" for one in verdict.false]
+    found.not_proved += left_open(verdict)
     found.not_proved += [
         f"that {key} was a key of member {member} then" for member, key in sorted(keys.claims)
     ]
     return found, verdict
+
+
+def left_open(verdict: Verdict) -> list[str]:
+    """Return what a receipt that holds does not prove offline, but for whose its keys are."""
+    false = [f"anything by a record beside them: {said(one)}" for one in verdict.false]
+    return [*verdict.not_proved, _CONSENT_TIME, *false]
 
 
 def _hold(verdict: Verdict, found: Verification) -> None:
@@ -106,9 +113,10 @@ def _hold(verdict: Verdict, found: Verification) -> None:
     index = f"index version {header.version} of key epoch {header.key_epoch}, cut at block"
     where = f"{index} {header.cut_block}, {counted(header.leaf_count, 'entry', 'entries')}"
     if not verdict.records:
-        found.proved.append(f"no entry concerned {person} in {where}")
+        found.proved.append(f"no entry concerned {person} in {where}, {IF_ROOT_STANDS}")
     for record in verdict.records:
-        found.proved.append(f"{entry_words(record.listing)}, concerning {person}, in {where}")
+        says = f"{entry_words(record.listing)}, concerning {person}, in {where}"
+        found.proved.append(f"{says}, {IF_ROOT_STANDS}")
 
 
 def entry_words(listing: Listing) -> str:

@@ -3,7 +3,8 @@
 Held are the exporter's signature over the whole, the uploader's over the statement, the person's
 commitment, the documents' hashes, that the ledger's changes are of this entry and tell a story that
 the contract could have told, each consent, each receipt. That the changes stand on the ledger is
-the exporter's signed word: it is listed, transaction by transaction, under what is not proven.
+the exporter's signed word: it is listed, transaction by transaction, under what is not proven. So
+is, receipt by receipt, that its index and its committee are the ledger's: both may be made up.
 """
 
 from __future__ import annotations
@@ -27,7 +28,14 @@ from node.screening.envelope import (
     read_envelope,
 )
 from node.screening.evidence import Change, Evidence, UsedConsent, read_evidence
-from node.screening.explaining import ClaimedKeys, entry_words, explain_receipt, said
+from node.screening.explaining import (
+    IF_ROOT_STANDS,
+    ClaimedKeys,
+    entry_words,
+    explain_receipt,
+    left_open,
+    said,
+)
 from node.screening.file_kinds import KINDS, other_kind
 from node.screening.history import History, read_history
 from node.screening.identifiers import Identifier, read_identifier
@@ -275,7 +283,7 @@ def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
     recorded = _of_consents(case.evidence, "ConsentRecorded")
     for number, data in enumerate(case.evidence.receipts, 1):
 
-        def hold(data: bytes = data) -> None:
+        def hold(number: int = number, data: bytes = data) -> None:
             # The ledger knows the lookup's time; offline the consent's beginning stands for it.
             at_s = _consent_begins(data)
             verdict = verify_receipt(data, trust=case.trust, at_s=at_s, allow_test=allow_test)
@@ -288,8 +296,9 @@ def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
             word = "found" if listing.entry_id in names else "did not find"
             case.found.proved.append(
                 f"member {consent.reader} {word} this entry in index "
-                f"version {header.version}, cut at block {header.cut_block}"
+                f"version {header.version}, cut at block {header.cut_block}, {IF_ROOT_STANDS}"
             )
+            case.found.not_proved += [f"of receipt {number}: {one}" for one in left_open(verdict)]
             name = f"0x{consent.digest(case.evidence.domain).hex()}"
             if (str(consent.reader), name) not in recorded:
                 case.found.not_proved.append(

@@ -69,7 +69,12 @@ def lookup_rows(fact: LookupFact, speaker: Speaker) -> Rows:
         (_("Consent"), _(CONSENT_LEVELS[int(fact.level)])),
         (_("Consent valid"), _("%(first)s to %(last)s") % times),
         (_("What was found"), _found(speaker, fact.found)),
-        (_("As it stood"), _("index version %(version)s, cut at block %(block)s") % until),
+        (
+            _("As it stood"),
+            # A wallet asks no ledger: whoever made the receipt could have made the index up.
+            _("index version %(version)s, cut at block %(block)s, if its root stands on the ledger")
+            % until,
+        ),
     ]
 
 

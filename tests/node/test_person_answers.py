@@ -52,6 +52,9 @@ def test_an_answer_says_its_facts_before_its_proofs(wallet: Wallet) -> None:
     assert bytes.fromhex(str(told["entry"])) == entry.entry
     assert (lookup.reader, lookup.purpose, lookup.found) == (READER, Purpose.CREDIT, 1)
     assert lookup.looked_up_at_s == NOW_S - 5
+    # No ledger was asked: what was found is of an index that may be anybody's.
+    for lang, says in (("en", "if its root stands on the ledger"), ("zh", "前提是其根确在账本上")):
+        assert any(line.endswith(says) for line in answer_lines(found, Speaker(lang, 0)))
     # Without evidence its state is not shown; a time that is no one's receipt is refused.
     asked, answer = answered(wallet, evidence=())
     short = read_back(wallet, asked, sign_person_answer(answer, KEYS[READER]))

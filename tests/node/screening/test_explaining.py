@@ -56,6 +56,7 @@ def test_an_absence_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixtu
     (proved,) = found["proved"]
     assert proved.startswith("no entry concerned CN-RID …")
     assert "index version 1 of key epoch 1, cut at block 5" in proved
+    assert proved.endswith("if that root stands on the ledger")
 
 
 def test_a_false_receipt_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
