@@ -31,7 +31,10 @@ PERIOD_DAYS: Final = 10
 DAY_S: Final = 86_400
 #: One request between nodes; a larger period is a sign of something else.
 MAX_ATTESTATIONS: Final = 20_000
+#: A reader signs each once; what is larger holds signatures that only cost whoever recovers them.
+MAX_ATTESTATION_BYTES: Final = 1_024
 Row = tuple[int, int, int]
+ReadAttestation = Callable[[bytes], tuple[Attestation, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,13 @@ def settle_attestations(
     is_reader_key: Callable[[str], bool],
     ticket_period: Callable[[int], int | None],
     posted: Callable[[bytes], tuple[int, int] | None],
+    read: ReadAttestation = read_attestation,
 ) -> Settled:
     """Return what a reader's attestations of a period settle to, or refuse them.
 
     `ticket_period` gives the period in which the reader bought a lookup ticket, `posted` an entry's
-    uploader and when it was posted; both None for what the ledger does not know. Raises
+    uploader and when it was posted; both None for what the ledger does not know. `read` may know
+    an attestation that it read before. Nothing is read behind the first that is false. Raises
     `ProtocolError` SETTLEMENT_EMPTY, SETTLEMENT_TOO_LARGE, SETTLEMENT_FALSE, the envelope's errors.
     """
     if not 1 <= len(envelopes) <= MAX_ATTESTATIONS:
@@ -81,7 +86,7 @@ def settle_attestations(
     order: list[tuple[int, bytes, bytes]] = []
     seen: set[bytes] = set()
     for envelope in envelopes:
-        said = _require(envelope, reader, is_reader_key)
+        said = _require(envelope, reader, is_reader_key, read)
         found = posted(said.entry)
         if said.entry in seen:
             raise _refuse("SETTLEMENT_FALSE", "an entry is attested twice")
@@ -96,8 +101,12 @@ def settle_attestations(
     return Settled(period, reader, _rows(confirmed), merkle_root(leaves), frozenset(confirmed))
 
 
-def _require(envelope: bytes, reader: int, is_reader_key: Callable[[str], bool]) -> Attestation:
-    said, signers = read_attestation(envelope)
+def _require(
+    envelope: bytes, reader: int, is_reader_key: Callable[[str], bool], read: ReadAttestation
+) -> Attestation:
+    if len(envelope) > MAX_ATTESTATION_BYTES:
+        raise _refuse("SETTLEMENT_TOO_LARGE", f"an attestation has {len(envelope):,} bytes")
+    said, signers = read(envelope)
     if said.reader != reader or not any(is_reader_key(signer) for signer in signers):
         raise _refuse("SETTLEMENT_FALSE", "an attestation is not signed by this reader")
     if said.verdict is not HitVerdict.CONFIRMED:

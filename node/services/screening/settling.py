@@ -8,6 +8,7 @@ evaluate together: a ticket that was bought and never used pays nobody.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -28,7 +29,13 @@ from node.screening.countersigning import (
     used_tickets,
 )
 from node.screening.releases import HitVerdict, read_attestation
-from node.screening.settlements import MAX_ATTESTATIONS, Settled, period_of, settle_attestations
+from node.screening.settlements import (
+    MAX_ATTESTATIONS,
+    ReadAttestation,
+    Settled,
+    period_of,
+    settle_attestations,
+)
 from node.services.screening.attesting import AttestingActs
 from node.tables import (
     CountedAttestation,
@@ -124,8 +131,10 @@ class SettlingActs(AttestingActs):
     def sign_settlement(self, data: bytes, *, reader: int) -> bytes:
         """Sign a reader's settlement as a member of the committee, once a period.
 
-        Raises `ProtocolError` SETTLEMENT_*, COUNTERSIGNATURE_MALFORMED, `NotAllowed`
-        NOT_COMMITTEE_MEMBER, `Conflict` PERIOD_NOT_OVER, SETTLEMENT_SIGNED, HIT_COUNTED.
+        What is cheap to refuse is refused before signatures are recovered, and these are of
+        tickets that the reader bought and names, one item a ticket. Raises `ProtocolError`
+        SETTLEMENT_*, COUNTERSIGNATURE_MALFORMED, `NotAllowed` NOT_COMMITTEE_MEMBER, `Conflict`
+        PERIOD_NOT_OVER, SETTLEMENT_SIGNED, HIT_COUNTED.
         """
         try:
             asked = msgspec.msgpack.decode(data, type=_Asked)
@@ -134,24 +143,34 @@ class SettlingActs(AttestingActs):
         if len(asked.countersigned) > MAX_ATTESTATIONS:
             raise ProtocolError("SETTLEMENT_TOO_LARGE", "too many tickets are countersigned")
         domain = self._identity.place.lookups_domain
-        # Thousands of signatures are recovered before the lock of writers is held.
+        # Thousands of signatures are recovered once, and before the lock of writers is held.
+        read = functools.cache(read_attestation)
+        with self._reading() as session:
+            self._require_signing(session, reader, asked.period)
+            settled = _settled(session, reader, asked.period, asked.envelopes, read)
+        _require_one_a_ticket(asked.countersigned, settled)
         shown = [(item, countersigners(domain, reader, item)) for item in asked.countersigned]
         with self._writing() as session:
-            member, now = self._identity.require_member(session), self._now(session)
-            epoch = newest_sharing(session, current_key_epoch(session, now))
-            if epoch is None or member not in epoch.members or member == reader:
-                raise NotAllowed("NOT_COMMITTEE_MEMBER", "this node signs no settlement of yours")
-            if asked.period >= period_of(now.time_s):
-                raise Conflict("PERIOD_NOT_OVER", f"period {asked.period} is not over yet")
-            settled = _settled(session, reader, asked.period, asked.envelopes)
+            self._require_signing(session, reader, asked.period)
+            # Read again: a fork may have taken a ticket or an entry back meanwhile.
+            settled = _settled(session, reader, asked.period, asked.envelopes, read)
             _require_used(session, settled, shown)
             digest = settled.digest(self._identity.place.points_domain)
-            self._count(session, settled, asked.envelopes, digest)
+            self._count(session, settled, [read(one)[0].entry for one in asked.envelopes], digest)
             self._act(session, f"peer:{reader}", "settlement-sign", str(asked.period))
             return self._identity.keys.approver.sign_digest(digest)
 
+    def _require_signing(self, session: Session, reader: int, period: int) -> None:
+        """Refuse to sign unless this node is of the committee, and the period is over."""
+        member, now = self._identity.require_member(session), self._now(session)
+        epoch = newest_sharing(session, current_key_epoch(session, now))
+        if epoch is None or member not in epoch.members or member == reader:
+            raise NotAllowed("NOT_COMMITTEE_MEMBER", "this node signs no settlement of yours")
+        if period >= period_of(now.time_s):
+            raise Conflict("PERIOD_NOT_OVER", f"period {period} is not over yet")
+
     def _count(
-        self, session: Session, settled: Settled, envelopes: Sequence[bytes], digest: bytes
+        self, session: Session, settled: Settled, entries: Sequence[bytes], digest: bytes
     ) -> None:
         standing = session.get(SignedSettlement, (settled.reader, settled.period))
         if standing is not None:
@@ -160,8 +179,7 @@ class SettlingActs(AttestingActs):
                     "SETTLEMENT_SIGNED", f"another settlement of period {settled.period} was signed"
                 )
             return
-        for envelope in envelopes:
-            entry = read_attestation(envelope)[0].entry
+        for entry in entries:
             if session.get(CountedAttestation, (settled.reader, entry)) is not None:
                 raise Conflict(
                     "HIT_COUNTED", "an entry was counted for this reader before: each once"
@@ -213,7 +231,25 @@ def _require_used(
         )
 
 
-def _settled(session: Session, reader: int, period: int, envelopes: Sequence[bytes]) -> Settled:
+def _require_one_a_ticket(countersigned: Sequence[Countersigned], settled: Settled) -> None:
+    """Refuse what is countersigned twice, and for tickets that the attestations do not name."""
+    tickets = [item.ticket for item in countersigned]
+    if len(set(tickets)) != len(tickets) or not settled.tickets.issuperset(tickets):
+        raise ProtocolError(
+            "SETTLEMENT_FALSE",
+            "a ticket is countersigned twice, or is none of the attestations'",
+            where=Where(field="countersigned"),
+            help="Nothing of this period was signed.",
+        )
+
+
+def _settled(
+    session: Session,
+    reader: int,
+    period: int,
+    envelopes: Sequence[bytes],
+    read: ReadAttestation = read_attestation,
+) -> Settled:
     return settle_attestations(
         period,
         reader,
@@ -221,6 +257,7 @@ def _settled(session: Session, reader: int, period: int, envelopes: Sequence[byt
         is_reader_key=lambda key: holds_key(session, reader, key),
         ticket_period=_ticket_periods(session, reader),
         posted=lambda entry: _posted(session, entry),
+        read=read,
     )
 
 

@@ -342,6 +342,8 @@ def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> Non
     one = [msgspec.structs.replace(used[0], signatures=used[0].signatures[:1]), *used[1:]]
     twice = [msgspec.structs.replace(used[0], signatures=one[0].signatures * 2), *used[1:]]
     other = [msgspec.structs.replace(used[0], key_epoch=2), *used[1:]]
+    malformed = "COUNTERSIGNATURE_MALFORMED"
+    other_ticket = msgspec.structs.replace(used[0], ticket=9_999)
     for data, reader, code in [
         (encode([period, [*envelopes, envelopes[0]], used]), 2, "SETTLEMENT_FALSE"),
         (whole, 1, "SETTLEMENT_FALSE"),
@@ -352,7 +354,10 @@ def test_confirmed_hits_are_settled_by_the_committee(town: BlacklistTown) -> Non
         (encode([period, envelopes, twice]), 2, "SETTLEMENT_UNUSED_TICKET"),
         (encode([period, envelopes, other]), 2, "SETTLEMENT_UNUSED_TICKET"),
         (encode([period, envelopes, used[:1] * 20_001]), 2, "SETTLEMENT_TOO_LARGE"),
-        (encode([period, envelopes, [[0, 1, b"", []]]]), 2, "COUNTERSIGNATURE_MALFORMED"),
+        (encode([period, envelopes, [[used[0].ticket, 1, b"", []]]]), 2, malformed),
+        (encode([period, envelopes, [*used, used[0]]]), 2, "SETTLEMENT_FALSE"),
+        (encode([period, envelopes, [*used, other_ticket]]), 2, "SETTLEMENT_FALSE"),
+        (encode([period, [*envelopes, bytes(1_025)], used]), 2, "SETTLEMENT_TOO_LARGE"),
         (encode([period, envelopes]), 2, "SETTLEMENT_FALSE"),
         (b"\xc1", 2, "SETTLEMENT_FALSE"),
     ]:
