@@ -44,12 +44,16 @@ from node.services.screening.detail import refuse
 from node.tables import (
     CustodyAsk,
     HeldCustody,
+    KeyEpoch,
     ListedEntry,
 )
 from reconcile.model import ZERO32, KanheError, day_iso
 
 #: Custodies of one entry that stand beside each other while its custodians change.
 MAX_GENERATIONS: Final = 4
+#: An uploader makes one custody of an entry a committee; what its restored backups make anew may
+#: come on top. Each leaves a row and the word that it was destroyed, for as long as this node is.
+SPARE_GENERATIONS: Final = 16
 DESTROYED_A_TURN: Final = 200
 
 
@@ -121,6 +125,10 @@ class KeepingActs(CustodyBase):
         )
         if session.scalar(over) is not None:
             raise refuse("CUSTODY_OVER", "is of an entry that is over")
+        sharings = session.scalar(select(func.count()).select_from(KeyEpoch)) or 0
+        if manifest.generation > sharings + SPARE_GENERATIONS:
+            says = f"counts {manifest.generation} of this entry, of {sharings} committees"
+            raise refuse("CUSTODY_TOO_MANY", says)
         held = session.scalar(
             select(func.count())
             .select_from(HeldCustody)

@@ -1,4 +1,4 @@
-"""An uploader that takes back what it never left: few rows at its custodians."""
+"""An uploader that takes back what it left, or never did: few rows at its custodians."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from node.screening.custody import Manifest, read_manifest, write_manifest
+from node.crypto.keys import SealingPublicKey
+from node.crypto.oprf.shamir import commit, share_of
+from node.screening.custody import (
+    Manifest,
+    begin,
+    detail_hash,
+    read_manifest,
+    seal_detail,
+    share_info,
+    write_manifest,
+)
 from node.screening.custody_messages import (
     Deposit,
     Deposits,
@@ -18,7 +28,9 @@ from node.screening.custody_messages import (
     unpack,
 )
 from node.services.screening.custody import TAKE
-from node.tables import AuditRow, HeldCustody, OwnCustody
+from node.services.screening.detail import general_key
+from node.services.screening.keeping import SPARE_GENERATIONS
+from node.tables import AuditRow, HeldCustody, KeyEpoch, OwnCustody
 from tests.node.services.blacklist_town import BlacklistTown
 from tests.node.services.custody_tools import UPLOADER, holds, kept, wire
 
@@ -48,6 +60,36 @@ def test_an_uploader_makes_no_rows_by_taking_back_what_never_came(town: Blacklis
     for node, code in ((keeper, "CUSTODY_DIFFERS"), (other, "CUSTODY_DETAIL_FALSE")):
         taken = node.screening.handlers()[TAKE](UPLOADER, late)
         assert unpack(taken, Taken).codes == [code]
+
+
+def test_an_uploader_makes_few_rows_by_leaving_anew_and_taking_back(town: BlacklistTown) -> None:
+    """One custody a committee, and a few of restored backups: then none is kept, or written of."""
+    entry = kept(town, 18)
+    keeper, manifest = town.node(3), _manifest(town, entry)
+    with keeper.database.reading() as session:
+        sharings = session.scalar(select(func.count()).select_from(KeyEpoch))
+        key = general_key(session, 3)
+    assert sharings is not None
+    most, codes = sharings + SPARE_GENERATIONS, []
+    for generation in range(2, most + 4):
+        polynomial = begin(manifest.threshold)
+        made = replace(manifest, generation=generation, commitments=commit(polynomial))
+        body = seal_detail([b"x"], polynomial[0], made.place)
+        made = replace(made, detail=detail_hash(body))
+        share = share_of(polynomial, made.index_of(3))
+        sealed = SealingPublicKey.parse(key.public_key).seal(share, share_info(made, receiver=3))
+        signed = write_manifest(made, town.node(UPLOADER).keys.approver)
+        left = pack(Deposits([Deposit(signed, key.generation, sealed, body)]))
+        taken = keeper.screening.handlers()[TAKE](UPLOADER, left)
+        codes += unpack(taken, Taken).codes
+        keeper.screening.drop_custody(UPLOADER, pack(Drop(entry, generation)))
+    assert codes == [""] * (most - 1) + ["CUSTODY_TOO_MANY"] * 3
+    with keeper.database.reading() as session:
+        rows = select(func.count()).where(HeldCustody.entry == entry)
+        assert session.scalar(rows) == most + 1, "and one that bars the others"
+        acts = select(func.count()).where(AuditRow.subject == entry.hex())
+        assert session.scalar(acts) == most - 1
+    assert holds(town, 3, entry)
 
 
 def _manifest(town: BlacklistTown, entry: bytes) -> Manifest:
