@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -23,7 +23,7 @@ from node.screening.envelope import (
     DELETION_TYPE,
     sign_envelope,
 )
-from node.screening.messages import network_json, read_message, read_network
+from node.screening.messages import MAX_MESSAGE_BYTES, network_json, read_message, read_network
 from node.screening.receipts import blind_consent_json, read_blind_consent
 from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import map_of, read_hex, read_number
@@ -31,10 +31,15 @@ from reconcile.model import ProtocolError, Where
 
 FORMAT: Final = 1
 MAX_DEPOSITS: Final = 100
+#: Custodies of one entry that stand beside each other while its custodians change.
+MAX_GENERATIONS: Final = 4
+MAX_RELEASE_BYTES: Final = 4 << 10
 _SEALED: Final = b"kanhe/custody-request/1"
 _MAX32: Final = 2**32 - 1
 _MAX64: Final = 2**64 - 1
 _Message = TypeVar("_Message")
+_Request = Annotated[bytes, msgspec.Meta(max_length=MAX_MESSAGE_BYTES)]
+_Release = Annotated[bytes, msgspec.Meta(max_length=MAX_RELEASE_BYTES)]
 
 WAITING: Final = "WAITING"
 ANSWERED: Final = "ANSWERED"
@@ -93,7 +98,7 @@ class Deposit(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class Deposits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """What goes to one custodian at once."""
 
-    items: list[Deposit]
+    items: Annotated[list[Deposit], msgspec.Meta(max_length=MAX_DEPOSITS)]
 
 
 class Taken(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -115,19 +120,19 @@ class Part(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class Ask(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """A request with the sealed one that it encloses; `sealing` is the uploader's generation."""
 
-    request: bytes
+    request: _Request
     sealing: int
-    enclosed: bytes
+    enclosed: _Request
     wants_detail: bool = True
 
 
 class Told(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """What a custodian hands on to the uploader; `receipt` is empty before it released."""
 
-    request: bytes
+    request: _Request
     sealing: int
-    enclosed: bytes
-    receipts: list[bytes]
+    enclosed: _Request
+    receipts: Annotated[list[_Release], msgspec.Meta(max_length=MAX_GENERATIONS)]
 
 
 class Answer(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

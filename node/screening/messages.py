@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from node.crypto.eip712 import Domain
 from node.screening.envelope import read_envelope
@@ -16,7 +17,10 @@ from reconcile.commitment.fields import (
 )
 from reconcile.model import ProtocolError, Where
 
-_MAX256 = 2**256 - 1
+#: A message has numbers, hashes and at most one consent with one certificate: 1 to 12 kB. Who is
+#: sent one keeps it for as long as the entry stands, whatever else its sender wrote into it.
+MAX_MESSAGE_BYTES: Final = 32 << 10
+_MAX256: Final = 2**256 - 1
 
 
 def network_json(domain: Domain) -> dict[str, object]:
@@ -33,8 +37,10 @@ def read_message(data: bytes, kind: str) -> tuple[Mapping[str, object], tuple[st
     """Return the payload of an envelope of one type, and who signed it.
 
     Raises the envelope's errors, `ProtocolError` ENVELOPE_TYPE, `InputError` PROOF_MALFORMED unless
-    the payload is canonical JSON.
+    the payload is canonical JSON and the whole at most `MAX_MESSAGE_BYTES` long.
     """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise malformed("message", f"has {len(data):,} bytes, over {MAX_MESSAGE_BYTES:,}")
     envelope = read_envelope(data)
     if envelope.type != kind:
         raise ProtocolError(

@@ -26,6 +26,7 @@ from node.screening.custody import (
     share_info,
 )
 from node.screening.custody_messages import (
+    MAX_GENERATIONS,
     Deposit,
     Deposits,
     Drop,
@@ -49,8 +50,6 @@ from node.tables import (
 )
 from reconcile.model import ZERO32, KanheError, day_iso
 
-#: Custodies of one entry that stand beside each other while its custodians change.
-MAX_GENERATIONS: Final = 4
 #: An uploader makes one custody of an entry a committee; what its restored backups make anew may
 #: come on top. Each leaves a row and the word that it was destroyed, for as long as this node is.
 SPARE_GENERATIONS: Final = 16

@@ -12,6 +12,7 @@ from node.crypto.eip712 import Domain
 from node.crypto.oprf.group import random_scalar
 from node.crypto.oprf.shamir import commit, share_of
 from node.crypto.signer import LocalSigner
+from node.screening.consents import Consent, Level, Purpose, Scope, SignedConsent
 from node.screening.custody import (
     Manifest,
     begin,
@@ -25,8 +26,34 @@ from node.screening.custody import (
     share_info,
     write_manifest,
 )
-from node.screening.custody_messages import Drop, pack, read_destroyed, unpack, write_destroyed
-from node.screening.envelope import CUSTODY_TYPE, sign_envelope
+from node.screening.custody_messages import (
+    MAX_DEPOSITS,
+    MAX_GENERATIONS,
+    MAX_RELEASE_BYTES,
+    Ask,
+    CustodyRelease,
+    CustodyRequest,
+    Deposit,
+    Deposits,
+    Drop,
+    Told,
+    pack,
+    read_destroyed,
+    unpack,
+    write_custody_release,
+    write_custody_request,
+    write_destroyed,
+)
+from node.screening.envelope import CUSTODY_TYPE, read_envelope, sign_envelope
+from node.screening.messages import MAX_MESSAGE_BYTES
+from node.screening.releases import (
+    Attestation,
+    DetailRequest,
+    HitVerdict,
+    read_attestation,
+    write_attestation,
+    write_request,
+)
 from reconcile.canonical import canonical_json
 from reconcile.model import KanheError
 
@@ -136,3 +163,58 @@ def test_messages_of_another_form_are_refused() -> None:
     word = write_destroyed(DOMAIN, ENTRY, 3, 11, "2026-11-29", SIGNER)
     body, signers = read_destroyed(word)
     assert (body["member"], body["generation"], signers) == ("11", "3", (SIGNER.address,))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Ask(bytes(MAX_MESSAGE_BYTES + 1), 1, b""),
+        Ask(b"", 1, bytes(MAX_MESSAGE_BYTES + 1)),
+        Told(bytes(MAX_MESSAGE_BYTES + 1), 1, b"", []),
+        Told(b"", 1, bytes(MAX_MESSAGE_BYTES + 1), []),
+        Told(b"", 1, b"", [bytes(MAX_RELEASE_BYTES + 1)]),
+        Told(b"", 1, b"", [b""] * (MAX_GENERATIONS + 1)),
+        Deposits([Deposit(b"", 1, b"", b"")] * (MAX_DEPOSITS + 1)),
+    ],
+)
+def test_a_message_that_is_kept_is_no_larger_than_what_it_says(message: object) -> None:
+    """A ticket of a few points does not fill the disks of all custodians and the uploader."""
+    assert refusal(unpack, pack(message), type(message)) == "CUSTODY_MALFORMED"
+
+
+def test_the_largest_true_messages_have_room() -> None:
+    """A certificate of 4 kB, an RSA key of 4,096 bits, numbers at their most."""
+    domain, most32, most64 = Domain(2**256 - 1, b"\xff" * 20), 2**32 - 1, 2**64 - 1
+    word = b"\xff" * 32
+    scope = Scope.HIT | Scope.RECORD | Scope.EVIDENCE
+    consent = Consent(
+        most32, Purpose.CREDIT, scope, most64, most64, word, word, bytes(32), Level.AUTHORITY
+    )
+    full = SignedConsent(consent, word, bytes(512), bytes(4_096))
+    detail = DetailRequest(domain, word, most32, most64, word, word, full)
+    blind = replace(full, salt=b"")
+    asked = CustodyRequest(domain, word, most32, most64, word, word, blind, word, word)
+    request, sealed = write_custody_request(asked, SIGNER, SIGNER), write_request(detail, SIGNER)
+    enclosed = bytes(len(sealed) + 2_048)
+    release = CustodyRelease(domain, word, *[most32] * 4, most64, word, word, word, most64)
+    told = Told(request, 1, enclosed, [write_custody_release(release, SIGNER)] * MAX_GENERATIONS)
+    assert unpack(pack(told), Told) == told
+    assert unpack(pack(Ask(request, 1, enclosed)), Ask).enclosed == enclosed
+
+
+def test_a_message_has_no_room_for_what_only_fills_a_disk() -> None:
+    """Signed, and true but for a field that nobody reads: whoever is sent it keeps it all."""
+    said = Attestation(DOMAIN, ENTRY, 7, 8, 9, HitVerdict.CONFIRMED, bytes(32))
+    for data, read in (
+        (write_attestation(said, SIGNER), read_attestation),
+        (write_manifest(custody()[0], SIGNER), read_manifest),
+    ):
+        envelope = read_envelope(data)
+        body = json.loads(envelope.payload)
+        for more, refused in ((100, False), (MAX_MESSAGE_BYTES, True)):
+            payload = canonical_json({**body, "more": "x" * more})
+            padded = sign_envelope(envelope.type, payload, [SIGNER]).to_json()
+            if refused:
+                assert refusal(read, padded) == "PROOF_MALFORMED"
+            else:
+                assert read(padded)[1] == (SIGNER.address,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from node.screening.custody_messages import (
     write_custody_request,
 )
 from node.screening.envelope import read_envelope
+from node.screening.messages import MAX_MESSAGE_BYTES
 from node.screening.receipts import read_receipt
 from node.screening.releases import read_request
 from node.services.screening.detail import DetailView
@@ -204,6 +206,10 @@ def test_each_custodian_refuses_what_the_uploader_would(town: BlacklistTown) -> 
     town.settle(3)
     assert says(replace(fresh, consent=short)) == "CONSENT_SCOPE"
     assert refused(gamma.ask_custody, READER, b"\xc1") == "CUSTODY_MALFORMED"
+    # Signed for as it is, and too large to be kept and sent on for one ticket.
+    enclosed = bytes(MAX_MESSAGE_BYTES + 1)
+    large = replace(fresh, enclosed=hashlib.sha256(enclosed).digest())
+    assert says(large) == "CUSTODY_MALFORMED"
     with town.node(3).database.reading() as session:
         assert session.get(CustodyAsk, fresh.ticket) is None
     other = look(town, READER, UPLOADER, entry)

@@ -20,6 +20,7 @@ from node.screening.custody import (
     write_manifest,
 )
 from node.screening.custody_messages import (
+    MAX_GENERATIONS,
     Deposit,
     Deposits,
     Drop,
@@ -29,7 +30,6 @@ from node.screening.custody_messages import (
     unpack,
 )
 from node.services.screening.detail import general_key
-from node.services.screening.keeping import MAX_GENERATIONS
 from node.tables import (
     CustodyAsk,
     CustodyDelivery,
