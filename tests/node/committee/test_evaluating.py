@@ -26,7 +26,7 @@ from node.screening.evaluations import (
     write_request,
 )
 from node.services.committee import answering, caps, evaluating
-from node.tables import Evaluation, EvaluationRefusal, Incident, KeyEpoch, LookupLog
+from node.tables import Evaluation, EvaluationRefusal, Incident, LookupLog
 from reconcile.model import KanheError, ProtocolError, UsageError
 
 READER = 1
@@ -378,20 +378,6 @@ def test_the_log_of_a_day_is_anchored_when_it_is_over(desk: Town) -> None:
     leaves = [answering.row_leaf(answering.LogRow(**item)) for item in shown]
     assert answering.log_root(leaves) == day.root
     assert json.loads(service.show_log(3, body)) == [i for i in shown if i["reader"] == 3]
-
-
-def test_who_left_the_committee_anchors_its_last_day(desk: Town) -> None:
-    """That day is over only when others sit there already; who never sat anchors nothing."""
-    service = desk.node(NODE).parts.answering
-    with desk.node(NODE).sessions() as session:
-        (epoch,) = session.scalars(select(KeyEpoch)).all()
-        mapped = {column.key: getattr(epoch, column.key) for column in KeyEpoch.__table__.columns}
-        others = [member for member in epoch.members if member != NODE]
-        session.add(KeyEpoch(**{**mapped, "sharing": 1, "members": others}))
-        session.flush()
-        assert service._may_anchor(session, NODE)
-        assert not service._may_anchor(session, OUTSIDER)
-        session.rollback()
 
 
 def test_refusals_of_one_member_do_not_fill_the_disk(
