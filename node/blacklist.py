@@ -14,16 +14,18 @@ from node.screening.consents import consent_key
 from node.screening.evidence import Change, change_of
 from node.screening.listings import Posted
 from node.screening.points import DISPUTE_STAKE, LISTING_STAKE, accuracy_floor
-from node.screening.profiles import Profile, profiles
+from node.screening.profiles import Profile, profile_numbered, profiles
 from node.screening.states import (
     DisputeFacts,
     EntryFacts,
     EntryState,
     Phase,
     Stage,
+    Suspension,
     Verdict,
     entry_state,
     phase_of,
+    suspension_at,
 )
 from node.tables import (
     Ballot,
@@ -41,6 +43,7 @@ from node.tables import (
 from node.tables.tip import tip_of
 
 REGULATOR: Final = "blacklist_regulator"
+_SUSPENDING: Final = (Verdict.TIMED_OUT.name, Verdict.UNDECIDED.name)
 _RANGE: Final = (
     select(TicketRange)
     .where(TicketRange.first <= bindparam("ticket"))
@@ -116,11 +119,6 @@ def now_of(session: Session) -> Now:
     """Return the newest block as last seen; zeros before the first."""
     cursor = tip_of(session)
     return Now(0, 0) if cursor is None else Now(cursor.head_block, cursor.head_time_s)
-
-
-def profile_numbered(number: int) -> Profile:
-    """Return the profile of a number, as the contract was deployed with."""
-    return tuple(profiles().values())[number - 1]
 
 
 def profile_name(number: int) -> str:
@@ -215,11 +213,28 @@ def state_of(session: Session, row: ListedEntry, now: Now) -> EntryState:
     facts = EntryFacts(
         stage=Stage[row.stage],
         posted_at_s=row.posted_at_s,
-        expires_day=row.expires_day,
+        ends_day=row.ends_day,
         tagged=is_tagged(session, row.entry, current_key_epoch(session, now)),
         dispute=None if dispute is None else dispute_facts(session, dispute),
     )
     return entry_state(facts, profile_numbered(row.profile), now.time_s)
+
+
+def suspension_of(session: Session, row: ListedEntry, now: Now) -> Suspension | None:
+    """Return an entry's suspension, settled or by time alone; None where nothing suspended it."""
+    if row.dispute is None:
+        found = select(Dispute).where(Dispute.entry == row.entry, Dispute.outcome.in_(_SUSPENDING))
+        dispute = session.scalars(found).first()
+    else:
+        dispute = session.get_one(Dispute, row.dispute)
+    facts = None if dispute is None else dispute_facts(session, dispute)
+    return suspension_at(facts, profile_numbered(row.profile), row.ends_day, now.time_s)
+
+
+def last_day_of(session: Session, row: ListedEntry, now: Now) -> int:
+    """Return an entry's last day; the suspension of an open dispute brings it forward."""
+    found = None if row.dispute is None else suspension_of(session, row, now)
+    return row.ends_day if found is None else found.last_day
 
 
 def changes_of(

@@ -117,8 +117,13 @@ def open_listing(session: Session, ring: KeyRing, entry: bytes) -> Owned:
     return Owned(Identifier(secret.id_type, secret.id_value), opened, tuple(documents))
 
 
-def untagged(session: Session, member: int, key_epoch: int, *, limit: int) -> list[bytes]:
-    """Return own entries on the ledger that have no sealed record in a key epoch, oldest first."""
+def untagged(
+    session: Session, member: int, key_epoch: int, *, today: int, limit: int
+) -> list[bytes]:
+    """Return own entries on the ledger that have no sealed record in a key epoch, oldest first.
+
+    Not those whose last day is before `today`: they take no leaf, and nobody evaluates them.
+    """
     sealed = select(SealedRecord.entry).where(
         SealedRecord.entry == ListedEntry.entry, SealedRecord.key_epoch == key_epoch
     )
@@ -128,6 +133,7 @@ def untagged(session: Session, member: int, key_epoch: int, *, limit: int) -> li
         .where(
             ListedEntry.uploader == member,
             ListedEntry.stage.in_(TAGGABLE),
+            ListedEntry.ends_day >= today,
             OwnListing.erased_at_ms.is_(None),
             ~sealed.exists(),
         )

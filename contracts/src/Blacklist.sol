@@ -31,10 +31,11 @@ contract Blacklist is IndexRoots, Disputes {
         uint32 member = _poster();
         Entry storage stored = _known(entry);
         if (stored.uploader != member) lookups.requireMember(lookups.currentKeyEpoch(), member);
-        EntryState state = stateOf(entry);
-        bool changed = state == EntryState.SUSPENDED || state == EntryState.CORRECTED
-            || state == EntryState.REMOVED || state == EntryState.ERASED;
-        if (!changed) revert EntryStateNotAllowed(entry, state);
+        _requireState(
+            entry,
+            _bit(EntryState.SUSPENDED) | _bit(EntryState.CORRECTED) | _bit(EntryState.REMOVED)
+                | _bit(EntryState.ERASED)
+        );
         if (recipients.length == 0 || recipients.length > MAX_RECIPIENTS) {
             revert IRegistry.OutOfBounds(recipients.length, 1, MAX_RECIPIENTS);
         }
@@ -62,10 +63,12 @@ contract Blacklist is IndexRoots, Disputes {
         Entry storage stored = _known(entry);
         if (_deletions[entry][member] != 0) revert DeletionCertified(entry, member);
         if (certificate == 0) revert CommitmentMissing();
-        EntryState state = stateOf(entry);
-        bool over = state == EntryState.REMOVED || state == EntryState.CORRECTED
-            || state == EntryState.EXPIRED || state == EntryState.ERASED;
-        if (!over || stored.dispute != 0) revert EntryStateNotAllowed(entry, state);
+        EntryState state = _requireState(
+            entry,
+            _bit(EntryState.REMOVED) | _bit(EntryState.CORRECTED) | _bit(EntryState.EXPIRED)
+                | _bit(EntryState.ERASED)
+        );
+        if (stored.dispute != 0) revert EntryStateNotAllowed(entry, state);
         _deletions[entry][member] = certificate;
         emit DeletionCertifiedBy(entry, member, certificate);
         if (member != stored.uploader) return;

@@ -56,6 +56,13 @@ contract BlacklistGasTest is BlacklistTestBase {
         _measure("settle, one silent panelist");
     }
 
+    function test_gas_suspension() public {
+        uint64 dispute = _dispute(READER, _tagged(1), true);
+        vm.warp(vm.getBlockTimestamp() + 10 days + 1);
+        _settle(dispute);
+        _measure("settle, suspended");
+    }
+
     function test_gas_points() public {
         _post(READER);
         points.buyTickets(TicketKind.LOOKUP, 10);

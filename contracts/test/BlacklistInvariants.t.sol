@@ -43,15 +43,29 @@ contract BlacklistHandler is BlacklistTestBase {
         } catch {}
     }
 
-    function tag(uint8 which, bool wrong) external {
+    function tag(uint8 which, bool wrong, bool next) external {
         EntryId entry = _any(which);
         uint32 uploader = blacklist.entryOf(entry).uploader;
-        uint32 current = lookups.currentKeyEpoch();
-        bytes[] memory signatures = _signedBy(1, 2, _heldDigest(entry, current, RECORD));
+        uint32 keyEpoch = next ? lookups.lastKeyEpoch() : lookups.currentKeyEpoch();
+        bytes[] memory signatures = _signedBy(1, 2, _heldDigest(entry, keyEpoch, RECORD));
         _post(wrong ? _member(which) : uploader == 0 ? READER : uploader);
-        try blacklist.tag(entry, current, RECORD, signatures) {
+        try blacklist.tag(entry, keyEpoch, RECORD, signatures) {
             succeeded++;
         } catch {}
+    }
+
+    /// @dev The next key epoch is announced, or begins: entries are tagged and counted in both.
+    function nextEpoch(uint8 how) external {
+        uint32 last = lookups.lastKeyEpoch();
+        if (lookups.currentKeyEpoch() != last) {
+            vm.roll(lookups.keyEpochOf(last).switchBlock);
+            return;
+        }
+        if (how % 3 != 0) return;
+        uint64 from = uint64(vm.getBlockNumber()) + 2000;
+        for (uint32 member = 1; member <= 7; member++) {
+            _approveEpoch(member, last + 1, keccak256(abi.encode("key", last)), from);
+        }
     }
 
     function endEntry(uint8 which, uint8 how) external {
@@ -109,6 +123,34 @@ contract BlacklistHandler is BlacklistTestBase {
             _post(second);
             try blacklist.contest(id, forPerson) {
                 succeeded++;
+            } catch {}
+        } catch {}
+    }
+
+    /// @dev An uploader stays silent; who settles that comes at once, late, or never.
+    function silent(uint8 who, uint8 by, uint16 days_, uint16 late, bool next) external {
+        uint32 uploader = _member(who);
+        EntryId entry = _entry(entries + 1);
+        uint32 today = _now();
+        _post(uploader);
+        try blacklist.list(
+            entry, COMMITMENT, CHINA, today - 10, today, today + 1 + days_ % 200, NONE_
+        ) {
+            entries++;
+        } catch {
+            return;
+        }
+        _tag(uploader, entry, lookups.currentKeyEpoch());
+        uint32 last = lookups.lastKeyEpoch();
+        if (next && lookups.currentKeyEpoch() != last) _tag(uploader, entry, last);
+        _post(_member(by) == uploader ? 5 : _member(by));
+        try blacklist.openDispute(entry, true, 0) returns (uint64 id) {
+            disputes++;
+            if (late % 4 == 0) return;
+            vm.warp(vm.getBlockTimestamp() + (11 + (late % 4 == 1 ? late % 130 : 0)) * 1 days);
+            _post(READER);
+            try blacklist.settle(id) {
+                outcomes[id] = blacklist.disputeOf(id).outcome;
             } catch {}
         } catch {}
     }
@@ -197,19 +239,19 @@ contract BlacklistHandler is BlacklistTestBase {
     }
 
     /// @dev A cut's count is that of the entries that are tagged and not expired.
-    function cut() external {
-        uint32 current = lookups.currentKeyEpoch();
+    function cut(bool next) external {
+        uint32 keyEpoch = next ? lookups.lastKeyEpoch() : lookups.currentKeyEpoch();
         uint256 expected;
         for (uint256 n = 1; n <= entries; n++) {
             bool live = blacklist.entryOf(_entry(n)).expiresDay >= _now();
-            if (live && blacklist.isTagged(_entry(n), current)) expected++;
+            if (live && blacklist.isTagged(_entry(n), keyEpoch)) expected++;
         }
         _post(1);
-        try blacklist.cut(current) returns (uint32 version) {
+        try blacklist.cut(keyEpoch) returns (uint32 version) {
             cutsChecked++;
             if (blacklist.cutOf(version).leafCount != expected) falseCuts++;
         } catch {
-            blacklist.settleExpiry(current);
+            blacklist.settleExpiry(keyEpoch);
         }
     }
 
@@ -255,6 +297,25 @@ contract BlacklistHandler is BlacklistTestBase {
         return false;
     }
 
+    /// @dev An entry that time suspended stands for 90 days more, whoever settles it when; only an
+    /// outcome for it before that gives it its days back.
+    function suspendedTooLong() external view returns (bool) {
+        for (uint64 id = 1; id <= disputes; id++) {
+            IBlacklistFacts.Dispute memory d = blacklist.disputeOf(id);
+            IBlacklistFacts.Entry memory one = blacklist.entryOf(d.entry);
+            bool suspends = one.dispute == id || d.outcome == Verdict.TIMED_OUT
+                || d.outcome == Verdict.UNDECIDED;
+            uint32 from =
+                uint32((d.openedAt_s + (d.answeredAt_s == 0 ? 10 days : 20 days)) / 1 days);
+            if (!suspends || _now() <= from + 90) continue;
+            EntryState state = blacklist.stateOf(d.entry);
+            bool stands = state == EntryState.LISTED || state == EntryState.UNTAGGED
+                || state == EntryState.DISPUTED || state == EntryState.SUSPENDED;
+            if (stands) return true;
+        }
+        return false;
+    }
+
     function outcomeOf(uint64 id) external view returns (Verdict) {
         return blacklist.disputeOf(id).outcome;
     }
@@ -292,7 +353,7 @@ contract BlacklistInvariantsTest {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](13);
+        bytes4[] memory selectors = new bytes4[](15);
         selectors[0] = BlacklistHandler.list.selector;
         selectors[1] = BlacklistHandler.tag.selector;
         selectors[2] = BlacklistHandler.endEntry.selector;
@@ -306,6 +367,8 @@ contract BlacklistInvariantsTest {
         selectors[10] = BlacklistHandler.contestAsAnother.selector;
         selectors[11] = BlacklistHandler.contested.selector;
         selectors[12] = BlacklistHandler.finish.selector;
+        selectors[13] = BlacklistHandler.nextEpoch.selector;
+        selectors[14] = BlacklistHandler.silent.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -336,6 +399,11 @@ contract BlacklistInvariantsTest {
     /// Nothing waits for ever for who may not speak.
     function invariant_noCaseOfTheRegulatorsOwnWaitsForIt() public view {
         _require(!handler.endless(), "a dispute that nobody can end");
+    }
+
+    /// No entry is shown as suspended for ever.
+    function invariant_suspensionsEndByThemselves() public view {
+        _require(!handler.suspendedTooLong(), "a suspension that does not end");
     }
 
     /// A settled dispute never changes.

@@ -185,7 +185,7 @@ def _show_entries(rows: list[EntryView], more: str | None) -> None:
                 row.name,
                 row.reason or "–",
                 (row.to_json()["posted_at"] or "–")[:10],
-                row.to_json()["expires_at"],
+                row.to_json()["ends_at"],
                 "" if row.refusal is None else f"{row.refusal[0]}: {row.refusal[1]}",
             )
             for row in rows
@@ -240,6 +240,9 @@ def _show_trace(view: TraceView) -> None:
     say(f"  uploaded by {body['name']} (member {body['uploader']}, {body['code'] or 'no code'})")
     say(f"  posted {body['posted_at']} in block {body['block']}, tx {body['tx']}")
     say(f"  {body['profile']}: in effect {body['effective_from']}, until {body['expires_at']}")
+    if body["suspended_at"]:
+        ends = "ends" if body["state"] == "SUSPENDED" else "ended"
+        say(f"  suspended on {body['suspended_at'][:10]}, {ends} on {body['ends_at']}")
     say(f"  the person was told on {body['notice']['day']}, {_of(body['notice']['hash'])}")
     if body["proof"] is not None:
         say(f"  proof: {body['proof']['level']}, evidence root {body['proof']['evidence_root']}")

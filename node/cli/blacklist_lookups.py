@@ -171,7 +171,7 @@ def _show(answer: dict[str, Any]) -> None:
     say(f"index version {answer['index_version']}, as of block {answer['as_of_block']}, {as_of}")
     say(f"consent of level {answer['level']}" + (", enforced" if answer["enforced"] else ""))
     for item in answer["entries"]:
-        what = f"{item['reason']} until {item['expires_at']}" if item["reason"] else "it is over"
+        what = f"{item['reason']} until {item['ends_at']}" if item["reason"] else "it is over"
         says = f"member {item['uploader']}: {what}"
         say(f"  {item['entry'][:16]}… {item['state']}, {says}: `kanhe blacklist trace`")
     note("the receipt is kept: `kanhe blacklist receipt`; it names the person")

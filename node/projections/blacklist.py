@@ -140,6 +140,7 @@ def _posted(session: Session, fact: BlacklistFact, args: Args) -> None:
             notice_day=args["noticeDay"],
             effective_day=args["effectiveDay"],
             expires_day=args["expiresDay"],
+            ends_day=args["expiresDay"],
             supersedes=_or_none(args["supersedes"]),
             stage=Stage.TICKETED.name,
             stake_held=True,
@@ -164,6 +165,12 @@ def _staged(session: Session, fact: BlacklistFact, args: Args) -> None:
     entry.stage = stage
 
 
+def _shortened(session: Session, fact: BlacklistFact, args: Args) -> None:
+    entry = _entry(session, fact)
+    entry.ends_day = args["lastDay"]
+    entry.shortened_block, entry.shortened_log_index = fact.block_number, fact.log_index
+
+
 def _vested(session: Session, fact: BlacklistFact, _args: Args) -> None:
     entry = _entry(session, fact)
     entry.stake_held, entry.vested_at_s = False, fact.block_time_s
@@ -183,6 +190,7 @@ def _undisputed(session: Session, fact: BlacklistFact, args: Args) -> None:
 _ENTRY_STEPS: Final[Mapping[str, Step]] = {
     "EntryPosted": _posted,
     "EntryStaged": _staged,
+    "EntryShortened": _shortened,
     "EntryVested": _vested,
     "DisputeOpened": _disputed,
     "DisputeSettled": _undisputed,

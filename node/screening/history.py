@@ -1,7 +1,8 @@
 """One entry's changes, folded without a database: order, stage, disputes.
 
 What the contract could not have done is refused: two tickets, a change before the ticket or after
-the erasure, a dispute of another entry, two at once, or one that ends twice.
+the erasure, a dispute of another entry, two at once, or one that ends twice, and another last day
+than the one that a dispute which ran out leaves the entry.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from itertools import pairwise
 from typing import Final
 
 from node.screening.evidence import Change
-from node.screening.states import DisputeFacts, Stage, Verdict
+from node.screening.profiles import Profile, profile_numbered
+from node.screening.states import DAY_S, DisputeFacts, Stage, Verdict, suspension
 from reconcile.model import ProtocolError, Where
 
 #: From which stages the contract moves to each; TICKETED is the ticket itself.
@@ -35,6 +37,7 @@ _OF_ENTRY: Final = frozenset(
         "EntryPosted",
         "EntryTagged",
         "EntryUntagged",
+        "EntryShortened",
         "EntryStaged",
         "EntryVested",
         "RecallOpened",
@@ -57,19 +60,28 @@ _OF_DISPUTE: Final = frozenset(
     }
 )
 _OF_CONSENT: Final = frozenset({"ConsentRecorded", "ConsentRevoked"})
-_WORDS: Final = (ValueError, KeyError, TypeError)
+_SUSPENDING: Final = frozenset({Verdict.TIMED_OUT, Verdict.UNDECIDED})
+_WORDS: Final = (ValueError, LookupError, TypeError)
 
 
 @dataclass(slots=True)
 class History:
-    """What an entry's changes come to."""
+    """What an entry's changes come to.
+
+    `ends_day` is its last day. `suspending` is the dispute that ended by suspending it. `shortens`:
+    the last day that a settled dispute leaves it, by the transaction that has to say so.
+    """
 
     posted: Change
+    profile: Profile
+    ends_day: int
     stage: Stage = Stage.TICKETED
     tags: set[str] = field(default_factory=set)
     open_number: str | None = None
     open_dispute: DisputeFacts | None = None
+    suspending: DisputeFacts | None = None
     settled: list[tuple[Verdict, bytes]] = field(default_factory=list)
+    shortens: dict[bytes, int] = field(default_factory=dict)
     staged: dict[bytes, Stage] = field(default_factory=dict)
 
     @property
@@ -118,11 +130,13 @@ def read_history(changes: Sequence[Change], entry: bytes) -> History:
 
 
 def _require_consequences(history: History, changes: Sequence[Change]) -> None:
-    """A dispute that the entry lost changes its stage in the transaction that settles it."""
+    """A dispute changes the entry's stage and last day in the transaction that settles it."""
     for verdict, transaction in history.settled:
+        change = next(one for one in changes if one.transaction == transaction)
         if history.staged.get(transaction) is not _STAGE_AFTER.get(verdict):
-            change = next(one for one in changes if one.transaction == transaction)
             raise _refuse("EVIDENCE_CHANGE", change, "does not go with the entry's stage")
+        if transaction in history.shortens:
+            raise _refuse("EVIDENCE_CHANGE", change, "does not go with the entry's last day")
 
 
 def _step(history: History | None, change: Change, entry: str) -> History:
@@ -131,7 +145,8 @@ def _step(history: History | None, change: Change, entry: str) -> History:
     if change.name == "EntryPosted":
         if history is not None:
             raise _refuse("EVIDENCE_CHANGE", change, "posts the entry a second time")
-        return History(change)
+        profile = profile_numbered(int(_text(change, "profile")))
+        return History(change, profile, int(_text(change, "expiresDay")))
     if history is None:
         raise _refuse("EVIDENCE_CHANGE", change, "stands before the entry's ticket")
     if change.name in _OF_DISPUTE or change.name == "DisputeOpened":
@@ -141,6 +156,11 @@ def _step(history: History | None, change: Change, entry: str) -> History:
         if history.stage not in _FROM.get(stage, ()):
             raise _refuse("EVIDENCE_CHANGE", change, f"leads from {history.stage.name} there")
         history.stage = history.staged[change.transaction] = stage
+    elif change.name == "EntryShortened":
+        day = int(_text(change, "lastDay"))
+        if history.shortens.pop(change.transaction, None) != day:
+            raise _refuse("EVIDENCE_CHANGE", change, "does not follow from a dispute's clocks")
+        history.ends_day = day
     elif change.name == "EntryTagged":
         history.tags.add(_text(change, "keyEpoch"))
     elif change.name == "EntryUntagged":
@@ -167,10 +187,26 @@ def _dispute(history: History, change: Change) -> None:
             expected = Verdict.TIMED_OUT if found.answered_at_s is None else found.answer
             if outcome is not expected:
                 raise _refuse("EVIDENCE_CHANGE", change, f"does not follow from {expected.name}")
+        elif outcome is Verdict.TIMED_OUT:
+            raise _refuse("EVIDENCE_CHANGE", change, "does not follow from a contest")
         history.settled.append((outcome, change.transaction))
+        _end(history, found, outcome, change)
         history.open_number = history.open_dispute = None
         return
     history.open_dispute = _moved(found, change)
+
+
+def _end(history: History, dispute: DisputeFacts, outcome: Verdict, change: Change) -> None:
+    """Note the last day that a dispute leaves the entry, where time alone has suspended it."""
+    found = suspension(dispute, history.profile, history.ends_day)
+    if outcome in _SUSPENDING:
+        if change.time_s < found.since_s:
+            raise _refuse("EVIDENCE_CHANGE", change, "comes before the dispute ran out")
+        history.suspending = dispute
+    elif change.time_s // DAY_S <= found.last_day:
+        return
+    if found.last_day < history.ends_day:
+        history.shortens[change.transaction] = found.last_day
 
 
 def _moved(found: DisputeFacts, change: Change) -> DisputeFacts:

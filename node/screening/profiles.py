@@ -87,6 +87,11 @@ def profile_of(name: str) -> Profile:
     return found
 
 
+def profile_numbered(number: int) -> Profile:
+    """Return the profile of a number, as the contract was deployed with; LookupError for none."""
+    return {profile.number: profile for profile in profiles().values()}[number]
+
+
 def _refuse(says: str, name: str | None = None) -> InputError:
     return InputError(
         "PROFILE_MALFORMED",

@@ -17,6 +17,8 @@ from node.screening.profiles import Profile
 DAY_S: Final = 86_400
 TICKET_S: Final = 7 * DAY_S
 CHALLENGE_WINDOW_S: Final = 90 * DAY_S
+#: So many days after time suspended it an entry is over, whoever settles its dispute when.
+SUSPENSION_DAYS: Final = 90
 ROOT_CHALLENGE_S: Final = 3_600
 #: Between two cuts of a key epoch: a version is built and signed before the next one is cut.
 MIN_CUT_S: Final = 1_800
@@ -120,13 +122,25 @@ class DisputeFacts:
 
 @dataclass(frozen=True, slots=True)
 class EntryFacts:
-    """An entry as the ledger recorded it; `tagged`: it has a leaf in the present key epoch."""
+    """An entry as the ledger recorded it; `tagged`: it has a leaf in the present key epoch.
+
+    `ends_day` is its last day: the statement's, or an earlier one that a settled dispute left it.
+    `dispute` is the open one.
+    """
 
     stage: Stage
     posted_at_s: int
-    expires_day: int
+    ends_day: int
     tagged: bool
     dispute: DisputeFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Since when time has suspended an entry, in Unix seconds, and the entry's last day."""
+
+    since_s: int
+    last_day: int
 
 
 def entry_state(entry: EntryFacts, profile: Profile, now_s: int) -> EntryState:
@@ -142,21 +156,39 @@ def entry_state(entry: EntryFacts, profile: Profile, now_s: int) -> EntryState:
     if entry.stage is Stage.TICKETED:
         late = now_s > entry.posted_at_s + TICKET_S
         return EntryState.LAPSED if late else EntryState.TICKETED
-    if now_s // DAY_S > entry.expires_day:
+    open_ = entry.dispute
+    last = entry.ends_day if open_ is None else suspension(open_, profile, entry.ends_day).last_day
+    if now_s // DAY_S > last:
         return EntryState.EXPIRED
     if entry.stage is Stage.SUSPENDED:
         return EntryState.SUSPENDED
-    if entry.dispute is not None:
-        overdue = is_overdue(entry.dispute, profile, now_s)
+    if open_ is not None:
+        overdue = now_s > suspends_s(open_, profile)
         return EntryState.SUSPENDED if overdue else EntryState.DISPUTED
     return EntryState.LISTED if entry.tagged else EntryState.UNTAGGED
 
 
-def is_overdue(dispute: DisputeFacts, profile: Profile, now_s: int) -> bool:
-    """Say whether a dispute was not answered in time, or is over the profile's days."""
-    if phase_of(dispute, profile, now_s) is Phase.UNANSWERED:
-        return True
-    return now_s > _whole_s(dispute, profile)
+def suspension(dispute: DisputeFacts, profile: Profile, ends_day: int) -> Suspension:
+    """Return what a dispute comes to that nobody ends in time, for an entry of this last day.
+
+    It follows from the dispute's clocks alone, so that nobody draws it out by settling late.
+    """
+    until_s = suspends_s(dispute, profile)
+    return Suspension(until_s + 1, min(ends_day, until_s // DAY_S + SUSPENSION_DAYS))
+
+
+def suspension_at(
+    dispute: DisputeFacts | None, profile: Profile, ends_day: int, now_s: int
+) -> Suspension | None:
+    """Return the suspension by a dispute, open or settled so; None where it suspended nothing yet.
+
+    Nor did it suspend an entry that had ended before.
+    """
+    if dispute is None:
+        return None
+    found = suspension(dispute, profile, ends_day)
+    begun = found.since_s <= now_s and found.since_s // DAY_S <= found.last_day
+    return found if begun else None
 
 
 def phase_of(dispute: DisputeFacts, profile: Profile, now_s: int) -> Phase:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -40,9 +41,16 @@ from node.screening.file_kinds import KINDS, other_kind
 from node.screening.history import History, read_history
 from node.screening.identifiers import Identifier, read_identifier
 from node.screening.listings import Listing, check_listing, commitment_of, read_statement
-from node.screening.profiles import profile_of, profiles
+from node.screening.profiles import profile_of
 from node.screening.reduced import explain_reduced
-from node.screening.states import DAY_S, EntryFacts, EntryState, entry_state
+from node.screening.states import (
+    DAY_S,
+    EntryFacts,
+    EntryState,
+    Suspension,
+    entry_state,
+    suspension_at,
+)
 from node.screening.verifying import verify_receipt
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.counting import counted
@@ -318,15 +326,30 @@ def _consent_begins(data: bytes) -> int:
 def _conclude(case: _Case, listing: Listing, history: History) -> None:
     """Say what the changes come to at the export's time."""
     evidence = case.evidence
-    state = state_shown(evidence, listing, history)
+    shown = standing_shown(evidence, listing, history)
+    words = ""
+    if shown.suspension is not None:
+        since, last = shown.suspension.since_s // DAY_S, shown.suspension.last_day
+        ends = "ends" if shown.state is EntryState.SUSPENDED else "ended"
+        words = f", suspended on {day_iso(since)}, {ends} on {day_iso(last)}"
     case.found.proved.append(
-        f"if these changes stand, the entry was {state.name} at block {evidence.as_of_block}; "
+        f"if these changes stand, the entry was {shown.state.name} at block "
+        f"{evidence.as_of_block}{words}; "
         f"{history.disputes} disputes were raised, {history.overturned} did not end for it"
     )
 
 
-def state_shown(evidence: Evidence, listing: Listing, history: History | None = None) -> EntryState:
-    """Return an entry's state at the export's time, if the changes stand.
+class Standing(NamedTuple):
+    """What an entry was at the export's time; the suspension is None where there was none."""
+
+    state: EntryState
+    suspension: Suspension | None
+
+
+def standing_shown(
+    evidence: Evidence, listing: Listing, history: History | None = None
+) -> Standing:
+    """Return an entry's state and suspension at the export's time, if the changes stand.
 
     Raises `ProtocolError` EVIDENCE_ORDER and the like where they do not follow each other.
     """
@@ -334,11 +357,15 @@ def state_shown(evidence: Evidence, listing: Listing, history: History | None = 
     facts = EntryFacts(
         told.stage,
         told.posted.time_s,
-        listing.expires_at,
+        told.ends_day,
         tagged=told.tagged,
         dispute=told.open_dispute,
     )
-    return entry_state(facts, profiles()[listing.policy], evidence.as_of_s)
+    state = entry_state(facts, told.profile, evidence.as_of_s)
+    if state not in {EntryState.SUSPENDED, EntryState.EXPIRED}:
+        return Standing(state, None)
+    dispute = told.open_dispute or told.suspending
+    return Standing(state, suspension_at(dispute, told.profile, told.ends_day, evidence.as_of_s))
 
 
 def _signer(envelope: Envelope) -> str:

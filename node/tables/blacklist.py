@@ -7,7 +7,7 @@ a dispute are folded from their own facts alone, so that a rewind folds only wha
 
 from __future__ import annotations
 
-from sqlalchemy import Index, UniqueConstraint, false
+from sqlalchemy import Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.tables.base import (
@@ -48,8 +48,10 @@ class BlacklistFact(OnChain, Base):
 class ListedEntry(OnChain, Base):
     """An entry: `stage` TICKETED, LISTED, SUSPENDED, CORRECTED, REMOVED or ERASED.
 
-    `commitment` covers statement and identifier under a salt; days are since 1970. `stake_held`:
-    the listing stake is bound. `dispute` is the open one. `posted_at_s` is its ticket's block time.
+    `commitment` covers statement and identifier under a salt; days are since 1970. `expires_day` is
+    its statement's and never changes; `ends_day` is its last day, an earlier one from the place
+    `shortened_*` in the log on, where that is set. `stake_held`: the listing stake is bound.
+    `dispute` is the open one. `posted_at_s` is its ticket's block time.
     """
 
     __tablename__ = "listed_entries"
@@ -61,7 +63,10 @@ class ListedEntry(OnChain, Base):
     commitment: Mapped[Bytes32]
     notice_day: Mapped[Big]
     effective_day: Mapped[Big]
-    expires_day: Mapped[Big] = mapped_column(index=True)
+    expires_day: Mapped[Big]
+    ends_day: Mapped[Big] = mapped_column(index=True, server_default=text("0"))
+    shortened_block: Mapped[Big | None]
+    shortened_log_index: Mapped[int | None]
     supersedes: Mapped[Bytes32 | None] = mapped_column(index=True)
     stage: Mapped[Word]
     stake_held: Mapped[bool]

@@ -13,8 +13,9 @@ from typing import Final
 from node.screening.consents import Level, Purpose, Scope
 from node.screening.evidence import Evidence
 from node.screening.listings import Listing
-from node.screening.states import EntryState
+from node.screening.states import EntryState, Suspension
 from node.screening.verifying import Verdict
+from node.screening.weighing import Standing
 from reconcile.days import time_iso
 from reconcile.model import UsageError, day_iso
 
@@ -24,7 +25,10 @@ MIN_DIGITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class EntryFact:
-    """An entry about her; state, block and time are None where no evidence of it was shown."""
+    """An entry about her; state, block and time are None where no evidence of it was shown.
+
+    `suspension`: since when time has suspended it, and its last day since.
+    """
 
     entry: bytes
     uploader: int
@@ -33,11 +37,13 @@ class EntryFact:
     effective_from: int
     expires_at: int
     state: EntryState | None = None
+    suspension: Suspension | None = None
     as_of_block: int | None = None
     as_of_s: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return it with the whole id, which a dispute names."""
+        ended = self.suspension
         return {
             "entry": self.entry.hex(),
             "uploader": str(self.uploader),
@@ -45,6 +51,8 @@ class EntryFact:
             "product": self.product,
             "effective_from": day_iso(self.effective_from),
             "expires_at": day_iso(self.expires_at),
+            "suspended_at": None if ended is None else time_iso(ended.since_s),
+            "ends_at": day_iso(self.expires_at if ended is None else ended.last_day),
             "state": None if self.state is None else self.state.name,
             "as_of_block": None if self.as_of_block is None else str(self.as_of_block),
             "as_of": None if self.as_of_s is None else time_iso(self.as_of_s),
@@ -105,7 +113,7 @@ def lookup_of(verdict: Verdict, looked_up_at_s: int | None) -> LookupFact:
 
 
 def entry_of(
-    listing: Listing, evidence: Evidence | None = None, state: EntryState | None = None
+    listing: Listing, evidence: Evidence | None = None, shown: Standing | None = None
 ) -> EntryFact:
     """Return what a statement says, and the state that its evidence shows."""
     return EntryFact(
@@ -115,7 +123,8 @@ def entry_of(
         str(listing.product),
         listing.effective_from,
         listing.expires_at,
-        state,
+        None if shown is None else shown.state,
+        None if shown is None else shown.suspension,
         None if evidence is None else evidence.as_of_block,
         None if evidence is None else evidence.as_of_s,
     )

@@ -17,7 +17,7 @@ from node.screening.explaining import explain_verdict
 from node.screening.identifiers import Identifier
 from node.screening.listings import Listing, read_statement
 from node.screening.receipts import Receipt, read_receipt
-from node.screening.weighing import state_shown, weigh_evidence
+from node.screening.weighing import standing_shown, weigh_evidence
 from node.wallet.facts import EntryFact, LookupFact, entry_of, lookup_of
 from node.wallet.keeping import Wallet
 from reconcile.model import ProtocolError, Where
@@ -126,7 +126,7 @@ def entries_in(data: bytes) -> tuple[bytes, ...]:
 
 
 def _with_state(listing: Listing, bundle: Evidence) -> EntryFact:
-    return entry_of(listing, bundle, state_shown(bundle, listing))
+    return entry_of(listing, bundle, standing_shown(bundle, listing))
 
 
 def _own_lookup(receipt: Receipt, asked: PersonRequest) -> list[str]:

@@ -9,6 +9,7 @@ from node.screening.consents import Scope
 from node.screening.states import Stage
 from node.web.i18n import decimal_text
 from node.web.words import N_, State
+from reconcile.model import day_iso
 
 if TYPE_CHECKING:
     from node.services.screening import Step
@@ -49,8 +50,14 @@ PHASES: Final[Mapping[str, State]] = {
 
 #: What a phase means, and what follows from it.
 PHASE_SAYS: Final[Mapping[str, str]] = {
-    "OPEN": N_("The uploader answers first. Unanswered, the entry is suspended by time alone."),
-    "UNANSWERED": N_("The uploader did not answer in time: the dispute is settled by itself."),
+    "OPEN": N_(
+        "The uploader answers first. Unanswered, the entry is suspended by time alone, and over "
+        "90 days later."
+    ),
+    "UNANSWERED": N_(
+        "The uploader did not answer in time: the dispute is settled by itself, and the entry "
+        "ends 90 days after it was suspended."
+    ),
     "ANSWERED": N_(
         "The answer stands unless who raised the dispute, or another for the person, takes it "
         "to the panel."
@@ -61,8 +68,8 @@ PHASE_SAYS: Final[Mapping[str, str]] = {
     "DECIDED": N_("The panel has decided: the outcome is settled by itself."),
     "REGULATOR": N_("No panel decided: the regulator gives the verdict."),
     "UNDECIDED": N_(
-        "No panel decided and the regulator is a party: the entry is suspended for good, stakes "
-        "return, and it counts for and against nobody."
+        "No panel decided and the regulator is a party: the entry is suspended and over "
+        "90 days later, stakes return, and it counts for and against nobody."
     ),
     "SETTLED": N_("The dispute is over."),
 }
@@ -172,6 +179,7 @@ STEPS: Final[Mapping[str, str]] = {
     "EntryPosted": N_("posted: stake and commitment"),
     "EntryTagged": N_("has a leaf in the index"),
     "EntryUntagged": N_("has no leaf in this key epoch any more"),
+    "EntryShortened": N_("its last day is %(day)s now: a dispute ran out"),
     "EntryVested": N_("stake returned after the challenge window"),
     "RootChallenged": N_("missed in an index version by its uploader"),
     "DisputeOpened": N_("dispute %(dispute)s raised"),
@@ -243,7 +251,9 @@ def step_words(step: Step, translate: Translate) -> str:
         message = STAGES.get(int(step.args.get("stage", 0)))
     if message is None:
         return step.says
-    return translate(message) % {"dispute": step.args.get("dispute", "")}
+    last = step.args.get("lastDay")
+    day = "" if last is None else day_iso(last)
+    return translate(message) % {"dispute": step.args.get("dispute", ""), "day": day}
 
 
 def check_words(check: Check, translate: Translate) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from node.screening.consents import Scope
+from node.screening.states import DAY_S
 from node.wallet import EntryFact, LookupFact, ReadBack
 from node.web.blacklist_words import CONSENT_LEVELS, PRODUCTS, REASONS, SCOPES
 from node.web.i18n import Speaker
@@ -47,6 +48,10 @@ def entry_rows(fact: EntryFact, speaker: Speaker) -> Rows:
         return [*rows, (_("State"), asked)]
     says = STATE_SAYS.get(fact.state.name)
     rows.append((_("State"), fact.state.name if says is None else _(says)))
+    if fact.suspension is not None:
+        ended = fact.suspension
+        span = {"first": speaker.day(ended.since_s // DAY_S), "last": speaker.day(ended.last_day)}
+        rows.append((_("Suspended"), _("%(first)s to %(last)s") % span))
     rows.append((_("As it stood"), _as_of(speaker, fact.as_of_s, fact.as_of_block or 0)))
     return rows
 

@@ -105,6 +105,7 @@ def test_the_constants_are_the_node_s(deployed: Deployed) -> None:
         ("LISTING_STAKE", BLACKLIST, points.LISTING_STAKE),
         ("DISPUTE_STAKE", BLACKLIST, points.DISPUTE_STAKE),
         ("PANEL_FINE", BLACKLIST, points.PANEL_FINE),
+        ("SUSPENSION_DAYS", BLACKLIST, states.SUSPENSION_DAYS),
         ("ROOT_CHALLENGE_S", BLACKLIST, states.ROOT_CHALLENGE_S),
         ("MIN_CUT_S", BLACKLIST, states.MIN_CUT_S),
         ("MAX_REVISIONS", BLACKLIST, states.MAX_REVISIONS),

@@ -12,10 +12,11 @@ from ledger_party import derived_rows
 from sqlalchemy import select
 
 from devnet.local import EmbeddedChain
-from node.blacklist import changes_of, now_of, profile_numbered, state_of
+from node.blacklist import changes_of, now_of, state_of
 from node.chain.codec import BLACKLIST, LOOKUPS, POINTS
 from node.projections.points import DEBT
 from node.screening.history import read_history
+from node.screening.profiles import profile_numbered
 from node.screening.states import EntryFacts, Verdict, entry_state
 from node.tables import (
     Ballot,
@@ -115,6 +116,9 @@ def dispute(town: BlacklistWorld, wrong: bytes, contested: bytes) -> None:
     town.ask(2, BLACKLIST, "openDispute", contested, True, GROUNDS)
     town.settle()
     assert town.check_against_views() == ["LISTED", "DISPUTED", "DISPUTED", "TICKETED"]
+    # Unsettled, the silent one is over 90 days after its suspension, on the day of the contract.
+    assert "EXPIRED" not in town.check_the_future((89, 90, 98, 99))
+    assert {"SUSPENDED", "EXPIRED"} <= town.check_the_future((100, 101, 109, 110, 111, 112))
     seen = town.check_the_future((1, 7, 9, 10, 11, 20, 299, 300, 301))
     assert seen >= {"OPEN", "UNANSWERED", "DISPUTED", "SUSPENDED", "LAPSED", "EXPIRED"}
     town.ask(1, BLACKLIST, "answer", 2, int(Verdict.UPHELD), keccak(b"answer"))
@@ -152,6 +156,7 @@ def panel(town: BlacklistWorld) -> None:
     town.ask(3, BLACKLIST, "lapse", keccak(text="unused"))
     town.settle()
     town.check_against_views()
+    assert {"SUSPENDED", "EXPIRED"} <= town.check_the_future(range(80, 100))
 
 
 def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
@@ -209,6 +214,7 @@ def own_case(town: BlacklistWorld) -> None:
     town.ask(1, BLACKLIST, "settle", 3)
     town.settle()
     assert town.check_against_views(party=1)[-1] == "SUSPENDED"
+    assert {"SUSPENDED", "EXPIRED"} <= town.check_the_future((85, 88, 89, 90, 91))
 
 
 def pay(town: BlacklistWorld) -> None:
@@ -257,7 +263,7 @@ def test_an_entry_s_evidence_tells_its_whole_story(town: BlacklistWorld) -> None
             facts = EntryFacts(
                 history.stage,
                 history.posted.time_s,
-                row.expires_day,
+                history.ends_day,
                 tagged=history.tagged,
                 dispute=history.open_dispute,
             )

@@ -49,6 +49,8 @@ def test_records_of_entries_that_are_over_are_emptied(database: Database) -> Non
         ("LAPSED", never, FINAL, b""),
         ("EXPIRED", out, FINAL, b""),
         ("EXPIRED", inside, FINAL, b"sealed"),
+        ("ENDED", out, FINAL, b""),
+        ("ENDED", inside, FINAL, b"sealed"),
     ]
     with database.writing.begin() as session:
         session.add(
@@ -216,8 +218,8 @@ def _tag(record: Record, number: int) -> EntryTag:
 
 
 def _entry(entry: bytes, stage: str, uploader: int = 1) -> ListedEntry:
-    """Return an entry; LAPSED and EXPIRED are what time makes of one, a day and more ago."""
-    by_time = {"LAPSED": "TICKETED", "EXPIRED": "LISTED"}
+    """Return an entry; LAPSED, EXPIRED, ENDED: what time made of one, a day and more ago."""
+    by_time = {"LAPSED": "TICKETED", "EXPIRED": "LISTED", "ENDED": "SUSPENDED"}
     return ListedEntry(
         entry=entry,
         uploader=uploader,
@@ -225,7 +227,8 @@ def _entry(entry: bytes, stage: str, uploader: int = 1) -> ListedEntry:
         commitment=bytes(32),
         notice_day=1,
         effective_day=1,
-        expires_day=TODAY - 2 if stage == "EXPIRED" else TODAY + 1,
+        expires_day=TODAY + 1,
+        ends_day=TODAY - 2 if stage in {"EXPIRED", "ENDED"} else TODAY + 1,
         stage=by_time.get(stage, stage),
         stake_held=False,
         posted_at_s=(TODAY - (9 if stage == "LAPSED" else 1)) * DAY_S,
@@ -233,6 +236,37 @@ def _entry(entry: bytes, stage: str, uploader: int = 1) -> ListedEntry:
         block_number=1,
         log_index=0,
     )
+
+
+def test_a_cut_holds_what_had_not_ended_there(database: Database) -> None:
+    """The last day is the cut's: shortened after it, by a log index, an entry is still in it."""
+    cut_at = (40, 3)
+    shortened = [(39, 9, False), (40, 2, False), (40, 4, True), (41, 0, True)]
+    with database.writing.begin() as session:
+        place = {"tx_hash": bytes(32), "block_time_s": TODAY * DAY_S}
+        cut = IndexCut(version=1, key_epoch=1, leaf_count=0, block_number=40, log_index=3, **place)
+        session.add(cut)
+        cases = [(TODAY, {}, True), (TODAY - 1, {}, False)]
+        cases += [
+            (TODAY - 1, {"shortened_block": block, "shortened_log_index": index}, held)
+            for block, index, held in shortened
+        ]
+        for number, (ends_day, more, _) in enumerate(cases):
+            entry = bytes([number]) * 32
+            row = _entry(entry, "LISTED")
+            row.ends_day, row.expires_day = ends_day, TODAY if more else ends_day
+            for name, value in more.items():
+                setattr(row, name, value)
+            session.add(row)
+            session.add(
+                EntryTag(
+                    entry=entry, key_epoch=1, record=bytes(32), block_number=2, log_index=0, **place
+                )
+            )
+        session.flush()
+        found = set(session.scalars(deposits._tagged(cut)))
+    assert cut_at == (cut.block_number, cut.log_index)
+    assert found == {bytes([n]) * 32 for n, (*_, held) in enumerate(cases) if held}
 
 
 def _fact(entry: bytes, block: int, number: int) -> BlacklistFact:

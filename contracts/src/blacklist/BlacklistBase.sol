@@ -22,6 +22,8 @@ abstract contract BlacklistBase is IBlacklist {
     uint256 public constant TICKET_S = 7 days;
     /// An entry that nobody overturned by then has survived.
     uint256 public constant CHALLENGE_WINDOW_S = 90 days;
+    /// A suspended entry is over after so many days: every reader has looked again by then.
+    uint256 public constant SUSPENSION_DAYS = 90;
     /// Uploaders look for their leaves before a root is live.
     uint256 public constant ROOT_CHALLENGE_S = 1 hours;
     /// A version is built and signed before the next one is cut.
@@ -89,10 +91,12 @@ abstract contract BlacklistBase is IBlacklist {
                 ? EntryState.LAPSED
                 : EntryState.TICKETED;
         }
-        if (_today() > stored.expiresDay) return EntryState.EXPIRED;
+        if (_today() > _lastDay(stored)) return EntryState.EXPIRED;
         if (stage == Stage.SUSPENDED) return EntryState.SUSPENDED;
         if (stored.dispute != 0) {
-            return _isOverdue(stored.dispute) ? EntryState.SUSPENDED : EntryState.DISPUTED;
+            return block.timestamp > _suspendsAfter_s(_disputes[stored.dispute])
+                ? EntryState.SUSPENDED
+                : EntryState.DISPUTED;
         }
         return isTagged(entry, lookups.currentKeyEpoch()) ? EntryState.LISTED : EntryState.UNTAGGED;
     }
@@ -106,13 +110,34 @@ abstract contract BlacklistBase is IBlacklist {
     /// @dev Takes the entry's leaf out of the counters of every key epoch that may hold one.
     function _untag(EntryId entry) internal virtual;
 
-    /// @dev Unanswered, or over the profile's days without an outcome.
-    function _isOverdue(uint64 dispute) private view returns (bool) {
-        Dispute storage d = _disputes[dispute];
-        if (phaseOf(dispute) == Phase.UNANSWERED) return true;
+    /// @dev Brings an entry's end forward, in the counters of every key epoch that may hold a leaf.
+    function _shorten(EntryId entry, uint32 day) internal virtual;
+
+    /// @dev The last second before an open dispute suspends its entry: unanswered, or over the
+    /// profile's days without an outcome.
+    function _suspendsAfter_s(Dispute storage d) internal view returns (uint256) {
         Profile storage p = _profiles[_entries[d.entry].profile];
         uint256 days_ = uint256(p.disputeDays) + p.extensionDays;
-        return block.timestamp > d.openedAt_s + days_ * 1 days;
+        if (d.answeredAt_s == 0) days_ = p.answerDays + (d.extended ? _slackDays(d) : 0);
+        return d.openedAt_s + days_ * 1 days;
+    }
+
+    /// @dev What a profile's days leave beyond answer, contest and two rounds; the constructor
+    /// checked that it is not negative.
+    function _slackDays(Dispute storage d) internal view returns (uint256) {
+        Profile storage p = _profiles[_entries[d.entry].profile];
+        uint256 rounds = 2 * (uint256(p.commitDays) + p.revealDays);
+        uint256 allowed = uint256(p.disputeDays) + p.extensionDays;
+        return allowed - p.answerDays - p.contestDays - rounds;
+    }
+
+    /// @dev An open dispute ends its entry by its own clocks, whoever settles it when: nobody
+    /// draws a suspension out.
+    function _lastDay(Entry storage stored) internal view returns (uint32 day) {
+        day = stored.expiresDay;
+        if (stored.dispute == 0) return day;
+        uint256 ends = _suspendsAfter_s(_disputes[stored.dispute]) / 1 days + SUSPENSION_DAYS;
+        if (ends < day) day = uint32(ends);
     }
 
     function _poster() internal view returns (uint32) {
@@ -130,9 +155,18 @@ abstract contract BlacklistBase is IBlacklist {
         if (stored.uploader != member) revert NotUploader(entry, member);
     }
 
-    function _requireState(EntryId entry, EntryState allowed) internal view {
-        EntryState state = stateOf(entry);
-        if (state != allowed) revert EntryStateNotAllowed(entry, state);
+    /// @param allowed the states' `_bit`s.
+    function _requireState(EntryId entry, uint256 allowed)
+        internal
+        view
+        returns (EntryState state)
+    {
+        state = stateOf(entry);
+        if (allowed & _bit(state) == 0) revert EntryStateNotAllowed(entry, state);
+    }
+
+    function _bit(EntryState state) internal pure returns (uint256) {
+        return 1 << uint256(state);
     }
 
     function _stageTo(EntryId entry, Stage stage) internal {

@@ -23,9 +23,7 @@ abstract contract Disputes is Panels {
         uint32 member = _poster();
         Entry storage stored = _known(entry);
         if (stored.dispute != 0) revert DisputeOpen(entry, stored.dispute);
-        EntryState state = stateOf(entry);
-        bool disputable = state == EntryState.LISTED || state == EntryState.UNTAGGED;
-        if (!disputable) revert EntryStateNotAllowed(entry, state);
+        _requireState(entry, _bit(EntryState.LISTED) | _bit(EntryState.UNTAGGED));
         uint32 target = stored.uploader;
         if (target == member) revert OwnEntry(member);
         if (_openDisputes[member][target] >= MAX_DISPUTES) {
@@ -123,15 +121,14 @@ abstract contract Disputes is Panels {
         if (d.outcome != Verdict.NONE) return Phase.SETTLED;
         Profile storage p = _profiles[_entries[d.entry].profile];
         if (d.answeredAt_s == 0) {
-            uint256 days_ = uint256(p.answerDays) + (d.extended ? _slackDays(d) : 0);
-            return _passed(d.openedAt_s, days_) ? Phase.UNANSWERED : Phase.OPEN;
+            return block.timestamp > _suspendsAfter_s(d) ? Phase.UNANSWERED : Phase.OPEN;
         }
         if (d.contestedAt_s == 0) {
             return _passed(d.answeredAt_s, p.contestDays) ? Phase.ACCEPTED : Phase.ANSWERED;
         }
         Phase phase = _panelPhase(dispute, d, p);
-        bool undecided = phase == Phase.REGULATOR && _isRegulators(d)
-            && _passed(d.openedAt_s, uint256(p.disputeDays) + p.extensionDays);
+        bool undecided =
+            phase == Phase.REGULATOR && _isRegulators(d) && block.timestamp > _suspendsAfter_s(d);
         return undecided ? Phase.UNDECIDED : phase;
     }
 
@@ -158,28 +155,22 @@ abstract contract Disputes is Panels {
         if (phase != needed) revert PhaseNotAllowed(dispute, phase);
     }
 
-    /// @dev What a profile's days leave beyond answer, contest and two rounds; the constructor
-    /// checked that it is not negative.
-    function _slackDays(Dispute storage d) private view returns (uint256) {
-        Profile storage p = _profiles[_entries[d.entry].profile];
-        uint256 rounds = 2 * (uint256(p.commitDays) + p.revealDays);
-        uint256 allowed = uint256(p.disputeDays) + p.extensionDays;
-        return allowed - p.answerDays - p.contestDays - rounds;
-    }
-
     function _settle(uint64 dispute, Dispute storage d, Verdict outcome) private {
         d.outcome = outcome;
         _openDisputes[d.by][d.target] -= 1;
         Entry storage stored = _entries[d.entry];
+        uint32 lastDay = _lastDay(stored);
         stored.dispute = 0;
         emit DisputeSettled(dispute, d.entry, outcome);
         _fineSilent(dispute, d);
+        // Whatever is said of an entry that has ended meanwhile, it stays over.
+        bool suspended = outcome == Verdict.TIMED_OUT || outcome == Verdict.UNDECIDED;
+        if (suspended || _today() > lastDay) _shorten(d.entry, lastDay);
+        if (suspended) _stageTo(d.entry, Stage.SUSPENDED);
         if (outcome == Verdict.UPHELD) {
             // Only a panel's word counts: an answer that a friend does not contest proves nothing.
             if (d.contestedAt_s != 0) points.countEntry(d.target, true);
-        } else if (outcome == Verdict.UNDECIDED) {
-            _stageTo(d.entry, Stage.SUSPENDED);
-        } else {
+        } else if (outcome != Verdict.UNDECIDED) {
             _overturned(d, stored, outcome);
         }
         bool lost = outcome == Verdict.UPHELD;
@@ -204,10 +195,7 @@ abstract contract Disputes is Panels {
         bool held = stored.stakeHeld;
         stored.stakeHeld = false;
         points.overturn(d.target, LISTING_STAKE, held, conceded);
-        if (outcome == Verdict.TIMED_OUT) {
-            _stageTo(d.entry, Stage.SUSPENDED);
-            return;
-        }
+        if (outcome == Verdict.TIMED_OUT) return;
         _untag(d.entry);
         _stageTo(d.entry, outcome == Verdict.CORRECTED ? Stage.CORRECTED : Stage.REMOVED);
     }

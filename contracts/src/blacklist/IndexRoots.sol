@@ -179,30 +179,47 @@ abstract contract IndexRoots is Listings {
     {
         _settleAll(keyEpoch);
         _tagged[keyEpoch][entry] = uint64(block.number);
-        _counters[keyEpoch].count += 1;
-        _expiring[keyEpoch][expiresDay] += 1;
+        _count(keyEpoch, expiresDay, true);
         emit EntryTagged(entry, keyEpoch, record);
     }
 
     function _untag(EntryId entry) internal override {
+        _move(entry, 0);
+    }
+
+    function _shorten(EntryId entry, uint32 day) internal override {
+        if (day >= _entries[entry].expiresDay) return;
+        _move(entry, day);
+        _entries[entry].expiresDay = day;
+        emit EntryShortened(entry, day);
+    }
+
+    /// @dev Moves the entry's leaves to an earlier day, or for day 0, which is counted out always, out
+    /// of the index.
+    function _move(EntryId entry, uint32 day) private {
         uint32 last = lookups.lastKeyEpoch();
-        uint32 from = last == 0 ? 0 : last - 1;
-        for (uint32 keyEpoch = from; keyEpoch <= last; keyEpoch++) {
-            _untagIn(entry, keyEpoch);
+        for (uint32 keyEpoch = last == 0 ? 0 : last - 1; keyEpoch <= last; keyEpoch++) {
+            if (_tagged[keyEpoch][entry] == 0) continue;
+            _count(keyEpoch, _entries[entry].expiresDay, false);
+            _count(keyEpoch, day, true);
+            if (day != 0) continue;
+            _tagged[keyEpoch][entry] = 0;
+            emit EntryUntagged(entry, keyEpoch);
         }
     }
 
-    /// @dev An entry whose day is counted out already has left the counter with it.
-    function _untagIn(EntryId entry, uint32 keyEpoch) private {
-        if (_tagged[keyEpoch][entry] == 0) return;
-        _settleAll(keyEpoch);
-        _tagged[keyEpoch][entry] = 0;
-        uint32 day = _entries[entry].expiresDay;
-        if (day > _counters[keyEpoch].expiredThrough) {
-            _counters[keyEpoch].count -= 1;
+    /// @dev Counts a leaf in or out that ends with a day. One whose day is counted out already has
+    /// left the counter with it, and enters it no more.
+    function _count(uint32 keyEpoch, uint32 day, bool in_) private {
+        Counter storage counter = _counters[keyEpoch];
+        if (day <= counter.expiredThrough) return;
+        if (in_) {
+            counter.count += 1;
+            _expiring[keyEpoch][day] += 1;
+        } else {
+            counter.count -= 1;
             _expiring[keyEpoch][day] -= 1;
         }
-        emit EntryUntagged(entry, keyEpoch);
     }
 
     /// @dev After a silence of more than `MAX_EXPIRY_DAYS` days, `settleExpiry` is called first.

@@ -60,11 +60,11 @@ abstract contract Listings is BlacklistBase {
         external
     {
         (Entry storage stored,) = _own(entry);
-        EntryState state = stateOf(entry);
-        bool live = state == EntryState.TICKETED || state == EntryState.UNTAGGED
-            || state == EntryState.LISTED || state == EntryState.DISPUTED
-            || state == EntryState.SUSPENDED;
-        if (!live) revert EntryStateNotAllowed(entry, state);
+        EntryState state = _requireState(
+            entry,
+            _bit(EntryState.TICKETED) | _bit(EntryState.UNTAGGED) | _bit(EntryState.LISTED)
+                | _bit(EntryState.DISPUTED) | _bit(EntryState.SUSPENDED)
+        );
         // A ticket's state does not look at the expiry: a day that is counted out takes no leaf.
         if (_today() > stored.expiresDay) revert EntryStateNotAllowed(entry, EntryState.EXPIRED);
         if (isTagged(entry, keyEpoch)) revert TaggedAlready(entry, keyEpoch);
@@ -83,10 +83,11 @@ abstract contract Listings is BlacklistBase {
     function withdraw(EntryId entry) external {
         (Entry storage stored,) = _own(entry);
         if (stored.dispute != 0) revert DisputeOpen(entry, stored.dispute);
-        EntryState state = stateOf(entry);
-        bool open = state == EntryState.LISTED || state == EntryState.UNTAGGED
-            || state == EntryState.SUSPENDED || state == EntryState.EXPIRED;
-        if (!open) revert EntryStateNotAllowed(entry, state);
+        _requireState(
+            entry,
+            _bit(EntryState.LISTED) | _bit(EntryState.UNTAGGED) | _bit(EntryState.SUSPENDED)
+                | _bit(EntryState.EXPIRED)
+        );
         _untag(entry);
         _stageTo(entry, Stage.REMOVED);
     }
@@ -95,7 +96,7 @@ abstract contract Listings is BlacklistBase {
     function lapse(EntryId entry) external {
         _poster();
         Entry storage stored = _known(entry);
-        _requireState(entry, EntryState.LAPSED);
+        _requireState(entry, _bit(EntryState.LAPSED));
         stored.stakeHeld = false;
         _stageTo(entry, Stage.REMOVED);
         points.slash(stored.uploader, LISTING_STAKE, "ticket lapsed");

@@ -111,7 +111,9 @@ interface IBlacklist is IBlacklistFacts {
     function decide(uint64 dispute, Verdict verdict) external;
 
     /// @notice Carries out what a dispute came to; anyone. Where the regulator is a party and no
-    /// panel decided, the profile's days suspend the entry for good and stakes return.
+    /// panel decided, the profile's days suspend the entry and stakes return.
+    /// @dev A suspended entry ends 90 days after the dispute's own time suspended it, also unsettled
+    /// and however late it is settled, and what is said after that revives it no more.
     function settle(uint64 dispute) external;
 
     // ------------------------------------------------------------------------- recall and erasure

@@ -87,6 +87,7 @@ interface IBlacklistFacts {
 
     /// @notice An entry: nothing here is derived from the person without its salt.
     /// @param stakeHeld whether its listing stake is still bound.
+    /// @param expiresDay its last day, the ticket's or the earlier one of its suspension.
     /// @param dispute the open dispute, 0 for none.
     struct Entry {
         uint32 uploader;
@@ -240,7 +241,7 @@ interface IBlacklistFacts {
 
     // ------------------------------------------------------------------------------------ events
 
-    /// @notice An entry's ticket was posted; its days and its commitment never change.
+    /// @notice An entry's ticket was posted; its statement's days and commitment never change.
     event EntryPosted(
         EntryId indexed entry,
         uint32 indexed uploader,
@@ -257,6 +258,8 @@ interface IBlacklistFacts {
     event EntryUntagged(EntryId indexed entry, uint32 indexed keyEpoch);
     /// @notice The entry moved to another stage.
     event EntryStaged(EntryId indexed entry, Stage stage);
+    /// @notice The entry ends with this day, earlier than its statement says: a dispute ran out.
+    event EntryShortened(EntryId indexed entry, uint32 lastDay);
     /// @notice The stake returned; a listed entry counts as survived.
     event EntryVested(EntryId indexed entry);
     /// @notice Entries that ended up to a day were counted out; `count` are left.

@@ -260,7 +260,7 @@ def forget_over(session: Session, key_epoch: int) -> int:
         or_(
             ListedEntry.stage.in_(_LAST_STAGES),
             lapsed,
-            ListedEntry.expires_day < yesterday_s // DAY_S,
+            ListedEntry.ends_day < yesterday_s // DAY_S,
         ),
     )
     emptied = (
@@ -362,13 +362,22 @@ def _tagged(cut: IndexCut) -> Select[Any]:
     """Return the query of entries with a leaf where the log was cut.
 
     Entries whose last day is over are counted out by the contract, without an event of their own.
+    The last day is the one that the entry had at the cut.
     """
+    day = cut.block_time_s // DAY_S
+    shortened_later = or_(
+        ListedEntry.shortened_block > cut.block_number,
+        and_(
+            ListedEntry.shortened_block == cut.block_number,
+            ListedEntry.shortened_log_index > cut.log_index,
+        ),
+    )
     return (
         select(EntryTag.entry)
         .join(ListedEntry, ListedEntry.entry == EntryTag.entry)
         .where(
             had_leaf(cut),
-            ListedEntry.expires_day >= cut.block_time_s // DAY_S,
+            or_(ListedEntry.ends_day >= day, and_(shortened_later, ListedEntry.expires_day >= day)),
         )
     )
 

@@ -16,7 +16,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from node.asking import Ask, evaluate
-from node.blacklist import Now, current_key_epoch
+from node.blacklist import Now, current_key_epoch, now_of
 from node.committees import EpochCommittee
 from node.crypto.oprf import modes
 from node.crypto.oprf.modes import Blinded, Mode
@@ -30,7 +30,7 @@ from node.screening.consents import evaluation_digest
 from node.screening.derivation import Tag
 from node.screening.evaluations import Asked
 from node.screening.index import bucket_number, read_bucket
-from node.screening.states import MAX_REVISIONS, ROOT_CHALLENGE_S
+from node.screening.states import DAY_S, MAX_REVISIONS, ROOT_CHALLENGE_S
 from node.tables import (
     CheckedRoot,
     EntryTag,
@@ -62,7 +62,8 @@ def seal_due(doors: Doors, member: int, epoch: EpochCommittee, ask: Ask, pool: E
     """Evaluate own entries that have no record in a key epoch, and seal them; return how many."""
     ring = doors.identity.keys.ring
     with doors.reading() as session:
-        entries = untagged(session, member, epoch.key_epoch, limit=BATCH)
+        today = now_of(session).time_s // DAY_S
+        entries = untagged(session, member, epoch.key_epoch, today=today, limit=BATCH)
         if not entries:
             return 0
         blinded = [_blinded(session, ring, entry, epoch.key_epoch) for entry in entries]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, state_of
+from node.blacklist import Now, last_day_of, state_of
 from node.screening.listings import Reason
 from node.screening.records import OpenedRecord
 from node.screening.states import DAY_S, OVER, EntryState
@@ -33,7 +33,8 @@ MISS: Final = "MISS"
 class FoundEntry:
     """An entry of the person: its state now and, while it stands, who says what of her until when.
 
-    Days are since 1970. `protects`: it never counts against her.
+    Days are since 1970; `ends_at` is its last day, earlier than its statement's where time
+    suspended it. `protects`: it never counts against her.
     """
 
     entry: bytes
@@ -42,6 +43,7 @@ class FoundEntry:
     reason: str | None
     effective_from: int
     expires_at: int
+    ends_at: int
     protects: bool
 
     @property
@@ -58,6 +60,7 @@ class FoundEntry:
             "reason": self.reason,
             "effective_from": day_iso(self.effective_from),
             "expires_at": day_iso(self.expires_at),
+            "ends_at": day_iso(self.ends_at),
             "protects": self.protects,
         }
 
@@ -75,6 +78,7 @@ def entry_now(session: Session, record: OpenedRecord, now: Now) -> FoundEntry:
         str(listing.reason) if stands else None,
         row.effective_day,
         row.expires_day,
+        last_day_of(session, row, now),
         stands and listing.reason is Reason.IDENTITY_STOLEN,
     )
 

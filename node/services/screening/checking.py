@@ -10,11 +10,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from node.blacklist import posted_of, profile_numbered
+from node.blacklist import posted_of
 from node.keyring import KeyRing
 from node.listings import open_listing
 from node.screening.envelope import LISTING_TYPE, Envelope
 from node.screening.listings import Listing, commitment_of, unlike
+from node.screening.profiles import profile_numbered
 from node.screening.states import DAY_S
 from node.services.screening.views import Check
 from node.tables import ListedEntry, MemberKey, OwnListing

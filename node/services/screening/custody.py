@@ -88,7 +88,7 @@ def is_over(now: Now, consent: BytesColumn) -> ColumnElement[bool]:
     recalled = exists().where(Recall.entry == ListedEntry.entry).correlate_except(Recall)
     return or_(
         ListedEntry.stage.in_(OVER_STAGES),
-        ListedEntry.expires_day < now.time_s // DAY_S,
+        ListedEntry.ends_day < now.time_s // DAY_S,
         and_(
             ListedEntry.stage == Stage.TICKETED.name,
             ListedEntry.posted_at_s < now.time_s - TICKET_S,

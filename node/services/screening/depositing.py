@@ -319,7 +319,7 @@ def _uncovered(session: Session, member: int, circle: Circle, now: Now) -> list[
         .where(
             ListedEntry.uploader == member,
             ListedEntry.stage.in_(TAGGABLE),
-            ListedEntry.expires_day >= now.time_s // DAY_S,
+            ListedEntry.ends_day >= now.time_s // DAY_S,
             OwnListing.erased_at_ms.is_(None),
             ~exists().where(Recall.entry == ListedEntry.entry),
             ~covered,

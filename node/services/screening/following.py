@@ -15,8 +15,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from node.blacklist import Now, now_of, profile_numbered
+from node.blacklist import Now, now_of
 from node.kept_receipts import holds_receipt
+from node.screening.profiles import profile_numbered
 from node.screening.states import DAY_S
 from node.services.screening.erasing import ErasingActs
 from node.tables import (

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import newest_sharing
+from node.blacklist import newest_sharing, now_of
 from node.crypto.eip712 import Domain
 from node.crypto.signer import recover_address
 from node.keyholders import holds_key
 from node.listings import TAGGABLE
 from node.screening.holding import held_digest, record_hash
+from node.screening.states import DAY_S
 from node.tables import EntryTag, ListedEntry, RecordDelivery, SealedRecord
 from reconcile.model import ProtocolError
 
@@ -99,6 +100,7 @@ def _sealed_untagged(
             SealedRecord.key_epoch == key_epoch,
             ListedEntry.uploader == member,
             ListedEntry.stage.in_(TAGGABLE),
+            ListedEntry.ends_day >= now_of(session).time_s // DAY_S,
             ~tagged.exists(),
             held >= threshold,
         )

@@ -8,11 +8,13 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, dispute_facts, profile_numbered
+from node.blacklist import Now, dispute_facts, last_day_of
+from node.screening.profiles import profile_numbered
 from node.screening.states import DAY_S, TICKET_S, Stage, Verdict, suspends_s
 from node.services.screening.views import Step
 from node.tables import BlacklistFact, Dispute, ListedEntry
 from reconcile.counting import counted
+from reconcile.model import day_iso
 
 Args = Mapping[str, Any]
 
@@ -28,6 +30,7 @@ _WORDS: Final[Mapping[str, Callable[[Args], str]]] = {
     "EntryTagged": lambda a: f"has a leaf in key epoch {a['keyEpoch']}",
     "EntryUntagged": lambda a: f"has no leaf in key epoch {a['keyEpoch']} any more",
     "EntryStaged": lambda a: _STAGED.get(Stage(a["stage"]), Stage(a["stage"]).name),
+    "EntryShortened": lambda a: f"its last day is {day_iso(a['lastDay'])} now: a dispute ran out",
     "EntryVested": lambda _a: "its stake returned after the challenge window",
     "RootChallenged": lambda a: f"not found in index version {a['version']} by its uploader",
     "DisputeOpened": lambda a: (
@@ -91,7 +94,7 @@ def _by_time(session: Session, row: ListedEntry, now: Now) -> list[Step]:
                 Step("SuspendedByTime", says, until_s + 1, args={"dispute": dispute.dispute})
             )
     over = {Stage.REMOVED.name, Stage.CORRECTED.name, Stage.ERASED.name, Stage.TICKETED.name}
-    ends_s = (row.expires_day + 1) * DAY_S
+    ends_s = (last_day_of(session, row, now) + 1) * DAY_S
     if row.stage not in over and now.time_s >= ends_s:
         steps.append(Step("Expired", "its time is over", ends_s))
     return steps

@@ -23,10 +23,11 @@ from node.blacklist import (
     require_dispute,
     require_entry,
     state_of,
+    suspension_of,
 )
 from node.listings import statement_of
 from node.screening.consents import consent_key
-from node.screening.states import due_s, suspends_s
+from node.screening.states import EntryState, due_s, suspends_s
 from node.services.screening.base import Base
 from node.services.screening.checking import checks_of, signer_of
 from node.services.screening.custody_views import custody_of, releases_of
@@ -56,6 +57,7 @@ MAX_CHAIN: Final = 64
 WAITING: Final = "WAITING"
 REFUSED: Final = "REFUSED"
 TAKEN: Final = "TAKEN"
+_MAYBE_SUSPENDED: Final = frozenset({EntryState.SUSPENDED, EntryState.EXPIRED})
 
 
 class TracingActs(Base):
@@ -89,15 +91,19 @@ class TracingActs(Base):
     def _view(self, session: Session, row: ListedEntry, member: int, now: Now) -> EntryView:
         said = statement_of(session, row.entry)
         own = session.get(OwnListing, row.entry)
+        state = state_of(session, row, now)
+        ended = suspension_of(session, row, now) if state in _MAYBE_SUSPENDED else None
         return EntryView(
             entry=row.entry,
             uploader=row.uploader,
             name=member_name(session, row.uploader),
-            state=state_of(session, row, now).name,
+            state=state.name,
             profile=profile_name(row.profile),
             posted_at_s=row.posted_at_s,
             effective_day=row.effective_day,
             expires_day=row.expires_day,
+            ends_day=row.ends_day if ended is None else ended.last_day,
+            suspended_s=None if ended is None else ended.since_s,
             reason=None if said is None else str(said[0].reason),
             product=None if said is None else str(said[0].product),
             ours=row.uploader == member,
@@ -131,6 +137,7 @@ class TracingActs(Base):
             posted_at_s=None,
             effective_day=0 if said is None else said[0].effective_from,
             expires_day=0 if said is None else said[0].expires_at,
+            ends_day=0 if said is None else said[0].expires_at,
             reason=None if said is None else str(said[0].reason),
             product=None if said is None else str(said[0].product),
             ours=True,

@@ -182,7 +182,8 @@ class DisputeView:
 class EntryView:
     """An entry in a list. `state` is the ledger's, or WAITING, REFUSED or TAKEN before it is there.
 
-    `refusal` is code and words of what the ledger did not take.
+    `expires_day` is its statement's last day, `ends_day` the one that counts: earlier where time
+    suspended it, at `suspended_s`. `refusal` is code and words of what the ledger did not take.
     """
 
     entry: bytes
@@ -193,10 +194,12 @@ class EntryView:
     posted_at_s: int | None
     effective_day: int
     expires_day: int
+    ends_day: int
     reason: str | None
     product: str | None
     ours: bool
     erased: bool
+    suspended_s: int | None = None
     refusal: tuple[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -211,6 +214,8 @@ class EntryView:
             "posted_at": time_iso(self.posted_at_s),
             "effective_from": day_iso(self.effective_day),
             "expires_at": day_iso(self.expires_day),
+            "suspended_at": time_iso(self.suspended_s),
+            "ends_at": day_iso(self.ends_day),
             "reason": self.reason,
             "product": self.product,
             "ours": self.ours,

@@ -66,6 +66,7 @@ class TicketsOut(BaseModel):
 class FoundEntry(BaseModel):
     """An entry of the person, with its state now; `reason` is null once it is over.
 
+    `ends_at` is its last day, earlier than its statement's `expires_at` where time suspended it.
     `protects`: somebody used her identity; it never counts against her.
     """
 
@@ -75,6 +76,7 @@ class FoundEntry(BaseModel):
     reason: str | None = Field(examples=["OVERDUE_M3"])
     effective_from: str
     expires_at: str
+    ends_at: str
     protects: bool
 
 

@@ -18,7 +18,10 @@ class RefusalOut(BaseModel):
 
 
 class EntryOut(BaseModel):
-    """An entry in a list; `state` WAITING, REFUSED or TAKEN before it is ours on the ledger."""
+    """An entry in a list; `state` WAITING, REFUSED or TAKEN before it is ours on the ledger.
+
+    `ends_at` is its last day, earlier than its statement's `expires_at` where time suspended it.
+    """
 
     entry: str
     uploader: str
@@ -28,6 +31,8 @@ class EntryOut(BaseModel):
     posted_at: str | None
     effective_from: str
     expires_at: str
+    suspended_at: str | None
+    ends_at: str
     reason: str | None
     product: str | None
     ours: bool

@@ -105,6 +105,7 @@ def test_the_word_that_a_program_goes_by(words: tuple[str, ...], outcome: str) -
             None if word == "ERASED" else "OVERDUE_M3",
             101 if word == "LATER" else 100,
             900,
+            900,
             word == "PROTECTED",
         )
         for word in words

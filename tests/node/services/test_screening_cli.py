@@ -126,7 +126,7 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     town.chain.rpc("evm_increaseTime", 11 * 86_400)
     town.chain.mine()
     beta.catch_up()
-    assert beta.says("trace", entry)["state"] == "SUSPENDED"
+    shows_its_end(beta, entry)
     assert beta.says("disputes")["disputes"] == []
     alpha.catch_up()
     certificate = tmp_path / "certificate.json"
@@ -143,6 +143,16 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     assert "ERASED" in beta.tells("entries", "--all")
     assert "entry overturned" in alpha.tells("points")
     assert "TIMED_OUT" in alpha.tells("disputes", "--all")
+
+
+def shows_its_end(desk: Desk, entry: str) -> None:
+    """A suspended entry is told with both days, in words and in JSON."""
+    seen = desk.says("trace", entry)
+    assert seen["state"] == "SUSPENDED"
+    ends = f"suspended on {seen['suspended_at'][:10]}, ends on {seen['ends_at']}"
+    assert ends in desk.tells("trace", entry)
+    assert seen["ends_at"] < seen["expires_at"]
+    assert seen["ends_at"] in desk.tells("entries", "--all")
 
 
 def test_bad_words_are_refused_before_anything_is_kept(

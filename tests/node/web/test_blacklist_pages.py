@@ -13,6 +13,7 @@ from devnet.local import EmbeddedChain
 from node.tables import ListedEntry
 from node.web.blacklist_words import check_words
 from node.web.i18n import Speaker
+from reconcile.model import day_iso
 from tests.node.services.blacklist_town import BlacklistTown, make_town, person
 
 
@@ -81,6 +82,19 @@ def test_a_dispute_shows_its_clocks_and_what_to_do(
     assert "by time alone" in trace
     town.settle()
     assert "timed out" in desk.get("/blacklist/disputes")
+    ended = town.node(1).screening.trace(entries[1]).entry
+    speaker = Speaker("en")
+    since, last = (speaker.day(day) for day in (ended.suspended_s // 86_400, ended.ends_day))
+    number = town.node(1).screening.trace(entries[1]).disputes[0].dispute
+    said = f"suspended on {since}, ends on {last}"
+    for place in ("", f"/entries/{entries[1].hex()}", f"/disputes/{number}"):
+        assert said in desk.get(f"/blacklist{place}"), place
+    assert f"its last day is {day_iso(ended.ends_day)} now" in desk.get(
+        f"/blacklist/entries/{entries[1].hex()}"
+    )
+    chinese = desk.client.get(f"/alpha/blacklist/entries/{entries[1].hex()}?lang=zh").text
+    assert re.search("自.{4,16}起中止，.{4,16}终止", chinese)
+    desk.client.get("/alpha/blacklist?lang=en")
 
 
 def test_points_give_each_movement_its_reason(
@@ -113,8 +127,9 @@ def test_days_without_a_date_are_shown_by_their_number(
     node, far = town.node(1), 2**32 - 1
     with node.sessions.begin() as session:
         row = session.get_one(ListedEntry, entries[0])
-        kept = (row.notice_day, row.effective_day, row.expires_day)
+        kept = (row.notice_day, row.effective_day, row.expires_day, row.ends_day)
         row.notice_day, row.effective_day, row.expires_day = far - 20, far - 10, far
+        row.ends_day = far
     try:
         for page in ("/blacklist", f"/blacklist/entries/{entries[0].hex()}"):
             assert f"day {far}" in desk.get(page)
@@ -127,7 +142,7 @@ def test_days_without_a_date_are_shown_by_their_number(
     finally:
         with node.sessions.begin() as session:
             row = session.get_one(ListedEntry, entries[0])
-            row.notice_day, row.effective_day, row.expires_day = kept
+            row.notice_day, row.effective_day, row.expires_day, row.ends_day = kept
 
 
 @contextmanager
