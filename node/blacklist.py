@@ -201,6 +201,11 @@ def posted_entries(session: Session, entries: Collection[bytes]) -> dict[bytes, 
     return {row.entry: posted_of(row) for row in rows}
 
 
+def recorded_consent(session: Session, reader: int, digest: bytes) -> RecordedConsent | None:
+    """Return a member's record of a consent, None where it recorded none of this digest."""
+    return session.get(RecordedConsent, consent_key(reader, digest))
+
+
 def is_tagged(session: Session, entry: bytes, key_epoch: int) -> bool:
     """Say whether an entry has a leaf in a key epoch."""
     tag = session.get(EntryTag, (entry, key_epoch))

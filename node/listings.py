@@ -21,6 +21,7 @@ from node.keyring import KeyRing
 from node.screening.derivation import Tag
 from node.screening.holding import SALT_BYTES
 from node.screening.identifiers import Identifier, IdType
+from node.screening.listing_consents import listing_consent
 from node.screening.listings import Listing, pack_listing, unpack_listing
 from node.screening.records import OpenedRecord, seal_record
 from node.screening.states import Stage
@@ -39,11 +40,16 @@ TAGGABLE: Final = (Stage.TICKETED.name, Stage.LISTED.name, Stage.SUSPENDED.name)
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """An own listing in clear: whom it concerns, what it says, what stands behind it."""
+    """An own listing in clear: whom it concerns, what it says, what stands behind it.
+
+    `agreed` is the consent that the person signed with her wallet or a certificate; empty where
+    the node was given the hash of another document alone.
+    """
 
     identifier: Identifier
     opened: OpenedRecord
     documents: tuple[bytes, ...]
+    agreed: bytes = b""
 
     def __repr__(self) -> str:
         """Show which entry it is, never the person."""
@@ -54,6 +60,7 @@ class _Secret(msgspec.Struct, array_like=True):
     id_type: IdType
     id_value: str
     salt: bytes
+    agreed: bytes = b""
 
 
 def fingerprint_of(ring: KeyRing, identifier: Identifier, listing: Listing) -> bytes:
@@ -75,16 +82,18 @@ def keep_listing(
     documents: Sequence[bytes],
     *,
     now_ms: int,
+    agreed: bytes = b"",
 ) -> OwnListing:
     """Keep a signed listing; one that stands under the id already is replaced by it."""
     listing = opened.listing
     entry = listing.entry_id
-    secret = msgspec.msgpack.encode(_Secret(identifier.type, identifier.value, opened.salt))
+    secret = msgspec.msgpack.encode(_Secret(identifier.type, identifier.value, opened.salt, agreed))
     row = session.get(OwnListing, entry) or OwnListing(entry=entry)
     row.statement, row.signature = pack_listing(listing), opened.signature
     row.secret = ring.seal_bytes(secret, b"listing/" + entry)
     row.documents = ring.seal_bytes(msgspec.msgpack.encode(list(documents)), _papers(entry))
     row.fingerprint = fingerprint_of(ring, identifier, listing)
+    row.consent = listing_consent(listing, opened.salt)
     row.listed_at_ms, row.erased_at_ms = now_ms, None
     session.add(row)
     session.flush()
@@ -114,7 +123,8 @@ def open_listing(session: Session, ring: KeyRing, entry: bytes) -> Owned:
         ring.open_bytes(row.documents, _papers(entry)), type=list[bytes]
     )
     opened = OpenedRecord(unpack_listing(row.statement), secret.salt, row.signature)
-    return Owned(Identifier(secret.id_type, secret.id_value), opened, tuple(documents))
+    person = Identifier(secret.id_type, secret.id_value)
+    return Owned(person, opened, tuple(documents), secret.agreed)
 
 
 def untagged(
@@ -183,7 +193,7 @@ def destroy_listing(session: Session, entry: bytes, *, now_ms: int) -> None:
     """
     row = session.get(OwnListing, entry)
     if row is not None:
-        row.statement = row.signature = row.fingerprint = None
+        row.statement = row.signature = row.fingerprint = row.consent = None
         row.secret = row.documents = b""
         row.erased_at_ms = now_ms
     session.execute(delete(SealedRecord).where(SealedRecord.entry == entry))
@@ -199,6 +209,7 @@ def know_statement(
     row = session.get(KnownStatement, entry) or KnownStatement(entry=entry)
     row.statement, row.signature = pack_listing(opened.listing), opened.signature
     row.salt = ring.seal_bytes(opened.salt, b"known/" + entry)
+    row.consent = listing_consent(opened.listing, opened.salt)
     row.source, row.seen_at_ms = source, now_ms
     session.add(row)
     session.flush()

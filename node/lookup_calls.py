@@ -61,16 +61,24 @@ class LookupCalls:
     ) -> int | None:
         """Record a consent by its digest, and the hash of the secret that revokes it."""
         args = (consent, level, valid_to_s, revocation_hash)
-        subject = f"consent/{consent.hex()}"
+        subject = self.consent_subject(consent)
         return self._once(session, LOOKUPS, "recordConsent", args, subject, POSTER)
+
+    def consent_subject(self, consent: bytes) -> str:
+        """Return the subject of a consent's record."""
+        return f"consent/{consent.hex()}"
 
     def revoke_consent(
         self, session: Session, reader: int, consent: bytes, secret: bytes
     ) -> int | None:
         """Revoke a reader's consent by its secret."""
-        subject = f"revoke/{reader}/{consent.hex()}"
+        subject = self.revoke_subject(reader, consent)
         args = (reader, consent, secret)
         return self._once(session, LOOKUPS, "revokeConsent", args, subject, POSTER)
+
+    def revoke_subject(self, reader: int, consent: bytes) -> str:
+        """Return the subject of a revocation."""
+        return f"revoke/{reader}/{consent.hex()}"
 
     def buy_tickets(self, session: Session, kind: int, count: int, number: int) -> int | None:
         """Burn points for numbered tickets; `number` tells this purchase from others."""

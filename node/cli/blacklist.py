@@ -15,6 +15,7 @@ from node.cli import (
     blacklist_people,
     listing_words,
 )
+from node.cli.listing_consents import say_consent
 from node.cli.listing_words import identifier_of, sha256_of
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
 from node.cli.session import Home, Wait, acting, actor, finish, has_passphrase, node_of
@@ -73,18 +74,10 @@ def list_person(
     effective_from: Annotated[str, typer.Option(help="From which day on.")] = "",
     expires_at: Annotated[str, typer.Option(help="Until which day.")] = "",
     notice_at: Annotated[str, typer.Option(help="When the person was told.")] = "",
-    notice_file: Annotated[
-        Path | None, typer.Option(help="The notice that was sent; only its hash is used.")
-    ] = None,
-    consent_file: Annotated[
-        Path | None, typer.Option(help="What the person agreed to; only its hash is used.")
-    ] = None,
-    evidence: Annotated[
-        list[Path] | None, typer.Option(help="A document that proves it; kept sealed. Repeatable.")
-    ] = None,
-    supersedes: Annotated[
-        str | None, typer.Option(help="The own entry that this one corrects.")
-    ] = None,
+    notice_file: listing_words.NoticeFile = None,
+    consent_file: listing_words.ConsentFile = None,
+    evidence: listing_words.Evidence = None,
+    supersedes: listing_words.Supersedes = None,
     again: Annotated[
         str | None, typer.Option(help="Post this refused listing's ticket again.")
     ] = None,
@@ -104,7 +97,7 @@ def list_person(
         "proof_level": proof_level, "amount_band": amount_band,
         "days_past_due_band": days_past_due_band, "event_month": event_month,
         "effective_from": effective_from, "expires_at": expires_at, "notice_at": notice_at,
-        "notice_hash": sha256_of(notice_file), "consent": sha256_of(consent_file),
+        "notice_hash": sha256_of(notice_file),
     }  # fmt: skip
     if again is not None:
         with acting(home) as node:
@@ -113,9 +106,17 @@ def list_person(
     else:
         identifier = identifier_of(id_file)
         documents = [require_file(path).read_bytes() for path in evidence or ()]
+        agreed = b"" if consent_file is None else require_file(consent_file).read_bytes()
         with acting(home) as node:
             answer = _list(
-                node, identifier, words, policy, documents, supersedes, allow_test=test_identifiers
+                node,
+                identifier,
+                words,
+                policy,
+                documents,
+                supersedes,
+                agreed=agreed,
+                allow_test=test_identifiers,
             )
     done = finish(home, wait=wait)
     emit({**answer, "done": done}, json_to, lambda: _say_listed(**answer))
@@ -135,6 +136,7 @@ def _list(
     documents: list[bytes],
     supersedes: str | None,
     *,
+    agreed: bytes,
     allow_test: bool,
 ) -> dict[str, str]:
     """List, and return the entry with its first and last day, which may follow from the profile."""
@@ -147,6 +149,7 @@ def _list(
         policy=policy,
         evidence=documents,
         supersedes=old,
+        agreed=agreed,
         allow_test=allow_test,
     )
     said = made.listing
@@ -254,7 +257,7 @@ def _show_trace(view: TraceView) -> None:
         word = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
         say(f"  {word} {check.name}: {check.says}")
     for consent in body["consents"]:
-        say(f"  consent {consent['consent'][:SHOWN]}…: {_consent_words(consent)}")
+        say_consent(consent, body["entry"])
     rows = [
         (step["at"], step["says"], step["block"] or "–", step["tx"] or "by time")
         for step in body["history"]
@@ -269,16 +272,6 @@ def _show_trace(view: TraceView) -> None:
 
 def _of(digest: str | None) -> str:
     return f"notice sha256 {digest}" if digest else "by the statement's word, not read here"
-
-
-def _consent_words(consent: dict[str, Any]) -> str:
-    if not consent["recorded"]:
-        return "kept by the uploader, not on the ledger"
-    level = f"level {consent['level']}"
-    if not consent["verified"]:
-        level = f"recorded as {level}, not verified here"
-    words = f"{level}, recorded {consent['recorded_at']}"
-    return f"{words}, REVOKED {consent['revoked_at']}" if consent["revoked_at"] else words
 
 
 # ------------------------------------------------------------------------------- points

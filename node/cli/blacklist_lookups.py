@@ -27,6 +27,11 @@ OUTCOMES = {
     "PROTECTED": "what stands protects the person: somebody used her identity",
     "MISS": "no entry of the person stands",
 }
+#: What an entry rests on, where a reader must know it.
+CONSENTS = {
+    "REVOKED": ", whose consent the person REVOKED",
+    "UNRECORDED": ", whose consent is not on the ledger",
+}
 LookupArg = Annotated[int, typer.Argument(help="The lookup's number.")]
 
 
@@ -172,6 +177,7 @@ def _show(answer: dict[str, Any]) -> None:
     say(f"consent of level {answer['level']}" + (", enforced" if answer["enforced"] else ""))
     for item in answer["entries"]:
         what = f"{item['reason']} until {item['ends_at']}" if item["reason"] else "it is over"
+        what += CONSENTS.get(item["consent"], "")
         says = f"member {item['uploader']}: {what}"
         say(f"  {item['entry'][:16]}… {item['state']}, {says}: `kanhe blacklist trace`")
     note("the receipt is kept: `kanhe blacklist receipt`; it names the person")

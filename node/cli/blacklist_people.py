@@ -121,15 +121,33 @@ def consent(
 
 
 def revoke(
-    file: Annotated[Path, typer.Argument(help="What `kanhe person revoke` wrote.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="What `kanhe person revoke` wrote, or an answer to her.")
+    ] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option(help="An own entry, by its id's beginning: revoke what it rests on."),
+    ] = None,
     home: Home = None,
     wait: Wait = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Relay a person's revocation to the ledger; whose it is, nobody sees."""
-    data = _read(file)
+    """Relay a person's revocation, or revoke on her word what an own entry rests on.
+
+    Whose a relayed one is, nobody sees. The entry itself stands; its evidence stays closed.
+    """
+    from reconcile.model import UsageError
+
+    if (file is None) == (entry is None):
+        raise UsageError(
+            "REVOKES_WHAT", "a revocation's file or an own --entry says what", help="give one"
+        )
     with acting(home) as node:
-        digest = node.lookups.relay_revocation(data, actor=actor())
+        if file is not None:
+            digest = node.lookups.relay_revocation(_read(file), actor=actor())
+        else:
+            found = node.screening.find_entry(entry or "")
+            digest = node.screening.revoke_listing_consent(found, actor=actor())
     done = finish(home, wait=wait)
     answer = {"consent": digest.hex(), "done": done}
     emit(answer, json_to, lambda: say(f"consent {digest.hex()} revoked"))

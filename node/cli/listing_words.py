@@ -39,6 +39,20 @@ Action = Annotated[str, typer.Option(help=f"What you did: {ACTIONS}.")]
 ProofLevel = Annotated[str, typer.Option(help="1 stated, 2 documented, 3 adjudicated.")]
 AmountBand = Annotated[str, typer.Option(help=AMOUNT_BANDS)]
 DaysBand = Annotated[str, typer.Option(help=DAYS_BANDS)]
+NoticeFile = Annotated[
+    Path | None, typer.Option(help="The notice that was sent; only its hash is used.")
+]
+Evidence = Annotated[
+    list[Path] | None, typer.Option(help="A document that proves it; kept sealed. Repeatable.")
+]
+Supersedes = Annotated[str | None, typer.Option(help="The own entry that this one corrects.")]
+ConsentFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="What the person agreed to. Only its hash is used, unless she signed it with her "
+        "wallet or a certificate for this purpose (LISTING)."
+    ),
+]
 
 
 def identifier_of(path: Path | None) -> str:

@@ -172,9 +172,12 @@ def consent(
 def _asked_words(asked: ConsentRequest, signer: str) -> list[str]:
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(asked.valid_to_s))
     scope = ", ".join(str(item.name) for item in type(asked.scope) if item in asked.scope)
+    listing = asked.purpose is type(asked.purpose).LISTING
+    what = "to list you on the blacklist" if listing else "to look you up"
+    how = "until" if listing else f"as far as {scope}, until"
     return [
-        f"member {asked.reader}, which calls itself {asked.reader_name!r}, asks to look you up",
-        f"  for {asked.purpose.name}, as far as {scope}, until {until}",
+        f"member {asked.reader}, which calls itself {asked.reader_name!r}, asks {what}",
+        f"  for {asked.purpose.name}, {how} {until}",
         f"  signed by {signer}: the registry says whose key that is",
     ]
 

@@ -68,6 +68,8 @@ class Purpose(enum.IntEnum):
     MONITORING = 4
     MERCHANT = 5
     OWN_RECORD = 6
+    # Being listed by the reader: no lookup is for it.
+    LISTING = 7
 
 
 class Scope(enum.IntFlag):
@@ -197,12 +199,30 @@ def check_consent(signed: SignedConsent, use: Use, domain: Domain, trust: Trust)
     CONSENT_OTHER_ELEMENT, CONSENT_REPLAYED, then CONSENT_SIGNATURE or CONSENT_CERTIFICATE.
     """
     assert use.identifier is not None, "who does not see the person calls `check_blind_consent`"
-    _require_use(signed.consent, use)
-    if len(signed.salt) != SALT_BYTES or (
-        person_commitment(use.identifier, signed.salt) != signed.consent.person
-    ):
-        raise _refuse("CONSENT_OTHER_PERSON", "person", "is another person's")
+    _require_lookup(signed.consent, use)
+    _require_person(signed, use.identifier)
     _require_element(signed.consent, use)
+    return _effect(signed, use, domain, trust)
+
+
+def check_listing_consent(
+    signed: SignedConsent,
+    uploader: int,
+    identifier: Identifier,
+    domain: Domain,
+    trust: Trust,
+    *,
+    at_s: int,
+) -> Effect:
+    """Return what a consent to being listed by `uploader` amounts to, or refuse it.
+
+    `at_s` is when she is listed: the consent's time is that of the act, as a lookup's is. Nothing
+    is evaluated on it, so the element that it names shows only that she was asked about herself.
+    Raises as `check_consent`, but for the element.
+    """
+    use = Use(uploader, Purpose.LISTING, Scope(0), at_s, identifier, b"")
+    _require_use(signed.consent, use)
+    _require_person(signed, identifier)
     return _effect(signed, use, domain, trust)
 
 
@@ -214,9 +234,22 @@ def check_blind_consent(signed: SignedConsent, use: Use, domain: Domain, trust: 
     """
     if signed.salt:
         raise _refuse("CONSENT_MALFORMED", "salt", "came with the salt that opens it")
-    _require_use(signed.consent, use)
+    _require_lookup(signed.consent, use)
     _require_element(signed.consent, use)
     return _effect(signed, use, domain, trust)
+
+
+def _require_person(signed: SignedConsent, identifier: Identifier) -> None:
+    if len(signed.salt) != SALT_BYTES or (
+        person_commitment(identifier, signed.salt) != signed.consent.person
+    ):
+        raise _refuse("CONSENT_OTHER_PERSON", "person", "is another person's")
+
+
+def _require_lookup(consent: Consent, use: Use) -> None:
+    if use.purpose is Purpose.LISTING:
+        raise _refuse("CONSENT_PURPOSE", "purpose", "is to be listed: nobody is looked up on it")
+    _require_use(consent, use)
 
 
 def _require_use(consent: Consent, use: Use) -> None:

@@ -61,7 +61,7 @@ class Manifest:
     """One custody of one entry; `generation` counts an entry's custodies from 1.
 
     `detail` is SHA-256 of the encrypted detail, `claim` the address (20 bytes) that signs requests
-    beside the reader, `consent` the one that the listing rests on.
+    beside the reader, `consent` the digest under which what the listing rests on is recorded.
     """
 
     domain: Domain

@@ -17,7 +17,9 @@ class OwnListing(Base):
 
     `secret` seals identifier and salt, `documents` the evidence behind its root; both are empty
     and `statement` is null once it is erased. `fingerprint` is an HMAC under the vault's key over
-    who is listed and why, so that nobody is listed twice by a command that was repeated.
+    who is listed and why, so that nobody is listed twice by a command that was repeated. `consent`
+    is the digest under which what it rests on is recorded (`listing_consent`); null once it is
+    erased, and for a listing of a release that recorded none.
     """
 
     __tablename__ = "own_listings"
@@ -29,6 +31,7 @@ class OwnListing(Base):
     secret: Mapped[Blob] = mapped_column(deferred=True)
     documents: Mapped[Blob] = mapped_column(deferred=True)
     fingerprint: Mapped[Bytes32 | None]
+    consent: Mapped[Bytes32 | None]
     listed_at_ms: Mapped[Big]
     erased_at_ms: Mapped[Big | None]
 
@@ -53,7 +56,7 @@ class KnownStatement(Base):
     """Another member's statement that this node has read, by a lookup, a detail or a receipt.
 
     It shows who signed what about an entry; `salt` is sealed and opens the commitment only for
-    who knows the identifier.
+    who knows the identifier. `consent` as an own listing's, null where an earlier release read it.
     """
 
     __tablename__ = "known_statements"
@@ -62,6 +65,7 @@ class KnownStatement(Base):
     statement: Mapped[Blob]
     signature: Mapped[Blob]
     salt: Mapped[Blob] = mapped_column(deferred=True)
+    consent: Mapped[Bytes32 | None]
     source: Mapped[Word]
     seen_at_ms: Mapped[Big]
 

@@ -117,6 +117,13 @@ CONSENT_LEVELS: Final[Mapping[int, str]] = {
     3: N_("signed by the person"),
 }
 
+#: Why no record of what an entry rests on is shown.
+CONSENT_STATES: Final[Mapping[str, str]] = {
+    "WAITING": N_("its record waits for the ledger"),
+    "UNRECORDED": N_("named by the statement alone, not recorded on the ledger"),
+    "UNREAD": N_("not known here: the statement was not read, or was destroyed"),
+}
+
 #: How far a lookup's consent goes.
 SCOPES: Final[Mapping[Scope, str]] = {
     Scope.HIT: N_("whether there is an entry"),

@@ -23,6 +23,7 @@ PURPOSES: Final[Mapping[str, str]] = {
     "MONITORING": N_("monitoring"),
     "MERCHANT": N_("merchant"),
     "OWN_RECORD": N_("her own record"),
+    "LISTING": N_("being listed on the blacklist"),
 }
 VERSIONS: Final[Mapping[str, State]] = {
     "CUT": State(N_("cut, not signed yet"), "info", "half"),

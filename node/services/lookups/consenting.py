@@ -29,7 +29,7 @@ from node.screening.consents import (
 )
 from node.screening.identifiers import Identifier, IdType
 from node.tables import OwnLookup
-from reconcile.model import ZERO32, InputError, ProtocolError, Where
+from reconcile.model import ZERO32, InputError, ProtocolError, UsageError, Where
 
 PREPARED = "PREPARED"
 CONSENTED = "CONSENTED"
@@ -85,8 +85,15 @@ def prepare(
 ) -> OwnLookup:
     """Keep a new lookup; its element is made here, so that a wallet can recompute it.
 
-    `blind` and `salt` are given where the person made them (a query about herself).
+    `blind` and `salt` are given where the person made them (a query about herself). Raises
+    `UsageError` PURPOSE_UNKNOWN for a consent to be listed.
     """
+    if terms.purpose is Purpose.LISTING:
+        raise UsageError(
+            "PURPOSE_UNKNOWN",
+            "nobody is looked up on a consent to be listed",
+            help="say what the lookup is for; such a consent goes with `list --consent-file`",
+        )
     drawn = None if blind is None else Scalar(blind)
     made = modes.blind(Mode.VOPRF, identifier.prf_input, scalar=drawn)
     row = OwnLookup(

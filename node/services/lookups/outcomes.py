@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, last_day_of, state_of
+from node.blacklist import Now, last_day_of, recorded_consent, state_of
+from node.screening.listing_consents import RECORDED, REVOKED, UNRECORDED, listing_consent
 from node.screening.listings import Reason
 from node.screening.records import OpenedRecord
 from node.screening.states import DAY_S, OVER, EntryState
@@ -34,7 +35,9 @@ class FoundEntry:
     """An entry of the person: its state now and, while it stands, who says what of her until when.
 
     Days are since 1970; `ends_at` is its last day, earlier than its statement's where time
-    suspended it. `protects`: it never counts against her.
+    suspended it. `protects`: it never counts against her. `consent` says, while it stands, whether
+    what it rests on is RECORDED, REVOKED or UNRECORDED, `consent_level` what its uploader recorded
+    it as. A revoked one ends no entry: its evidence stays closed.
     """
 
     entry: bytes
@@ -45,6 +48,8 @@ class FoundEntry:
     expires_at: int
     ends_at: int
     protects: bool
+    consent: str | None = None
+    consent_level: int | None = None
 
     @property
     def stands(self) -> bool:
@@ -62,6 +67,8 @@ class FoundEntry:
             "expires_at": day_iso(self.expires_at),
             "ends_at": day_iso(self.ends_at),
             "protects": self.protects,
+            "consent": self.consent,
+            "consent_level": None if self.consent_level is None else str(self.consent_level),
         }
 
 
@@ -71,6 +78,7 @@ def entry_now(session: Session, record: OpenedRecord, now: Now) -> FoundEntry:
     row = session.get_one(ListedEntry, listing.entry_id)
     state = state_of(session, row, now)
     stands = state not in OVER
+    consent, level = _consent(session, record) if stands else (None, None)
     return FoundEntry(
         listing.entry_id,
         state.name,
@@ -80,7 +88,17 @@ def entry_now(session: Session, record: OpenedRecord, now: Now) -> FoundEntry:
         row.expires_day,
         last_day_of(session, row, now),
         stands and listing.reason is Reason.IDENTITY_STOLEN,
+        consent,
+        level,
     )
+
+
+def _consent(session: Session, record: OpenedRecord) -> tuple[str, int | None]:
+    digest = listing_consent(record.listing, record.salt)
+    row = recorded_consent(session, record.listing.uploader, digest)
+    if row is None:
+        return UNRECORDED, None
+    return (RECORDED if row.revoked_block is None else REVOKED), row.level
 
 
 def outcome_of(entries: Sequence[FoundEntry], time_s: int) -> str:

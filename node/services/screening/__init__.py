@@ -2,6 +2,7 @@
 
 stating.py    from plain words to a statement
 listing.py    a statement checked, committed, signed, kept and ticketed; tags, vesting, withdrawal
+agreeing.py   what a listing rests on, recorded and revoked; consent_views.py  shown
 disputing.py  disputes raised, answered, contested, voted on, settled
 erasing.py    recalls and acknowledgements; erasure with its certificate
 asking.py     evidence asked for and kept; releasing.py  released; detail.py  what both share

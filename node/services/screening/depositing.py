@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now
+from node.blacklist import Now, recorded_consent
 from node.crypto.keys import SealingPublicKey
 from node.crypto.oprf import shamir
 from node.crypto.oprf.group import SCALAR_BYTES, Scalar
@@ -44,6 +44,7 @@ from node.screening.custody_messages import (
     read_destroyed,
     unpack,
 )
+from node.screening.listing_consents import listing_consent
 from node.screening.states import DAY_S
 from node.services.screening.custody import (
     DROP,
@@ -61,7 +62,6 @@ from node.tables import (
     OwnCustody,
     OwnListing,
     Recall,
-    RecordedConsent,
 )
 from reconcile.model import ZERO32, KanheError, ProtocolError
 
@@ -104,6 +104,7 @@ class DepositActs(CustodyBase):
     def _make_custody(self, session: Session, entry: bytes, member: int, circle: Circle) -> None:
         owned = open_listing(session, self._ring, entry)
         listing = owned.opened.listing
+        digest = listing_consent(listing, owned.opened.salt)
         newest = select(func.max(OwnCustody.generation)).where(OwnCustody.entry == entry)
         generation = (session.scalar(newest) or 0) + 1
         polynomial = begin(circle.threshold)
@@ -117,7 +118,7 @@ class DepositActs(CustodyBase):
             shamir.commit(polynomial),
             ZERO32,
             address_bytes(claim_key(owned.opened.salt, entry)),
-            listing.consent,
+            digest,
         )
         detail = seal_detail(owned.documents, polynomial[0], manifest.place)
         manifest = replace(manifest, detail=detail_hash(detail))
@@ -126,13 +127,13 @@ class DepositActs(CustodyBase):
                 entry=entry,
                 generation=generation,
                 circle=circle.hash,
-                consent=consent_key(listing.uploader, listing.consent),
+                consent=consent_key(listing.uploader, digest),
                 manifest=write_manifest(manifest, self._identity.keys.approver),
                 secret=self._ring.seal_bytes(b"".join(polynomial), _label(entry, generation)),
                 made_at_ms=self._identity.clock(),
             )
         )
-        consent = session.get(RecordedConsent, consent_key(listing.uploader, listing.consent))
+        consent = recorded_consent(session, listing.uploader, digest)
         revoked = consent is not None and consent.revoked_block is not None
         for custodian in () if revoked else circle.members:
             session.add(

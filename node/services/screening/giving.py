@@ -44,6 +44,7 @@ from node.screening.custody_messages import (
     write_custody_release,
 )
 from node.screening.states import EntryState
+from node.services.screening.agreeing import revoked_detail
 from node.services.screening.consenting import evidence_use
 from node.services.screening.custody import (
     SILENCE_S,
@@ -58,6 +59,7 @@ from node.services.screening.ticketing import require_detail_ticket
 from node.tables import (
     CustodyAsk,
     HeldCustody,
+    RecordedConsent,
 )
 from reconcile.model import KanheError
 
@@ -85,8 +87,9 @@ class GivingActs(CustodyBase):
         """Answer a reader's request: told to wait, the uploader's answer, or this node's share.
 
         Raises `NotFound` CUSTODY_UNKNOWN, CUSTODY_DESTROYED, `NotAllowed` REQUEST_FOREIGN,
-        CUSTODY_CLAIM, TICKET_FOREIGN, TICKET_OTHER_ENTRY, `Conflict` TICKET_USED,
-        ENTRY_STATE_NOT_ALLOWED, `ProtocolError` CONSENT_*, CUSTODY_MALFORMED, SEALING_KEY_MISSING.
+        CUSTODY_CLAIM, TICKET_FOREIGN, TICKET_OTHER_ENTRY, LISTING_CONSENT_REVOKED, `Conflict`
+        TICKET_USED, ENTRY_STATE_NOT_ALLOWED, `ProtocolError` CONSENT_*, CUSTODY_MALFORMED,
+        SEALING_KEY_MISSING.
         """
         asked = unpack(body, Ask)
         request, signers = read_custody_request(asked.request)
@@ -148,6 +151,10 @@ class GivingActs(CustodyBase):
         self._require_blind_consent(session, request, at_s)
         row = require_entry(session, request.entry)
         require_state(session, row, RELEASABLE, now, "released by custodians")
+        recorded = session.get(RecordedConsent, held[0].consent)
+        if recorded is not None and recorded.revoked_block is not None:
+            # Destroyed once that is final; until then it is given to nobody.
+            raise revoked_detail(request.entry)
         return held
 
     def _require_blind_consent(self, session: Session, request: CustodyRequest, at_s: int) -> None:

@@ -30,7 +30,7 @@ from node.screening.listings import SALT_BYTES, Listing, check_listing, committe
 from node.screening.points import LISTING_STAKE
 from node.screening.records import OpenedRecord
 from node.screening.states import CHALLENGE_WINDOW_S, DAY_S, OVER, EntryState, Stage
-from node.services.screening.base import Base
+from node.services.screening.agreeing import AgreeingActs, Agreement
 from node.services.screening.purse import spend
 from node.services.screening.tagging import tags_due
 from node.tables import KeyEpoch, ListedEntry
@@ -51,12 +51,15 @@ class Candidate:
     """A statement to list: its id, uploader and commitment may be zeros, they are filled in.
 
     `documents` are the evidence behind `listing.evidence_root`; a zero root is made of them.
+    `agreed` is what the person agreed to, whose hash is `listing.consent`, where it is given: a
+    consent that she signed is kept and recorded as what it holds as, of others the hash is used.
     """
 
     identifier: Identifier
     listing: Listing
     documents: tuple[bytes, ...] = ()
     salt: bytes | None = None
+    agreed: bytes = b""
 
     def __repr__(self) -> str:
         """Show what it says, never whom."""
@@ -72,7 +75,7 @@ class Taken:
     error: KanheError | None = None
 
 
-class ListingActs(Base):
+class ListingActs(AgreeingActs):
     """Entries of this node: listing, correcting, withdrawing, tagging."""
 
     def list_person(self, candidate: Candidate, *, actor: str = "node") -> bytes:
@@ -80,7 +83,8 @@ class ListingActs(Base):
 
         Raises what `check_listing` refuses, `Conflict` LISTED_ALREADY, `UsageError` POINTS_SHORT,
         POINTS_DEBT, `NotAllowed` LISTING_FOREIGN, NOT_UPLOADER, `NotFound` ENTRY_UNKNOWN,
-        `ProtocolError` COMMITTEE_NONE.
+        `ProtocolError` COMMITTEE_NONE; for its consent `Conflict` LISTING_CONSENT_REVOKED,
+        `InputError` PROOF_MALFORMED, LISTING_OTHER_CONSENT, `ProtocolError` CONSENT_*.
         """
         with self._writing() as session:
             return self._list(session, candidate, actor)
@@ -133,14 +137,22 @@ class ListingActs(Base):
         self._require_new(session, candidate.identifier, listing, now)
         if listing.supersedes is not None:
             self._require_own(session, listing.supersedes, member)
+        agreement = self._agreement(session, candidate.agreed, listing, candidate.identifier, now)
         spend(session, self._calls, member, LISTING_STAKE, now, what="list")
         salt = candidate.salt or secrets.token_bytes(SALT_BYTES)
         whole = committed(listing, candidate.identifier, salt)
-        self._keep(session, candidate, whole, salt)
+        self._keep(session, candidate, whole, salt, agreement)
         self._act(session, actor, "list", whole.entry_id.hex(), reason=str(whole.reason))
         return whole.entry_id
 
-    def _keep(self, session: Session, candidate: Candidate, whole: Listing, salt: bytes) -> None:
+    def _keep(
+        self,
+        session: Session,
+        candidate: Candidate,
+        whole: Listing,
+        salt: bytes,
+        agreement: Agreement,
+    ) -> None:
         signed = sign_envelope(LISTING_TYPE, whole.payload, [self._identity.keys.approver])
         keep_listing(
             session,
@@ -149,7 +161,9 @@ class ListingActs(Base):
             candidate.identifier,
             candidate.documents,
             now_ms=self._identity.clock(),
+            agreed=agreement.agreed,
         )
+        self._record_consent(session, whole, salt, agreement)
         self._calls.list_entry(session, whole)
 
     def _require_new(
@@ -163,6 +177,9 @@ class ListingActs(Base):
                 f"the same person stands listed for this matter as {entry.hex()}",
                 help="correct that entry with --supersedes, or withdraw it first",
             )
+        earlier = same_matter(session, fingerprint_of(self._ring, identifier, listing))
+        corrected = () if listing.supersedes is None else (listing.supersedes,)
+        self._require_unrevoked(session, listing, (*earlier, *corrected))
 
     def _standing(
         self, session: Session, identifier: Identifier, listing: Listing, now: Now
@@ -217,11 +234,13 @@ class ListingActs(Base):
                 expires_at=old.expires_at + later,
             )
             check_listing(listing, posted_day=now.time_s // DAY_S)
+            agreement = self._agreement(session, owned.agreed, listing, owned.identifier, now)
             spend(session, self._calls, member, LISTING_STAKE, now, what="list")
             # A salt that was posted with other words would tell that both are one person's.
             salt = secrets.token_bytes(SALT_BYTES)
             whole = committed(listing, owned.identifier, salt)
-            self._keep(session, Candidate(owned.identifier, whole, owned.documents), whole, salt)
+            candidate = Candidate(owned.identifier, whole, owned.documents)
+            self._keep(session, candidate, whole, salt, agreement)
             self._act(session, actor, "list-again", entry.hex())
             return entry
 

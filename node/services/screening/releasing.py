@@ -17,6 +17,7 @@ from node.listings import open_listing
 from node.screening.consents import check_consent
 from node.screening.identifiers import Identifier
 from node.screening.releases import DetailRequest, ReleaseReceipt, read_request, write_release
+from node.services.screening.agreeing import is_revoked, revoked_detail
 from node.services.screening.base import Base
 from node.services.screening.consenting import evidence_use
 from node.services.screening.detail import SECRET_BYTES, general_key, refuse
@@ -35,7 +36,8 @@ class ReleasingActs(Base):
         """Release an own entry's evidence to the reader that asks; return the sealed package.
 
         Raises `NotFound` LISTING_*, `NotAllowed` REQUEST_FOREIGN, TICKET_FOREIGN,
-        TICKET_OTHER_ENTRY, `ProtocolError` CONSENT_*, SEALING_KEY_MISSING, the envelope's errors.
+        TICKET_OTHER_ENTRY, LISTING_CONSENT_REVOKED, `ProtocolError` CONSENT_*,
+        SEALING_KEY_MISSING, the envelope's errors.
         """
         request, signers = read_request(data)
         with self._writing() as session:
@@ -44,6 +46,9 @@ class ReleasingActs(Base):
             require_detail_ticket(
                 session, request.ticket, request.reader, request.entry, request.salt
             )
+            if is_revoked(session, request.entry):
+                # Nor is an earlier answer given again.
+                raise revoked_detail(request.entry)
             given = session.get(Release, (request.ticket, request.entry))
             if given is not None and given.package:
                 return given.package

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -59,14 +60,18 @@ class StatingActs(Base):
         policy: str,
         evidence: Sequence[bytes] = (),
         supersedes: bytes | None = None,
+        agreed: bytes = b"",
         allow_test: bool = False,
     ) -> Candidate:
         """Return a statement in plain words, to be listed; nothing is kept.
 
-        `words` are a list's fields by name (docs/blacklist-import.md), `evidence` documents. Raises
-        the refusals of a row, `UsageError` FIELD_UNKNOWN, EVIDENCE_TOO_LARGE. None of them repeats
+        `words` are a list's fields by name (docs/blacklist-import.md), `evidence` documents,
+        `agreed` what the person agreed to, whose hash stands for `consent`. Raises the refusals of
+        a row, `UsageError` FIELD_UNKNOWN, EVIDENCE_TOO_LARGE. None of them repeats
         the identifier.
         """
+        if agreed:
+            words = {**words, "consent": words.get("consent") or sha256(agreed).hexdigest()}
         unknown = sorted(set(words) - VALUE_FIELDS)
         if unknown:
             raise UsageError(
@@ -98,7 +103,8 @@ class StatingActs(Base):
         listing = msgspec.structs.replace(
             draft.listing, evidence_root=ZERO32, supersedes=supersedes
         )
-        return Candidate(draft.identifier, listing, (draft.provenance, *evidence))
+        documents = (draft.provenance, *evidence)
+        return Candidate(draft.identifier, listing, documents, agreed=agreed)
 
 
 def _by_hand(code: str, field: str, message: str, help_: str) -> InputError:

@@ -26,15 +26,15 @@ from node.blacklist import (
     suspension_of,
 )
 from node.listings import statement_of
-from node.screening.consents import consent_key
+from node.lookup_calls import LookupCalls
 from node.screening.states import EntryState, due_s, suspends_s
 from node.services.screening.base import Base
 from node.services.screening.checking import checks_of, signer_of
+from node.services.screening.consent_views import consent_chain
 from node.services.screening.custody_views import custody_of, releases_of
 from node.services.screening.moves import dispute_moves, entry_moves, role_of
 from node.services.screening.telling import history_of
 from node.services.screening.views import (
-    ConsentView,
     DisputeView,
     EntryView,
     TraceView,
@@ -45,15 +45,11 @@ from node.tables import (
     ListedEntry,
     Member,
     OwnListing,
-    OwnLookup,
     Recall,
-    RecordedConsent,
 )
 from reconcile.model import UsageError
 
 MAX_PAGE: Final = 500
-#: A chain of corrections longer than this is shown in part.
-MAX_CHAIN: Final = 64
 WAITING: Final = "WAITING"
 REFUSED: Final = "REFUSED"
 TAKEN: Final = "TAKEN"
@@ -173,7 +169,7 @@ class TracingActs(Base):
                 tx_hash=row.tx_hash,
                 block=row.block_number,
                 checks=checks_of(session, self._ring, row, said),
-                consents=tuple(_consent_chain(session, row, member)),
+                consents=tuple(consent_chain(session, LookupCalls(self._identity), row, member)),
                 history=history_of(session, row, now),
                 disputes=self._disputes(session, Dispute.entry == entry, member, now),
                 recalls=(recalls[0], recalls[1]),
@@ -254,43 +250,6 @@ def _before(after: str) -> ColumnElement[bool]:
 def _superseded_by(session: Session, entry: bytes) -> list[bytes]:
     found = select(ListedEntry.entry).where(ListedEntry.supersedes == entry)
     return list(session.scalars(found.order_by(ListedEntry.posted_at_s)))
-
-
-def _consent_chain(session: Session, row: ListedEntry, member: int) -> list[ConsentView]:
-    """Return what an entry, and the ones it corrects, rest on, newest first."""
-    chain: list[ConsentView] = []
-    current: ListedEntry | None = row
-    for _ in range(MAX_CHAIN):
-        if current is None:
-            break
-        said = statement_of(session, current.entry)
-        if said is not None:
-            chain.append(_consent(session, current, said[0].consent, member))
-        older = current.supersedes
-        current = None if older is None else session.get(ListedEntry, older)
-    return chain
-
-
-def _consent(session: Session, entry: ListedEntry, consent: bytes, member: int) -> ConsentView:
-    row = session.get(RecordedConsent, consent_key(entry.uploader, consent))
-    if row is None:
-        return ConsentView(entry.entry, consent, recorded=False)
-    level = None
-    if row.reader == member:
-        counted = select(OwnLookup.level).where(OwnLookup.digest == consent)
-        level = session.scalar(counted.where(OwnLookup.level.is_not(None)).limit(1))
-    return ConsentView(
-        entry.entry,
-        consent,
-        recorded=True,
-        reader=row.reader,
-        level=row.level if level is None else level,
-        verified=level is not None,
-        recorded_at_s=row.block_time_s,
-        valid_to_s=row.valid_to_s,
-        revoked_at_s=row.revoked_at_s,
-        tx_hash=row.tx_hash,
-    )
 
 
 def _certificates(session: Session, entry: bytes) -> list[tuple[int, bytes, bytes]]:

@@ -74,37 +74,42 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ConsentView:
-    """A consent that an entry rests on; `recorded`: its digest stands on the ledger.
+    """What an entry rests on: `document` is SHA-256 of what the person agreed to.
 
-    `level` is what its reader recorded, whatever it was signed with; `verified` where this node
-    held the consent itself against a person in a lookup of its own, and `level` is what it counted
-    for there.
+    `state` is a word of `node.screening.listing_consents`. `consent` is the salted digest under
+    which the uploader, `recorder`, recorded it; both are None where this node does not hold them.
+    `level` is what was recorded; `verified` where this node is the uploader, which held what the
+    person gave it.
     """
 
     entry: bytes
-    consent: bytes
-    recorded: bool
-    reader: int | None = None
+    document: bytes | None
+    state: str
+    consent: bytes | None = None
+    recorder: int | None = None
     level: int | None = None
     verified: bool = False
     recorded_at_s: int | None = None
     valid_to_s: int | None = None
-    revoked_at_s: int | None = None
     tx_hash: bytes | None = None
+    revoked_at_s: int | None = None
+    revoked_tx: bytes | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the consent."""
         return {
             "entry": self.entry.hex(),
-            "consent": self.consent.hex(),
-            "recorded": self.recorded,
-            "reader": text_or_none(self.reader),
+            "document": hex_or_none(self.document),
+            "state": self.state,
+            "consent": hex_or_none(self.consent),
+            "recorder": text_or_none(self.recorder),
             "level": text_or_none(self.level),
             "verified": self.verified,
             "recorded_at": time_iso(self.recorded_at_s),
             "valid_to": time_iso(self.valid_to_s),
-            "revoked_at": time_iso(self.revoked_at_s),
             "tx": hex_or_none(self.tx_hash),
+            "revoked_at": time_iso(self.revoked_at_s),
+            "revoked_tx": hex_or_none(self.revoked_tx),
         }
 
 

@@ -26,6 +26,11 @@ ENTRY_ACTS: Final[dict[str, tuple[str, Callable[..., object], str]]] = {
         "Post a refused listing's ticket again, from the first day that is lawful now.",
     ),
     "withdraw": ("screen", ScreeningService.withdraw, "Take an own entry back."),
+    "revoke-consent": (
+        "screen",
+        ScreeningService.revoke_listing_consent,
+        "Revoke what an own entry rests on, on the person's word; the entry itself stands.",
+    ),
     "recall": (
         "screen",
         ScreeningService.recall,
@@ -134,6 +139,7 @@ def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONRespon
             policy=listing.policy,
             evidence=[base64_of(item, "evidence") for item in listing.evidence],
             supersedes=None if listing.supersedes is None else bytes.fromhex(listing.supersedes),
+            agreed=b"" if listing.agreed is None else base64_of(listing.agreed, "agreed"),
             allow_test=listing.test_identifiers,
         )
         return {

@@ -67,7 +67,9 @@ class FoundEntry(BaseModel):
     """An entry of the person, with its state now; `reason` is null once it is over.
 
     `ends_at` is its last day, earlier than its statement's `expires_at` where time suspended it.
-    `protects`: somebody used her identity; it never counts against her.
+    `protects`: somebody used her identity; it never counts against her. `consent`: whether what it
+    rests on is RECORDED, REVOKED or UNRECORDED on the ledger; `consent_level` is its uploader's
+    word.
     """
 
     entry: str
@@ -78,6 +80,8 @@ class FoundEntry(BaseModel):
     expires_at: str
     ends_at: str
     protects: bool
+    consent: str | None = Field(examples=["RECORDED"])
+    consent_level: str | None
 
 
 class FoundOut(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 HEX64 = "^[0-9a-f]{64}$"
 MAX_RECEIPT = 1 << 25
+MAX_AGREED = 1 << 24
 
 
 class RefusalOut(BaseModel):
@@ -56,6 +57,28 @@ class CheckOut(BaseModel):
     name: str
     ok: bool | None
     says: str
+
+
+class ListingConsentOut(BaseModel):
+    """What an entry rests on: `document` is SHA-256 of what the person agreed to.
+
+    `consent` is the salted digest under which its uploader recorded it. RECORDED and REVOKED stand
+    on the ledger; WAITING: asked for; UNRECORDED: named by the statement alone; UNREAD: not known
+    here. `level` is its uploader's word unless `verified`.
+    """
+
+    entry: str
+    document: str | None
+    state: str = Field(examples=["RECORDED"])
+    consent: str | None
+    recorder: str | None
+    level: str | None
+    verified: bool
+    recorded_at: str | None
+    valid_to: str | None
+    tx: str | None
+    revoked_at: str | None
+    revoked_tx: str | None
 
 
 class DisputeOut(BaseModel):
@@ -109,7 +132,7 @@ class TraceOut(EntryOut):
     block: str
     checks: list[CheckOut]
     holds: bool
-    consents: list[dict[str, Any]]
+    consents: list[ListingConsentOut]
     history: list[StepOut]
     disputes: list[DisputeOut]
     recalls: dict[str, str]
@@ -154,13 +177,18 @@ class PointsOut(BaseModel):
 
 
 class ListingIn(BaseModel):
-    """A person to list. `words` are a list's fields by name; `evidence` documents in base64."""
+    """A person to list. `words` are a list's fields by name; `evidence` documents in base64.
+
+    `agreed`, in base64, is what she agreed to: its hash is the statement's consent. What she signed
+    with her wallet or a certificate is recorded as the level that it holds as.
+    """
 
     identifier: str = Field(min_length=1, max_length=256, repr=False)
     words: dict[str, str] = Field(examples=[{"reason": "OVERDUE_M3", "product": "CARD"}])
     policy: str = Field(default="CN-2013", max_length=40)
     evidence: list[str] = Field(default_factory=list, max_length=16, repr=False)
     supersedes: str | None = Field(default=None, pattern=HEX64)
+    agreed: str | None = Field(default=None, max_length=MAX_AGREED, repr=False)
     test_identifiers: bool = False
 
 

@@ -1,25 +1,26 @@
-"""The level of a consent is whoever's word recorded it, until this node held the consent itself."""
+"""What an entry rests on is shown to who finds it: recorded by whose word, and whether revoked."""
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import replace
 
-import msgspec
+import pytest
 from committee_town import OUTSIDER, Town
-from eth_utils.crypto import keccak
 from listed_people import make_listing, person_of
 
-from node.cli.blacklist import _consent_words
-from node.lookup_calls import LookupCalls
+from node.cli.blacklist_lookups import CONSENTS
+from node.cli.listing_consents import consent_words
+from node.screening.consents import Level
 from node.screening.states import DAY_S
+from node.services.screening.agreeing import AgreeingActs
 from node.services.screening.listing import Candidate
 from reconcile.model import ZERO32, day_iso
 
 READER = 2
 
 
-def listed_on(town: Town, member: int, serial: int, consent: bytes) -> bytes:
-    """List a person on a consent."""
+def listed(town: Town, member: int, serial: int) -> bytes:
+    """List a person."""
     today = town.time_s() // DAY_S
     listing = make_listing(
         serial,
@@ -30,44 +31,49 @@ def listed_on(town: Town, member: int, serial: int, consent: bytes) -> bytes:
         notice_at=today - 30,
         event_month=day_iso(today - 90)[:7],
     )
-    listing = msgspec.structs.replace(listing, consent=consent)
     entry = town.node(member).screening.list_person(Candidate(person_of(serial), listing))
     town.settle()
     return entry
 
 
-def test_a_level_that_nobody_gave_is_shown_as_its_recorder_s_word(indexed: Town) -> None:
-    """Random bytes recorded as a consent of level 3: every reader is told that it is unverified."""
+def test_a_level_that_nobody_gave_is_shown_as_its_recorder_s_word(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An uploader that records level 3 of a form: every reader is told that it is unverified."""
     indexed.pass_s(DAY_S)
     indexed.claim()
-    uploader, invented = indexed.node(OUTSIDER), secrets.token_bytes(32)
-    with uploader.sessions.begin() as session:
-        until = indexed.time_s() + 10**7
-        LookupCalls(uploader.identity).record_consent(session, invented, 3, until, keccak(b"x"))
+    honest = AgreeingActs._agreement
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            AgreeingActs,
+            "_agreement",
+            lambda *args: replace(honest(*args), level=Level.PERSON),
+        )
+        entry = listed(indexed, OUTSIDER, 85)
+    indexed.publish()
+    found = indexed.found(READER, 85)
+    (item,) = found.entries
+    assert (item.entry, item.consent, item.consent_level) == (entry, "RECORDED", 3)
+    (seen,) = indexed.node(READER).screening.trace(entry).consents
+    assert (seen.state, seen.level, seen.verified) == ("RECORDED", 3, False)
+    words = consent_words(seen.to_json())
+    assert words.startswith(f"recorded as level 3 by member {OUTSIDER}, not verified here, ")
+
+
+def test_a_later_lookup_shows_that_the_consent_is_revoked(indexed: Town) -> None:
+    """The entry stands, and who finds it is told what the person took back."""
+    indexed.pass_s(DAY_S)
+    indexed.claim()
+    entry = listed(indexed, OUTSIDER, 86)
+    indexed.publish()
+    (item,) = indexed.found(READER, 86).entries
+    assert (item.consent, item.consent_level) == ("RECORDED", 1)
+    indexed.node(OUTSIDER).screening.revoke_listing_consent(entry)
     indexed.settle()
-    entry = listed_on(indexed, OUTSIDER, 85, invented)
-    indexed.publish()
-    indexed.found(READER, 85)
-    for member in (READER, OUTSIDER):
-        (seen,) = indexed.node(member).screening.trace(entry).consents
-        assert (seen.recorded, seen.level, seen.verified) == (True, 3, False)
-        words = _consent_words(seen.to_json())
-        assert words.startswith("recorded as level 3, not verified here, recorded ")
-
-
-def test_a_consent_of_an_own_lookup_is_verified_where_it_was_held(indexed: Town) -> None:
-    """The member that looked her up on it held it; to others it stays the recorder's word."""
-    indexed.pass_s(DAY_S)
-    indexed.claim()
-    found = indexed.found(OUTSIDER, 86)
-    views = indexed.node(OUTSIDER).lookups.lookups()
-    consent = next(view.digest for view in views if view.lookup == found.lookup)
-    assert consent is not None
-    entry = listed_on(indexed, OUTSIDER, 86, consent)
-    indexed.publish()
-    indexed.found(READER, 86)
-    for member, verified in ((OUTSIDER, True), (READER, False)):
-        (seen,) = indexed.node(member).screening.trace(entry).consents
-        assert (seen.level, seen.verified) == (1, verified)
-    (seen,) = indexed.node(OUTSIDER).screening.trace(entry).consents
-    assert _consent_words(seen.to_json()).startswith("level 1, recorded ")
+    found = indexed.found(READER, 86)
+    (item,) = found.entries
+    assert (found.outcome, item.state, item.consent) == ("HIT", "LISTED", "REVOKED")
+    assert "REVOKED" in CONSENTS[item.consent]
+    (seen,) = indexed.node(READER).screening.trace(entry).consents
+    assert (seen.state, seen.revoked_tx is not None) == ("REVOKED", True)
+    assert "REVOKED" in consent_words(seen.to_json())

@@ -29,7 +29,9 @@ from node.screening.consents import (
     SignedConsent,
     Trust,
     Use,
+    check_blind_consent,
     check_consent,
+    check_listing_consent,
     evaluation_digest,
     person_commitment,
 )
@@ -369,3 +371,27 @@ def test_no_salt_shows() -> None:
     """The salt of a consent is not in what a log would print."""
     assert SALT.hex() not in repr(own_consent())
     assert repr(SALT) not in repr(own_consent())
+
+
+def test_a_consent_to_be_listed_is_for_that_alone(code_of: Callable[..., str]) -> None:
+    """It holds for its member, person, purpose and time; nobody is looked up on it."""
+    listing = own_consent(purpose=Purpose.LISTING)
+
+    def held(given: SignedConsent, uploader: int = READER, who: object = PERSON) -> object:
+        return check_listing_consent(given, uploader, who, DOMAIN, TRUST, at_s=NOW_S)  # type: ignore[arg-type]
+
+    assert held(listing) == Effect(Level.PERSON, enforced=True)
+    weak = signed(consent(purpose=Purpose.LISTING), OWN, kyc(READER))
+    assert held(weak) == Effect(Level.INSTITUTION, enforced=False)
+    assert code_of(held, own_consent()) == "CONSENT_PURPOSE"
+    assert code_of(held, listing, 1) == "CONSENT_FOREIGN"
+    assert code_of(held, listing, READER, person_of(2)) == "CONSENT_OTHER_PERSON"
+    over = own_consent(purpose=Purpose.LISTING, valid_to_s=NOW_S - 1)
+    assert code_of(held, over) == "CONSENT_EXPIRED"
+    stranger = signed(consent(purpose=Purpose.LISTING), KEYS[1], kyc())
+    assert code_of(held, stranger) == "CONSENT_CERTIFICATE"
+    asked = replace(USE, purpose=Purpose.LISTING)
+    assert code_of(check_consent, listing, asked, DOMAIN, TRUST) == "CONSENT_PURPOSE"
+    blind = replace(listing, salt=b"")
+    assert code_of(check_blind_consent, blind, asked, DOMAIN, TRUST) == "CONSENT_PURPOSE"
+    assert code_of(check_consent, listing, USE, DOMAIN, TRUST) == "CONSENT_PURPOSE"

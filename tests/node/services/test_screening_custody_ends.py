@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from eth_utils.crypto import keccak
 from sqlalchemy import delete, select
 
 from node.crypto.keys import SealingPublicKey
@@ -30,14 +29,15 @@ from node.screening.custody_messages import (
     unpack,
 )
 from node.services.screening.detail import general_key
+from node.services.screening.watching import Watch
 from node.tables import (
     CustodyAsk,
     CustodyDelivery,
     HeldCustody,
     OwnCustody,
 )
-from reconcile.model import OutsideError
-from tests.node.services.blacklist_looking import ask, look
+from reconcile.model import KanheError, OutsideError
+from tests.node.services.blacklist_looking import look
 from tests.node.services.blacklist_town import BlacklistTown
 from tests.node.services.custody_tools import (
     KEEPERS,
@@ -98,23 +98,42 @@ def test_what_is_over_is_destroyed_and_acknowledged(town: BlacklistTown) -> None
         assert session.get_one(HeldCustody, (entry, 9)).certificate is not None
 
 
-def test_a_revoked_consent_of_the_listing_ends_its_custody(town: BlacklistTown) -> None:
+def test_a_revoked_consent_of_the_listing_ends_its_custody(
+    town: BlacklistTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The person takes back what the listing rests on: custodians keep nothing of it."""
-    afford(town)
+    entry = kept(town, 6)
+    receipt = look(town, READER, UPLOADER, entry)
+    late, early = ticket_of(town, entry), ticket_of(town, entry)
+    assert detail(town, entry, early, receipt).complete
+    uploader = town.node(UPLOADER).screening
+    with monkeypatch.context() as patched:
+        for part in ("keeping", "depositing"):
+            patched.setattr(f"node.services.screening.{part}.is_final", lambda *_: False)
+        patched.setattr(Watch, "looked", lambda *_: None)
+        revoked_and_not_final(town, entry, receipt, (early, late))
     connect(town)
-    digest, secret = keccak(b"the consent to the listing"), b"\x0a" * 32
-    until = town.today() * 86_400 + 200 * 86_400
-    ask(town, UPLOADER, "Lookups", "recordConsent", digest, 1, until, keccak(secret))
-    entry = town.list(UPLOADER, 6, consent=digest)
-    town.settle()
-    assert holds(town, 1, entry)
-    ask(town, UPLOADER, "Lookups", "revokeConsent", UPLOADER, digest, secret)
     town.settle()
     town.chain.mine(20)
     town.settle()
     assert not any(holds(town, member, entry) for member in KEEPERS)
-    keepers = town.node(UPLOADER).screening.trace(entry).custody.keepers
+    keepers = uploader.trace(entry).custody.keepers
     assert [one.destroyed for one in keepers] == [True] * 3
+
+
+def revoked_and_not_final(
+    town: BlacklistTown, entry: bytes, receipt: bytes, tickets: tuple[int, int]
+) -> None:
+    """Neither the uploader nor a custodian gives anything any more, nor again."""
+    town.node(UPLOADER).screening.revoke_listing_consent(entry)
+    town.settle()
+    for ticket in tickets:
+        with pytest.raises(KanheError, match="LISTING_CONSENT_REVOKED"):
+            beta(town).ask_detail(entry, ticket, receipt)
+    connect(town, UPLOADER)
+    assert holds(town, 1, entry)
+    with pytest.raises(OutsideError, match="LISTING_CONSENT_REVOKED"):
+        beta(town).ask_detail(entry, tickets[1], receipt)
 
 
 def test_a_custodian_keeps_only_what_its_uploader_signed(town: BlacklistTown) -> None:

@@ -1,0 +1,191 @@
+"""What a listing rests on, on the ledger: recorded with its ticket, revoked on the person's word.
+
+The consent's record goes ahead of the ticket, in the same SQL transaction and the same lane: the
+ledger never shows an entry whose consent is still to come. What stands after a crash, by line:
+before the commit neither; after it both, asked for. A ticket that is refused leaves a record of a
+consent that no entry names: a random value, which the salt that opened it left this node with the
+next posting. A record that stands already (this copy of the node is older than what it sent) is
+refused as CONSENT_KNOWN, and the ledger's own row says that it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from eth_utils.crypto import keccak
+from sqlalchemy.orm import Session
+
+from node.blacklist import Now, recorded_consent
+from node.crypto.eip712 import Domain
+from node.errors import Conflict, NotAllowed
+from node.keyring import KeyRing
+from node.listings import open_listing, statement_of
+from node.lookup_calls import LookupCalls
+from node.screening.consent_files import RevocationFile, write_revocation_file
+from node.screening.consents import Level, check_listing_consent
+from node.screening.identifiers import Identifier
+from node.screening.listing_consents import (
+    consent_ends_s,
+    listing_consent,
+    signed_consent_in,
+)
+from node.screening.listings import Listing
+from node.services.screening.base import Base
+from node.tables import ListedEntry, OwnListing
+from reconcile.model import InputError, ProtocolError, UsageError, Where
+
+REVOKED: Final = "LISTING_CONSENT_REVOKED"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a listing is recorded to rest on: the level, and what the person signed herself.
+
+    `agreed` is her signed consent, empty for another document; `revocation_hash` is then hers.
+    """
+
+    level: Level = Level.INSTITUTION
+    agreed: bytes = b""
+    revocation_hash: bytes | None = None
+
+
+class AgreeingActs(Base):
+    """Consents of own listings."""
+
+    def revoke_listing_consent(self, entry: bytes, *, actor: str = "node") -> bytes:
+        """Revoke what an own listing rests on, on the person's word; return the consent's digest.
+
+        The entry stands as it is: who looks her up is shown that its consent is revoked, and its
+        evidence is released no more. Raises `NotFound` LISTING_NOT_OURS, LISTING_ERASED, `Conflict`
+        CONSENT_UNRECORDED, `UsageError` SECRET_MISSING where the person keeps the secret.
+        """
+        with self._writing() as session:
+            member = self._identity.require_member(session)
+            owned = open_listing(session, self._ring, entry)
+            if owned.agreed:
+                raise UsageError(
+                    "SECRET_MISSING",
+                    "the person signed this consent herself: the secret that revokes it is hers",
+                    help="relay the revocation that she hands over: `kanhe person revoke`",
+                )
+            digest = listing_consent(owned.opened.listing, owned.opened.salt)
+            recorded = recorded_consent(session, member, digest)
+            if recorded is None:
+                raise Conflict(
+                    "CONSENT_UNRECORDED",
+                    f"no consent of entry {entry.hex()[:16]}… stands on the ledger",
+                    help="wait until it does, or where it was listed before consents were recorded:"
+                    " take the entry back, or correct it (--supersedes), which records one",
+                )
+            if recorded.revoked_block is None:
+                secret = revocation_secret(self._ring, digest)
+                self._consents.revoke_consent(session, member, digest, secret)
+            self._act(session, actor, "listing-consent-revoke", entry.hex())
+            return digest
+
+    @property
+    def _consents(self) -> LookupCalls:
+        return LookupCalls(self._identity)
+
+    def _agreement(
+        self, session: Session, agreed: bytes, listing: Listing, who: Identifier, now: Now
+    ) -> Agreement:
+        """Return what a document amounts to; one that she signed for something else is refused.
+
+        Raises `InputError` PROOF_MALFORMED, LISTING_OTHER_CONSENT, `ProtocolError` CONSENT_*.
+        """
+        file = signed_consent_in(agreed) if agreed else None
+        if file is None:
+            return Agreement()
+        if hashlib.sha256(agreed).digest() != listing.consent:
+            raise InputError(
+                "LISTING_OTHER_CONSENT",
+                "the statement names another consent than the one given",
+                where=Where(field="consent"),
+                help="give the consent's file alone; its hash follows from it",
+            )
+        domain = self._identity.place.lookups_domain
+        if file.domain != domain:
+            raise ProtocolError(
+                "CONSENT_FOREIGN",
+                "the consent is for another network",
+                where=Where(field="consent"),
+                help="ask the person for a consent to be listed here",
+            )
+        effect = check_listing_consent(
+            file.signed, listing.uploader, who, domain, self._trust(session), at_s=now.time_s
+        )
+        return Agreement(effect.level, agreed, file.revocation_hash)
+
+    def _record_consent(
+        self, session: Session, listing: Listing, salt: bytes, found: Agreement
+    ) -> None:
+        digest = listing_consent(listing, salt)
+        hashed = found.revocation_hash or keccak(revocation_secret(self._ring, digest))
+        self._consents.record_consent(
+            session, digest, int(found.level), consent_ends_s(listing), hashed
+        )
+
+    def _require_unrevoked(
+        self, session: Session, listing: Listing, earlier: Iterable[bytes]
+    ) -> None:
+        """Refuse to rest a listing on what the person revoked: LISTING_CONSENT_REVOKED.
+
+        `earlier` are own entries about the same matter, or the one that is corrected.
+        """
+        for entry in earlier:
+            said = statement_of(session, entry)
+            if said is None or said[0].consent != listing.consent:
+                continue
+            if is_revoked(session, entry):
+                raise Conflict(
+                    REVOKED,
+                    f"the person revoked this consent for entry {entry.hex()[:16]}…",
+                    where=Where(field="consent"),
+                    help="ask her again: a new listing rests on what she agrees to now",
+                )
+
+
+def revocation_secret(ring: KeyRing, digest: bytes) -> bytes:
+    """Return the secret that revokes a consent which this node recorded for an own listing.
+
+    It follows from the vault: nothing of it is kept, and a restored copy has it.
+    """
+    return ring.fingerprint(b"listing-consent/" + digest)
+
+
+def revocation_of(session: Session, ring: KeyRing, domain: Domain, entry: bytes) -> bytes | None:
+    """Return the file that revokes what an own entry rests on, for the person to hand to anybody.
+
+    None where nothing is recorded, where it is revoked, and where the secret is hers already.
+    Raises as `open_listing`.
+    """
+    owned = open_listing(session, ring, entry)
+    listing = owned.opened.listing
+    digest = listing_consent(listing, owned.opened.salt)
+    recorded = recorded_consent(session, listing.uploader, digest)
+    if owned.agreed or recorded is None or recorded.revoked_block is not None:
+        return None
+    secret = revocation_secret(ring, digest)
+    return write_revocation_file(RevocationFile(domain, listing.uploader, digest, secret))
+
+
+def is_revoked(session: Session, entry: bytes) -> bool:
+    """Say whether what an own entry rests on is revoked."""
+    own, row = session.get(OwnListing, entry), session.get(ListedEntry, entry)
+    if own is None or own.consent is None or row is None:
+        return False
+    recorded = recorded_consent(session, row.uploader, own.consent)
+    return recorded is not None and recorded.revoked_block is not None
+
+
+def revoked_detail(entry: bytes) -> NotAllowed:
+    """Return the refusal to release what stands behind an entry whose consent is revoked."""
+    return NotAllowed(
+        REVOKED,
+        f"the person revoked what entry {entry.hex()[:16]}… rests on: its evidence stays closed",
+        help="the entry itself stands; `kanhe blacklist trace` shows the revocation",
+    )
