@@ -72,13 +72,9 @@ class LookupCalls:
         self, session: Session, reader: int, consent: bytes, secret: bytes
     ) -> int | None:
         """Revoke a reader's consent by its secret."""
-        subject = self.revoke_subject(reader, consent)
+        subject = revoke_subject(reader, consent)
         args = (reader, consent, secret)
         return self._once(session, LOOKUPS, "revokeConsent", args, subject, POSTER)
-
-    def revoke_subject(self, reader: int, consent: bytes) -> str:
-        """Return the subject of a revocation."""
-        return f"revoke/{reader}/{consent.hex()}"
 
     def buy_tickets(self, session: Session, kind: int, count: int, number: int) -> int | None:
         """Burn points for numbered tickets; `number` tells this purchase from others."""
@@ -137,3 +133,8 @@ class LookupCalls:
             lane_key=lane_key,
             now_ms=self._identity.clock(),
         )
+
+
+def revoke_subject(reader: int, consent: bytes) -> str:
+    """Return the subject of a revocation."""
+    return f"revoke/{reader}/{consent.hex()}"

@@ -121,9 +121,7 @@ def consent(
 
 
 def revoke(
-    file: Annotated[
-        Path | None, typer.Argument(help="What `kanhe person revoke` wrote, or an answer to her.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(help="What `kanhe person revoke` wrote.")] = None,
     entry: Annotated[
         str | None,
         typer.Option(help="An own entry, by its id's beginning: revoke what it rests on."),

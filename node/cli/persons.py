@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from node.cli.output import EXIT_DONE, JsonTo, emit, note, require_file, say
+from node.cli.output import EXIT_DONE, JsonTo, emit, note, say
 from node.cli.person_answers import Lang, verify_answer
+from node.cli.person_revoking import revoke
+from node.cli.wallet_files import open_wallet, read_file, wallet_passphrase, write_file
 
 if TYPE_CHECKING:
     from node.screening.asking import About, ConsentRequest
     from node.screening.identifiers import Identifier
-    from node.wallet import Wallet
 
 ADDRESS_SIGNS: Final = 42
 WHOLE_ID: Final = (
@@ -107,7 +108,7 @@ def new_key(
 
     identifier = read_person_identifier(id_type, id_file, allow_test=test_identifiers)
     made = Wallet.create(identifier, Domain(chain_id, _address(lookups)))
-    made.save(wallet, _passphrase(confirm=True))
+    made.save(wallet, wallet_passphrase(confirm=True))
     answer = {"wallet": str(wallet), "chain_id": str(chain_id), "id_type": str(identifier.type)}
     emit(answer, json_to, lambda: say(f"{wallet}: a wallet for chain {chain_id}. Keep a copy."))
     return EXIT_DONE
@@ -128,8 +129,8 @@ def request_certificate(
     json_to: JsonTo = None,
 ) -> int:
     """Write what a member certifies once it has identified you: your key towards it."""
-    opened = _open(wallet)
-    _write(out, opened.request_certificate(member, towards=towards))
+    opened = open_wallet(wallet)
+    write_file(out, opened.request_certificate(member, towards=towards))
     address = opened.key_towards(member if towards is None else towards).address
     answer = {"member": str(member), "key": address, "out": str(out)}
     emit(answer, json_to, lambda: say(f"{out}: hand it to member {member} with your document"))
@@ -150,7 +151,7 @@ def consent(
     from node.screening.consent_files import ConsentFile, write_consent_file
     from reconcile.model import UsageError
 
-    data = _read(request)
+    data = read_file(request)
     asked, signer = read_consent_request(data)
     for line in _asked_words(asked, signer):
         note(line)
@@ -160,10 +161,10 @@ def consent(
                 "CONSENT_UNCONFIRMED", "nothing was signed", help="read it, then --yes"
             )
         typer.confirm("Sign this consent?", abort=True, err=True)
-    opened = _open(wallet)
-    made = opened.consent(asked, data, _read(certificate), now_s=int(time.time()))
+    opened = open_wallet(wallet)
+    made = opened.consent(asked, data, read_file(certificate), now_s=int(time.time()))
     file = ConsentFile(opened.domain, made.signed, made.revocation_hash)
-    _write(out, write_consent_file(file))
+    write_file(out, write_consent_file(file))
     answer = {"consent": made.digest.hex(), "reader": str(asked.reader), "out": str(out)}
     emit(answer, json_to, lambda: say(f"{out}: consent {made.digest.hex()}"))
     return EXIT_DONE
@@ -180,36 +181,6 @@ def _asked_words(asked: ConsentRequest, signer: str) -> list[str]:
         f"  for {asked.purpose.name}, {how} {until}",
         f"  signed by {signer}: the registry says whose key that is",
     ]
-
-
-def revoke(
-    consent_file: Annotated[Path, typer.Argument(help="The consent that `person consent` wrote.")],
-    wallet: WalletFile,
-    out: Out,
-    json_to: JsonTo = None,
-) -> int:
-    """Write the secret that revokes a consent; any member relays it, and sees no key of yours."""
-    from node.screening.consent_files import (
-        RevocationFile,
-        read_consent_file,
-        write_revocation_file,
-    )
-    from reconcile.model import InputError
-
-    opened = _open(wallet)
-    found = read_consent_file(_read(consent_file))
-    secret = opened.revocation_of(found.digest)
-    made = RevocationFile(found.domain, found.signed.consent.reader, found.digest, secret)
-    if made.revocation_hash != found.revocation_hash:
-        raise InputError(
-            "WALLET_OTHER_CONSENT",
-            "the consent was signed with another wallet",
-            help="open the wallet that signed it",
-        )
-    _write(out, write_revocation_file(made))
-    answer = {"consent": found.digest.hex(), "out": str(out)}
-    emit(answer, json_to, lambda: say(f"{out}: hand it to any member; it revokes the consent"))
-    return EXIT_DONE
 
 
 # ----------------------------------------------------------------------------- seeing
@@ -240,7 +211,7 @@ def _seeing(word: str) -> Callable[..., int]:
                 json_to,
                 consent_certificate=consent_certificate,
             )
-        opened, pems = _open(wallet), [_read(path) for path in authority or []]
+        opened, pems = open_wallet(wallet), [read_file(path) for path in authority or []]
         return verify_answer(opened, request, answer, pems, lang, json_to)
 
     return command
@@ -265,10 +236,10 @@ def dispute(
     from node.wallet import entries_in, entry_named
     from reconcile.model import UsageError
 
-    known = () if answer is None else entries_in(_read(answer))
+    known = () if answer is None else entries_in(read_file(answer))
     number = entry_named(entry, known, help_=WHOLE_ID)
     try:
-        text = _read(grounds).decode("utf-8-sig").strip()
+        text = read_file(grounds).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         text = ""
     if not 0 < len(text) <= MAX_GROUNDS:
@@ -302,16 +273,16 @@ def _ask(
             "a request needs --member, --certificate and --out",
             help="or give --request and --answer to verify what came back",
         )
-    asked = _open(wallet).ask(
+    asked = open_wallet(wallet).ask(
         member,
         about,
-        _read(certificate),
+        read_file(certificate),
         now_s=int(time.time()),
-        consent_certificate=None if consent_certificate is None else _read(consent_certificate),
+        consent_certificate=None if consent_certificate is None else read_file(consent_certificate),
         entry=entry,
         grounds=grounds,
     )
-    _write(out, asked)
+    write_file(out, asked)
     answer = {"about": str(about), "member": str(member), "out": str(out)}
     emit(
         answer,
@@ -330,7 +301,7 @@ def page(
     from node.web.server import serve
     from node.web.wallet_app import WalletPage, create_wallet_app
 
-    made = WalletPage(_open(wallet))
+    made = WalletPage(open_wallet(wallet))
     serve(
         create_wallet_app(made),
         port=port,
@@ -348,25 +319,12 @@ def read_person_identifier(id_type: str, id_file: Path | None, *, allow_test: bo
 
     kind = id_type_named(id_type)
     if id_file is not None:
-        text = _read(id_file).decode("utf-8", "replace").strip()
+        text = read_file(id_file).decode("utf-8", "replace").strip()
     elif sys.stdin.isatty():
         text = getpass.getpass("identifier (not shown): ")
     else:
         raise UsageError("IDENTIFIER_NEEDED", "there is no terminal to ask at", help="--id-file")
     return read_identifier(kind, text, allow_test=allow_test)
-
-
-def _passphrase(*, confirm: bool = False) -> str:
-    from node.cli.session import passphrase_of
-    from node.settings import Settings
-
-    return passphrase_of(Settings.of_environment("passphrase", "passphrase_file"), confirm=confirm)
-
-
-def _open(path: Path) -> Wallet:
-    from node.wallet import Wallet
-
-    return Wallet.open(require_file(path), _passphrase())
 
 
 def _address(text: str) -> bytes:
@@ -378,13 +336,3 @@ def _address(text: str) -> bytes:
         except ValueError:
             pass
     raise UsageError("ADDRESS_MALFORMED", "a contract's address is 0x and 40 digits")
-
-
-def _read(path: Path) -> bytes:
-    return require_file(path).read_bytes()
-
-
-def _write(path: Path, data: bytes) -> None:
-    from node.crypto.files import write_private
-
-    write_private(path, data)

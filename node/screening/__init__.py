@@ -13,6 +13,7 @@ index.py        padded buckets, their tree, inclusion and absence
 consents.py     who may look up what, and for how long
 asking.py       what a person and a member ask of each other; attesting.py  the member's checks
 consent_files.py  a signed consent, and its revocation, as files
+listing_consents.py  what a listing rests on, by the name that the ledger has of it
 roots.py        what a replica says of a version, under its signature
 auditing.py     evaluations opened to the regulator
 evaluations.py  what is asked of a committee node, answered and logged
@@ -21,7 +22,8 @@ verifying.py    a receipt verified offline, by repeating the lookup
 explaining.py   what `kanhe verify` says of a receipt, in words
 evidence.py     one entry's evidence bundle, one signed file
 history.py      the ledger's changes of one entry, folded
-weighing.py     an evidence bundle verified offline, in words
+consent_history.py  what they tell of what the entry rests on
+weighing.py     an evidence bundle verified offline, in words: cases.py, weighing_consents.py
 deletions.py    a certificate of deletion, in words
 file_kinds.py   what a file is, and which command reads it
 settlements.py  from confirmed hits to the rows that are paid

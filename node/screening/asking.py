@@ -119,6 +119,7 @@ class PersonAnswer:
     """A member's answer to the request of `nonce`: envelopes of receipts and of evidence.
 
     `looked_up_at_s` says when each receipt's lookup was made, in the receipts' order, or nothing.
+    `revocations` are files that revoke what the shown entries rest on: whoever holds one can.
     """
 
     member: int
@@ -127,6 +128,11 @@ class PersonAnswer:
     receipts: tuple[bytes, ...] = ()
     evidence: tuple[bytes, ...] = ()
     looked_up_at_s: tuple[int, ...] = ()
+    revocations: tuple[bytes, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show the sizes, never the person nor a secret."""
+        return f"PersonAnswer(member={self.member}, evidence={len(self.evidence)})"
 
 
 # ------------------------------------------------------------------ writing
@@ -174,6 +180,8 @@ def sign_person_answer(answer: PersonAnswer, signer: Signer) -> bytes:
     }
     if answer.looked_up_at_s:
         body["looked_up_at_s"] = [str(at_s) for at_s in answer.looked_up_at_s]
+    if answer.revocations:
+        body["revocations"] = [_text(item) for item in answer.revocations]
     return sign_envelope(PERSON_ANSWER_TYPE, canonical_json(body), [signer]).to_json()
 
 
@@ -270,6 +278,7 @@ def read_person_answer(data: bytes) -> tuple[PersonAnswer, str]:
         tuple(_bytes(item, "receipts") for item in list_of(body, "receipts", MAX_ITEMS)),
         tuple(_bytes(item, "evidence") for item in list_of(body, "evidence", MAX_ITEMS)),
         _times(body),
+        _revocations(body),
     )
     if answer.looked_up_at_s and len(answer.looked_up_at_s) != len(answer.receipts):
         raise malformed("looked_up_at_s", "is not one time a receipt")
@@ -281,6 +290,13 @@ def _times(body: Mapping[str, object]) -> tuple[int, ...]:
         return ()
     items = list_of(body, "looked_up_at_s", MAX_ITEMS)
     return tuple(read_number({"looked_up_at_s": item}, "looked_up_at_s", _MAX64) for item in items)
+
+
+def _revocations(body: Mapping[str, object]) -> tuple[bytes, ...]:
+    if "revocations" not in body:
+        return ()
+    items = list_of(body, "revocations", MAX_ITEMS)
+    return tuple(_bytes(item, "revocations") for item in items)
 
 
 def _open(data: bytes, kind: str) -> tuple[Mapping[str, object], str]:

@@ -59,7 +59,7 @@ _OF_DISPUTE: Final = frozenset(
         "DisputeSettled",
     }
 )
-_OF_CONSENT: Final = frozenset({"ConsentRecorded", "ConsentRevoked"})
+OF_CONSENT: Final = frozenset({"ConsentRecorded", "ConsentRevoked"})
 _SUSPENDING: Final = frozenset({Verdict.TIMED_OUT, Verdict.UNDECIDED})
 _WORDS: Final = (ValueError, LookupError, TypeError)
 
@@ -106,7 +106,7 @@ def read_history(changes: Sequence[Change], entry: bytes) -> History:
 
     Raises `ProtocolError` EVIDENCE_ORDER or EVIDENCE_CHANGE.
     """
-    changes = [change for change in changes if change.name not in _OF_CONSENT]
+    changes = [change for change in changes if change.name not in OF_CONSENT]
     for before, after in pairwise(changes):
         if before.place >= after.place or before.time_s > after.time_s:
             raise _refuse("EVIDENCE_ORDER", after, "does not follow the one before it")

@@ -10,14 +10,14 @@ is, receipt by receipt, that its index and its committee are the ledger's: both 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cryptography import x509
 
 from node.crypto.verifying import Verification
-from node.screening.consents import Trust, Use, check_consent
+from node.screening.cases import Case, refuse
+from node.screening.consents import Trust
 from node.screening.deletions import explain_deletion
 from node.screening.envelope import (
     DELETION_TYPE,
@@ -28,20 +28,20 @@ from node.screening.envelope import (
     Envelope,
     read_envelope,
 )
-from node.screening.evidence import Change, Evidence, UsedConsent, read_evidence
+from node.screening.evidence import Evidence, read_evidence
 from node.screening.explaining import (
     IF_ROOT_STANDS,
     ClaimedKeys,
     entry_words,
     explain_receipt,
     left_open,
-    said,
 )
 from node.screening.file_kinds import KINDS, other_kind
 from node.screening.history import History, read_history
-from node.screening.identifiers import Identifier, read_identifier
+from node.screening.identifiers import read_identifier
 from node.screening.listings import Listing, check_listing, commitment_of, read_statement
 from node.screening.profiles import profile_of
+from node.screening.receipts import read_receipt
 from node.screening.reduced import explain_reduced
 from node.screening.states import (
     DAY_S,
@@ -52,30 +52,17 @@ from node.screening.states import (
     suspension_at,
 )
 from node.screening.verifying import verify_receipt
+from node.screening.weighing_consents import (
+    changes_of_consents,
+    hold_consents,
+    hold_what_it_rests_on,
+)
 from reconcile.commitment.tree import leaf_hash, merkle_root
 from reconcile.counting import counted
-from reconcile.model import KanheError, ProtocolError, Where, day_iso
+from reconcile.model import day_iso
 
 _SHOWN = 2
 PROOFS = "something that proves anything by itself"
-
-
-@dataclass(slots=True)
-class _Case:
-    """What has been read so far, and what is found of it."""
-
-    evidence: Evidence
-    identifier: Identifier
-    trust: Trust
-    found: Verification
-
-    def hold(self, name: str, yes: str, call: Callable[[], None]) -> bool:
-        """Record one check: it holds where `call` refuses nothing."""
-        try:
-            call()
-        except KanheError as error:
-            return self.found.hold(name, ok=False, yes="", no=said(error))
-        return self.found.hold(name, ok=True, yes=yes, no="")
 
 
 def weigh_evidence(
@@ -87,11 +74,11 @@ def weigh_evidence(
     """
     envelope = read_envelope(data)
     if envelope.type != EVIDENCE_TYPE:
-        raise _refuse("ENVELOPE_TYPE", "type", f"the envelope holds {envelope.type}")
+        raise refuse("ENVELOPE_TYPE", "type", f"the envelope holds {envelope.type}")
     evidence = read_evidence(envelope.payload)
     identifier = read_identifier(evidence.id_type, evidence.id_value, allow_test=allow_test)
     keys = ClaimedKeys()
-    case = _Case(evidence, identifier, Trust(keys, authorities), Verification())
+    case = Case(evidence, identifier, Trust(keys, authorities), Verification())
     found = case.found
     (exporter, *others) = envelope.signers()
     found.hold(
@@ -105,9 +92,10 @@ def weigh_evidence(
     if listing is not None:
         _hold_documents(case, listing)
         history = _hold_changes(case, listing)
-        _hold_consents(case)
+        hold_consents(case)
         _hold_receipts(case, listing, allow_test=allow_test)
         if history is not None:
+            hold_what_it_rests_on(case, listing, history)
             _conclude(case, listing, history)
     if not found.ok:
         found.proved.clear()
@@ -144,14 +132,14 @@ def explain_envelope(
     return explain(data, authorities=authorities, allow_test=allow_test)
 
 
-def _hold_statement(case: _Case) -> Listing | None:
+def _hold_statement(case: Case) -> Listing | None:
     """The statement reads, its uploader's key signed it, and it is committed to this person."""
     evidence, read = case.evidence, []
 
     def statement() -> None:
         envelope = read_envelope(evidence.statement)
         if envelope.type != LISTING_TYPE or len(envelope.signatures) != 1:
-            raise _refuse("ENVELOPE_TYPE", "statement", "it is no statement of one uploader")
+            raise refuse("ENVELOPE_TYPE", "statement", "it is no statement of one uploader")
         listing = read_statement(envelope.payload)
         case.trust.is_key_of(listing.uploader, _signer(envelope))
         read.append((listing, _signer(envelope)))
@@ -166,7 +154,7 @@ def _hold_statement(case: _Case) -> Listing | None:
         if case.identifier.type != listing.id_type or (
             commitment_of(listing, case.identifier, evidence.salt) != listing.commitment
         ):
-            raise _refuse("RECORD_FALSE", "salt", "the commitment is not of this person")
+            raise refuse("RECORD_FALSE", "salt", "the commitment is not of this person")
 
     case.hold("person", "the statement's commitment opens to this person under the salt", person)
     hidden = f"{case.identifier.type} …{case.identifier.value[-_SHOWN:]}"
@@ -174,7 +162,7 @@ def _hold_statement(case: _Case) -> Listing | None:
     return listing
 
 
-def _hold_documents(case: _Case, listing: Listing) -> None:
+def _hold_documents(case: Case, listing: Listing) -> None:
     evidence = case.evidence
     told = "" if listing.notice_at is None else f" of {day_iso(listing.notice_at)}"
     for name, document, expected in (
@@ -202,7 +190,7 @@ def _hold_documents(case: _Case, listing: Listing) -> None:
     )
 
 
-def _hold_changes(case: _Case, listing: Listing) -> History | None:
+def _hold_changes(case: Case, listing: Listing) -> History | None:
     """The ledger's changes are of this entry, in order, and begin with its ticket."""
     read: list[History] = []
 
@@ -210,7 +198,7 @@ def _hold_changes(case: _Case, listing: Listing) -> History | None:
         history = read_history(case.evidence.changes, listing.entry_id)
         as_of = (case.evidence.as_of_block, case.evidence.as_of_s)
         if any(one.block > as_of[0] or one.time_s > as_of[1] for one in case.evidence.changes):
-            raise _refuse("EVIDENCE_ORDER", "as_of_block", "a change is later than the export")
+            raise refuse("EVIDENCE_ORDER", "as_of_block", "a change is later than the export")
         read.append(history)
 
     count = len(case.evidence.changes)
@@ -231,64 +219,15 @@ def _hold_changes(case: _Case, listing: Listing) -> History | None:
         }
         for name, value in expected.items():
             if history.posted.args.get(name) != value:
-                raise _refuse("EVIDENCE_TICKET", name, f"the ticket has another {name}")
+                raise refuse("EVIDENCE_TICKET", name, f"the ticket has another {name}")
         check_listing(listing, posted_day=history.posted.time_s // DAY_S)
 
     case.hold("ticket", "the ticket is this statement's, posted before it took effect", ticket)
     return history
 
 
-def _hold_consents(case: _Case) -> None:
-    recorded = _of_consents(case.evidence, "ConsentRecorded")
-    revoked = _of_consents(case.evidence, "ConsentRevoked")
-    for number, item in enumerate(case.evidence.consents, 1):
-        word = f"0x{item.signed.consent.digest(case.evidence.domain).hex()}"
-        consent = item.signed.consent
-
-        def hold(item: UsedConsent = item, word: str = word) -> None:
-            name = (str(item.signed.consent.reader), word)
-            _require_recorded(item, recorded.get(name))
-            ended = revoked.get(name)
-            use = Use(
-                item.signed.consent.reader,
-                item.signed.consent.purpose,
-                item.signed.consent.scope,
-                item.used_at_s,
-                case.identifier,
-                item.element,
-                revoked=ended is not None and ended.time_s <= item.used_at_s,
-            )
-            effect = check_consent(item.signed, use, case.evidence.domain, case.trust)
-            case.found.proved.append(
-                f"member {use.reader} had a consent of level {int(effect.level)} for "
-                f"{use.purpose.name}{', signed by the person for this lookup' * effect.enforced}"
-            )
-
-        yes = f"consent {word[:18]}… to member {consent.reader} is recorded and held when used"
-        case.hold(f"consent_{number}", yes, hold)
-
-
-def _of_consents(evidence: Evidence, name: str) -> dict[tuple[str, str], Change]:
-    """Return the changes of a name by reader and consent; one whose words are no text is none."""
-    found = {}
-    for change in evidence.changes:
-        reader, consent = change.args.get("reader"), change.args.get("consent")
-        if change.name == name and isinstance(reader, str) and isinstance(consent, str):
-            found[reader, consent] = change
-    return found
-
-
-def _require_recorded(item: UsedConsent, change: Change | None) -> None:
-    consent = item.signed.consent
-    if change is None:
-        raise _refuse("EVIDENCE_CONSENT", "consents", "no change records this consent")
-    expected = (str(consent.reader), str(int(consent.level)), str(consent.valid_to_s))
-    if tuple(change.args.get(name) for name in ("reader", "level", "validTo_s")) != expected:
-        raise _refuse("EVIDENCE_CONSENT", "consents", "it was recorded for another use")
-
-
-def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
-    recorded = _of_consents(case.evidence, "ConsentRecorded")
+def _hold_receipts(case: Case, listing: Listing, *, allow_test: bool) -> None:
+    recorded = changes_of_consents(case.evidence, "ConsentRecorded")
     for number, data in enumerate(case.evidence.receipts, 1):
 
         def hold(number: int = number, data: bytes = data) -> None:
@@ -296,9 +235,9 @@ def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
             at_s = _consent_begins(data)
             verdict = verify_receipt(data, trust=case.trust, at_s=at_s, allow_test=allow_test)
             if verdict.identifier != case.identifier:
-                raise _refuse("EVIDENCE_RECEIPT", "receipts", "it is of another person")
+                raise refuse("EVIDENCE_RECEIPT", "receipts", "it is of another person")
             if verdict.receipt.domain != case.evidence.domain:
-                raise _refuse("EVIDENCE_RECEIPT", "receipts", "it is of another network")
+                raise refuse("EVIDENCE_RECEIPT", "receipts", "it is of another network")
             header, consent = verdict.receipt.proof.header, verdict.receipt.consent.consent
             names = [record.listing.entry_id for record in verdict.records]
             word = "found" if listing.entry_id in names else "did not find"
@@ -318,12 +257,10 @@ def _hold_receipts(case: _Case, listing: Listing, *, allow_test: bool) -> None:
 
 
 def _consent_begins(data: bytes) -> int:
-    from node.screening.receipts import read_receipt
-
     return read_receipt(read_envelope(data).payload).consent.consent.valid_from_s
 
 
-def _conclude(case: _Case, listing: Listing, history: History) -> None:
+def _conclude(case: Case, listing: Listing, history: History) -> None:
     """Say what the changes come to at the export's time."""
     evidence = case.evidence
     shown = standing_shown(evidence, listing, history)
@@ -370,12 +307,3 @@ def standing_shown(
 
 def _signer(envelope: Envelope) -> str:
     return envelope.signers()[0]
-
-
-def _refuse(code: str, field: str, message: str) -> ProtocolError:
-    return ProtocolError(
-        code,
-        message,
-        where=Where(field=field),
-        help="Ask another member for the evidence; keep this file as it is.",
-    )

@@ -9,11 +9,12 @@ Nothing here knows a node, a database or a network.
 
 from __future__ import annotations
 
-from node.wallet.facts import EntryFact, LookupFact, entry_named
+from node.wallet.facts import ConsentFact, EntryFact, LookupFact, entry_named
 from node.wallet.keeping import Consented, Wallet
 from node.wallet.reading import ReadBack, entries_in, read_back
 
 __all__ = [
+    "ConsentFact",
     "Consented",
     "EntryFact",
     "LookupFact",

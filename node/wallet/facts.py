@@ -7,11 +7,13 @@ of its evidence's block, so an entry that only a receipt shows has none.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from node.screening.consent_history import rests_on
 from node.screening.consents import Level, Purpose, Scope
 from node.screening.evidence import Evidence
+from node.screening.listing_consents import listing_consent
 from node.screening.listings import Listing
 from node.screening.states import EntryState, Suspension
 from node.screening.verifying import Verdict
@@ -21,6 +23,33 @@ from reconcile.model import UsageError, day_iso
 
 ENTRY_DIGITS: Final = 64
 MIN_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFact:
+    """What an entry rests on: `document` is SHA-256 of what its uploader says she agreed to.
+
+    `consent` is the digest under which the uploader records it. `told`: evidence of the entry was
+    shown, and says whether it is recorded; `level` is None where it is not.
+    """
+
+    document: bytes
+    consent: bytes
+    told: bool = False
+    level: Level | None = None
+    recorded_at_s: int | None = None
+    revoked_at_s: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return it."""
+        return {
+            "document": self.document.hex(),
+            "consent": self.consent.hex(),
+            "told": self.told,
+            "level": None if self.level is None else str(int(self.level)),
+            "recorded_at": _time_or_none(self.recorded_at_s),
+            "revoked_at": _time_or_none(self.revoked_at_s),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +65,7 @@ class EntryFact:
     product: str
     effective_from: int
     expires_at: int
+    rests_on: ConsentFact
     state: EntryState | None = None
     suspension: Suspension | None = None
     as_of_block: int | None = None
@@ -55,7 +85,8 @@ class EntryFact:
             "ends_at": day_iso(self.expires_at if ended is None else ended.last_day),
             "state": None if self.state is None else self.state.name,
             "as_of_block": None if self.as_of_block is None else str(self.as_of_block),
-            "as_of": None if self.as_of_s is None else time_iso(self.as_of_s),
+            "as_of": _time_or_none(self.as_of_s),
+            "rests_on": self.rests_on.to_json(),
         }
 
 
@@ -80,7 +111,6 @@ class LookupFact:
 
     def to_json(self) -> dict[str, object]:
         """Return it."""
-        at_s = self.looked_up_at_s
         return {
             "reader": str(self.reader),
             "purpose": self.purpose.name,
@@ -88,7 +118,7 @@ class LookupFact:
             "consent_level": str(int(self.level)),
             "consent_valid_from": time_iso(self.valid_from_s),
             "consent_valid_to": time_iso(self.valid_to_s),
-            "looked_up_at": None if at_s is None else time_iso(at_s),
+            "looked_up_at": _time_or_none(self.looked_up_at_s),
             "index_version": str(self.version),
             "as_of_block": str(self.cut_block),
             "entries_found": str(self.found),
@@ -113,9 +143,15 @@ def lookup_of(verdict: Verdict, looked_up_at_s: int | None) -> LookupFact:
 
 
 def entry_of(
-    listing: Listing, evidence: Evidence | None = None, shown: Standing | None = None
+    listing: Listing,
+    salt: bytes,
+    evidence: Evidence | None = None,
+    shown: Standing | None = None,
 ) -> EntryFact:
-    """Return what a statement says, and the state that its evidence shows."""
+    """Return what a statement says, and what its evidence shows of state and consent.
+
+    Raises `ProtocolError` EVIDENCE_CONSENT where the changes do not follow each other.
+    """
     return EntryFact(
         listing.entry_id,
         listing.uploader,
@@ -123,10 +159,22 @@ def entry_of(
         str(listing.product),
         listing.effective_from,
         listing.expires_at,
+        _rests_on(listing, salt, evidence),
         None if shown is None else shown.state,
         None if shown is None else shown.suspension,
         None if evidence is None else evidence.as_of_block,
         None if evidence is None else evidence.as_of_s,
+    )
+
+
+def _rests_on(listing: Listing, salt: bytes, evidence: Evidence | None) -> ConsentFact:
+    fact = ConsentFact(listing.consent, listing_consent(listing, salt), told=evidence is not None)
+    found = None if evidence is None else rests_on(evidence.changes, listing, salt)
+    if found is None:
+        return fact
+    revoked_at_s = None if found.revoked is None else found.revoked.time_s
+    return replace(
+        fact, level=found.level, recorded_at_s=found.recorded.time_s, revoked_at_s=revoked_at_s
     )
 
 
@@ -151,3 +199,7 @@ def entry_named(text: str, known: Iterable[bytes], *, help_: str) -> bytes:
         says = "several entries begin" if found else "no entry that was shown here begins"
         raise UsageError("DISPUTE_MALFORMED", f"{says} with {word}", help=help_)
     return found[0]
+
+
+def _time_or_none(at_s: int | None) -> str | None:
+    return None if at_s is None else time_iso(at_s)

@@ -34,6 +34,7 @@ from node.screening.asking import (
     sign_person_request,
 )
 from node.screening.certificates import read_certificate
+from node.screening.consent_files import ConsentFile, RevocationFile, write_revocation_file
 from node.screening.consents import (
     MAX_VALIDITY_S,
     Consent,
@@ -212,6 +213,16 @@ class Wallet:
     def revocation_of(self, consent: bytes) -> bytes:
         """Return the secret that revokes a consent, by the consent's digest."""
         return revocation_secret(self._seed, consent)
+
+    def listing_revocation(self, file: ConsentFile, uploader: int, digest: bytes) -> bytes | None:
+        """Return what revokes an entry's record of a consent that she signed with this wallet.
+
+        `digest` is the name under which the uploader recorded it. None where another signed it.
+        """
+        secret = self.revocation_of(file.digest)
+        if keccak(secret) != file.revocation_hash:
+            return None
+        return write_revocation_file(RevocationFile(self.domain, uploader, digest, secret))
 
     # ------------------------------------------------------------------ asking a member
     def ask(

@@ -9,12 +9,14 @@ from typing import Final
 from cryptography import x509
 
 from node.crypto.verifying import Verification
-from node.screening.asking import About, PersonRequest, read_person_answer
+from node.screening.asking import About, PersonAnswer, PersonRequest, read_person_answer
+from node.screening.consent_files import read_revocation_file
 from node.screening.consents import Purpose
 from node.screening.envelope import read_envelope
 from node.screening.evidence import Evidence, read_evidence
 from node.screening.explaining import explain_verdict
 from node.screening.identifiers import Identifier
+from node.screening.listing_consents import signed_consent_in
 from node.screening.listings import Listing, read_statement
 from node.screening.receipts import Receipt, read_receipt
 from node.screening.weighing import standing_shown, weigh_evidence
@@ -26,13 +28,15 @@ from reconcile.model import ProtocolError, Where
 RECEIPT_MISSING: Final = "the receipt of the lookup: without it nothing shows that it is all"
 OTHER_LOOKUP: Final = "the lookup that was asked for: its receipt is of another one"
 EVIDENCE_MISSING: Final = "evidence of entry "
+REVOCATION_MISSING: Final = "what revokes the consent of entry "
 
 
 @dataclass(slots=True)
 class ReadBack:
     """An answer as verified; `missing` says what it should have held and does not.
 
-    `entries` and `lookups` are what the parts that hold say of her.
+    `entries` and `lookups` are what the parts that hold say of her; `revocations` the files that
+    revoke what entries rest on, by entry: of the answer, and by her own secrets.
     """
 
     member: int
@@ -42,6 +46,7 @@ class ReadBack:
     missing: list[str] = field(default_factory=list)
     entries: list[EntryFact] = field(default_factory=list)
     lookups: list[LookupFact] = field(default_factory=list)
+    revocations: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -58,6 +63,7 @@ class ReadBack:
             "receipts": [one.to_json() for one in self.receipts],
             "evidence": [one.to_json() for one in self.evidence],
             "missing": self.missing,
+            "revocable": [entry.hex() for entry in sorted(self.revocations)],
             "ok": self.ok,
         }
 
@@ -88,7 +94,8 @@ def read_back(
             at_s = answer.looked_up_at_s[number] if answer.looked_up_at_s else None
             found.lookups.append(lookup_of(verdict, at_s))
             for record in verdict.records:
-                facts.setdefault(record.listing.entry_id, entry_of(record.listing))
+                fact = entry_of(record.listing, record.salt)
+                facts.setdefault(record.listing.entry_id, fact)
         if asked.about is About.ENTRIES and number == 0:
             found.missing += _own_lookup(receipt, asked)
             listed = set(receipt.entries)
@@ -101,13 +108,41 @@ def read_back(
         listing = read_statement(read_envelope(bundle.statement).payload)
         shown.add(listing.entry_id)
         if weighed.ok:
-            facts[listing.entry_id] = _with_state(listing, bundle)
+            fact = facts[listing.entry_id] = _with_state(listing, bundle)
+            own = _own_revocation(wallet, fact, bundle)
+            found.revocations.update({} if own is None else {fact.entry: own})
     if asked.about is About.ENTRIES:
         if not answer.receipts:
             found.missing.append(RECEIPT_MISSING)
         found.missing += [f"{EVIDENCE_MISSING}{entry.hex()}" for entry in sorted(listed - shown)]
     found.entries = [facts[entry] for entry in sorted(facts)]
+    _take_revocations(wallet, answer, found)
     return found
+
+
+def _own_revocation(wallet: Wallet, fact: EntryFact, bundle: Evidence) -> bytes | None:
+    """Return what revokes a consent that she signed with this wallet, if the bundle shows it."""
+    if bundle.consent is None or fact.rests_on.revoked_at_s is not None:
+        return None
+    signed = signed_consent_in(bundle.consent)
+    if signed is None:
+        return None
+    return wallet.listing_revocation(signed, fact.uploader, fact.rests_on.consent)
+
+
+def _take_revocations(wallet: Wallet, answer: PersonAnswer, found: ReadBack) -> None:
+    """Keep the answer's files that revoke what a shown entry rests on, and say which lack."""
+    names = {(fact.uploader, fact.rests_on.consent): fact.entry for fact in found.entries}
+    for data in answer.revocations:
+        file = read_revocation_file(data)
+        entry = names.get((file.reader, file.consent))
+        if entry is not None and file.domain == wallet.domain:
+            found.revocations.setdefault(entry, data)
+    for fact in found.entries:
+        consent = fact.rests_on
+        stands = consent.level is not None and consent.revoked_at_s is None
+        if stands and fact.uploader == answer.member and fact.entry not in found.revocations:
+            found.missing.append(f"{REVOCATION_MISSING}{fact.entry.hex()}")
 
 
 def entries_in(data: bytes) -> tuple[bytes, ...]:
@@ -126,7 +161,7 @@ def entries_in(data: bytes) -> tuple[bytes, ...]:
 
 
 def _with_state(listing: Listing, bundle: Evidence) -> EntryFact:
-    return entry_of(listing, bundle, standing_shown(bundle, listing))
+    return entry_of(listing, bundle.salt, bundle, standing_shown(bundle, listing))
 
 
 def _own_lookup(receipt: Receipt, asked: PersonRequest) -> list[str]:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, File, Form, Request, UploadFile
@@ -36,8 +37,8 @@ from node.screening.consent_files import (
     write_consent_file,
     write_revocation_file,
 )
-from node.screening.consents import Scope
-from node.wallet import ReadBack, Wallet, entry_named, read_back
+from node.screening.consents import Purpose, Scope
+from node.wallet import EntryFact, ReadBack, Wallet, entry_named, read_back
 from node.web.blacklist_words import SCOPES
 from node.web.i18n import LOCALES, Speaker
 from node.web.lookup_words import PURPOSES
@@ -80,7 +81,8 @@ class WalletPage:
     word: str = field(default_factory=lambda: secrets.token_urlsafe(WORD_BYTES))
     templates: Environment = field(default_factory=make_environment)
     pending: dict[str, Pending] = field(default_factory=dict)
-    seen: set[bytes] = field(default_factory=set)
+    seen: dict[bytes, EntryFact] = field(default_factory=dict)
+    revocations: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -108,6 +110,7 @@ def create_wallet_app(page: WalletPage) -> FastAPI:
         ("consent", consent),
         ("sign", sign),
         ("revoke", revoke),
+        ("revoke-entry", revoke_entry),
         ("ask", ask),
         ("answer", answer),
     ):
@@ -187,13 +190,47 @@ async def revoke(request: Request, consent_file: Upload) -> Response:
     found = read_consent_file(await consent_file.read())
     secret = wallet.revocation_of(found.digest)
     made = RevocationFile(found.domain, found.signed.consent.reader, found.digest, secret)
-    if made.revocation_hash != found.revocation_hash:
-        raise InputError(
-            "WALLET_OTHER_CONSENT",
-            "the consent was signed with another wallet",
-            help="open the wallet that signed it",
+    if found.signed.consent.purpose is Purpose.LISTING:
+        raise UsageError(
+            "REVOKES_WHAT",
+            "a consent to be listed is revoked for an entry",
+            help="check an answer here that shows the entry: a form to revoke it stands beside it",
         )
+    if made.revocation_hash != found.revocation_hash:
+        raise _other_wallet()
     return _download(write_revocation_file(made), f"revoke-{found.digest.hex()[:16]}.json")
+
+
+async def revoke_entry(
+    request: Request, entry: Text, consent_file: OptionalUpload = None
+) -> Response:
+    """Give what revokes the consent of an entry that was shown: the answer's file, or by her own.
+
+    Her own is made from a consent that she signed and chooses here.
+    """
+    page = _page(request)
+    number = _entry(request, entry)
+    data = b"" if consent_file is None else await consent_file.read()
+    made = page.revocations.get(number)
+    if data:
+        fact = page.seen[number]
+        if sha256(data).digest() != fact.rests_on.document:
+            raise InputError(
+                "REVOKES_WHAT",
+                "the entry rests on another consent than this one",
+                help="choose the consent that you signed for this entry",
+            )
+        file = read_consent_file(data)
+        made = page.wallet.listing_revocation(file, fact.uploader, fact.rests_on.consent)
+        if made is None:
+            raise _other_wallet()
+    if made is None:
+        raise UsageError(
+            "REVOKES_WHAT",
+            "the answer holds no file that revokes what this entry rests on",
+            help="choose the consent that you signed, or ask the uploader for its file",
+        )
+    return _download(made, f"revoke-for-entry-{number.hex()[:16]}.json")
 
 
 async def ask(
@@ -234,13 +271,22 @@ async def answer(request: Request, asked: Upload, answered: Upload) -> Response:
     read, _ = read_person_request(await asked.read())
     page = _page(request)
     found = read_back(page.wallet, read, await answered.read())
-    page.seen.update(fact.entry for fact in found.entries)
+    page.seen.update((fact.entry, fact) for fact in found.entries)
+    page.revocations.update(found.revocations)
     return _render(request, found=found)
 
 
 def _entry(request: Request, text: str) -> bytes:
     """Return the entry that is meant: all digits, or the beginning of one that was shown here."""
     return entry_named(text, _page(request).seen, help_=ASK_AGAIN)
+
+
+def _other_wallet() -> InputError:
+    return InputError(
+        "WALLET_OTHER_CONSENT",
+        "the consent was signed with another wallet",
+        help="open the wallet that signed it",
+    )
 
 
 def _page(request: Request) -> WalletPage:

@@ -42,6 +42,7 @@ def entry_rows(fact: EntryFact, speaker: Speaker) -> Rows:
         (_("Why"), _(REASONS.get(fact.reason, fact.reason))),
         (_("Concerning"), _(PRODUCTS.get(fact.product, fact.product))),
         (_("In force"), _("%(first)s to %(last)s") % days),
+        (_("Your consent to it"), consent_words(fact, speaker)),
     ]
     if fact.state is None or fact.as_of_s is None:
         asked = _("not shown here: ask member %(number)s for it") % {"number": fact.uploader}
@@ -54,6 +55,23 @@ def entry_rows(fact: EntryFact, speaker: Speaker) -> Rows:
         rows.append((_("Suspended"), _("%(first)s to %(last)s") % span))
     rows.append((_("As it stood"), _as_of(speaker, fact.as_of_s, fact.as_of_block or 0)))
     return rows
+
+
+def consent_words(fact: EntryFact, speaker: Speaker) -> str:
+    """Return what an entry rests on: recorded by whose word, when, and whether it is revoked."""
+    _, consent = speaker.gettext, fact.rests_on
+    if not consent.told:
+        return _("not shown here: ask member %(number)s for it") % {"number": fact.uploader}
+    if consent.level is None or consent.recorded_at_s is None:
+        return _("not recorded on the ledger: the uploader alone says that you gave it")
+    told = {
+        "level": _(CONSENT_LEVELS[int(consent.level)]),
+        "time": moment(speaker, consent.recorded_at_s),
+    }
+    if consent.revoked_at_s is None:
+        return _("%(level)s on %(time)s, not revoked") % told
+    told["revoked"] = moment(speaker, consent.revoked_at_s)
+    return _("%(level)s on %(time)s, REVOKED on %(revoked)s") % told
 
 
 def lookup_rows(fact: LookupFact, speaker: Speaker) -> Rows:

@@ -10,7 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from node.wallet.reading import EVIDENCE_MISSING, OTHER_LOOKUP, RECEIPT_MISSING
+from node.wallet.reading import (
+    EVIDENCE_MISSING,
+    OTHER_LOOKUP,
+    RECEIPT_MISSING,
+    REVOCATION_MISSING,
+)
 from node.web.words import N_
 from reconcile.model import KanheError
 
@@ -27,6 +32,10 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "DISPUTE_MALFORMED": (
         N_("No entry is meant by this id, or the grounds are empty or too long."),
         N_("Check an answer here: beside each entry stands its id, and a form to dispute it."),
+    ),
+    "REVOKES_WHAT": (
+        N_("What this entry rests on cannot be revoked with this."),
+        N_("Check an answer that shows the entry, or choose the consent that you signed for it."),
     ),
     "PERSON_ASKS_WHAT": (N_("Nothing of this name can be asked."), _WRONG_FORM),
     "WALLET_OTHER_CONSENT": (
@@ -88,8 +97,11 @@ CHECKS: Final[Mapping[str, str]] = {
     "changes": N_("changes on the ledger"),
     "ticket": N_("listing on the ledger"),
     "receipt": N_("receipt of a lookup"),
+    "rests_on": N_("what the listing rests on"),
+    "rests_on_level": N_("level of what it rests on"),
 }
 EVIDENCE: Final = N_("evidence of entry %(entry)s")
+REVOCATION: Final = N_("the file that revokes the consent of entry %(entry)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +133,6 @@ def missing_words(line: str, translate: Callable[[str], str]) -> str:
     """Return what an answer lacks."""
     if line.startswith(EVIDENCE_MISSING):
         return translate(EVIDENCE) % {"entry": line.removeprefix(EVIDENCE_MISSING)}
+    if line.startswith(REVOCATION_MISSING):
+        return translate(REVOCATION) % {"entry": line.removeprefix(REVOCATION_MISSING)}
     return translate(MISSING[line])

@@ -11,7 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "screening"))
 
-from test_evidence import EXPORTER, evidence
+from listed_people import digest
+from test_evidence import EXPORTER, evidence, rests_on
 from test_persons import (
     DOMAIN,
     KEYS,
@@ -20,6 +21,7 @@ from test_persons import (
     PERSON,
     READER,
     answered,
+    asked_of,
     asking,
     certificate_of,
     code_of,
@@ -27,8 +29,15 @@ from test_persons import (
 )
 
 from node.cli import main
-from node.screening.asking import About, PersonAnswer, read_person_request, sign_person_answer
+from node.screening.asking import (
+    About,
+    PersonAnswer,
+    read_person_request,
+    sign_consent_request,
+    sign_person_answer,
+)
 from node.screening.attesting import admit
+from node.screening.consent_files import RevocationFile, write_revocation_file
 from node.screening.consents import Purpose
 from node.screening.evidence import sign_evidence
 from node.wallet import Wallet, entry_named, read_back
@@ -121,3 +130,75 @@ def test_the_command_shows_whole_ids_and_takes_a_beginning(
     assert "give all 64 digits" in capfd.readouterr().err
     assert main([*short, "--answer", str(answer)]) == 0
     assert admit(out.read_bytes(), counter())[0].entry == bytes.fromhex(fact["entry"])
+
+
+def test_what_an_entry_rests_on_is_a_fact_of_it(wallet: Wallet) -> None:
+    """Told by its evidence alone; the uploader's file is kept, one of another consent is not."""
+    name = bytes.fromhex(str(rests_on()["consent"])[2:])
+    files = [
+        write_revocation_file(RevocationFile(*words, digest("a secret")))
+        for words in (
+            (DOMAIN, 8, name),
+            (DOMAIN, 9, digest("another consent")),
+            (replace(DOMAIN, chain_id=99), 9, name),
+            (DOMAIN, 9, name),
+        )
+    ]
+    asked, answer = answered(wallet, revocations=tuple(files))
+    found = read_back(wallet, asked, sign_person_answer(answer, KEYS[READER]))
+    (fact,) = found.entries
+    told = fact.to_json()["rests_on"]
+    assert isinstance(told, dict)
+    assert (told["level"], told["consent"], told["revoked_at"]) == ("1", name.hex(), None)
+    assert found.revocations == {fact.entry: files[-1]}
+    # Without evidence nobody says whether it is recorded; its name follows from the record.
+    asked, answer = answered(wallet, evidence=())
+    (bare,) = read_back(wallet, asked, sign_person_answer(answer, KEYS[READER])).entries
+    assert (bare.rests_on.told, bare.rests_on.level) == (False, None)
+    asked, answer = answered(wallet, revocations=(files[-1][:-2],))
+    data = sign_person_answer(answer, KEYS[READER])
+    assert code_of(read_back, wallet, asked, data) == "PROOF_MALFORMED"
+
+
+def test_an_uploader_that_keeps_the_revocation_back_is_seen(wallet: Wallet) -> None:
+    """Who recorded the consent itself has the secret: an answer of its own without it lacks it."""
+    asked, answer = answered(wallet, receipts=())
+    asked, answer = replace(asked, member=9), replace(answer, member=9)
+    found = read_back(wallet, asked, sign_person_answer(answer, KEYS[READER]))
+    (fact,) = found.entries
+    assert f"what revokes the consent of entry {fact.entry.hex()}" in found.missing
+    name = bytes.fromhex(str(rests_on()["consent"])[2:])
+    file = write_revocation_file(RevocationFile(DOMAIN, 9, name, digest("a secret")))
+    whole = replace(answer, revocations=(file,))
+    found = read_back(wallet, asked, sign_person_answer(whole, KEYS[READER]))
+    assert not any("revokes" in line for line in found.missing)
+
+
+def test_a_consent_to_be_listed_is_revoked_for_an_entry(
+    wallet: Wallet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """By itself it names no record; with an answer that shows nothing of it, nothing is written."""
+    monkeypatch.setenv("KANHE_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setattr("time.time", lambda: float(NOW_S))
+    names = ("me", "ask", "cert", "consent", "asked", "answer", "out")
+    me, ask, cert, consent, asked, answer, out = (tmp_path / name for name in names)
+    wallet.save(me, PASSPHRASE, scrypt_n=2)
+    cert.write_bytes(certificate_of(wallet, 1))
+    ask.write_bytes(sign_consent_request(asked_of(purpose=Purpose.LISTING), KEYS[READER]))
+    signing = ["person", "consent", str(ask), "--wallet", str(me), "--certificate", str(cert)]
+    assert main([*signing, "--out", str(consent), "--yes"]) == 0
+    assert "asks to list you on the blacklist" in capfd.readouterr().err
+    revoking = ["person", "revoke", "--wallet", str(me), "--out", str(out)]
+    assert main([*revoking, str(consent)]) == 2
+    assert "REVOKES_WHAT" in capfd.readouterr().err
+    asked.write_bytes(asking(wallet, About.ENTRIES))
+    request, _ = read_person_request(asked.read_bytes())
+    told = PersonAnswer(1, request.nonce, NOW_S, evidence=(sign_evidence(evidence(), EXPORTER),))
+    answer.write_bytes(sign_person_answer(told, KEYS[1]))
+    both = ["--request", str(asked), "--answer", str(answer)]
+    assert main([*revoking, str(consent), *both]) == 2
+    assert "rest on: none" in capfd.readouterr().err
+    assert not out.exists()

@@ -2,10 +2,10 @@
 
 The consent's record goes ahead of the ticket, in the same SQL transaction and the same lane: the
 ledger never shows an entry whose consent is still to come. What stands after a crash, by line:
-before the commit neither; after it both, asked for. A ticket that is refused leaves a record of a
-consent that no entry names: a random value, which the salt that opened it left this node with the
-next posting. A record that stands already (this copy of the node is older than what it sent) is
-refused as CONSENT_KNOWN, and the ledger's own row says that it stands.
+before the commit neither; after it both, asked for. A ticket that is refused leaves a record that
+no entry names: posted again, the entry has another salt and with it another record. A record that
+stands already (this copy of the node is older than what it sent) is refused as CONSENT_KNOWN, and
+the ledger's own row says that it stands.
 """
 
 from __future__ import annotations

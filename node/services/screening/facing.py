@@ -6,7 +6,7 @@ was asked and answered, by a nonce or an entry; never by or about whom.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +23,10 @@ from node.screening.consents import consent_key
 from node.screening.envelope import LISTING_TYPE, Envelope, read_envelope
 from node.screening.evidence import Evidence, UsedConsent, sign_evidence
 from node.screening.identifiers import Identifier
+from node.screening.listing_consents import listing_consent
 from node.screening.receipts import Receipt, read_receipt
 from node.screening.states import Phase
+from node.services.screening.agreeing import revocation_of
 from node.services.screening.disputing import DisputeActs
 from node.services.screening.reading import verified
 from node.tables import AuditRow, ListedEntry, OwnListing, OwnLookup, RecordedConsent
@@ -106,15 +108,17 @@ class FacingActs(DisputeActs):
     ) -> bytes:
         """Answer a request, once: her entries' evidence, her receipts, or her dispute raised.
 
-        `receipts` are those of her own lookup, or of lookups of her, by the lookup service. Where
-        another raised a dispute about the entry, its answer is contested for her. Raises
-        `Conflict` ASKED_TWICE and, for a dispute, what `open_dispute` or `contest` refuses.
+        With the evidence goes what revokes the consent that each entry rests on. `receipts` are
+        those of her own lookup, or of lookups of her, by the lookup service. Where another raised
+        a dispute about the entry, its answer is contested for her. Raises `Conflict` ASKED_TWICE
+        and, for a dispute, what `open_dispute` or `contest` refuses.
         """
         asked = admitted.asked
         if asked.about is About.DISPUTE:
             assert asked.entry is not None, "admitted with its entry"
             self._dispute_for(asked.entry, asked.grounds, actor)
         evidence: tuple[bytes, ...] = ()
+        revocations: tuple[bytes, ...] = ()
         with self._writing() as session:
             # Looked for again in the transaction that answers: two callers do not answer one.
             if self._was_seen(session, asked.nonce):
@@ -122,6 +126,7 @@ class FacingActs(DisputeActs):
             if asked.about is About.ENTRIES:
                 own = self._entries_about(session, admitted.identifier)
                 evidence = tuple(self._evidence(session, entry) for entry in own)
+                revocations = tuple(self._revocations(session, own))
             self._act(session, actor, ANSWERED, asked.nonce.hex(), about=str(asked.about))
             member = self._identity.require_member(session)
             answer = PersonAnswer(
@@ -131,6 +136,7 @@ class FacingActs(DisputeActs):
                 tuple(receipts),
                 evidence,
                 _times_of(session, receipts),
+                revocations,
             )
             return sign_person_answer(answer, self._identity.keys.approver)
 
@@ -194,6 +200,7 @@ class FacingActs(DisputeActs):
         consents = tuple(one for one in used if one is not None)
         given = [one.signed.consent for one in consents]
         records = [(one.reader, one.digest(place.lookups_domain)) for one in given]
+        records.append((opened.listing.uploader, listing_consent(opened.listing, opened.salt)))
         bundle = Evidence(
             chain_id=place.chain_id,
             blacklist=place.blacklist,
@@ -206,7 +213,8 @@ class FacingActs(DisputeActs):
             salt=opened.salt,
             statement=signed.to_json(),
             notice=notice,
-            consent=consent,
+            # What she signed herself is kept; of another document its exporter has the file.
+            consent=consent or owned.agreed or None,
             evidence=owned.documents,
             changes=changes_of(session, entry, records),
             consents=consents,
@@ -238,6 +246,14 @@ class FacingActs(DisputeActs):
         # It was used after it was recorded; the ledger keeps no time of a lookup.
         used_at_s = max(row.block_time_s, consent.valid_from_s)
         return UsedConsent(receipt.consent, receipt.batch[receipt.position], used_at_s)
+
+    def _revocations(self, session: Session, entries: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield what revokes the consents of own entries, for the person to hand to anybody."""
+        domain = self._identity.place.lookups_domain
+        for entry in entries:
+            found = revocation_of(session, self._ring, domain, entry)
+            if found is not None:
+                yield found
 
     def _entries_about(self, session: Session, identifier: Identifier) -> list[bytes]:
         """Return own entries about a person that stand on the ledger, oldest first.

@@ -18,10 +18,13 @@ from node.blacklist import (
     dispute_profile,
     is_regulators,
     phase_now,
+    recorded_consent,
     regulator_of,
     state_of,
 )
 from node.blacklist_calls import BlacklistCalls
+from node.lookup_calls import revoke_subject
+from node.screening.consents import Level
 from node.screening.states import Phase, seats_now, slack_days
 from node.services.screening.disputing import DISPUTABLE
 from node.services.screening.erasing import RECALLED
@@ -32,6 +35,7 @@ from node.tables import (
     ListedEntry,
     OwnAttestation,
     OwnBallot,
+    OwnListing,
     Recall,
     Release,
 )
@@ -97,7 +101,10 @@ def _dispute_moves(
 def entry_moves(
     session: Session, calls: BlacklistCalls, row: ListedEntry, member: int, now: Now
 ) -> tuple[str, ...]:
-    """Return what a member may do with an entry now: withdraw, recall, acknowledge, dispute."""
+    """Return what a member may do with an entry now.
+
+    One of withdraw, recall, acknowledge, dispute, revoke-consent.
+    """
     state, entry = state_of(session, row, now), row.entry
     found = []
     if row.uploader == member:
@@ -105,11 +112,23 @@ def entry_moves(
             found.append("withdraw")
         if state in RECALLED and _has_readers(session, entry):
             found.append("recall")
+        if _may_revoke(session, calls, entry, member):
+            found.append("revoke-consent")
     elif state in DISPUTABLE and not calls.disputed_soon(session, entry):
         found.append("dispute")
     if _is_recalled_from_us(session, entry):
         found.append("acknowledge")
     return tuple(found)
+
+
+def _may_revoke(session: Session, calls: BlacklistCalls, entry: bytes, member: int) -> bool:
+    """Say whether what an own entry rests on stands, by this member's own word."""
+    own = session.get(OwnListing, entry)
+    if own is None or own.consent is None:
+        return False
+    row = recorded_consent(session, member, own.consent)
+    stands = row is not None and row.revoked_block is None and row.level == Level.INSTITUTION
+    return stands and not calls.waits(session, revoke_subject(member, own.consent))
 
 
 def _has_readers(session: Session, entry: bytes) -> bool:

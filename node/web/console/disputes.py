@@ -23,7 +23,7 @@ from reconcile.model import KanheError, UsageError, Where
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
-#: So many digits of an entry's id are typed to take it back.
+#: So many digits of an entry's id are typed to take it, or its consent, back.
 TYPED_DIGITS: Final = 8
 DONE: Final = N_("Handed to the ledger; it is done once a final block has it.")
 #: Acts on an entry or a dispute that need no words.
@@ -133,6 +133,20 @@ def raise_dispute(
 @router.post("/{slug}/blacklist/entries/{text}/withdraw")
 def withdraw(request: Request, slug: str, text: str, typed: Text = "", csrf: Text = "") -> Response:
     """Take an own entry back, once the beginning of its id was typed."""
+    return _once_typed(request, slug, text, typed, csrf, ScreeningService.withdraw)
+
+
+@router.post("/{slug}/blacklist/entries/{text}/revoke-consent")
+def revoke_consent(
+    request: Request, slug: str, text: str, typed: Text = "", csrf: Text = ""
+) -> Response:
+    """Revoke what an own entry rests on, on the person's word, once its beginning was typed."""
+    return _once_typed(request, slug, text, typed, csrf, ScreeningService.revoke_listing_consent)
+
+
+def _once_typed(
+    request: Request, slug: str, text: str, typed: str, csrf: str, call: Callable[..., object]
+) -> Response:
     page = Page(request, slug)
     page.act(csrf, "screen")
     entry = page.node.screening.find_entry(text)
@@ -144,7 +158,7 @@ def withdraw(request: Request, slug: str, text: str, typed: Text = "", csrf: Tex
                 where=Where(field="typed"),
                 help=f"type its first {TYPED_DIGITS} digits",
             )
-        page.node.screening.withdraw(entry, actor=page.who.login)
+        call(page.node.screening, entry, actor=page.who.login)
     except KanheError as error:
         return show_trace(page, entry, error=error)
     return _back(page, f"/blacklist/entries/{entry.hex()}")

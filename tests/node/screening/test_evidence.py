@@ -28,6 +28,7 @@ from node.screening.evidence import (
     sign_evidence,
     write_evidence,
 )
+from node.screening.listing_consents import listing_consent
 from node.screening.listings import Listing, committed, read_statement
 from node.screening.profiles import profile_of
 from node.screening.weighing import weigh_evidence
@@ -81,6 +82,13 @@ def used_consent(**changes: object) -> UsedConsent:
     return UsedConsent(SignedConsent(consent, SALT, own, certificate), ELEMENT, NOW_S)
 
 
+def rests_on() -> dict[str, object]:
+    """Return the uploader's record of what its entry rests on."""
+    digest = listing_consent(listing(), ENTRY_SALT)
+    ends_s = (listing().expires_at + 1) * 86_400 - 1
+    return {"consent": f"0x{digest.hex()}", "reader": 9, "level": 1, "validTo_s": ends_s}
+
+
 def story() -> list[Change]:
     """Return what the ledger recorded: listed, looked up, disputed, upheld by nobody's contest."""
     entry = f"0x{listing().entry_id.hex()}"
@@ -112,6 +120,7 @@ def story() -> list[Change]:
         ("DisputeAnswered", {"dispute": 4, "answer": 1, "answerHash": entry}),
         ("DisputeSettled", {"dispute": 4, "entry": entry, "outcome": 1}),
         ("EntryVested", {"entry": entry}),
+        ("ConsentRecorded", rests_on()),
     ]
     changes = [change_of("EntryPosted", posted, (10, 0), digest("tx 0"), POSTED_S)]
     for number, (name, args) in enumerate(later, 1):
@@ -330,7 +339,8 @@ def test_a_part_of_something_else_is_found(changes: dict[str, object]) -> None:
 
 def test_what_is_left_out_is_said() -> None:
     """Documents that are not disclosed are named as not proven, not passed over."""
-    bare = replace(evidence(), notice=None, consent=None, evidence=(), consents=())
+    changes = tuple(one for one in story() if one.name != "ConsentRecorded")
+    bare = replace(evidence(), notice=None, consent=None, evidence=(), consents=(), changes=changes)
     ok, said = weigh(bare)
     assert ok
     assert "what the notice says: it is not part of the file" in said

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,30 @@ def iso(day: int) -> str:
     return day_iso(day)
 
 
+def revoking(
+    person_says: Callable[..., Any], asked: tuple[str, ...], shown: dict[str, Any], out: str
+) -> tuple[str, str, str]:
+    """Let her write what revokes an entry's consent, by the answer that shows it."""
+    (entry,) = shown["revocable"]
+    assert shown["entries"][0]["rests_on"]["document"] == "a" * 64
+    person_says("revoke", *asked, "--entry", "abcdef", "--out", out, code=2)
+    person_says("revoke", *asked[:4], "--out", out, code=2)
+    made = person_says("revoke", *asked, "--entry", entry[:8], "--out", out)
+    return entry, out, made["consent"]
+
+
+def revoked_by_another(alpha: Desk, beta: Desk, entry: str, file: str, name: str) -> None:
+    """What revokes her consent to the entry came with the answer: another member relays it."""
+    beta.catch_up()
+    assert beta.says("revoke", file, "--wait")["consent"] == name
+    alpha.catch_up()
+    (consent,) = alpha.says("trace", entry)["consents"]
+    assert (consent["state"], consent["consent"]) == ("REVOKED", name)
+    assert "REVOKED" in alpha.tells("trace", entry)
+    assert alpha.says("revoke", "--entry", entry)["consent"] == name, "once is enough"
+    assert alpha.says("revoke", code=2)["error"]["code"] == "REVOKES_WHAT"
+
+
 def test_a_file_is_listed_and_its_people_are_answered(
     town: BlacklistTown,
     capsys: pytest.CaptureFixture[str],
@@ -276,8 +300,8 @@ def test_a_file_is_listed_and_its_people_are_answered(
     both = ("--request", file["ask"], "--answer", file["answer"])
     shown = person_says("entries", *me, *both, code=1)
     assert any(entry[:16] in line for line in shown["evidence"][0]["proved"])
-    twice = alpha.says(*answering, file["why"], code=1)
-    assert twice["error"]["code"] == "ASKED_TWICE"
+    revoked_by_another(alpha, beta, *revoking(person_says, (*me, *both), shown, file["revoke"]))
+    assert alpha.says(*answering, file["why"], code=1)["error"]["code"] == "ASKED_TWICE"
     alpha.says("evidence", entry[:10], "--out", file["answer"])
     assert main(["verify", file["answer"], "--test-identifiers"]) == 0
     said = "".join(capsys.readouterr())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -168,6 +169,35 @@ def test_refusals_by_rest(town: BlacklistTown) -> None:
             assert refused(answer) == expected
             assert person(3).value not in answer.text
             assert "990000198001010099" not in answer.text
+
+
+def test_a_consent_by_rest(town: BlacklistTown) -> None:
+    """Given as a file it is listed on, traced with its transaction, revoked by the uploader."""
+    town.pass_days(1)
+    alpha = town.node(1)
+    with (
+        served({"alpha": alpha}) as base,
+        program(alpha, base, "alpha", "maker") as maker,
+        program(alpha, base, "alpha", "viewer") as viewer,
+    ):
+        body = listing(town, 8)
+        words = {key: word for key, word in dict(body["words"]).items() if key != "consent"}  # type: ignore[call-overload]
+        agreed = {"agreed": base64.b64encode(b"the contract").decode()}
+        other = {**body, **agreed}
+        assert refused(maker.post("/entries", json={**body, "words": words}))[0] == 422
+        made = good(maker.post("/entries", json={**other, "words": words}))["entry"]
+        (waits,) = [row for row in good(maker.get("/entries"))["rows"] if row["entry"] == made]
+        assert waits["state"] == "WAITING"
+        town.settle()
+        (seen,) = good(viewer.get(f"/entries/{made}"))["consents"]
+        assert (seen["state"], seen["level"], seen["verified"]) == ("RECORDED", "1", True)
+        assert seen["document"] == hashlib.sha256(b"the contract").hexdigest()
+        assert len(seen["tx"]) == 64
+        assert refused(viewer.post(f"/entries/{made}/revoke-consent")) == (403, "NOT_ALLOWED")
+        good(maker.post(f"/entries/{made}/revoke-consent"))
+        town.settle()
+        (seen,) = good(viewer.get(f"/entries/{made}"))["consents"]
+        assert (seen["state"], len(seen["revoked_tx"])) == ("REVOKED", 64)
 
 
 def test_evidence_and_hits_by_rest(town: BlacklistTown) -> None:

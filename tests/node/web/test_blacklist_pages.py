@@ -243,6 +243,20 @@ def test_an_entry_is_taken_back_once_its_id_is_typed(
         at(town, base, 1, "maker", "auditor") as alpha,
     ):
         assert f"beginning of its id: {entry[:8]}" in beta.get(here)
+        revoke = f"{here}/revoke-consent"
+        assert "TYPED_OTHERWISE" in beta.post(revoke, 422, typed=entry[:7])
+        assert "LISTING_NOT_OURS" in alpha.post(revoke, 404, typed=entry[:8])
+        beta.post(revoke, typed=entry[:8])
+        assert "Revoke what this entry rests on" not in beta.get(here), "asked for"
+        town.settle()
+        (rests,) = town.node(2).screening.trace(bytes.fromhex(entry)).consents
+        page = beta.get(here)
+        assert rests.revoked_tx is not None
+        assert rests.revoked_tx.hex()[:8] in page
+        assert "recorded by the institution" in page
+        theirs = alpha.client.get(f"/alpha{here}?lang=zh").text
+        assert "本方不掌握" in theirs
+        alpha.client.get(f"/alpha{here}?lang=en")
         assert "TYPED_OTHERWISE" in beta.post(f"{here}/withdraw", 422, typed=entry[:7])
         assert "NOT_UPLOADER" in alpha.post(f"{here}/withdraw", 403, typed=entry[:8])
         assert "ENTRY_STATE_NOT_ALLOWED" in beta.post(f"{here}/recall", 409)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "screening"))
 
 from listed_people import digest, number_of, person_of
-from test_evidence import EXPORTER, evidence
+from test_evidence import EXPORTER, evidence, rests_on
 
 from node.crypto.eip712 import Domain
 from node.crypto.oprf import modes
@@ -33,9 +34,12 @@ from node.screening.asking import (
 )
 from node.screening.attesting import Counter, admit, certify
 from node.screening.consent_files import (
+    ConsentFile,
+    RevocationFile,
     read_consent_file,
     read_revocation_file,
     write_consent_file,
+    write_revocation_file,
 )
 from node.screening.consents import Purpose, Scope, Trust, Use, check_consent
 from node.screening.evidence import sign_evidence
@@ -230,3 +234,41 @@ def test_what_is_listed_about_her_is_said_in_her_language(browser: Browser) -> N
     for says in ("成员 9", "逾期三个月及以上", "信用卡", "条目成立：查询您时会查得", "UTC+8"):
         assert says in facts
     assert "OVERDUE_M3" not in facts
+
+
+def test_the_consent_of_an_entry_is_revoked_beside_it(browser: Browser) -> None:
+    """By the file that came with the answer, or by a consent of hers; in both languages."""
+    asked = browser.post("ask", member="3", about="RECEIPTS", certificate=browser.certificate)
+    nonce = read_person_request(asked)[0].nonce
+    shown_of = {"evidence": (sign_evidence(evidence(), EXPORTER),)}
+    name = bytes.fromhex(str(rests_on()["consent"])[2:])
+    file = write_revocation_file(RevocationFile(DOMAIN, 9, name, digest("a secret")))
+
+    def shown(**more: tuple[bytes, ...]) -> str:
+        answer = PersonAnswer(3, nonce, NOW_S, **shown_of, **more)
+        data = sign_person_answer(answer, KEYS[3])
+        return browser.post("answer", asked=asked, answered=data).decode()
+
+    page = shown()
+    whole = page.split('name="entry" value="', 1)[1][:64]
+    assert "recorded by the institution on" in page
+    assert "The consent to it that you signed" in page
+    assert b"REVOKES_WHAT" in browser.post("revoke-entry", 422, entry=whole)
+    other = browser.page.wallet.consent(*request(Purpose.LISTING, browser), now_s=NOW_S)
+    consent = write_consent_file(ConsentFile(DOMAIN, other.signed, other.revocation_hash))
+    refused = browser.post("revoke-entry", 422, entry=whole, consent_file=consent)
+    assert b"the entry rests on another consent than this one" in refused
+    assert b"REVOKES_WHAT" in browser.post("revoke", 422, consent_file=consent)
+    assert "The consent to it that you signed" not in shown(revocations=(file,))
+    assert browser.post("revoke-entry", entry=whole[:8]) == file
+    browser.client.get(f"{browser.page.base}/?lang=zh")
+    facts = shown().split("关于您的条目", 1)[1].split("逐项证明", 1)[0]
+    browser.client.get(f"{browser.page.base}/?lang=en")
+    assert "由机构记录，登记于" in facts
+    assert "撤回对此条目的授权" in facts
+
+
+def request(purpose: Purpose, browser: Browser) -> tuple[ConsentRequest, bytes, bytes]:
+    """Return what the wallet signs for a purpose."""
+    made = replace(asked_for()[0], purpose=purpose)
+    return made, sign_consent_request(made, KEYS[2]), browser.certificate
