@@ -133,6 +133,32 @@ contract IndexRootsTest is BlacklistTestBase {
         _challenge(UPLOADER, version, 3, entry);
     }
 
+    function test_challenge_byOneMemberStopsFewVersions() public {
+        EntryId entry = _tagged(1);
+        vm.warp((block.timestamp / 10 days + 1) * 10 days);
+        for (uint256 i = 0; i < 2; i++) {
+            uint32 stopped = _cut();
+            for (uint8 revision = 1; revision <= 2; revision++) {
+                _publish(stopped, 1, revision);
+                _challenge(UPLOADER, stopped, revision, entry);
+            }
+            vm.warp(vm.getBlockTimestamp() + 1 days);
+        }
+        uint32 version = _cut();
+        _publish(version, 1, 1);
+        _refuse(
+            abi.encodeWithSelector(IBlacklistFacts.TooManyChallenges.selector, UPLOADER, uint256(4))
+        );
+        _challenge(UPLOADER, version, 1, entry);
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        _true(blacklist.isLive(version));
+        vm.warp(vm.getBlockTimestamp() + 10 days);
+        version = _cut();
+        _publish(version, 1, 1);
+        _challenge(UPLOADER, version, 1, entry);
+        _true(!blacklist.isLive(version));
+    }
+
     function test_challenge_needsALeafOfThatEpoch() public {
         _tagged(1);
         uint32 version = _cut();

@@ -75,6 +75,7 @@ BLACKLIST_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "RowsExceedBurned": ("given", "burned"),
     "SettledAlready": ("reader", "period"),
     "TicketUseMissing": (),
+    "TooManyChallenges": ("member", "maximum"),
 }
 
 #: What the call wanted stands already.

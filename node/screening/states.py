@@ -24,6 +24,9 @@ ROOT_CHALLENGE_S: Final = 3_600
 MIN_CUT_S: Final = 1_800
 #: The last revision of a root: every member of the committee signs it, and nobody challenges it.
 MAX_REVISIONS: Final = 3
+#: So many challenges of one member are heard in one of these periods.
+MAX_CHALLENGES: Final = 4
+CHALLENGE_PERIOD_S: Final = 10 * DAY_S
 
 
 class Stage(enum.IntEnum):

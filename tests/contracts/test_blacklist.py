@@ -109,6 +109,8 @@ def test_the_constants_are_the_node_s(deployed: Deployed) -> None:
         ("ROOT_CHALLENGE_S", BLACKLIST, states.ROOT_CHALLENGE_S),
         ("MIN_CUT_S", BLACKLIST, states.MIN_CUT_S),
         ("MAX_REVISIONS", BLACKLIST, states.MAX_REVISIONS),
+        ("MAX_CHALLENGES", BLACKLIST, states.MAX_CHALLENGES),
+        ("CHALLENGE_PERIOD_S", BLACKLIST, states.CHALLENGE_PERIOD_S),
         ("LOOKUP_PRICE", POINTS, points.LOOKUP_PRICE),
         ("DETAIL_PRICE", POINTS, points.DETAIL_PRICE),
         ("DAILY_ALLOWANCE", POINTS, points.DAILY_ALLOWANCE),

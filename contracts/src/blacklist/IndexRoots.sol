@@ -36,6 +36,7 @@ abstract contract IndexRoots is Listings {
     mapping(uint32 version => Root) private _roots;
     mapping(uint32 version => mapping(uint8 revision => mapping(uint32 member => bool))) private
         _challenged;
+    mapping(uint32 member => mapping(uint256 period => uint256)) private _challenges;
 
     /// @inheritdoc IBlacklist
     function settleExpiry(uint32 keyEpoch) public {
@@ -118,6 +119,10 @@ abstract contract IndexRoots is Listings {
         }
         if (_challenged[version][revision][member]) revert ChallengedAlready(version, member);
         _challenged[version][revision][member] = true;
+        uint256 period = block.timestamp / CHALLENGE_PERIOD_S;
+        if (++_challenges[member][period] > MAX_CHALLENGES) {
+            revert TooManyChallenges(member, MAX_CHALLENGES);
+        }
         stored.challenged = true;
         emit RootChallenged(version, member, entry, revision);
     }

@@ -70,7 +70,7 @@ interface IBlacklist is IBlacklistFacts {
     ) external;
 
     /// @notice Stops a root in which an uploader does not find its own leaf, within the challenge
-    /// period; each uploader once a revision.
+    /// period; each uploader once a revision, and four times in ten days.
     /// @param revision the root that was looked into: a later one is not stopped by mistake.
     /// @param entry tagged in a block before the cut's.
     function challengeRoot(uint32 version, uint8 revision, EntryId entry) external;

@@ -202,6 +202,8 @@ interface IBlacklistFacts {
     error RevisionNotCurrent(uint32 version, uint8 current, uint8 given);
     /// @notice The member challenged this revision of the version before.
     error ChallengedAlready(uint32 version, uint32 member);
+    /// @notice The member has challenged as many roots in these ten days as are heard.
+    error TooManyChallenges(uint32 member, uint256 maximum);
     /// @notice No dispute has this number.
     error DisputeUnknown(uint64 dispute);
     /// @notice The dispute stands elsewhere.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from node.asking import Ask, evaluate
@@ -30,7 +30,13 @@ from node.screening.consents import evaluation_digest
 from node.screening.derivation import Tag
 from node.screening.evaluations import Asked
 from node.screening.index import bucket_number, read_bucket
-from node.screening.states import DAY_S, MAX_REVISIONS, ROOT_CHALLENGE_S
+from node.screening.states import (
+    CHALLENGE_PERIOD_S,
+    DAY_S,
+    MAX_CHALLENGES,
+    MAX_REVISIONS,
+    ROOT_CHALLENGE_S,
+)
 from node.tables import (
     CheckedRoot,
     EntryTag,
@@ -38,6 +44,7 @@ from node.tables import (
     IndexRoot,
     KeyEpoch,
     ListedEntry,
+    RootChallenge,
     SealedRecord,
 )
 from node.telemetry import logger
@@ -120,7 +127,10 @@ def check_due(
         now_ms = doors.identity.clock()
         for item in wrong:
             keep_wrong(session, item, root.version, now_ms=now_ms)
-        if root.revision < MAX_REVISIONS:
+        heard = _is_heard(session, member, now)
+        if missing and not heard:
+            _log.warning("leaves missing, no challenge is heard now", version=root.version)
+        if root.revision < MAX_REVISIONS and heard:
             # One challenge a member and revision; the last one all of the committee signed.
             for row in missing[:1]:
                 calls.challenge_root(session, root.version, root.revision, row.entry)
@@ -134,6 +144,15 @@ def check_due(
             )
         )
     return 1
+
+
+def _is_heard(session: Session, member: int, now: Now) -> bool:
+    """Say whether the contract takes a further challenge of this member in the present period."""
+    begun_s = now.time_s - now.time_s % CHALLENGE_PERIOD_S
+    own = select(func.count()).where(
+        RootChallenge.member == member, RootChallenge.block_time_s >= begun_s
+    )
+    return (session.scalar(own) or 0) < MAX_CHALLENGES
 
 
 def _look(
