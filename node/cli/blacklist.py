@@ -13,8 +13,10 @@ from node.cli import (
     blacklist_import,
     blacklist_lookups,
     blacklist_people,
+    blacklist_profiles,
     listing_words,
 )
+from node.cli.blacklist_profiles import notices_json, say_notices
 from node.cli.listing_consents import say_consent
 from node.cli.listing_words import identifier_of, sha256_of
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
@@ -48,6 +50,7 @@ def register(app: typer.Typer) -> None:
     blacklist_import.add_to(group)
     blacklist_lookups.add_to(group)
     blacklist_people.add_to(group)
+    blacklist_profiles.add_to(group)
     app.add_typer(group, name="blacklist")
 
 
@@ -102,7 +105,7 @@ def list_person(
     if again is not None:
         with acting(home) as node:
             entry = node.screening.list_again(node.screening.find_entry(again), actor=actor())
-            answer = {"entry": entry.hex()}
+            answer: dict[str, Any] = {"entry": entry.hex()}
     else:
         identifier = identifier_of(id_file)
         documents = [require_file(path).read_bytes() for path in evidence or ()]
@@ -119,13 +122,14 @@ def list_person(
                 allow_test=test_identifiers,
             )
     done = finish(home, wait=wait)
-    emit({**answer, "done": done}, json_to, lambda: _say_listed(**answer))
+    emit({**answer, "done": done}, json_to, lambda: _say_listed(answer))
     return EXIT_DONE
 
 
-def _say_listed(entry: str, effective_from: str = "", expires_at: str = "") -> None:
-    when = f", in effect from {effective_from} to {expires_at}" if effective_from else ""
-    say(f"entry {entry}{when}")
+def _say_listed(answer: dict[str, Any]) -> None:
+    first, last = answer.get("effective_from"), answer.get("expires_at")
+    say(f"entry {answer['entry']}" + (f", in effect from {first} to {last}" if first else ""))
+    say_notices(answer.get("notify", ()))
 
 
 def _list(
@@ -138,8 +142,8 @@ def _list(
     *,
     agreed: bytes,
     allow_test: bool,
-) -> dict[str, str]:
-    """List, and return the entry with its first and last day, which may follow from the profile."""
+) -> dict[str, Any]:
+    """List, and return what follows from the profile: first and last day, whom to notify."""
     from reconcile.model import day_iso
 
     old = None if supersedes is None else node.screening.find_entry(supersedes)
@@ -157,6 +161,7 @@ def _list(
         "entry": node.screening.list_person(made, actor=actor()).hex(),
         "effective_from": day_iso(said.effective_from),
         "expires_at": day_iso(said.expires_at),
+        "notify": notices_json(said.policy),
     }
 
 
@@ -247,6 +252,7 @@ def _show_trace(view: TraceView) -> None:
         ends = "ends" if body["state"] == "SUSPENDED" else "ended"
         say(f"  suspended on {body['suspended_at'][:10]}, {ends} on {body['ends_at']}")
     say(f"  the person was told on {body['notice']['day']}, {_of(body['notice']['hash'])}")
+    say_notices(body["notify"])
     if body["proof"] is not None:
         say(f"  proof: {body['proof']['level']}, evidence root {body['proof']['evidence_root']}")
     if body["supersedes"]:

@@ -81,7 +81,18 @@ def _show(rows: tuple[DisputeView, ...]) -> None:
     bodies = [row.to_json() for row in rows]
     table(
         "Disputes",
-        (">number", "entry", "by", "against", "stands at", "until", "suspends", "ours", "we may"),
+        (
+            ">number",
+            "entry",
+            "by",
+            "against",
+            "stands at",
+            "until",
+            "suspends",
+            "ours",
+            "we may",
+            "to notify",
+        ),
         [
             (
                 body["dispute"],
@@ -93,6 +104,7 @@ def _show(rows: tuple[DisputeView, ...]) -> None:
                 "–" if body["outcome"] else body["suspends_at"],
                 body["role"] or "–",
                 ", ".join(body["moves"]) or "–",
+                ", ".join(notice["party"] for notice in body["notify"]) or "–",
             )
             for body in bodies
         ],

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from node.cli.blacklist_profiles import notices_json, say_notices
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, note, require_file, say, write_pieces
 from node.cli.session import Home, Wait, acting, actor, finish
 from reconcile.model import InputError, UsageError
@@ -110,7 +111,7 @@ def import_list(
     )  # fmt: skip
     if check:
         with opening(_stated(words, policy, allow_test=test_identifiers)) as found:
-            _report(found, None, json_to)
+            _report(found, None, policy, json_to)
             done = bool(found.summary.drafts) and not found.summary.refused
         return EXIT_DONE if done else EXIT_NO
     with acting(home) as node:
@@ -124,7 +125,7 @@ def import_list(
             listed = None
             if partial or not found.summary.refused:
                 listed = node.screening.list_import(found, partial=partial, actor=actor())
-            _report(found, listed, json_to)
+            _report(found, listed, policy, json_to)
     if listed is None or not listed.listed:
         return EXIT_NO
     finish(home, wait=wait)
@@ -182,10 +183,10 @@ def _sha256(path: Path | None) -> str | None:
     return None if path is None else hashlib.sha256(require_file(path).read_bytes()).hexdigest()
 
 
-def _report(found: Import, listed: Imported | None, json_to: str | None) -> None:
+def _report(found: Import, listed: Imported | None, policy: str, json_to: str | None) -> None:
     """Write refusals as they come, so that the report of a large file is never held."""
     if json_to is not None:
-        write_pieces(_pieces(found, listed), json_to)
+        write_pieces(_pieces(found, listed, policy), json_to)
         return
     shown: list[Refused] = []
     for one in found.refusals():
@@ -193,11 +194,12 @@ def _report(found: Import, listed: Imported | None, json_to: str | None) -> None
             shown.append(one)
     late = () if listed is None else listed.refused
     _show(found.summary, [*shown, *late[:SHOWN_REFUSALS]])
+    say_notices(notices_json(policy))
     if listed is not None:
         say(f"{len(listed.listed):,} listed, {len(late):,} refused by this node")
 
 
-def _pieces(found: Import, listed: Imported | None) -> Iterator[str]:
+def _pieces(found: Import, listed: Imported | None, policy: str) -> Iterator[str]:
     yield '{"refused": ['
     late = () if listed is None else listed.refused
     for number, one in enumerate(itertools.chain(found.refusals(), late)):
@@ -207,7 +209,8 @@ def _pieces(found: Import, listed: Imported | None) -> Iterator[str]:
         pair = {"line": line, "entry": entry.hex()}
         yield (", " if number else "") + json.dumps(pair)
     kept = listed is not None and bool(listed.listed)
-    rest = json.dumps({**found.summary.to_json(), "kept": kept}, ensure_ascii=False)
+    told = {"kept": kept, "notify": notices_json(policy)}
+    rest = json.dumps({**found.summary.to_json(), **told}, ensure_ascii=False)
     yield f"], {rest[1:]}\n"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from node.screening.consents import Scope
+from node.screening.notices import Notice, Occasion
 from node.screening.states import Stage
 from node.web.i18n import decimal_text
 from node.web.words import N_, State
@@ -153,6 +154,21 @@ CHECK_SAYS: Final[Mapping[str, str]] = {
     "PERIOD": N_("posted on %(posted)s, in effect from %(effective)s"),
     "OPENS": N_("it opens to the identifier and the statement kept here"),
     "OPENS_NOT": N_("it does not open to the identifier and the statement kept here"),
+}
+
+#: Whom a profile asks to notify, and of what.
+NOTICES: Final[Mapping[Notice, str]] = {
+    Notice("person", Occasion.LISTED): N_("the person, of the entry, before it is posted"),
+    Notice("person", Occasion.RAISED): N_("the person, that her entry is disputed"),
+    Notice("furnisher", Occasion.RAISED): N_(
+        "the uploader that furnished the entry, of the dispute"
+    ),
+    Notice("person", Occasion.ANSWERED): N_("the person, of the answer and how it is contested"),
+    Notice("person", Occasion.SETTLED): N_("the person, of the outcome"),
+    Notice("furnisher", Occasion.SETTLED): N_(
+        "the uploader that furnished the entry, of the outcome"
+    ),
+    Notice("readers", Occasion.SETTLED): N_("who read the entry, that it changed: by its recall"),
 }
 
 #: What the uploader answers, and what a panel or the regulator says, as chosen in a form.

@@ -27,6 +27,8 @@ from node.blacklist import (
 )
 from node.listings import statement_of
 from node.lookup_calls import LookupCalls
+from node.screening.notices import notices_at, notices_of
+from node.screening.profiles import profile_numbered
 from node.screening.states import EntryState, due_s, suspends_s
 from node.services.screening.base import Base
 from node.services.screening.checking import checks_of, signer_of
@@ -158,6 +160,7 @@ class TracingActs(Base):
                 commitment=row.commitment,
                 stage=row.stage,
                 stake_held=row.stake_held,
+                notify=notices_of(profile_numbered(row.profile)),
                 notice_day=row.notice_day,
                 notice_hash=None if listing is None else listing.notice_hash,
                 proof_level=None if listing is None else listing.proof_level.name,
@@ -232,6 +235,7 @@ class TracingActs(Base):
             role=role,
             moves=moves,
             asked=asked,
+            notify=notices_at(profile, phase, row.outcome),
             grounds=row.grounds,
             answer_hash=row.answer_hash,
             tx_hash=row.tx_hash,

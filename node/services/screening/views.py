@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from node.blacklist import Account
+from node.screening.notices import Notice
 from reconcile import days
 from reconcile.model import day_iso
 
@@ -119,7 +120,8 @@ class DisputeView:
 
     `contested_by` took the answer to the panel, with a stake of its own where `contest_staked`.
     `role` is ours: by, target, contester, panelist, regulator or "". `moves` are what we may do
-    now, `asked` what we asked for that waits for the ledger.
+    now, `asked` what we asked for that waits for the ledger. `notify`: whom the profile asks to
+    notify of where it stands.
     """
 
     dispute: int
@@ -145,6 +147,7 @@ class DisputeView:
     role: str
     moves: tuple[str, ...]
     asked: tuple[str, ...]
+    notify: tuple[Notice, ...]
     grounds: bytes
     answer_hash: bytes | None
     tx_hash: bytes
@@ -177,6 +180,7 @@ class DisputeView:
             "role": self.role,
             "moves": list(self.moves),
             "asked": list(self.asked),
+            "notify": [notice.to_json() for notice in self.notify],
             "grounds": self.grounds.hex(),
             "answer_hash": hex_or_none(self.answer_hash),
             "tx": self.tx_hash.hex(),
@@ -234,6 +238,7 @@ class TraceView:
     """Where an entry comes from and what became of it, each change with its transaction.
 
     `statement` and `signer` are None where this node never read the statement, or destroyed it.
+    `notify`: whom the entry's profile asks to notify, of what.
     """
 
     entry: EntryView
@@ -241,6 +246,7 @@ class TraceView:
     commitment: bytes
     stage: str
     stake_held: bool
+    notify: tuple[Notice, ...]
     notice_day: int
     notice_hash: bytes | None
     proof_level: str | None
@@ -275,6 +281,7 @@ class TraceView:
             "commitment": self.commitment.hex(),
             "stage": self.stage,
             "stake_held": self.stake_held,
+            "notify": [notice.to_json() for notice in self.notify],
             "notice": {"day": day_iso(self.notice_day), "hash": hex_or_none(self.notice_hash)},
             "proof": None
             if self.proof_level is None

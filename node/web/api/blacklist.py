@@ -9,6 +9,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from node.errors import NotFound
+from node.screening.notices import notices_of, profile_json
+from node.screening.profiles import profile_of
+from node.screening.profiles import profiles as all_profiles
 from node.screening.states import Verdict
 from node.services.screening import ScreeningService
 from node.web.api import blacklist_shapes as shape
@@ -116,6 +119,13 @@ def dispute(by: By, dispute: Number) -> shape.DisputeOut:
     return shape.DisputeOut(**by.node.screening.dispute(dispute).to_json())
 
 
+@router.get("/profiles")
+def profiles(by: By) -> list[shape.ProfileOut]:
+    """Every profile: its days, and whom it asks to notify of what."""
+    by.who.require("view")
+    return [shape.ProfileOut(**profile_json(*item)) for item in all_profiles().items()]
+
+
 @router.get("/points")
 def points(
     by: By, member: Number | None = None, after: After = None, limit: Limit = 50
@@ -146,6 +156,7 @@ def list_person(by: By, listing: shape.ListingIn, key: Key = None) -> JSONRespon
             "entry": service.list_person(made, actor=by.who.login).hex(),
             "effective_from": day_iso(made.listing.effective_from),
             "expires_at": day_iso(made.listing.expires_at),
+            "notify": [one.to_json() for one in notices_of(profile_of(made.listing.policy))],
         }
 
     # What tells two calls apart must not let anybody try identifiers out against it.

@@ -24,8 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from node.errors import Conflict
 from node.intake import Import, Refused, open_import, read_map
 from node.intake.kinds import Kind
+from node.screening.notices import notices_of
+from node.screening.profiles import profile_of
 from node.services.screening.importing import Imported
-from node.web.api.blacklist_shapes import HEX64
+from node.web.api.blacklist_shapes import HEX64, NoticeOut
 from node.web.api.calls import By, Caller, Key, Limit
 from node.web.numbers import MAX_NUMBER
 from node.web.private_forms import PrivateForm, private_form
@@ -107,7 +109,7 @@ class SourceOut(BaseModel):
 
 
 class ListOut(BaseModel):
-    """What a list holds: rows that may be listed, refused ones, and what is no row to list."""
+    """What a list holds: rows that may be listed, refused ones, what is no row, whom to notify."""
 
     format: str = Field(examples=["overdue"])
     map: str | None
@@ -118,6 +120,7 @@ class ListOut(BaseModel):
     by_product: dict[str, str]
     sources: list[SourceOut]
     refused: list[RefusedRow]
+    notify: list[NoticeOut]
 
 
 class CheckedOut(ListOut):
@@ -208,11 +211,12 @@ async def list_all(request: Request, by: By, key: Key = None) -> JSONResponse:
 
 
 def _check(by: Caller, form: PrivateForm, after: int, limit: int) -> CheckedOut:
-    with _given(form, ListIn).opened(by) as found:
+    given = _given(form, ListIn)
+    with given.opened(by) as found:
         rows = _page(found.refusals(), after, limit)
         left = found.summary.refused > after + limit
         return CheckedOut(
-            **_counts(found, rows),
+            **_counts(found, rows, given.asked.policy),
             file_sha256=found.summary.file_sha256,
             next=str(after + limit) if left else None,
         )
@@ -232,7 +236,7 @@ def _listed(by: Caller, given: _Given) -> dict[str, Any]:
         rows = _page(found.refusals(), 0, SHOWN)
         _require(found, asked, rows)
         done = by.node.screening.list_import(found, partial=asked.partial, actor=by.who.login)
-        return _answer(found, rows, done)
+        return _answer(found, rows, done, asked.policy)
 
 
 def _require(found: Import, asked: ListingsIn, rows: list[Refused]) -> None:
@@ -264,14 +268,14 @@ def _require(found: Import, asked: ListingsIn, rows: list[Refused]) -> None:
         )
 
 
-def _answer(found: Import, rows: list[Refused], done: Imported) -> dict[str, Any]:
+def _answer(found: Import, rows: list[Refused], done: Imported, policy: str) -> dict[str, Any]:
     return {
-        **_counts(found, [*rows, *done.refused]),
+        **_counts(found, [*rows, *done.refused], policy),
         "listed": [{"line": str(line), "entry": entry.hex()} for line, entry in done.listed],
     }
 
 
-def _counts(found: Import, rows: list[Refused]) -> dict[str, Any]:
+def _counts(found: Import, rows: list[Refused], policy: str) -> dict[str, Any]:
     """Return what an answer says of a list: nothing of it is of one person."""
     summary = found.summary
     return {
@@ -287,6 +291,7 @@ def _counts(found: Import, rows: list[Refused]) -> dict[str, Any]:
             for (source, signed), count in sorted(summary.sources.items())
         ],
         "refused": [{**one.to_json(), "line": str(one.line)} for one in rows],
+        "notify": [notice.to_json() for notice in notices_of(profile_of(policy))],
     }
 
 

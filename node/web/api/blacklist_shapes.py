@@ -18,6 +18,31 @@ class RefusalOut(BaseModel):
     message: str
 
 
+class NoticeOut(BaseModel):
+    """Whom a profile asks to notify, and of which step: LISTED, RAISED, ANSWERED or SETTLED."""
+
+    party: str = Field(examples=["person", "readers", "furnisher"])
+    of: str = Field(examples=["LISTED"])
+    says: str
+
+
+class ProfileOut(BaseModel):
+    """A jurisdiction's periods, in days, and whom it asks to notify."""
+
+    name: str = Field(examples=["CN-2013"])
+    number: str
+    notice_days: str
+    dispute_days: str
+    extension_days: str
+    answer_days: str
+    contest_days: str
+    commit_days: str
+    reveal_days: str
+    retention_days: str
+    on_time_out: str
+    notify: list[NoticeOut]
+
+
 class EntryOut(BaseModel):
     """An entry in a list; `state` WAITING, REFUSED or TAKEN before it is ours on the ledger.
 
@@ -84,7 +109,8 @@ class ListingConsentOut(BaseModel):
 class DisputeOut(BaseModel):
     """A dispute with its clocks; `due_at` ends the present phase.
 
-    `moves` is what we may do now, `asked` what we asked for that waits for the ledger.
+    `moves` is what we may do now, `asked` what we asked for that waits for the ledger, `notify`
+    whom the entry's profile asks to notify of where it stands.
     """
 
     dispute: str
@@ -110,6 +136,7 @@ class DisputeOut(BaseModel):
     role: str
     moves: list[str]
     asked: list[str]
+    notify: list[NoticeOut]
     grounds: str
     answer_hash: str | None
     tx: str
@@ -122,6 +149,7 @@ class TraceOut(EntryOut):
     commitment: str
     stage: str
     stake_held: bool
+    notify: list[NoticeOut]
     notice: dict[str, str | None]
     proof: dict[str, str | None] | None
     statement: dict[str, Any] | None
@@ -242,10 +270,11 @@ class EntryAsked(BaseModel):
 
 
 class ListingAsked(EntryAsked):
-    """A listing that waits for the ledger, and the days in which it holds."""
+    """A listing that waits for the ledger, the days in which it holds, and whom to notify."""
 
     effective_from: str = Field(examples=["2026-12-01"])
     expires_at: str
+    notify: list[NoticeOut]
 
 
 class DisputeAsked(BaseModel):

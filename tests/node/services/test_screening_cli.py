@@ -150,7 +150,10 @@ def shows_its_end(desk: Desk, entry: str) -> None:
     seen = desk.says("trace", entry)
     assert seen["state"] == "SUSPENDED"
     ends = f"suspended on {seen['suspended_at'][:10]}, ends on {seen['ends_at']}"
-    assert ends in desk.tells("trace", entry)
+    told = desk.tells("trace", entry)
+    assert ends in told
+    assert "to be notified: the person, of the outcome" in told
+    assert "person" in desk.tells("disputes", "--all")
     assert seen["ends_at"] < seen["expires_at"]
     assert seen["ends_at"] in desk.tells("entries", "--all")
 
@@ -265,7 +268,7 @@ def test_a_file_is_listed_and_its_people_are_answered(
     imports = ("import", file["list"], "--test-identifiers")
     assert alpha.says(*imports, code=2)["error"]["code"] == "COLUMN_MAP_UNCONFIRMED"
     kept = alpha.says(*imports, "--accept-map", "--wait")
-    assert (kept["kept"], kept["drafts"], kept["refused"]) == (True, 1, [])
+    assert [kept["kept"], kept["drafts"], kept["refused"], len(kept["notify"])] == [True, 1, [], 4]
     (entry,) = [one["entry"] for one in kept["listed"]]
     refused = alpha.says(*imports, "--accept-map", code=1)["refused"]
     assert [one["code"] for one in refused] == ["LISTED_ALREADY"]

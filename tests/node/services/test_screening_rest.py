@@ -98,6 +98,8 @@ def test_a_case_by_rest(town: BlacklistTown) -> None:
         entry = made["entry"]
         assert made["effective_from"] == day_iso(town.today())
         assert made["expires_at"] > made["effective_from"]
+        assert {(one["party"], one["of"]) for one in made["notify"]} >= {("person", "LISTED")}
+        assert good(maker.get("/profiles"))[0]["notify"] == made["notify"]
         (waiting,) = good(maker.get("/entries"))["rows"]
         assert (waiting["entry"], waiting["state"]) == (entry, "WAITING")
         town.settle()
@@ -105,6 +107,7 @@ def test_a_case_by_rest(town: BlacklistTown) -> None:
         town.settle()
         seen = good(other.get(f"/entries/{entry[:12]}"))
         assert (seen["uploader"], seen["state"], seen["statement"]) == ("1", "LISTED", None)
+        assert seen["notify"] == made["notify"]
         assert good(maker.get(f"/entries/{entry}"))["holds"]
         assert good(maker.get("/points"))["staked_micro"] == "5000000"
         grounds = {"grounds": "it is somebody else", "for_person": True}
@@ -113,6 +116,7 @@ def test_a_case_by_rest(town: BlacklistTown) -> None:
         (raised,) = good(other.get("/disputes?ours=true"))
         number = raised["dispute"]
         assert (raised["role"], raised["phase"], raised["by_person"]) == ("by", "OPEN", True)
+        assert [(one["party"], one["of"]) for one in raised["notify"]] == [("person", "RAISED")]
         given = {"verdict": "REMOVED", "reasons": "it was somebody else"}
         good(maker.post(f"/disputes/{number}/answer", json=given))
         town.settle()

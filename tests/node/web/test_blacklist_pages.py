@@ -89,11 +89,15 @@ def test_a_dispute_shows_its_clocks_and_what_to_do(
     said = f"suspended on {since}, ends on {last}"
     for place in ("", f"/entries/{entries[1].hex()}", f"/disputes/{number}"):
         assert said in desk.get(f"/blacklist{place}"), place
+    assert "To be notified" in desk.get(f"/blacklist/entries/{entries[1].hex()}")
+    assert "the person, of the outcome" in desk.get(f"/blacklist/disputes/{number}")
     assert f"its last day is {day_iso(ended.ends_day)} now" in desk.get(
         f"/blacklist/entries/{entries[1].hex()}"
     )
     chinese = desk.client.get(f"/alpha/blacklist/entries/{entries[1].hex()}?lang=zh").text
     assert re.search("自.{4,16}起中止，.{4,16}终止", chinese)
+    assert "按 CN-2013 的要求" in chinese
+    assert "当事人：告知结果" in chinese
     desk.client.get("/alpha/blacklist?lang=en")
 
 
