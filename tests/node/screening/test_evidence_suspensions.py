@@ -132,7 +132,7 @@ def test_what_is_upheld_after_the_entry_has_ended_revives_nothing() -> None:
 def test_the_person_reads_since_when_and_until_when() -> None:
     """Her answer says both days in her language; an entry that is not suspended says neither."""
     bundle = replace(evidence(), changes=tuple(suspended()), as_of_s=POSTED_S + 30 * 86_400)
-    fact = entry_of(listing(), bundle, standing_shown(bundle, listing()))
+    fact = entry_of(listing(), bundle.salt, bundle, standing_shown(bundle, listing()))
     said = fact.to_json()
     assert (said["state"], said["suspended_at"]) == ("SUSPENDED", "2026-11-30T01:00:05Z")
     assert (said["ends_at"], said["expires_at"]) == ("2027-02-28", day_iso(listing().expires_at))
@@ -142,6 +142,6 @@ def test_the_person_reads_since_when_and_until_when() -> None:
         (row,) = [says for what, says in entry_rows(fact, speaker) if what == word]
         assert first in row
         assert last in row
-    plain = entry_of(listing(), evidence(), standing_shown(evidence(), listing()))
+    plain = entry_of(listing(), evidence().salt, evidence(), standing_shown(evidence(), listing()))
     assert "Suspended" not in dict(entry_rows(plain, Speaker("en")))
     assert plain.to_json()["ends_at"] == plain.to_json()["expires_at"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from node.blacklist import last_day_of, now_of, state_of
+from node.bootstrap import Node
 from node.listings import untagged
 from node.screening.states import DAY_S, SUSPENSION_DAYS, EntryState
 from node.screening.weighing import weigh_evidence
+from node.services.screening.custody import is_over
 from node.tables import ListedEntry
 from reconcile.model import day_iso
 from tests.node.services.blacklist_town import BlacklistTown
@@ -54,7 +57,9 @@ def test_a_suspension_that_was_settled_ends_the_entry(
     with alpha.database.reading() as session:
         assert entry in untagged(session, 1, 2, today=last, limit=9)
         assert entry not in untagged(session, 1, 2, today=last + 1, limit=9)
+    assert entry not in out_of_custody(beta)
     town.pass_days(SUSPENSION_DAYS + 0.5)
+    assert entry in out_of_custody(beta)
     for node in town.nodes:
         view = node.screening.trace(entry).entry
         assert (view.state, view.ends_day) == ("EXPIRED", last)
@@ -88,6 +93,13 @@ def test_a_suspension_that_nobody_settled_ends_on_the_same_day(
         row = session.get_one(ListedEntry, entry)
         assert (row.ends_day, row.stage) == (last, "SUSPENDED")
         assert state_of(session, row, now_of(session)) is EntryState.EXPIRED
+
+
+def out_of_custody(node: Node) -> set[bytes]:
+    """Return the entries whose custodians destroy what they keep; no consent is looked at."""
+    with node.database.reading() as session:
+        over = is_over(now_of(session), ListedEntry.commitment)
+        return set(session.scalars(select(ListedEntry.entry).where(over)))
 
 
 def told(bundle: bytes) -> str:
