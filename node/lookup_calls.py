@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from node.calls import Calls
 from node.identity import Identity
 from node.outbox import append_intent
+from node.screening.auditing import Logged
 
 LOOKUPS: Final = "Lookups"
 POINTS: Final = "Points"
@@ -107,6 +108,45 @@ class LookupCalls:
         subject = f"challenge/{version}/{revision}/{entry.hex()}"
         args = (version, revision, entry)
         return self._once(session, BLACKLIST, "challengeRoot", args, subject, POSTER)
+
+    def begin_audit(self, session: Session, logged: Logged, evaluation: bytes) -> int | None:
+        """Have a member asked on the ledger to open an evaluation, named by its digest."""
+        args = (logged.ticket, logged.subject, logged.blinded, logged.key_epoch, logged.signature)
+        subject = self.audit_subject(evaluation)
+        return self._once(session, POINTS, "beginAudit", args, subject, POSTER)
+
+    def audit_subject(self, evaluation: bytes) -> str:
+        """Return the subject of an audit's beginning."""
+        return f"audit/{evaluation.hex()}"
+
+    def close_audit(self, session: Session, audit: int, evaluation: bytes) -> int | None:
+        """Say that an evaluation was opened."""
+        subject = self.close_subject(audit, evaluation)
+        return self._once(session, POINTS, "closeAudit", (audit,), subject, POSTER)
+
+    def close_subject(self, audit: int, evaluation: bytes) -> str:
+        """Return the subject of an audit's closing."""
+        return f"audit-close/{audit}/{evaluation.hex()}"
+
+    def answer_audit(
+        self, session: Session, audit: int, evaluation: bytes, word: bytes
+    ) -> int | None:
+        """Show the regulator's signed word that an evaluation was opened."""
+        subject = self.answer_subject(audit, evaluation)
+        return self._once(session, POINTS, "answerAudit", (audit, word), subject, POSTER)
+
+    def answer_subject(self, audit: int, evaluation: bytes) -> str:
+        """Return the subject of an answer to an audit."""
+        return f"audit-answer/{audit}/{evaluation.hex()}"
+
+    def settle_audit(self, session: Session, audit: int, evaluation: bytes) -> int | None:
+        """Have who did not open in time fined, or an erased listing's audit ended."""
+        subject = self.settle_subject(audit, evaluation)
+        return self._once(session, POINTS, "settleAudit", (audit,), subject, POSTER)
+
+    def settle_subject(self, audit: int, evaluation: bytes) -> str:
+        """Return the subject of an audit's settling."""
+        return f"audit-settle/{audit}/{evaluation.hex()}"
 
     def waits(self, session: Session, subject: str) -> bool:
         """Say whether an effect was asked for and not refused."""

@@ -109,7 +109,7 @@ class LookupParts:
 
     def react(self) -> int:
         """Do what happens by itself; return how much was done."""
-        own = self.index.react() + self.lookups.react()
+        own = self.index.react() + self.lookups.react() + self.audits.react()
         return self.committee.react() + self.answering.react() + own
 
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:

@@ -6,10 +6,12 @@ import {IPoints, TicketKind} from "./interfaces/IPoints.sol";
 import {IRegistry, Role, Standing} from "./interfaces/IRegistry.sol";
 import {PointsLib} from "./libraries/PointsLib.sol";
 import {SignatureLib} from "./libraries/SignatureLib.sol";
+import {Audits} from "./points/Audits.sol";
 
 /// @title Points
-/// @notice See IPoints. Made by the blacklist's constructor, which is the only one to move stakes.
-contract Points is IPoints {
+/// @notice See IPoints and IAudits. Made by the blacklist's constructor, which is the only one to
+/// move stakes.
+contract Points is IPoints, Audits {
     uint128 public constant LOOKUP_PRICE = 1e6;
     uint128 public constant DETAIL_PRICE = 3e6;
     uint128 public constant DAILY_ALLOWANCE = 20e6;
@@ -33,10 +35,6 @@ contract Points is IPoints {
     /// One concession in so long costs the stake alone.
     uint256 private constant CONCESSION_S = 90 days;
 
-    IRegistry public immutable registry;
-    ILookups public immutable lookups;
-    address public immutable blacklist;
-
     uint256 public totalMinted;
     uint256 public totalBurned;
     uint64 public lastTicket;
@@ -51,11 +49,9 @@ contract Points is IPoints {
     mapping(uint256 day => mapping(uint32 member => uint32)) private _ownRecordsOf;
     mapping(uint32 member => uint256) private _nextConcession_s;
 
-    constructor(IRegistry registry_, ILookups lookups_) {
-        registry = registry_;
-        lookups = lookups_;
-        blacklist = msg.sender;
-    }
+    constructor(IRegistry registry_, ILookups lookups_, uint32 regulator_)
+        Audits(registry_, lookups_, regulator_)
+    {}
 
     modifier onlyBlacklist() {
         if (msg.sender != blacklist) revert NotBlacklist(msg.sender);
@@ -151,14 +147,8 @@ contract Points is IPoints {
     }
 
     /// @inheritdoc IPoints
-    function fine(uint32 member, uint128 amount, bytes32 reason) public onlyBlacklist {
-        uint256 free = freeOf(member);
-        uint256 burned = amount < free ? amount : free;
-        _burn(member, burned, reason);
-        if (amount > burned) {
-            _accounts[member].debt += uint128(amount - burned);
-            emit DebtIncurred(member, amount - burned, reason);
-        }
+    function fine(uint32 member, uint128 amount, bytes32 reason) external onlyBlacklist {
+        _fine(member, amount, reason);
     }
 
     /// @inheritdoc IPoints
@@ -169,10 +159,10 @@ contract Points is IPoints {
     {
         countEntry(member, false);
         if (held) slash(member, stake_, OVERTURNED);
-        else fine(member, stake_, OVERTURNED);
+        else _fine(member, stake_, OVERTURNED);
         bool spared = conceded && block.timestamp >= _nextConcession_s[member];
         if (conceded) _nextConcession_s[member] = block.timestamp + CONCESSION_S;
-        if (!spared) fine(member, uint128(penaltyOf(member, stake_)), OVERTURNED);
+        if (!spared) _fine(member, penaltyOf(member, stake_), OVERTURNED);
     }
 
     /// @inheritdoc IPoints
@@ -333,6 +323,17 @@ contract Points is IPoints {
         _accounts[member].balance -= uint128(amount);
         totalBurned += amount;
         emit PointsBurned(member, amount, reason);
+    }
+
+    /// @inheritdoc Audits
+    function _fine(uint32 member, uint256 amount, bytes32 reason) internal override {
+        uint256 free = freeOf(member);
+        uint256 burned = amount < free ? amount : free;
+        _burn(member, burned, reason);
+        if (amount > burned) {
+            _accounts[member].debt += uint128(amount - burned);
+            emit DebtIncurred(member, amount - burned, reason);
+        }
     }
 
     function _buy(TicketKind kind, uint32 count, bytes32 use) private returns (uint64 first) {

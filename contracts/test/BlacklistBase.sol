@@ -8,6 +8,7 @@ import {
     Phase,
     Verdict
 } from "../src/interfaces/IBlacklistFacts.sol";
+import {IAudits} from "../src/interfaces/IAudits.sol";
 import {IBlacklist} from "../src/interfaces/IBlacklist.sol";
 import {ILookups} from "../src/interfaces/ILookups.sol";
 import {IPoints} from "../src/interfaces/IPoints.sol";
@@ -27,11 +28,13 @@ abstract contract BlacklistTestBase is Base {
     bytes32 internal constant SHARES = keccak256("shares");
     bytes32 internal constant ROOT = keccak256("root");
     bytes32 internal constant RECORD = keccak256("record");
+    bytes32 internal constant BLINDED = keccak256("element");
     EntryId internal constant NONE_ = EntryId.wrap(0);
 
     ILookups internal lookups;
     IBlacklist internal blacklist;
     IPoints internal points;
+    IAudits internal audits;
 
     function setUp() public virtual override {
         _found(MEMBERS);
@@ -54,6 +57,7 @@ abstract contract BlacklistTestBase is Base {
         blacklist =
             IBlacklist(_create("Blacklist", abi.encode(registry, lookups, REGULATOR, _profiles())));
         points = IPoints(address(blacklist.points()));
+        audits = IAudits(address(points));
     }
 
     /// @dev CN-2013 of node/screening/profile_data, and one with an extension; a Python test
@@ -209,6 +213,37 @@ abstract contract BlacklistTestBase is Base {
             )
         );
         return _digest(address(points), structHash);
+    }
+
+    /// @dev What a reader or uploader signs to have an element evaluated, under the lookups' domain.
+    function _evaluation(uint64 ticket, bytes32 subject, uint32 keyEpoch)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32 typeHash = keccak256(
+            "Evaluation(uint64 ticket,bytes32 blinded,bytes32 consent,uint32 keyEpoch)"
+        );
+        bytes32 structHash = keccak256(abi.encode(typeHash, ticket, BLINDED, subject, keyEpoch));
+        return _digest(address(lookups), structHash);
+    }
+
+    function _openedDigest(IAudits.Audit memory audit) internal view returns (bytes32) {
+        bytes32 typeHash = keccak256("EvaluationOpened(bytes32 evaluation)");
+        return _digest(address(points), keccak256(abi.encode(typeHash, audit.evaluation)));
+    }
+
+    function _audit(uint32 member, uint64 ticket, bytes32 subject) internal returns (uint64) {
+        return _auditWith(_pk(member, Role.APPROVER), ticket, subject, 1);
+    }
+
+    function _auditWith(uint256 key, uint64 ticket, bytes32 subject, uint32 keyEpoch)
+        internal
+        returns (uint64)
+    {
+        bytes memory signature = _signWith(key, _evaluation(ticket, subject, keyEpoch));
+        _post(REGULATOR);
+        return audits.beginAudit(ticket, subject, BLINDED, keyEpoch, signature);
     }
 
     function _dispute(uint32 by, EntryId entry, bool byPerson) internal returns (uint64) {

@@ -77,6 +77,21 @@ contract BlacklistGasTest is BlacklistTestBase {
         _measure("settle a period, one row");
     }
 
+    function test_gas_audit() public {
+        uint64 audit = _audit(READER, 1, ROOT);
+        _measure("beginAudit, a lookup");
+        _audit(UPLOADER, 0, EntryId.unwrap(_tagged(1)));
+        _measure("beginAudit, a listing");
+        _post(REGULATOR);
+        audits.closeAudit(audit);
+        _measure("closeAudit");
+        audit = _audit(READER, 2, ROOT);
+        _pass(15);
+        _post(REGULATOR);
+        audits.settleAudit(audit);
+        _measure("settleAudit, a fine");
+    }
+
     function test_gas_consent() public {
         uint64 validTo = uint64(vm.getBlockTimestamp()) + 60;
         bytes32 hash = keccak256(abi.encode(ROOT));

@@ -8,7 +8,9 @@ import {
     Phase,
     Verdict
 } from "../src/interfaces/IBlacklistFacts.sol";
+import {AuditState, IAudits} from "../src/interfaces/IAudits.sol";
 import {IPoints, TicketKind} from "../src/interfaces/IPoints.sol";
+import {Role} from "../src/interfaces/IRegistry.sol";
 import {BlacklistTestBase} from "./BlacklistBase.sol";
 import {Vm} from "./Vm.sol";
 
@@ -19,6 +21,8 @@ contract BlacklistHandler is BlacklistTestBase {
     uint256 public succeeded;
     uint256 public cutsChecked;
     uint256 public falseCuts;
+    uint256 public fined;
+    uint256 public falseFines;
     mapping(uint64 dispute => Verdict) public outcomes;
 
     function start() external {
@@ -255,6 +259,60 @@ contract BlacklistHandler is BlacklistTestBase {
         }
     }
 
+    /// @dev Lookups and listings of any member, the regulator's own and unsigned ones among them.
+    function audit(uint8 who, uint8 ticket, bool forged) external {
+        uint32 member = who % 5 == 4 ? REGULATOR : _member(who);
+        bytes32 subject = ticket % 8 == 0 ? EntryId.unwrap(_any(who)) : ROOT;
+        uint256 key = forged ? uint256(keccak256("stranger")) : _pk(member, Role.APPROVER);
+        uint32 current = lookups.currentKeyEpoch();
+        bytes memory signature = _signWith(key, _evaluation(ticket % 8, subject, current));
+        _post(REGULATOR);
+        try audits.beginAudit(ticket % 8, subject, BLINDED, current, signature) {
+            succeeded++;
+        } catch {}
+    }
+
+    /// @dev What a fine takes is its amount, burned or owed, and of the accused alone.
+    function endAudit(uint8 which, uint8 how, bool late) external {
+        if (audits.lastAudit() == 0) return;
+        if (late) this.passTime(type(uint32).max);
+        uint64 id = 1 + uint64(which % audits.lastAudit());
+        uint32 member = audits.auditOf(id).member;
+        IPoints.Account memory own = points.accountOf(member);
+        bool due = audits.auditStateOf(id) == AuditState.DUE;
+        if (how % 4 == 0) {
+            _post(REGULATOR);
+            try audits.closeAudit(id) {} catch {}
+        } else if (how % 4 == 1) {
+            bytes memory word =
+                _signWith(_pk(REGULATOR, Role.APPROVER), _openedDigest(audits.auditOf(id)));
+            _post(member);
+            try audits.answerAudit(id, word) {} catch {}
+        } else {
+            _post(REGULATOR);
+            try audits.settleAudit(id) {} catch {}
+        }
+        IPoints.Account memory after_ = points.accountOf(member);
+        uint256 taken = own.balance - after_.balance + after_.debt - own.debt;
+        if (taken == 0) return;
+        fined++;
+        if (!due || taken != 200e6 || how % 4 < 2) falseFines++;
+    }
+
+    /// @dev Each member's audits that did not end, as counted one by one.
+    function auditsCounted() external view returns (bool) {
+        uint256[] memory pending = new uint256[](MEMBERS + 1);
+        for (uint64 id = 1; id <= audits.lastAudit(); id++) {
+            IAudits.Audit memory one = audits.auditOf(id);
+            if (one.outcome == AuditState.NONE) pending[one.member]++;
+        }
+        for (uint32 member = 1; member <= MEMBERS; member++) {
+            bool many = pending[member] > 5;
+            if (many || pending[member] != audits.pendingAudits(member)) return false;
+        }
+        return pending[REGULATOR] == 0;
+    }
+
     function passTime(uint32 seconds_) external {
         vm.warp(vm.getBlockTimestamp() + _bound(seconds_, 1, 6 days));
         vm.roll(vm.getBlockNumber() + 1);
@@ -353,7 +411,7 @@ contract BlacklistInvariantsTest {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](15);
+        bytes4[] memory selectors = new bytes4[](17);
         selectors[0] = BlacklistHandler.list.selector;
         selectors[1] = BlacklistHandler.tag.selector;
         selectors[2] = BlacklistHandler.endEntry.selector;
@@ -369,6 +427,8 @@ contract BlacklistInvariantsTest {
         selectors[12] = BlacklistHandler.finish.selector;
         selectors[13] = BlacklistHandler.nextEpoch.selector;
         selectors[14] = BlacklistHandler.silent.selector;
+        selectors[15] = BlacklistHandler.audit.selector;
+        selectors[16] = BlacklistHandler.endAudit.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -404,6 +464,12 @@ contract BlacklistInvariantsTest {
     /// No entry is shown as suspended for ever.
     function invariant_suspensionsEndByThemselves() public view {
         _require(!handler.suspendedTooLong(), "a suspension that does not end");
+    }
+
+    /// A fine is the fine, of who is due, and no regulator or stranger is ever accused.
+    function invariant_finesAreOfThoseWhoDidNotOpenInTime() public view {
+        _require(handler.falseFines() == 0, "another fine, or another's");
+        _require(handler.auditsCounted(), "pending audits miscounted");
     }
 
     /// A settled dispute never changes.

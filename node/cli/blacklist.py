@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli import (
+    blacklist_audits,
     blacklist_detail,
     blacklist_disputes,
     blacklist_import,
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     blacklist_disputes.add_to(group)
     blacklist_import.add_to(group)
     blacklist_lookups.add_to(group)
+    blacklist_audits.add_to(group)
     blacklist_people.add_to(group)
     blacklist_profiles.add_to(group)
     app.add_typer(group, name="blacklist")
@@ -338,6 +340,8 @@ def _what_for(movement: dict[str, Any]) -> str:
         return f"dispute {movement['dispute']}"
     if movement["tickets"]:
         return f"tickets {movement['tickets']['first']} to {movement['tickets']['last']}"
+    if movement["audit"]:
+        return f"audit {movement['audit']}"
     return movement["entry"][:SHOWN] if movement["entry"] else ""
 
 

@@ -1,4 +1,4 @@
-"""`kanhe blacklist lookup | lookups | receipt | tickets | audit | index`: looking up, replicas."""
+"""`kanhe blacklist lookup | lookups | receipt | tickets | index`: looking up, replicas."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.blacklist_people import TestIdentifiers, read_purpose, read_scope, write_file
-from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, plain, require_file, say, table
+from node.cli.blacklist_people import read_purpose, read_scope, write_file
+from node.cli.output import EXIT_DONE, JsonTo, emit, note, plain, require_file, say, table
 from node.cli.persons import read_person_identifier
-from node.cli.session import Home, Wait, acting, actor, day_of_words, finish, node_of
+from node.cli.session import Home, Wait, acting, actor, finish, node_of
 from reconcile.commitment.fields import as_hex
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def add_to(group: typer.Typer) -> None:
     group.command("lookups")(lookups)
     group.command("receipt")(receipt)
     group.command("tickets")(tickets)
-    group.command("audit")(audit)
     index = typer.Typer(no_args_is_help=True, help="Versions of the index.")
     index.command("list")(index_list)
     index.command("cut")(index_cut)
@@ -260,35 +259,6 @@ def tickets(
         free = node.lookups.tickets()
     emit({"free": [str(item) for item in free]}, json_to, lambda: say(f"{len(free)} free tickets"))
     return EXIT_DONE
-
-
-def audit(
-    day: Annotated[str, typer.Option(help="Which day of the chain, e.g. 2026-11-20 (UTC).")],
-    one_of: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Open one evaluation of so many.")
-    ] = 100,
-    test_identifiers: TestIdentifiers = False,
-    home: Home = None,
-    json_to: JsonTo = None,
-) -> int:
-    """Audit a day's evaluations, on the regulator's node: anchored logs, and a sample opened."""
-    with acting(home) as node:
-        report = node.parts.audits.audit(
-            day_of_words(day), one_of=one_of, allow_test=test_identifiers, actor=actor()
-        )
-
-    def human() -> None:
-        say(f"{report.logs} logs hold, {report.evaluations} evaluations")
-        say(f"{report.opened} of {report.sampled} sampled ones opened")
-        if report.erased:
-            say(f"{report.erased} of them erased, with the certificate on the ledger")
-        if report.unread:
-            say("not read by this node's setting, and held against nobody: --test-identifiers")
-        for item in (*report.unread, *report.wrong):
-            say(f"  {item.kind}: {item.says}")
-
-    emit(report.to_json(), json_to, human)
-    return EXIT_DONE if report.holds else EXIT_NO
 
 
 def index_list(home: Home = None, json_to: JsonTo = None) -> int:

@@ -76,12 +76,22 @@ BLACKLIST_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "SettledAlready": ("reader", "period"),
     "TicketUseMissing": (),
     "TooManyChallenges": ("member", "maximum"),
+    "AuditStateNotAllowed": ("audit", "state"),
+    "AuditTooLate": ("current", "keyEpoch"),
+    "AuditedAlready": ("member", "ticket", "subject"),
+    "EntryErased": ("entry",),
+    "NotAuditor": ("member",),
+    "OwnEvaluation": ("member",),
+    "SignerUnknown": ("key",),
+    "SignerCompromised": ("key", "since_s"),
+    "TooManyAudits": ("member", "maximum"),
 }
 
 #: What the call wanted stands already.
 BLACKLIST_DONE: Final = frozenset(
     {
         "AllowanceTaken",
+        "AuditedAlready",
         "BallotCast",
         "ChallengedAlready",
         "ConsentKnown",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, func, select
+from sqlalchemy import and_, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from node.chain.codec import NO_TEXT, Event, RawLog
+from node.screening.states import AuditState
 from node.tables import (
+    EvaluationAudit,
     PointAccount,
     PointCount,
     PointMovement,
@@ -33,11 +35,14 @@ MOVEMENTS: Final = {
 }
 #: Of the contract's `TicketKind`, in its order.
 TICKET_KINDS: Final = ("LOOKUP", "DETAIL", "OWN_RECORD")
-ROWS: Final = (PointMovement, PointCount, Settlement, SettlementRow, TicketRange)
+ROWS: Final = (PointMovement, PointCount, Settlement, SettlementRow, TicketRange, EvaluationAudit)
 
 
 def append(session: Session, event: Event, log: RawLog, time_s: int) -> None:
     """Write the row of one event of `Points` and add it to its member's sums."""
+    if event.name == "AuditEnded":
+        _end_audit(session, event, log, time_s)
+        return
     row = _row(event)
     if row is None:
         return
@@ -64,10 +69,22 @@ def rewind(session: Session, block: int) -> None:
     for model in ROWS:
         columns = model.__table__.c
         session.execute(delete(model).where(columns.block_number > block))
+    session.execute(
+        update(EvaluationAudit)
+        .where(EvaluationAudit.ended_block > block)
+        .values(outcome=None, ended_block=None, ended_at_s=None, ended_tx=None)
+    )
     session.execute(delete(PointAccount).where(PointAccount.member.in_(touched)))
     session.expire_all()
     for member in touched:
         _add_up(session, member)
+
+
+def _end_audit(session: Session, event: Event, log: RawLog, time_s: int) -> None:
+    row = session.get_one(EvaluationAudit, event.args["audit"])
+    row.outcome = AuditState(event.args["outcome"]).name
+    row.ended_block, row.ended_at_s, row.ended_tx = log.block_number, time_s, log.tx_hash
+    session.flush()
 
 
 def _account(session: Session, member: int) -> PointAccount:
@@ -157,6 +174,15 @@ def _row(event: Event) -> Any:  # noqa: ANN401 - one of ROWS
                 kind=TICKET_KINDS[args["kind"]],
                 day=args["day"],
                 use=None if args["use"] == ZERO32 else args["use"],
+            )
+        case "AuditBegun":
+            return EvaluationAudit(
+                audit=args["audit"],
+                member=args["member"],
+                ticket=args["ticket"],
+                subject=args["subject"],
+                blinded=args["blinded"],
+                key_epoch=args["keyEpoch"],
             )
         case "PeriodSettled":
             return Settlement(

@@ -18,12 +18,13 @@ from typing import Final
 
 import msgspec
 
-from node.crypto.eip712 import Domain
+from node.crypto.eip712 import Domain, Fields
 from node.crypto.oprf import group, modes
 from node.crypto.oprf.dleq import Proof
 from node.crypto.oprf.modes import Blinded, Mode
 from node.screening.consents import (
     EVALUATION_FIELDS,
+    Level,
     SignedConsent,
     Trust,
     Use,
@@ -38,6 +39,12 @@ from reconcile.model import KanheError, ProtocolError, Where
 #: One evaluation of how many is opened, by default.
 ONE_OF: Final = 100
 TEST_IDENTIFIER: Final = "AUDIT_TEST_IDENTIFIER"
+#: A consent of level 2 whose authority this node does not take; the nodes that evaluated did.
+AUTHORITY: Final = "AUDIT_AUTHORITY"
+#: What the auditing node's own setting keeps from being read, and says nothing of the member.
+UNREAD: Final = frozenset({TEST_IDENTIFIER, AUTHORITY})
+#: The regulator's word that an evaluation was opened, under the domain of `Points`.
+OPENED_FIELDS: Final[Fields] = (("bytes32", "evaluation"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,11 @@ class Logged:
         """Return what its reader signed."""
         values = (self.ticket, self.blinded, self.subject, self.key_epoch)
         return domain.digest_of("Evaluation", EVALUATION_FIELDS, values)
+
+
+def opened_digest(domain: Domain, evaluation: bytes) -> bytes:
+    """Return what the regulator signs once an evaluation, named by its digest, was opened."""
+    return domain.digest_of("EvaluationOpened", OPENED_FIELDS, (evaluation,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +224,7 @@ def check_opening(
     """Hold what is opened against what was logged; `commitment` is the entry's on the ledger.
 
     Raises `ProtocolError` AUDIT_ELEMENT (another person or blind), AUDIT_CONSENT, AUDIT_STATEMENT,
-    and what `check_consent` refuses.
+    what `check_consent` refuses, and AUDIT_AUTHORITY where this node does not take the authority.
     """
     blind = group.scalar(opening.blind, "blind")
     element = modes.blind(Mode.VOPRF, opening.identifier.prf_input, scalar=blind).element
@@ -234,7 +246,18 @@ def check_opening(
         opening.identifier,
         element,
     )
-    check_consent(signed, use, domain, trust)
+    try:
+        check_consent(signed, use, domain, trust)
+    except ProtocolError as error:
+        if consent.level is not Level.AUTHORITY or error.code != "CONSENT_CERTIFICATE":
+            raise
+        # Person and element agree by now.
+        raise ProtocolError(
+            AUTHORITY,
+            f"{error.message}: the authorities of this node judge it, not the member",
+            where=Where(field="certificate"),
+            help="set KANHE_AUTHORITIES to those that the committee's nodes take",
+        ) from None
 
 
 def _check_statement(logged: Logged, opening: Opening, commitment: bytes | None) -> None:

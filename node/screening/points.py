@@ -21,6 +21,10 @@ PANEL_FINE: Final = 2 * MICRO
 #: Tickets a member and day for people's queries about themselves: free, and capped apart.
 MEMBER_DAILY_OWN_RECORDS: Final = 200
 PENALTY_FACTOR: Final = 10
+#: For an evaluation that its maker does not open: twice what makes one of a hundred come out even.
+AUDIT_FINE: Final = 200 * LOOKUP_PRICE
+#: Audits of a member that wait for their end at one time.
+MAX_AUDITS: Final = 5
 #: 1.645: the one-sided 95% bound of a normal distribution, in thousandths.
 _Z_MILLI: Final = 1_645
 _FIRST_PERCENT: Final = 60

@@ -27,6 +27,8 @@ MAX_REVISIONS: Final = 3
 #: So many challenges of one member are heard in one of these periods.
 MAX_CHALLENGES: Final = 4
 CHALLENGE_PERIOD_S: Final = 10 * DAY_S
+#: What an accused has to open an evaluation.
+AUDIT_S: Final = 14 * DAY_S
 
 
 class Stage(enum.IntEnum):
@@ -95,6 +97,28 @@ class Phase(enum.IntEnum):
     REGULATOR = 8
     UNDECIDED = 9
     SETTLED = 10
+
+
+class AuditState(enum.IntEnum):
+    """Where an audit of one evaluation stands, in the contract's order."""
+
+    NONE = 0
+    PENDING = 1
+    DUE = 2
+    OPENED = 3
+    ERASED = 4
+    FINED = 5
+
+
+def audit_state(
+    begun_at_s: int, now_s: int, *, outcome: AuditState = AuditState.NONE, erased: bool = False
+) -> AuditState:
+    """Return where an audit stands at a block's time; `erased`: its listing was destroyed."""
+    if outcome is not AuditState.NONE:
+        return outcome
+    if erased:
+        return AuditState.ERASED
+    return AuditState.DUE if now_s > begun_at_s + AUDIT_S else AuditState.PENDING
 
 
 #: What an uploader may answer, and what a panelist or the regulator may vote.

@@ -4,6 +4,7 @@
 dropped and replayed (`derived_tables()`); all others are this node's own.
 """
 
+from node.tables.audits import Accusation, EvaluationAudit, OpeningWord
 from node.tables.base import Base, derived_tables
 from node.tables.blacklist import (
     Ballot,
@@ -134,6 +135,7 @@ from node.tables.results import (
 
 __all__ = [
     "REBUILDS",
+    "Accusation",
     "Adoption",
     "AgreedResult",
     "Agreement",
@@ -167,6 +169,7 @@ __all__ = [
     "EpochKey",
     "Erasure",
     "Evaluation",
+    "EvaluationAudit",
     "EvaluationRefusal",
     "HeldCustody",
     "HeldDetail",
@@ -190,6 +193,7 @@ __all__ = [
     "Motion",
     "NodeFact",
     "NonceLane",
+    "OpeningWord",
     "OwnAttestation",
     "OwnBallot",
     "OwnCustody",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.screening.consents import Scope
 from node.screening.notices import Notice, Occasion
+from node.screening.points import AUDIT_FINE, MICRO
 from node.screening.states import Stage
 from node.web.i18n import decimal_text
 from node.web.words import N_, State
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Translate = Callable[[str], str]
 #: Micro-points in a point.
 POINT_DIGITS: Final = 6
+AUDIT_FINE_POINTS: Final = AUDIT_FINE // MICRO
 
 ENTRY_STATES: Final[Mapping[str, State]] = {
     "WAITING": State(N_("waiting"), "info", "ring"),
@@ -217,6 +219,10 @@ STEPS: Final[Mapping[str, str]] = {
     "RecallOpened": N_("recalled from its readers"),
     "RecallAcknowledged": N_("a reader acknowledged the recall"),
     "DeletionCertifiedBy": N_("a member certified what it destroyed"),
+    "AuditBegun": N_("audit %(audit)s: the regulator asks to have its evaluation opened"),
+    "AuditOPENED": N_("audit %(audit)s: its evaluation was opened"),
+    "AuditERASED": N_("audit %(audit)s ended: erased, nobody is fined"),
+    "AuditFINED": N_("audit %(audit)s: its evaluation was not opened, the uploader is fined"),
     "Lapsed": N_("its ticket was not used in time"),
     "SuspendedByTime": N_("suspended: its dispute ran out"),
     "Expired": N_("its time is over"),
@@ -244,6 +250,15 @@ POINT_REASONS: Final[Mapping[str, str]] = {
     "entry overturned": N_("an entry was overturned"),
     "dispute lost": N_("a dispute was lost"),
     "panelist silent": N_("a panelist did not open its vote"),
+    "evaluation not opened": N_("an evaluation was not opened to the regulator"),
+}
+
+AUDIT_STATES: Final[Mapping[str, State]] = {
+    "PENDING": State(N_("waiting to be opened"), "warn", "clock"),
+    "DUE": State(N_("not opened in time"), "bad", "clock"),
+    "OPENED": State(N_("opened"), "good", "check"),
+    "ERASED": State(N_("erased, nobody is fined"), "idle", "ring"),
+    "FINED": State(N_("not opened, fined"), "bad", "cross"),
 }
 
 POINT_KINDS: Final[Mapping[str, str]] = {
@@ -262,6 +277,11 @@ def entry_state(word: str) -> State:
     return ENTRY_STATES.get(word, State(word.lower(), "idle", "ring"))
 
 
+def audit_state(word: str) -> State:
+    """Return where an audit stands in words."""
+    return AUDIT_STATES.get(word, State(word.lower(), "idle", "ring"))
+
+
 def phase(word: str) -> State:
     """Return a dispute's phase in words."""
     return PHASES.get(word, State(word.lower(), "idle", "ring"))
@@ -275,8 +295,8 @@ def step_words(step: Step, translate: Translate) -> str:
     if message is None:
         return step.says
     last = step.args.get("lastDay")
-    day = "" if last is None else day_iso(last)
-    return translate(message) % {"dispute": step.args.get("dispute", ""), "day": day}
+    said = {name: step.args.get(name, "") for name in ("dispute", "audit")}
+    return translate(message) % {**said, "day": "" if last is None else day_iso(last)}
 
 
 def check_words(check: Check, translate: Translate) -> str:

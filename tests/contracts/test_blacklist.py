@@ -24,6 +24,7 @@ from node.chain.codec import (
 )
 from node.crypto.eip712 import Domain
 from node.screening import points, states
+from node.screening.auditing import ONE_OF, OPENED_FIELDS
 from node.screening.consents import CONSENT_FIELDS, EVALUATION_FIELDS
 from node.screening.profiles import profiles
 from node.services.committee import caps
@@ -116,10 +117,19 @@ def test_the_constants_are_the_node_s(deployed: Deployed) -> None:
         ("DAILY_ALLOWANCE", POINTS, points.DAILY_ALLOWANCE),
         ("ALLOWANCE_CEILING", POINTS, points.ALLOWANCE_CEILING),
         ("MEMBER_DAILY_OWN_RECORDS", POINTS, points.MEMBER_DAILY_OWN_RECORDS),
+        ("AUDIT_FINE", POINTS, points.AUDIT_FINE),
+        ("AUDIT_S", POINTS, states.AUDIT_S),
+        ("MAX_AUDITS", POINTS, points.MAX_AUDITS),
+        ("regulator", POINTS, REGULATOR),
         ("MEMBER_DAILY_TICKETS", POINTS, caps.MEMBER_DAILY),
         ("NETWORK_DAILY_TICKETS", POINTS, caps.NETWORK_DAILY),
     ]:
         assert deployed.ask(contract, name) == value
+
+
+def test_an_evaluation_that_cannot_be_opened_does_not_pay() -> None:
+    """Drawn as seldom as by default, every other day alone, it costs the price that it saves."""
+    assert points.AUDIT_FINE >= 2 * ONE_OF * points.LOOKUP_PRICE
 
 
 def test_the_points_know_no_transfer() -> None:
@@ -138,13 +148,19 @@ def test_domains_are_the_node_s(deployed: Deployed, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fields"), [("Consent", CONSENT_FIELDS), ("Evaluation", EVALUATION_FIELDS)]
+    ("interface", "name", "fields"),
+    [
+        ("ILookups", "Consent", CONSENT_FIELDS),
+        ("ILookups", "Evaluation", EVALUATION_FIELDS),
+        ("IAudits", "Evaluation", EVALUATION_FIELDS),
+        ("IAudits", "EvaluationOpened", OPENED_FIELDS),
+    ],
 )
 def test_type_strings_stand_in_the_interface(
-    name: str, fields: tuple[tuple[str, str], ...]
+    interface: str, name: str, fields: tuple[tuple[str, str], ...]
 ) -> None:
-    """What persons and readers sign is written in the interface, word for word."""
-    text = (CONTRACTS / "interfaces" / "ILookups.sol").read_text(encoding="utf-8")
+    """What persons, readers and the regulator sign is written in the interface, word for word."""
+    text = (CONTRACTS / "interfaces" / f"{interface}.sol").read_text(encoding="utf-8")
     assert f"{name}({','.join(f'{kind} {field}' for kind, field in fields)})" in text
 
 

@@ -14,6 +14,7 @@ from ledger_world import World, found_world
 from sqlalchemy import select
 
 from devnet.local import EmbeddedChain
+from node.audits import due_s, state_of_audit
 from node.blacklist import Now, account_of, note_regulator, now_of, phase_now, state_of
 from node.chain.codec import (
     BLACKLIST,
@@ -26,7 +27,7 @@ from node.chain.codec import (
 from node.crypto.eip712 import Domain, Fields
 from node.screening.holding import RECORD_FIELDS
 from node.screening.states import DAY_S
-from node.tables import Dispute, ListedEntry
+from node.tables import Dispute, EvaluationAudit, ListedEntry
 from reconcile.model import ZERO32
 
 REGULATOR: Final = 4
@@ -209,6 +210,23 @@ class BlacklistWorld:
                     phase = phase_now(session, dispute, then)
                     assert int(phase) == self.view(BLACKLIST, "phaseOf", dispute.dispute, at_s=at_s)
                     seen.add(phase.name)
+        return seen
+
+    def check_audits(self, days: Sequence[int]) -> set[str]:
+        """Hold audits beside the views so many days from now, and to the second of their ends."""
+        party, seen = self.parties[0], set()
+        party.step()
+        with party.database.reading() as session:
+            now = now_of(session)
+            rows = session.scalars(select(EvaluationAudit)).all()
+            ends = [due_s(row) + more for row in rows for more in (0, 1)]
+            times = [now.time_s + day * DAY_S for day in days]
+            for at_s in (*times, *(end for end in ends if end > now.time_s)):
+                for row in rows:
+                    state = state_of_audit(session, row, Now(now.block, at_s))
+                    assert int(state) == self.view(POINTS, "auditStateOf", row.audit, at_s=at_s)
+                    if at_s in times:
+                        seen.add(state.name)
         return seen
 
     def close(self) -> None:

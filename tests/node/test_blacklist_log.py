@@ -15,6 +15,8 @@ from devnet.local import EmbeddedChain
 from node.blacklist import changes_of, now_of, state_of
 from node.chain.codec import BLACKLIST, LOOKUPS, POINTS
 from node.projections.points import DEBT
+from node.screening.auditing import OPENED_FIELDS
+from node.screening.consents import EVALUATION_FIELDS
 from node.screening.history import read_history
 from node.screening.profiles import profile_numbered
 from node.screening.states import EntryFacts, Verdict, entry_state
@@ -24,6 +26,7 @@ from node.tables import (
     DeletionCertificate,
     Dispute,
     EntryTag,
+    EvaluationAudit,
     Incident,
     IndexCut,
     IndexRoot,
@@ -89,6 +92,7 @@ def live(town: BlacklistWorld) -> None:
     index(town, standing)
     dispute(town, wrong, contested)
     panel(town)
+    audits(town, standing, wrong)
     end(town, standing, wrong)
     own_case(town)
 
@@ -159,23 +163,49 @@ def panel(town: BlacklistWorld) -> None:
     assert {"SUSPENDED", "EXPIRED"} <= town.check_the_future(range(80, 100))
 
 
+def audits(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
+    """Accuse two members: one opens, one shows the regulator's word, one is fined, one erases."""
+    for number, (member, ticket, subject) in enumerate(
+        [(2, 1, keccak(b"consent")), (2, 2, keccak(b"kept")), (2, 3, keccak(b"kept")),
+         (1, 0, standing), (1, 0, wrong)], 1
+    ):  # fmt: skip
+        blinded = keccak(bytes([number]))
+        values = (ticket, blinded, subject, 1)
+        (signed,) = town.sign((member,), LOOKUPS, "Evaluation", EVALUATION_FIELDS, values)
+        town.ask(REGULATOR, POINTS, "beginAudit", ticket, subject, blinded, 1, signed)
+        town.settle()
+    town.ask(REGULATOR, POINTS, "closeAudit", 1)
+    evaluation = town.view(POINTS, "auditOf", 2)["evaluation"]
+    (word,) = town.sign((REGULATOR,), POINTS, "EvaluationOpened", OPENED_FIELDS, (evaluation,))
+    town.ask(2, POINTS, "answerAudit", 2, word)
+    town.settle()
+    town.ask(1, BLACKLIST, "withdraw", wrong)
+    town.settle()
+    assert town.check_audits((0, 13, 14, 15)) == {"OPENED", "PENDING", "DUE"}
+
+
 def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
     """Recall, acknowledge, withdraw and erase; settle a period; vest and expire."""
     recipients = [keccak(abi_encode(("bytes32", "bytes32"), (wrong, s))) for s in (SECRET, SALT)]
     town.ask(1, BLACKLIST, "openRecall", wrong, recipients)
     town.settle()
     town.ask(2, BLACKLIST, "acknowledgeRecall", wrong, SECRET)
-    town.ask(1, BLACKLIST, "withdraw", wrong)
     town.settle()
     town.ask(1, BLACKLIST, "certifyDeletion", wrong, keccak(b"certificate"))
     pay(town)
     town.settle()
     town.check_against_views()
+    assert town.check_audits((0, 15)) == {"OPENED", "PENDING", "DUE", "ERASED"}
     town.begin_epoch(2)
     assert town.check_against_views() == ["UNTAGGED", "ERASED", "REMOVED", "REMOVED"]
     town.tag(1, standing, 2)
     town.settle()
     town.pass_days(80)
+    for audit in (3, 4, 5):
+        town.ask(REGULATOR, POINTS, "settleAudit", audit)
+    town.settle()
+    assert town.check_audits((0,)) == {"OPENED", "FINED", "ERASED"}
+    town.check_against_views()
     town.ask(2, BLACKLIST, "vest", standing)
     town.ask(1, POINTS, "claimAllowance")
     town.settle()
@@ -233,7 +263,7 @@ def test_every_event_became_a_row(town: BlacklistWorld) -> None:
     """After a whole life every table holds what happened, with its transaction and its block."""
     every = (Ballot, BlacklistFact, DeletionCertificate, Dispute, EntryTag, IndexCut, IndexRoot)
     every += (KeyEpoch, ListedEntry, LookupLog, PointMovement, Recall, RecordedConsent)
-    every += (RootChallenge, Settlement, SettlementRow, TicketRange)
+    every += (RootChallenge, Settlement, SettlementRow, TicketRange, EvaluationAudit)
     with town.parties[1].database.reading() as session:
         for model in every:
             rows = session.scalars(select(model)).all()
@@ -303,7 +333,9 @@ def test_a_rewind_to_any_block_and_back_gives_the_same_rows(town: BlacklistWorld
     with party.database.reading() as session:
         facts = session.scalars(select(BlacklistFact.block_number).distinct())
         points = session.scalars(select(PointMovement.block_number).distinct())
-        blocks = sorted({*facts, *points}, reverse=True)
+        begun = session.scalars(select(EvaluationAudit.block_number))
+        ended = session.scalars(select(EvaluationAudit.ended_block)).all()
+        blocks = sorted({*facts, *points, *begun, *(b for b in ended if b)}, reverse=True)
     assert len(blocks) > REGULATOR * 5
     # Backwards through what changed anything, in one transaction that is given up.
     with party.database.writing() as session:

@@ -37,11 +37,12 @@ FIRST = (
     "EntryTagged",
     "RecallOpened",
     "ConsentRecorded",
+    "AuditBegun",
 )
 #: What the contracts number themselves from one on, or have two of.
 COUNTED = frozenset(
     {"member", "sponsor", "proposer", "servicer", "owner", "uploader", "by", "dispute"}
-    | {"side", "seq"}
+    | {"side", "seq", "audit"}
 )
 #: Kept as oddities even so: a code that is no text, a head that does not follow, amounts that no
 #: rule of the contract makes.

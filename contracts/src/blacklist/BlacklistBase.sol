@@ -55,7 +55,7 @@ abstract contract BlacklistBase is IBlacklist {
         registry = registry_;
         lookups = lookups_;
         regulator = regulator_;
-        points = new Points(registry_, lookups_);
+        points = new Points(registry_, lookups_, regulator_);
         for (uint256 i = 0; i < profiles_.length; i++) {
             Profile memory p = profiles_[i];
             uint256 rounds = 2 * (uint256(p.commitDays) + p.revealDays);

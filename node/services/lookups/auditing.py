@@ -2,49 +2,40 @@
 
 A log is held against its root on the ledger, each row against its reader's signature, all nodes'
 rows against each other (one ticket, one element). What a member cannot open, or opens falsely, is
-an incident with the signed row as evidence.
+an incident with the signed row as evidence, and goes to the ledger (`accusing.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from cryptography import x509
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
 
 from node.blacklist import current_key_epoch, now_of, openable_from
 from node.crypto.signer import recover_address
-from node.doors import Doors
 from node.errors import NotAllowed
-from node.index_reading import Ask, Wrong, keep_wrong
-from node.keyholders import key_check, trust_of
-from node.listings import blind_of, open_listing
-from node.screening.auditing import (
-    ONE_OF,
-    TEST_IDENTIFIER,
-    Draw,
-    Logged,
-    Opening,
-    check_opening,
-    draw,
-    is_sampled,
-    read_opening,
-    seed_of,
-    write_opening,
-)
+from node.index_reading import Wrong, keep_wrong
+from node.keyholders import was_key
+from node.screening.auditing import ONE_OF, UNREAD, Draw, Logged, draw, is_sampled, seed_of
 from node.screening.evaluations import log_leaf, log_root
-from node.screening.listings import pack_listing
-from node.services.lookups.consenting import LOOKUP_ERASED, consent_of, subject_of
-from node.tables import DeletionCertificate, ListedEntry, LookupLog, OwnLookup
+from node.services.lookups.accusing import (
+    NOT_PINNED,
+    AccusingActs,
+    anything_to_prosecute,
+    not_begun,
+)
+from node.services.lookups.audit_views import AuditsView, newest_audits, view_of_audit
+from node.services.lookups.consenting import LOOKUP_ERASED
+from node.services.lookups.defending import DefendingActs, anything_to_defend
+from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, refuse
+from node.tables import Accusation, DeletionCertificate, LookupLog
 from reconcile.commitment.fields import as_hex
-from reconcile.model import KanheError, ProtocolError, Where, day_iso
+from reconcile.model import KanheError, ProtocolError, day_iso
 
 LOG: Final = "lookups/log"
-OPEN: Final = "lookups/open"
 NOT_OPENED: Final = "AUDIT_NOT_OPENED"
 LOG_WRONG: Final = "LOOKUP_LOG_WRONG"
 TWICE: Final = "TICKET_TWICE"
@@ -52,6 +43,10 @@ TWICE: Final = "TICKET_TWICE"
 DRAWS: Final = b"audit/draw"
 #: What a member says of a listing whose keys it destroyed, and of a lookup that found one.
 ERASED: Final = frozenset({"LISTING_ERASED", LOOKUP_ERASED})
+# Made once: a node asks in every turn.
+_PROSECUTE: Final = select(anything_to_prosecute())
+_DEFEND: Final = select(anything_to_defend())
+_WAITING: Final = select(func.count()).select_from(Accusation).where(not_begun())
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,12 +59,6 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     signature: str
 
 
-class _Asked(msgspec.Struct, forbid_unknown_fields=True):
-    ticket: str
-    subject: str
-    key_epoch: int
-
-
 @dataclass(slots=True)
 class AuditReport:
     """What an audit of a day found; `wrong` says who did what, in words.
@@ -77,7 +66,8 @@ class AuditReport:
     `drawn` and `roots`, by member, let anybody draw the sample again.
     `erased`: sampled listings that nobody can open any more, whose certificates of deletion stand
     on the ledger, and lookups that found one, once no audit reaches their key epoch. `unread`:
-    openings that this node's setting does not let it read.
+    openings that this node's setting does not let it read. What was not opened is accused on the
+    ledger, what was is acquitted, by the turns that follow.
     """
 
     day: int
@@ -90,6 +80,8 @@ class AuditReport:
     erased: int = 0
     unread: list[Wrong] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
+    shown: list[Logged] = field(default_factory=list, repr=False)
+    unopened: list[Logged] = field(default_factory=list, repr=False)
 
     @property
     def holds(self) -> bool:
@@ -119,65 +111,36 @@ def _plain(item: Wrong) -> dict[str, str]:
     return {"kind": item.kind, "member": str(item.replica), "says": item.says}
 
 
-class AuditingService:
+class AuditingService(AccusingActs, DefendingActs):
     """Opens own evaluations to the regulator; on the regulator's node, audits all others'."""
-
-    def __init__(
-        self,
-        doors: Doors,
-        ask: Ask,
-        *,
-        regulator: Callable[[Session], int | None],
-        authorities: Callable[[], Sequence[x509.Certificate]],
-        allow_test: bool = False,
-    ) -> None:
-        """Take who the regulator is; `allow_test` takes people of region 99."""
-        self._doors = doors
-        self._ask = ask
-        self._regulator = regulator
-        self._authorities = authorities
-        self._allow_test = allow_test
 
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:
         """Return what other nodes may ask, by word."""
-        return {OPEN: self.open_to}
+        return {OPEN: self.open_to, SHOW: self.take_opening, OPENED: self.told_opened}
 
-    # ------------------------------------------------------------------------ opening
-    def open_to(self, member: int, body: bytes) -> bytes:
-        """Open an own evaluation to the regulator, and to nobody else; the act is kept.
+    def react(self) -> int:
+        """Do what audits on the ledger ask of this node by itself; return how much was done."""
+        if not self._doors.identity.place.blacklist:
+            return 0
+        with self._doors.reading() as session:
+            member = self._doors.identity.member(session)
+            if member is None:
+                return 0
+            prosecutes = member == self._regulator(session)
+            asked = _PROSECUTE if prosecutes else _DEFEND
+            if not session.scalar(asked, {"member": member}):
+                return 0
+        return self._prosecute() if prosecutes else self._defend()
 
-        Raises `NotAllowed` NOT_REGULATOR, `ProtocolError` REQUEST_MALFORMED, AUDIT_UNKNOWN, and
-        `NotFound` LISTING_ERASED, LOOKUP_ERASED for what was erased.
-        """
-        try:
-            asked = msgspec.json.decode(body, type=_Asked)
-            ticket, subject = int(asked.ticket), as_hex(asked.subject, "subject", 32)
-        except (msgspec.DecodeError, ValueError, KanheError):
-            raise _refuse("REQUEST_MALFORMED", "the request does not read") from None
-        with self._doors.writing() as session:
-            if member != self._regulator(session):
-                raise NotAllowed(
-                    "NOT_REGULATOR",
-                    f"evaluations are opened to the regulator, not to member {member}",
-                )
-            opening = self._opening(session, ticket, subject, asked.key_epoch)
-            self._doors.act(session, f"member {member}", "audit-open", subject.hex())
-        return write_opening(opening)
-
-    def _opening(self, session: Session, ticket: int, subject: bytes, key_epoch: int) -> Opening:
-        ring = self._doors.identity.keys.ring
-        if not ticket:
-            owned = open_listing(session, ring, subject)
-            blind = blind_of(ring, subject, key_epoch)
-            statement, salt = pack_listing(owned.opened.listing), owned.opened.salt
-            return Opening(owned.identifier, bytes(blind), None, statement, salt)
-        row = session.scalars(
-            select(OwnLookup).where(OwnLookup.ticket == ticket, OwnLookup.digest == subject)
-        ).first()
-        if row is None:
-            raise _refuse("AUDIT_UNKNOWN", f"this node made no lookup with ticket {ticket}")
-        person, (file, _) = subject_of(ring, row), consent_of(ring, row)
-        return Opening(person.identifier, bytes(person.blinded.blind), file.signed)
+    def audits(self, *, member: int | None = None, limit: int = 50) -> AuditsView:
+        """Return audits on the ledger, of one member or of all, those that wait first."""
+        with self._doors.reading() as session:
+            now, own = now_of(session), self._doors.identity.require_member(session)
+            rows = newest_audits(session, member=member, limit=limit)
+            views = (
+                view_of_audit(session, row, now, member=own, named=self._evaluation) for row in rows
+            )
+            return AuditsView(tuple(views), session.scalar(_WAITING) or 0)
 
     # ------------------------------------------------------------------------ auditing
     def audit(
@@ -196,7 +159,7 @@ class AuditingService:
             query = select(LookupLog).where(LookupLog.day == day).order_by(LookupLog.member)
             anchored = session.scalars(query).all()
         if not anchored:
-            raise _refuse("AUDIT_NOTHING", f"no log of {day_iso(day)} is on the ledger yet")
+            raise refuse("AUDIT_NOTHING", f"no log of {day_iso(day)} is on the ledger yet")
         rows: dict[bytes, Logged] = {}
         domain = self._doors.identity.place.lookups_domain
         roots = {log.member: log.root for log in anchored}
@@ -212,6 +175,8 @@ class AuditingService:
             now_ms = self._doors.identity.clock()
             for number, wrong in enumerate(report.wrong):
                 keep_wrong(session, wrong, day * 1_000 + number, now_ms=now_ms)
+            self._accuse(session, report.unopened)
+            self._acquit_known(session, report.shown, actor)
             found, drawn_by = str(len(report.wrong)), report.drawn.key.hex()
             self._doors.act(session, actor, "audit", str(day), wrong=found, key=drawn_by)
         return report
@@ -244,7 +209,7 @@ class AuditingService:
         digest = row.digest(self._doors.identity.place.lookups_domain)
         with self._doors.reading() as session:
             signed = _recovers(digest, row.signature)
-            if signed is None or not key_check(session)(row.reader, signed):
+            if signed is None or not was_key(session, row.reader, signed):
                 says = f"a row is not signed by member {row.reader}, in whose name it stands"
                 report.wrong.append(_wrong(LOG_WRONG, node, says, _evidence(row)))
                 return
@@ -259,31 +224,25 @@ class AuditingService:
     def _open_one(self, logged: Logged, report: AuditReport, *, allow_test: bool) -> None:
         """Have one evaluation opened; whatever stands in the way is the reader's to explain."""
         report.sampled += 1
-        asked = _Asked(str(logged.ticket), logged.subject.hex(), logged.key_epoch)
         try:
-            data = self._ask(logged.reader, OPEN, msgspec.json.encode(asked))
-            opening = read_opening(data, allow_test=allow_test)
+            data = self._ask(logged.reader, OPEN, msgspec.json.encode(asked_of(logged)))
             with self._doors.reading() as session:
-                entry = session.get(ListedEntry, logged.subject)
-                check_opening(
-                    logged,
-                    opening,
-                    self._doors.identity.place.lookups_domain,
-                    trust_of(session, self._authorities()),
-                    None if entry is None else entry.commitment,
-                )
+                self._check(session, logged, data, allow_test=allow_test)
         except KanheError as error:
             if error.code in ERASED and self._is_erased(logged):
                 report.erased += 1
                 return
-            if error.code == TEST_IDENTIFIER:
-                unread = _wrong(TEST_IDENTIFIER, logged.reader, error.message, _evidence(logged))
+            if error.code in UNREAD:
+                unread = _wrong(error.code, logged.reader, error.message, _evidence(logged))
                 report.unread.append(unread)
                 return
             says = f"an evaluation was not opened: {error.code}, {error.message}"
             report.wrong.append(_wrong(NOT_OPENED, logged.reader, says, _evidence(logged)))
+            if error.code != NOT_PINNED:
+                report.unopened.append(logged)
             return
         report.opened += 1
+        report.shown.append(logged)
 
     def _is_erased(self, logged: Logged) -> bool:
         """Say whether a member certified on the ledger that it destroyed what was to be opened.
@@ -305,7 +264,7 @@ class AuditingService:
 
 def _logged(row: _Row) -> Logged:
     if not row.ticket.isascii() or not row.ticket.isdecimal():
-        raise _refuse("AUDIT_MALFORMED", "a row's ticket is no number")
+        raise refuse("AUDIT_MALFORMED", "a row's ticket is no number")
     return Logged(
         row.reader,
         int(row.ticket),
@@ -337,7 +296,3 @@ def _evidence(row: Logged) -> dict[str, object]:
 
 def _wrong(kind: str, member: int, says: str, evidence: dict[str, object]) -> Wrong:
     return Wrong(kind, member, f"member {member}: {says}", evidence)
-
-
-def _refuse(code: str, says: str) -> ProtocolError:
-    return ProtocolError(code, says, where=Where(field="audit"), help="nothing was opened")

@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Select, exists, func, or_, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, aliased, undefer
 
 from node.blacklist import Now, current_key_epoch, now_of, openable_from
 from node.db import overwriting
 from node.kept_receipts import REDUCED, UNREAD, WHOLE, note_entries, reduce_receipt
 from node.screening.identifiers import Identifier
-from node.screening.states import DAY_S
+from node.screening.states import AUDIT_S
 from node.services.lookups.consenting import forget_person, identifier_of
 from node.services.lookups.false_records import FalseRecordActs
-from node.tables import OwnLookup
+from node.tables import EvaluationAudit, OwnLookup
 from node.tables.tip import tip_of
 from node.telemetry import logger
 
-#: How long an audit that began may last.
-AUDIT_S: Final = 14 * DAY_S
+#: A regulator that leaves an audit undecided keeps nobody's data for longer than this.
+UNDECIDED_S: Final = 2 * AUDIT_S
 #: Receipts of an earlier release that one turn reads.
 READ_A_TURN: Final = 200
 #: Rows that are read at once where a person's other lookups are looked for.
@@ -36,6 +36,7 @@ READ_AT_ONCE: Final = 1_000
 _KEPT: Final = select(
     *(exists(select(OwnLookup.id).where(OwnLookup.kept == word)) for word in (UNREAD, REDUCED))
 )
+_OTHERS: Final = aliased(OwnLookup)
 _log = logger("lookups")
 
 
@@ -131,8 +132,16 @@ def _over(session: Session) -> Select[OwnLookup]:
     final = Now(0, 0) if cursor is None else Now(cursor.final_block, cursor.head_time_s)
     before = openable_from(current_key_epoch(session, final))
     ends = OwnLookup.forget_from_s
+    # Of the key epoch, not of the lookup alone: a person's other lookups go with it.
+    audited = exists().where(
+        EvaluationAudit.outcome.is_(None),
+        EvaluationAudit.key_epoch == OwnLookup.key_epoch,
+        EvaluationAudit.block_time_s >= final.time_s - UNDECIDED_S,
+        EvaluationAudit.ticket.in_(select(_OTHERS.ticket)),
+    )
     return select(OwnLookup).where(
         OwnLookup.kept == REDUCED,
         OwnLookup.key_epoch < before,
         or_(ends.is_(None), ends <= final.time_s),
+        ~audited,
     )

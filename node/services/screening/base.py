@@ -20,8 +20,8 @@ from node.identity import Identity
 from node.keyholders import trust_of
 from node.keyring import KeyRing
 from node.peers.peering import Peering
+from node.resting import Rests
 from node.screening.consents import Trust
-from node.services.screening.resting import Rests
 from node.services.screening.watching import Watch
 from node.tables import ListedEntry, OwnListing
 from reconcile.model import UsageError
@@ -53,7 +53,7 @@ class Base:
         self._authorities = authorities
         # Without it, messages to other members travel as files.
         self._peers = peers
-        self._rests = Rests(identity.clock)
+        self._rests = Rests(identity.clock, "custody")
         # Custodies that this node gave to others, and those it keeps for them.
         self._given, self._kept = Watch(), Watch()
         # What this node holds of entries that their uploaders erased, or that it certified itself.

@@ -14,10 +14,12 @@ from node.screening.states import DAY_S
 from node.services.screening.base import Base
 from node.services.screening.purse import allowance_due
 from node.services.screening.views import MovementView, PointsView
-from node.tables import BlacklistFact, Member, PointMovement, TicketRange
+from node.tables import BlacklistFact, EvaluationAudit, Member, PointMovement, TicketRange
 from reconcile.model import UsageError
 
 MAX_PAGE: Final = 500
+#: The contract's word for an audit's fine.
+FINE: Final = "evaluation not opened"
 #: The fact of a transaction that says what a stake was for.
 _WHY: Final = {
     "EntryPosted": "listing",
@@ -89,6 +91,11 @@ def _movement(session: Session, row: PointMovement) -> MovementView:
     if reason == "tickets":
         bought = select(TicketRange).where(TicketRange.tx_hash == row.tx_hash)
         tickets = session.scalars(bought).first()
+    audit = None
+    if reason == FINE:
+        audit = session.scalar(
+            select(EvaluationAudit.audit).where(EvaluationAudit.ended_tx == row.tx_hash).limit(1)
+        )
     return MovementView(
         kind=row.kind,
         amount=row.amount,
@@ -96,6 +103,7 @@ def _movement(session: Session, row: PointMovement) -> MovementView:
         entry=None if fact is None else fact.entry,
         dispute=None if fact is None else fact.dispute,
         tickets=None if tickets is None else (tickets.first, tickets.first + tickets.count - 1),
+        audit=audit,
         at_s=row.block_time_s,
         block=row.block_number,
         tx_hash=row.tx_hash,

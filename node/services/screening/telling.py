@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -12,7 +12,7 @@ from node.blacklist import Now, dispute_facts, last_day_of
 from node.screening.profiles import profile_numbered
 from node.screening.states import DAY_S, TICKET_S, Stage, Verdict, suspends_s
 from node.services.screening.views import Step
-from node.tables import BlacklistFact, Dispute, ListedEntry
+from node.tables import BlacklistFact, Dispute, EvaluationAudit, ListedEntry
 from reconcile.counting import counted
 from reconcile.model import day_iso
 
@@ -63,6 +63,7 @@ def history_of(session: Session, row: ListedEntry, now: Now) -> tuple[Step, ...]
     facts = select(BlacklistFact).where(BlacklistFact.entry == row.entry)
     ordered = facts.order_by(BlacklistFact.block_number, BlacklistFact.log_index)
     steps = [_step(fact) for fact in session.scalars(ordered)]
+    steps += _audits(session, row.entry)
     steps += _by_time(session, row, now)
     return tuple(sorted(steps, key=lambda step: step.at_s))
 
@@ -77,6 +78,21 @@ def _step(fact: BlacklistFact) -> Step:
         tx_hash=fact.tx_hash,
         args=fact.args,
     )
+
+
+def _audits(session: Session, entry: bytes) -> Iterator[Step]:
+    """Return the audits of a listing's evaluations: facts of `Points`, not of the entry."""
+    found = select(EvaluationAudit).where(
+        EvaluationAudit.subject == entry, EvaluationAudit.ticket == 0
+    )
+    for row in session.scalars(found.order_by(EvaluationAudit.audit)):
+        args = {"audit": row.audit}
+        says = f"audit {row.audit}: the regulator asks to have its evaluation opened"
+        yield Step("AuditBegun", says, row.block_time_s, row.block_number, row.tx_hash, args)
+        if row.outcome is not None and row.ended_at_s is not None:
+            says = f"audit {row.audit} ended: {row.outcome}"
+            what = f"Audit{row.outcome}"
+            yield Step(what, says, row.ended_at_s, row.ended_block, row.ended_tx, args)
 
 
 def _by_time(session: Session, row: ListedEntry, now: Now) -> list[Step]:

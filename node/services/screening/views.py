@@ -313,7 +313,7 @@ class TraceView:
 
 @dataclass(frozen=True, slots=True)
 class MovementView:
-    """One movement of points; `reason` says why, entry, dispute or tickets what for."""
+    """One movement of points; `reason` says why; entry, dispute, tickets or audit what for."""
 
     kind: str
     amount: int
@@ -321,6 +321,7 @@ class MovementView:
     entry: bytes | None
     dispute: int | None
     tickets: tuple[int, int] | None
+    audit: int | None
     at_s: int
     block: int
     tx_hash: bytes
@@ -336,6 +337,7 @@ class MovementView:
             "tickets": None
             if self.tickets is None
             else {"first": str(self.tickets[0]), "last": str(self.tickets[1])},
+            "audit": text_or_none(self.audit),
             "at": time_iso(self.at_s),
             "block": str(self.block),
             "tx": self.tx_hash.hex(),

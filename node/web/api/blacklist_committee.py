@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -19,6 +19,7 @@ from reconcile.model import day_number
 
 router = APIRouter(prefix="/blacklist", tags=["blacklist"])
 MemberNumber = Annotated[int, Field(ge=1, lt=2**31)]
+MemberQuery = Annotated[int | None, Query(ge=1, lt=2**31)]
 
 
 class VersionOut(BaseModel):
@@ -146,6 +147,38 @@ class AuditOut(BaseModel):
     holds: bool
 
 
+class StandingAuditOut(BaseModel):
+    """An audit of one evaluation: PENDING, DUE, OPENED, ERASED or FINED.
+
+    `entry` for a listing, else `ticket` and the consent's digest. `word`: the regulator's signed
+    word that it was opened is kept here. `asked_at` and `refusal` on the regulator's node alone.
+    """
+
+    audit: str
+    member: str
+    ticket: str | None
+    consent: str | None
+    entry: str | None
+    key_epoch: str
+    state: str = Field(examples=["PENDING"])
+    begun_at: str
+    due_at: str
+    ended_at: str | None
+    ours: bool
+    word: bool
+    asked_at: str | None
+    refusal: str | None = Field(examples=["AUDIT_UNKNOWN"])
+    tx: str
+    ended_tx: str | None
+
+
+class StandingAuditsOut(BaseModel):
+    """Audits, and how many evaluations this node found unopened that are not accused yet."""
+
+    audits: list[StandingAuditOut]
+    waiting: str
+
+
 @router.get("/index")
 def index(by: By) -> list[VersionOut]:
     """Versions of the index, newest first."""
@@ -249,6 +282,19 @@ def challenge(by: By, version: Number, lacks: EntryIn, key: Key = None) -> JSONR
 
 
 # ------------------------------------------------------------------------- the audit
+@router.get("/audits")
+def audits(
+    by: By,
+    member: MemberQuery = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> StandingAuditsOut:
+    """Audits on the ledger, of one accused member or of all: those that wait first."""
+    by.who.require("view")
+    return StandingAuditsOut.model_validate(
+        by.node.parts.audits.audits(member=member, limit=limit).to_json()
+    )
+
+
 @router.post("/audits", response_model=AuditOut)
 def audit(by: By, wanted: AuditIn, key: Key = None) -> JSONResponse:
     """Audit a day on the regulator's node: every anchored log, and a sample opened.

@@ -179,6 +179,7 @@ class MovementOut(BaseModel):
     entry: str | None
     dispute: str | None
     tickets: dict[str, str] | None
+    audit: str | None
     at: str
     block: str
     tx: str

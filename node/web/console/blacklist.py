@@ -17,6 +17,7 @@ PAGE_ENTRIES = 50
 PAGE_MOVEMENTS = 50
 LAST_MOVEMENTS = 5
 PAGE_LOOKUPS = 100
+PAGE_AUDITS = 20
 LAST_VERSIONS = 10
 
 
@@ -79,7 +80,12 @@ def points(
     """Show a member's points and each movement with its reason; ours by default."""
     page = open_page(request, slug)
     it = page.node.screening.points(member, after=after, limit=PAGE_MOVEMENTS)
-    return render_in_words(page, "points.html", it=it, member=member)
+    who = it.account.member
+    audits = page.node.parts.audits
+    # The regulator's own page shows all that it audits; nobody audits it.
+    of = None if audits.is_regulator(who) else who
+    found = audits.audits(member=of, limit=PAGE_AUDITS)
+    return render_in_words(page, "points.html", it=it, member=member, audits=found)
 
 
 def open_page(request: Request, slug: str) -> Page:

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "screening"))
 
+from audit_court import Court, open_court
 from committee_town import OUTSIDER, Town, make_town
 
 from devnet.local import EmbeddedChain
@@ -48,3 +49,11 @@ def indexed(keyed: Town) -> Town:
         keyed.list(OUTSIDER, serial)
     keyed.publish()
     return keyed
+
+
+@pytest.fixture
+def court(indexed: Town) -> Iterator[Court]:
+    """A day with two lookups of member 1's that is over and anchored."""
+    made = open_court(indexed)
+    yield made
+    made.close()

@@ -15,17 +15,29 @@ from sqlalchemy import delete
 
 from node.cli import main
 from node.crypto.eip712 import Domain
+from node.crypto.oprf import group, modes
 from node.errors import NotAllowed, NotFound
 from node.index_reading import Wrong
 from node.lookup_parts import LookupParts
 from node.screening.auditing import (
+    Logged,
     Opening,
+    check_opening,
     draw,
     is_sampled,
     read_draw,
     read_opening,
     seed_of,
     write_opening,
+)
+from node.screening.consents import (
+    Consent,
+    Level,
+    Purpose,
+    Scope,
+    SignedConsent,
+    Trust,
+    person_commitment,
 )
 from node.screening.states import DAY_S
 from node.services.lookups import AuditReport
@@ -316,3 +328,37 @@ def test_an_opening_that_does_not_read_is_refused(data: bytes) -> None:
     opening = Opening(person_of(1), bytes(31) + b"\x01", None, b"\x01", b"\x02" * 32)
     assert read_opening(write_opening(opening), allow_test=True) == opening
     assert person_of(1).value not in repr(opening)
+
+
+def test_an_authority_that_this_node_does_not_take_accuses_nobody() -> None:
+    """Person and element agree; whose certificates count is this node's own setting."""
+    blind, salt, person = bytes(group.ONE), b"\x02" * 32, person_of(1)
+    consent = Consent(
+        READER,
+        Purpose.CREDIT,
+        Scope.HIT,
+        1_000,
+        2_000,
+        b"\x03" * 32,
+        person_commitment(person, salt),
+        bytes(32),
+        Level.AUTHORITY,
+    )
+    signed = SignedConsent(consent, salt, b"\x04" * 65, b"no certificate")
+    element = modes.blind(modes.Mode.VOPRF, person.prf_input, scalar=group.ONE).element
+    blinded = hashlib.sha256(element).digest()
+    logged = Logged(READER, 1, consent.digest(DOMAIN), blinded, 1, 2, b"")
+    trust = Trust(lambda _member, _key: True)
+    with pytest.raises(ProtocolError) as caught:
+        check_opening(logged, Opening(person, blind, signed), DOMAIN, trust, None)
+    assert caught.value.code == "AUDIT_AUTHORITY"
+    for other, code in [
+        (Opening(person_of(2), blind, signed), "AUDIT_ELEMENT"),
+        (
+            Opening(person, blind, dataclasses.replace(signed, salt=bytes(32))),
+            "CONSENT_OTHER_PERSON",
+        ),
+    ]:
+        with pytest.raises(ProtocolError) as wrong:
+            check_opening(logged, other, DOMAIN, trust, None)
+        assert wrong.value.code == code

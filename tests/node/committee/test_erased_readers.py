@@ -25,10 +25,9 @@ from node.screening.envelope import read_envelope
 from node.screening.listings import pack_listing
 from node.screening.profiles import profile_of
 from node.screening.reduced import read_reduced
-from node.screening.states import DAY_S
+from node.screening.states import AUDIT_S, DAY_S
 from node.screening.weighing import explain_envelope
 from node.services.lookups import Found
-from node.services.lookups.forgetting import AUDIT_S
 from node.services.screening.detail import DetailView
 from node.services.screening.listing import Candidate
 from node.tables import (

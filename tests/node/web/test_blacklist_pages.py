@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 from desk_town import Reader, invite, served
+from sqlalchemy import delete
 
 from devnet.local import EmbeddedChain
-from node.tables import ListedEntry
+from node.tables import EvaluationAudit, ListedEntry, PointMovement
 from node.web.blacklist_words import check_words
 from node.web.i18n import Speaker
 from reconcile.model import day_iso
@@ -114,6 +115,37 @@ def test_points_give_each_movement_its_reason(
     chinese = desk.client.get("/alpha/blacklist/points?lang=zh").text
     assert "每日额度" in chinese
     desk.client.get("/alpha/blacklist?lang=en")
+
+
+def test_audits_stand_beside_the_points_that_they_cost(
+    desk: Reader, listed: tuple[BlacklistTown, list[bytes]]
+) -> None:
+    """Which evaluation, until when, what came of it; the fine's reason; an entry's own history."""
+    town, entries = listed
+    node = town.node(1)
+    place = {"block_number": 1, "log_index": 0, "tx_hash": b"\x01" * 32, "block_time_s": 1_000}
+    said = {"member": 1, "blinded": b"\x03" * 32, "key_epoch": 1, **place}
+    ended = {"ended_block": 1, "ended_at_s": 2_000, "ended_tx": b"\x01" * 32}
+    assert "Audits by opening" not in desk.get("/blacklist/points")
+    with node.sessions.begin() as session:
+        session.add(EvaluationAudit(audit=1, ticket=77, subject=b"\x02" * 32, **said))
+        session.add(
+            EvaluationAudit(audit=2, ticket=0, subject=entries[0], outcome="FINED", **said, **ended)
+        )
+        fine = {"kind": "BURNED", "amount": 200, "reason": "evaluation not opened"}
+        session.add(PointMovement(member=1, **fine, **place))
+    page = desk.get("/blacklist/points")
+    for text in ("lookup with ticket 77", "not opened in time", "not opened, fined", "audit 2"):
+        assert text in page
+    assert "an evaluation was not opened to the regulator" in page
+    assert "its evaluation was not opened" in desk.get(f"/blacklist/entries/{entries[0].hex()}")
+    chinese = desk.client.get("/alpha/blacklist/points?lang=zh").text
+    for text in ("凭票 77 的查询", "逾期未出示", "未出示，已罚分", "某次计算未向监管方出示"):
+        assert text in chinese
+    desk.client.get("/alpha/blacklist?lang=en")
+    with node.sessions.begin() as session:
+        session.execute(delete(EvaluationAudit))
+        session.execute(delete(PointMovement).where(PointMovement.reason == fine["reason"]))
 
 
 def test_the_menu_names_the_page_and_a_wrong_cursor_is_refused(desk: Reader) -> None:

@@ -11,7 +11,6 @@ from reconcile.model import KanheError
 
 FIRST_PAUSE_MS: Final = 1_000
 MAX_PAUSE_MS: Final = 300_000
-_log = logger("custody")
 
 
 @dataclass(slots=True)
@@ -23,9 +22,19 @@ class _Pause:
 class Rests:
     """Whom this process asks again when; a restart forgets it."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        """Take the clock, in milliseconds."""
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        what: str,
+        *,
+        first_ms: int = FIRST_PAUSE_MS,
+        max_ms: int = MAX_PAUSE_MS,
+    ) -> None:
+        """Take the clock, in milliseconds, what waits, and the first and longest pause."""
         self._clock = clock
+        self._what = what
+        self._first_ms, self._max_ms = first_ms, max_ms
+        self._log = logger(what)
         self._pauses: dict[int, _Pause] = {}
 
     def is_awake(self, member: int) -> bool:
@@ -37,10 +46,11 @@ class Rests:
         """Ask a member's node no more for a while; its first failure is logged."""
         before = self._pauses.get(member)
         times = 1 if before is None else before.times + 1
-        pause_ms = min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(times - 1, 16))
+        pause_ms = min(self._max_ms, self._first_ms * 2 ** min(times - 1, 16))
         self._pauses[member] = _Pause(times, self._clock() + pause_ms)
         if times == 1:
-            _log.warning("custody waits", member=member, code=error.code, says=error.message)
+            says = f"{self._what} waits"
+            self._log.warning(says, member=member, code=error.code, says=error.message)
 
     def wake(self, member: int) -> None:
         """Forget that a member's node did not answer: it did now."""
