@@ -24,7 +24,7 @@ from node.screening.envelope import read_envelope
 from node.screening.explaining import ClaimedKeys, explain_receipt
 from node.screening.receipts import read_receipt
 from node.screening.roots import read_header, root_digest, write_header
-from node.screening.states import MAX_REVISIONS, MIN_CUT_S
+from node.screening.states import DAY_S, MAX_REVISIONS, MIN_CUT_S
 from node.screening.verifying import Ledger, verify_receipt
 from node.services.index.building import SIGN
 from node.services.lookups import Found
@@ -237,6 +237,8 @@ def test_an_index_that_lacks_an_entry_is_challenged_by_its_uploader(indexed: Tow
     Only the last revision cannot be stopped, and that one every member of the committee signed.
     """
     town = indexed
+    town.pass_s(DAY_S)
+    town.claim()
     entry = town.list(OUTSIDER, 4)
     for member in COMMITTEE:
         with town.node(member).sessions.begin() as session:
