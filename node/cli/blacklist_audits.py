@@ -42,8 +42,8 @@ def audit(
     def human() -> None:
         say(f"{report.logs} logs hold, {report.evaluations} evaluations")
         say(f"{report.opened} of {report.sampled} sampled ones opened")
-        if report.erased:
-            say(f"{report.erased} of them erased, with the certificate on the ledger")
+        for member, count in sorted(report.erased.items()):
+            say(f"{count} of member {member}'s erased, with the certificate on the ledger")
         if report.unread:
             say("not read by this node, held against nobody: --test-identifiers, KANHE_AUTHORITIES")
         for item in (*report.unread, *report.wrong):

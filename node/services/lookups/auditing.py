@@ -7,14 +7,16 @@ an incident with the signed row as evidence, and goes to the ledger (`accusing.p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from node.blacklist import current_key_epoch, now_of, openable_from
+from node.blacklist import current_key_epoch, now_of, openable_from, ticket_range
 from node.crypto.signer import recover_address
 from node.errors import NotAllowed
 from node.index_reading import Wrong, keep_wrong
@@ -31,7 +33,8 @@ from node.services.lookups.audit_views import AuditsView, newest_audits, view_of
 from node.services.lookups.consenting import LOOKUP_ERASED
 from node.services.lookups.defending import DefendingActs, anything_to_defend
 from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, refuse
-from node.tables import Accusation, DeletionCertificate, LookupLog
+from node.tables import Accusation, DeletionCertificate, ListedEntry, LookupLog
+from node.tables.base import MAX_BIGINT, MAX_INTEGER
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, day_iso
 
@@ -49,13 +52,16 @@ _DEFEND: Final = select(anything_to_defend())
 _WAITING: Final = select(func.count()).select_from(Accusation).where(not_begun())
 
 
+_Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+
+
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
-    reader: int
-    ticket: str
+    reader: _Number
+    ticket: Annotated[str, msgspec.Meta(max_length=len(str(MAX_BIGINT)))]
     subject: str
     blinded: str
-    key_epoch: int
-    level: int
+    key_epoch: _Number
+    level: _Number
     signature: str
 
 
@@ -64,8 +70,9 @@ class AuditReport:
     """What an audit of a day found; `wrong` says who did what, in words.
 
     `drawn` and `roots`, by member, let anybody draw the sample again.
-    `erased`: sampled listings that nobody can open any more, whose certificates of deletion stand
-    on the ledger, and lookups that found one, once no audit reaches their key epoch. `unread`:
+    `erased`, by member: sampled listings that nobody can open any more, whose certificates of
+    deletion stand on the ledger, and lookups that found one, once no audit reaches their key epoch.
+    Who lists, looks and erases before the audit stands out there alone. `unread`:
     openings that this node's setting does not let it read. What was not opened is accused on the
     ledger, what was is acquitted, by the turns that follow.
     """
@@ -77,7 +84,7 @@ class AuditReport:
     evaluations: int = 0
     sampled: int = 0
     opened: int = 0
-    erased: int = 0
+    erased: Counter[int] = field(default_factory=Counter)
     unread: list[Wrong] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
     shown: list[Logged] = field(default_factory=list, repr=False)
@@ -100,7 +107,8 @@ class AuditReport:
                 **self.drawn.to_json(),
                 "roots": {str(member): root.hex() for member, root in self.roots.items()},
             },
-            "erased": str(self.erased),
+            "erased": str(self.erased.total()),
+            "erased_by": {str(member): str(count) for member, count in self.erased.items()},
             "unread": [_plain(item) for item in self.unread],
             "wrong": [_plain(item) for item in self.wrong],
             "holds": self.holds,
@@ -213,6 +221,13 @@ class AuditingService(AccusingActs, DefendingActs):
                 says = f"a row is not signed by member {row.reader}, in whose name it stands"
                 report.wrong.append(_wrong(LOG_WRONG, node, says, _evidence(row)))
                 return
+            # A node evaluates for whoever the ledger names alone: else it could log a ticket of
+            # another member's in its own name, and that one would seem to have used it twice.
+            if not _belongs(session, row):
+                what = f"ticket {row.ticket}" if row.ticket else "an entry"
+                says = f"a row stands in the name of member {row.reader}, whose {what} is not"
+                report.wrong.append(_wrong(LOG_WRONG, node, says, _evidence(row)))
+                return
         standing = rows.setdefault(row.key, row)
         if standing is row:
             report.evaluations += 1
@@ -230,7 +245,7 @@ class AuditingService(AccusingActs, DefendingActs):
                 self._check(session, logged, data, allow_test=allow_test)
         except KanheError as error:
             if error.code in ERASED and self._is_erased(logged):
-                report.erased += 1
+                report.erased[logged.reader] += 1
                 return
             if error.code in UNREAD:
                 unread = _wrong(error.code, logged.reader, error.message, _evidence(logged))
@@ -263,8 +278,9 @@ class AuditingService(AccusingActs, DefendingActs):
 
 
 def _logged(row: _Row) -> Logged:
-    if not row.ticket.isascii() or not row.ticket.isdecimal():
-        raise refuse("AUDIT_MALFORMED", "a row's ticket is no number")
+    number = row.ticket.isascii() and row.ticket.isdecimal()
+    if not number or int(row.ticket) > MAX_BIGINT:
+        raise refuse("AUDIT_MALFORMED", "a row's ticket is no number that anybody counted to")
     return Logged(
         row.reader,
         int(row.ticket),
@@ -274,6 +290,15 @@ def _logged(row: _Row) -> Logged:
         row.level,
         as_hex(row.signature, "signature", 65),
     )
+
+
+def _belongs(session: Session, row: Logged) -> bool:
+    """Say whether the ledger has a row's ticket, or its entry, as its reader's."""
+    if not row.ticket:
+        entry = session.get(ListedEntry, row.subject)
+        return entry is not None and entry.uploader == row.reader
+    bought = ticket_range(session, row.ticket)
+    return bought is not None and bought.member == row.reader
 
 
 def _recovers(digest: bytes, signature: bytes) -> str | None:

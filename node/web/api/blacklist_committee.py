@@ -142,6 +142,7 @@ class AuditOut(BaseModel):
     opened: str
     draw: DrawOut
     erased: str
+    erased_by: dict[str, str]
     unread: list[WrongOut]
     wrong: list[WrongOut]
     holds: bool
