@@ -83,12 +83,17 @@ def is_challenged(session: Session, version: int, revision: int) -> bool:
     return session.scalars(found).first() is not None
 
 
-def had_leaf(cut: IndexCut) -> ColumnElement[bool]:
-    """Return, of `EntryTag`: it stood where the log was cut."""
+def tagged_before(cut: IndexCut) -> ColumnElement[bool]:
+    """Return, of `EntryTag`: it was made before the log was cut, whatever became of it."""
     before = or_(
         EntryTag.block_number < cut.block_number,
         and_(EntryTag.block_number == cut.block_number, EntryTag.log_index < cut.log_index),
     )
+    return and_(EntryTag.key_epoch == cut.key_epoch, before)
+
+
+def had_leaf(cut: IndexCut) -> ColumnElement[bool]:
+    """Return, of `EntryTag`: it stood where the log was cut."""
     still = or_(
         EntryTag.untagged_block.is_(None),
         EntryTag.untagged_block > cut.block_number,
@@ -97,7 +102,7 @@ def had_leaf(cut: IndexCut) -> ColumnElement[bool]:
             EntryTag.untagged_log_index > cut.log_index,
         ),
     )
-    return and_(EntryTag.key_epoch == cut.key_epoch, before, still)
+    return and_(tagged_before(cut), still)
 
 
 #: Of `IndexRoot`: no uploader stopped this revision.

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from node.blacklist import Now, posted_entries, ticket_range
 from node.committees import members_of, shares_hash
 from node.crypto.oprf.threshold import Committee
-from node.index_reading import UNCHALLENGED, had_leaf, newest_live
+from node.index_reading import UNCHALLENGED, newest_live, tagged_before
 from node.keyholders import was_key
 from node.screening.consents import Purpose
 from node.screening.countersigning import Countersigned
@@ -75,10 +75,11 @@ def ledger_of(session: Session, since: Now, now: Now) -> Ledger:
 def _listed(
     session: Session, header: IndexHeader, entries: Collection[bytes]
 ) -> dict[bytes, Posted]:
+    """What had left the index before it was cut is over: a copy of its record tells nothing new."""
     cut = session.get(IndexCut, header.version)
     if cut is None:
         return {}
-    found = select(EntryTag.entry).where(EntryTag.entry.in_(entries), had_leaf(cut))
+    found = select(EntryTag.entry).where(EntryTag.entry.in_(entries), tagged_before(cut))
     return posted_entries(session, session.scalars(found).all())
 
 

@@ -47,7 +47,7 @@ class Ledger:
 
     `has_root`: a root stands. `is_committee`: a committee held the key of a key epoch.
     `is_node`: an address ever was a key of the member under an index of it. `listed`: what was
-    posted of those entries that had a leaf where an index was cut, whatever became of them since.
+    posted of those entries that had a leaf before an index was cut, whatever became of them since.
     """
 
     has_root: Callable[[IndexHeader], bool]
@@ -269,7 +269,7 @@ def _listed_records(
         stands = posted.get(record.listing.entry_id)
         if stands is None:
             false.append(
-                NotListedError(record.listing, "which had no leaf where the index was cut")
+                NotListedError(record.listing, "which had no leaf before the index was cut")
             )
         elif wrong := unlike(record.listing, stands):
             says = f"of which the ledger says otherwise: {', '.join(wrong)}"
