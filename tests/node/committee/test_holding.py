@@ -243,7 +243,7 @@ def test_an_uploader_that_was_put_back_takes_its_record_from_the_replicas(
 
     with monkeypatch.context() as patch:
         patch.setattr(type(node.screening), "_tag_due", lambda *_args: 0)
-        entry = indexed.list(OUTSIDER, 65)
+        entry = indexed.list(OUTSIDER, 465)
         with node.database.writing.begin() as session:
             for model in (SealedRecord, RecordDelivery):
                 session.execute(delete(model).where(model.entry == entry))
@@ -257,7 +257,7 @@ def test_an_uploader_that_was_put_back_takes_its_record_from_the_replicas(
     indexed.settle()
     assert tagged(indexed, entry) == record_of(indexed, 2, entry)
     indexed.publish()
-    assert listed(indexed, 3, 65) == [entry]
+    assert listed(indexed, 3, 465) == [entry]
 
 
 def test_records_are_shown_to_replicas_and_to_their_uploaders(indexed: Town) -> None:
