@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
 from node.crypto.oprf.group import Scalar, reduce_wide
@@ -24,7 +24,7 @@ from node.screening.identifiers import Identifier, IdType
 from node.screening.listing_consents import listing_consent
 from node.screening.listings import Listing, pack_listing, unpack_listing
 from node.screening.records import OpenedRecord, seal_record
-from node.screening.states import Stage
+from node.screening.states import DAY_S, TICKET_S, Stage
 from node.tables import (
     KnownStatement,
     ListedEntry,
@@ -35,7 +35,7 @@ from node.tables import (
 from reconcile.canonical import canonical_json
 
 #: Stages in which an entry is to have a leaf.
-TAGGABLE: Final = (Stage.TICKETED.name, Stage.LISTED.name, Stage.SUSPENDED.name)
+_TAGGABLE: Final = (Stage.TICKETED.name, Stage.LISTED.name, Stage.SUSPENDED.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,25 @@ def open_listing(session: Session, ring: KeyRing, entry: bytes) -> Owned:
     return Owned(person, opened, tuple(documents), secret.agreed)
 
 
-def untagged(
-    session: Session, member: int, key_epoch: int, *, today: int, limit: int
-) -> list[bytes]:
-    """Return own entries on the ledger that have no sealed record in a key epoch, oldest first.
+def still_runs(time_s: int) -> ColumnElement[bool]:
+    """Return, of `ListedEntry`: it is not over in a block of this time, as far as its row tells.
 
-    Not those whose last day is before `today`: they take no leaf, and nobody evaluates them.
+    What is over, has passed its last day or let its ticket lapse is evaluated and tagged by nobody,
+    and no replica or custodian takes anything of it.
+    """
+    lapsed = and_(
+        ListedEntry.stage == Stage.TICKETED.name, ListedEntry.posted_at_s < time_s - TICKET_S
+    )
+    running = ListedEntry.ends_day >= time_s // DAY_S
+    return and_(ListedEntry.stage.in_(_TAGGABLE), running, ~lapsed)
+
+
+def untagged(
+    session: Session, member: int, key_epoch: int, *, time_s: int, limit: int
+) -> list[bytes]:
+    """Return own entries that still run and have no sealed record in a key epoch, oldest first.
+
+    `time_s` is the block's.
     """
     sealed = select(SealedRecord.entry).where(
         SealedRecord.entry == ListedEntry.entry, SealedRecord.key_epoch == key_epoch
@@ -142,8 +155,7 @@ def untagged(
         .join(OwnListing, OwnListing.entry == ListedEntry.entry)
         .where(
             ListedEntry.uploader == member,
-            ListedEntry.stage.in_(TAGGABLE),
-            ListedEntry.ends_day >= today,
+            still_runs(time_s),
             OwnListing.erased_at_ms.is_(None),
             ~sealed.exists(),
         )

@@ -151,12 +151,19 @@ class Replica:
         return sorted(int(path.name) for path in found if path.name.isdecimal())
 
     def drop(self, key_epoch: int) -> None:
-        """Remove a key epoch's records and versions, the served one too: it begins anew."""
+        """Remove a key epoch's records and versions, the served one too: it begins anew.
+
+        Raises `OutsideError` DISK_WRITE or REPLICA_BUSY; called again, it goes on.
+        """
+        folder = self._folder / f"epoch-{key_epoch:010d}"
         with self._writing():
             found = self.current()
-            if found is not None and found[0] == key_epoch:
-                (self._folder / _CURRENT).unlink()
-            _remove(self._folder / f"epoch-{key_epoch:010d}")
+            try:
+                if found is not None and found[0] == key_epoch:
+                    (self._folder / _CURRENT).unlink()
+                _remove(folder)
+            except OSError as error:
+                raise disk_error(folder, error) from None
 
     def prune(self) -> None:
         """Remove versions older than the one before the served one, and what they were made of."""

@@ -1,12 +1,15 @@
-"""An uploader's challenges: as many as the contract hears."""
+"""An uploader's own turns: as many challenges as are heard, and records of what takes a leaf."""
 
 from __future__ import annotations
 
+import pytest
+
 from node.blacklist import Now
 from node.db import Database
-from node.screening.states import CHALLENGE_PERIOD_S, MAX_CHALLENGES
+from node.screening.states import CHALLENGE_PERIOD_S, DAY_S, MAX_CHALLENGES, TICKET_S
+from node.services.index.leaving import _undelivered
 from node.services.index.uploading import _is_heard
-from node.tables import RootChallenge
+from node.tables import ListedEntry, RootChallenge, SealedRecord
 
 BEGUN_S = 2_000 * CHALLENGE_PERIOD_S
 
@@ -25,6 +28,56 @@ def test_a_member_is_heard_a_few_times_a_period(database: Database) -> None:
         assert not _is_heard(session, 5, Now(1, BEGUN_S + 9))
         assert not _is_heard(session, 6, Now(1, BEGUN_S + 9))
         assert _is_heard(session, 5, Now(1, BEGUN_S + CHALLENGE_PERIOD_S))
+
+
+@pytest.mark.parametrize(
+    ("stage", "ends_day", "posted_s", "left"),
+    [
+        ("LISTED", 0, -TICKET_S - 1, True),
+        ("SUSPENDED", 0, -TICKET_S - 1, True),
+        ("TICKETED", 0, -TICKET_S, True),
+        ("TICKETED", 0, -TICKET_S - 1, False),
+        ("LISTED", -1, 0, False),
+        ("REMOVED", 0, 0, False),
+        ("ERASED", 0, 0, False),
+    ],
+)
+def test_records_of_what_takes_no_leaf_are_left_nowhere(
+    database: Database, stage: str, ends_day: int, posted_s: int, left: bool
+) -> None:
+    """Replicas take none of them, so they would be left again in every turn."""
+    today = BEGUN_S // DAY_S
+    with database.writing.begin() as session:
+        session.add(
+            ListedEntry(
+                entry=bytes(32),
+                uploader=5,
+                profile=1,
+                commitment=bytes(32),
+                notice_day=1,
+                effective_day=1,
+                expires_day=today + 900,
+                ends_day=today + ends_day,
+                stage=stage,
+                stake_held=True,
+                posted_at_s=BEGUN_S + posted_s,
+                tx_hash=bytes(32),
+                block_number=1,
+                log_index=0,
+            )
+        )
+        session.add(
+            SealedRecord(
+                entry=bytes(32),
+                key_epoch=1,
+                loc=bytes(32),
+                record=b"sealed",
+                salt=bytes(32),
+                sealed_at_ms=1,
+            )
+        )
+    with database.writing.begin() as session:
+        assert bool(_undelivered(session, 5, 1, 2, time_s=BEGUN_S)) is left
 
 
 def _challenge(version: int, member: int, time_s: int) -> RootChallenge:

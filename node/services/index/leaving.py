@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from node.asking import Ask
-from node.blacklist import Now, now_of
+from node.blacklist import now_of
 from node.committees import EpochCommittee
 from node.crypto.signer import SIGNATURE_BYTES
 from node.doors import Doors
-from node.screening.states import DAY_S, TICKET_S, Stage
+from node.listings import still_runs
 from node.services.index.deposits import (
     DEPOSIT,
     DIFFERS,
@@ -32,7 +31,6 @@ from node.telemetry import logger
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError
 
-_LIVE_STAGES: Final = tuple(one.name for one in (Stage.TICKETED, Stage.LISTED, Stage.SUSPENDED))
 _log = logger("index")
 
 
@@ -45,7 +43,8 @@ def leave_due(doors: Doors, member: int, epoch: EpochCommittee, ask: Ask) -> int
     differing: set[bytes] = set()
     for replica in epoch.members:
         with doors.reading() as session:
-            rows = _undelivered(session, member, epoch.key_epoch, replica, now_of(session))
+            time_s = now_of(session).time_s
+            rows = _undelivered(session, member, epoch.key_epoch, replica, time_s=time_s)
         if not rows:
             continue
         items = [Record(r.entry, r.loc, r.record, r.salt) for r in rows]
@@ -81,7 +80,8 @@ def _take_back(doors: Doors, epoch: EpochCommittee, ask: Ask, entries: set[bytes
     one has signed to stays. One replica alone could show anything.
     """
     shown: dict[bytes, Counter[Record]] = defaultdict(Counter)
-    asked = msgspec.json.encode(Wanted(epoch.key_epoch, [e.hex() for e in sorted(entries)]))
+    wanted = sorted(entries)[:MAX_RECORDS]
+    asked = msgspec.json.encode(Wanted(epoch.key_epoch, [entry.hex() for entry in wanted]))
     for replica in epoch.members:
         try:
             key_epoch, items = read_records(ask(replica, RECORDS, asked))
@@ -126,17 +126,18 @@ def _read_held(replica: int, answer: bytes, count: int) -> tuple[list[bytes], li
     refused = {code[:40] for code in held.refused if code}
     if refused:
         _log.warning("records refused", replica=replica, codes=sorted(refused))
-    if len(signatures) != count:
+    # Of another length than was asked, they would stop what is left with the other replicas.
+    if not len(signatures) == len(held.refused) == count:
         raise ProtocolError(
             "RECORDS_NOT_SIGNED",
             "the replica does not sign to each record that was left with it",
             help="they are left again later; its release may be another",
         )
-    return signatures, [code[:40] for code in held.refused] or [""] * count
+    return signatures, held.refused
 
 
 def _undelivered(
-    session: Session, member: int, key_epoch: int, replica: int, now: Now
+    session: Session, member: int, key_epoch: int, replica: int, *, time_s: int
 ) -> Sequence[SealedRecord]:
     """Return own records that a replica has not taken; it takes none of an entry that is over."""
     taken = select(RecordDelivery.entry).where(
@@ -150,12 +151,7 @@ def _undelivered(
         .where(
             SealedRecord.key_epoch == key_epoch,
             ListedEntry.uploader == member,
-            ListedEntry.stage.in_(_LIVE_STAGES),
-            ListedEntry.expires_day >= now.time_s // DAY_S,
-            or_(
-                ListedEntry.stage != Stage.TICKETED.name,
-                ListedEntry.posted_at_s >= now.time_s - TICKET_S,
-            ),
+            still_runs(time_s),
             ~taken.exists(),
         )
         .limit(MAX_RECORDS)

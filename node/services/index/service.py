@@ -193,9 +193,9 @@ class IndexService:
                 unlike = error.code in UNLIKE_ROWS and not missing_of(session, cut)
                 if not unlike or cut.version in self._anew:
                     raise
-                self._anew.add(cut.version)
                 count = start_anew(session, replica, cut.key_epoch)
                 self._doors.act(session, "node", "index-anew", str(cut.version), code=error.code)
+            self._anew.add(cut.version)
             _log.warning("the replica's files begin anew", code=error.code, records=count)
             return 1
 

@@ -32,7 +32,6 @@ from node.screening.evaluations import Asked
 from node.screening.index import bucket_number, read_bucket
 from node.screening.states import (
     CHALLENGE_PERIOD_S,
-    DAY_S,
     MAX_CHALLENGES,
     MAX_REVISIONS,
     ROOT_CHALLENGE_S,
@@ -69,8 +68,8 @@ def seal_due(doors: Doors, member: int, epoch: EpochCommittee, ask: Ask, pool: E
     """Evaluate own entries that have no record in a key epoch, and seal them; return how many."""
     ring = doors.identity.keys.ring
     with doors.reading() as session:
-        today = now_of(session).time_s // DAY_S
-        entries = untagged(session, member, epoch.key_epoch, today=today, limit=BATCH)
+        time_s = now_of(session).time_s
+        entries = untagged(session, member, epoch.key_epoch, time_s=time_s, limit=BATCH)
         if not entries:
             return 0
         blinded = [_blinded(session, ring, entry, epoch.key_epoch) for entry in entries]

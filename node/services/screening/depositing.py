@@ -23,7 +23,7 @@ from node.crypto.oprf.shamir import Polynomial
 from node.db import overwriting
 from node.identity import address_bytes
 from node.keyholders import holds_key
-from node.listings import TAGGABLE, open_listing
+from node.listings import open_listing, still_runs
 from node.screening.consents import consent_key
 from node.screening.custody import (
     Manifest,
@@ -45,7 +45,6 @@ from node.screening.custody_messages import (
     unpack,
 )
 from node.screening.listing_consents import listing_consent
-from node.screening.states import DAY_S
 from node.services.screening.custody import (
     DROP,
     TAKE,
@@ -319,8 +318,7 @@ def _uncovered(session: Session, member: int, circle: Circle, now: Now) -> list[
         .join(OwnListing, OwnListing.entry == ListedEntry.entry)
         .where(
             ListedEntry.uploader == member,
-            ListedEntry.stage.in_(TAGGABLE),
-            ListedEntry.ends_day >= now.time_s // DAY_S,
+            still_runs(now.time_s),
             OwnListing.erased_at_ms.is_(None),
             ~exists().where(Recall.entry == ListedEntry.entry),
             ~covered,

@@ -12,9 +12,8 @@ from node.blacklist import newest_sharing, now_of
 from node.crypto.eip712 import Domain
 from node.crypto.signer import recover_address
 from node.keyholders import holds_key
-from node.listings import TAGGABLE
+from node.listings import still_runs
 from node.screening.holding import held_digest, record_hash
-from node.screening.states import DAY_S
 from node.tables import EntryTag, ListedEntry, RecordDelivery, SealedRecord
 from reconcile.model import ProtocolError
 
@@ -99,8 +98,7 @@ def _sealed_untagged(
         .where(
             SealedRecord.key_epoch == key_epoch,
             ListedEntry.uploader == member,
-            ListedEntry.stage.in_(TAGGABLE),
-            ListedEntry.ends_day >= now_of(session).time_s // DAY_S,
+            still_runs(now_of(session).time_s),
             ~tagged.exists(),
             held >= threshold,
         )

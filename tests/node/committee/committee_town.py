@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 from listed_people import make_listing, person_of
 from sqlalchemy import select
 
@@ -188,7 +189,7 @@ class Town:
                 BlacklistCalls(node.identity).claim_allowance(session, self.time_s() // DAY_S)
         self.settle()
 
-    def list(self, member: int, serial: int) -> bytes:
+    def list(self, member: int, serial: int, documents: Sequence[bytes] = ()) -> bytes:
         """List a person who cannot exist; the node evaluates, seals, leaves and tags by itself."""
         today = self.time_s() // DAY_S
         listing = make_listing(
@@ -200,7 +201,9 @@ class Town:
             notice_at=today - 30,
             event_month=day_iso(today - 90)[:7],
         )
-        candidate = Candidate(person_of(serial), listing)
+        if documents:
+            listing = msgspec.structs.replace(listing, evidence_root=ZERO32)
+        candidate = Candidate(person_of(serial), listing, tuple(documents))
         entry = self.nodes[member].screening.list_person(candidate)
         self.settle()
         return entry

@@ -6,19 +6,16 @@ import contextlib
 
 import pytest
 from committee_town import COMMITTEE, OUTSIDER, Town
-from listed_people import make_listing, person_of
 
 from node.errors import Conflict
 from node.peers.client import PREFIX, PeerClient
 from node.screening.consents import Scope
-from node.screening.states import DAY_S
 from node.services.lookups import Found
 from node.services.screening.custody import SILENCE_S, TELL
 from node.services.screening.detail import DETAIL, DetailView
 from node.services.screening.falling_back import WaitingView
-from node.services.screening.listing import Candidate
 from node.tables import HeldCustody
-from reconcile.model import ZERO32, OutsideError, day_iso
+from reconcile.model import OutsideError
 
 READER = 1
 SERIAL = 7
@@ -33,20 +30,7 @@ def looked_up(indexed: Town) -> tuple[bytes, int, bytes]:
         with contextlib.suppress(Conflict):
             town.node(member).screening.claim_allowance()
     town.settle()
-    today = town.time_s() // DAY_S
-    listing = make_listing(
-        SERIAL,
-        entry_id=ZERO32,
-        uploader=OUTSIDER,
-        effective_from=today,
-        expires_at=today + 900,
-        notice_at=today - 30,
-        event_month=day_iso(today - 90)[:7],
-        evidence_root=ZERO32,
-    )
-    candidate = Candidate(person_of(SERIAL), listing, EVIDENCE)
-    entry = town.node(OUTSIDER).screening.list_person(candidate)
-    town.settle()
+    entry = town.list(OUTSIDER, SERIAL, EVIDENCE)
     town.publish()
     lookup = town.consented(READER, SERIAL, scope=Scope.HIT | Scope.RECORD | Scope.EVIDENCE)
     town.tickets(READER)

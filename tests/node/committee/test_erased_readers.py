@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from committee_town import OUTSIDER, PHRASE, Town, make_town
-from listed_people import make_listing, person_of
+from listed_people import person_of
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
@@ -29,7 +29,6 @@ from node.screening.states import AUDIT_S, DAY_S
 from node.screening.weighing import explain_envelope
 from node.services.lookups import Found
 from node.services.screening.detail import DetailView
-from node.services.screening.listing import Candidate
 from node.tables import (
     DeletionCertificate,
     Deposit,
@@ -41,7 +40,7 @@ from node.tables import (
     SealedRecord,
 )
 from node.tables.base import Base
-from reconcile.model import ZERO32, KanheError, day_iso
+from reconcile.model import KanheError
 from tests.databases import SERVER
 from tests.node.services.test_screening_rest import program, refused
 from tests.node.web.desk_town import Reader, invite, served
@@ -68,25 +67,6 @@ def epoch(town: Town, number: int) -> None:
     """Let the committee make the next key epoch's key, and let it begin."""
     town.finish(town.run())
     town.begin(number)
-
-
-def entry_of(town: Town, serial: int) -> bytes:
-    """List somebody with evidence."""
-    today = town.time_s() // DAY_S
-    listing = make_listing(
-        serial,
-        entry_id=ZERO32,
-        uploader=OUTSIDER,
-        effective_from=today,
-        expires_at=today + 900,
-        notice_at=today - 30,
-        event_month=day_iso(today - 90)[:7],
-        evidence_root=ZERO32,
-    )
-    candidate = Candidate(person_of(serial), listing, EVIDENCE)
-    entry = town.node(OUTSIDER).screening.list_person(candidate)
-    town.settle()
-    return entry
 
 
 def looked_up(town: Town, serial: int) -> Found:
@@ -180,7 +160,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(town: Town) -> Story:
     """Looked up, with its evidence: the reader holds all there is; the tests go on from there."""
-    entry, stays = entry_of(town, SERIAL), entry_of(town, OTHER)
+    entry, stays = (town.list(OUTSIDER, who, EVIDENCE) for who in (SERIAL, OTHER))
     town.publish()
     reader, uploader = town.node(READER), town.node(OUTSIDER)
     found, neighbour = looked_up(town, SERIAL), looked_up(town, OTHER)

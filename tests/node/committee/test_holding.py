@@ -228,6 +228,28 @@ def test_a_signature_of_a_replica_that_lost_its_key_is_fetched_anew(
     assert tagged(indexed, entry) is not None
 
 
+def test_an_answer_of_another_length_stops_nothing_at_the_others(
+    indexed: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first replica that is asked gives one reason too many: the others take the record."""
+    next_day(indexed)
+    service = indexed.node(OUTSIDER).parts.index
+    asked = service._ask
+
+    def padded(member: int, word: str, body: bytes) -> bytes:
+        answer = asked(member, word, body)
+        if word != DEPOSIT or member != 1:
+            return answer
+        held = msgspec.json.decode(answer)
+        return msgspec.json.encode({**held, "refused": [*held["refused"], "RECORD_DIFFERS"]})
+
+    monkeypatch.setattr(service, "_ask", padded)
+    entry = indexed.list(OUTSIDER, 466)
+    assert tagged(indexed, entry) is not None
+    with indexed.node(OUTSIDER).sessions() as session:
+        assert session.get(RecordDelivery, (1, entry, 1)) is None
+
+
 def test_an_uploader_that_was_put_back_takes_its_record_from_the_replicas(
     indexed: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,8 +148,8 @@ class BlacklistTown:
         """Evaluate and seal what a member has on the ledger; its node tags it by itself."""
         node = self.node(member)
         with node.database.writing.begin() as session:
-            today = now_of(session).time_s // DAY_S
-            due = untagged(session, member, key_epoch, today=today, limit=100)
+            time_s = now_of(session).time_s
+            due = untagged(session, member, key_epoch, time_s=time_s, limit=100)
             for entry in due:
                 owned = open_listing(session, node.keys.ring, entry)
                 output = modes.evaluate_directly(Mode.VOPRF, KEY.secret, owned.identifier.prf_input)

@@ -55,8 +55,8 @@ def test_a_suspension_that_was_settled_ends_the_entry(
     assert "SUSPENDED at block" in words
     assert f"ends on {day_iso(last)}" in words
     with alpha.database.reading() as session:
-        assert entry in untagged(session, 1, 2, today=last, limit=9)
-        assert entry not in untagged(session, 1, 2, today=last + 1, limit=9)
+        assert entry in untagged(session, 1, 2, time_s=last * DAY_S, limit=9)
+        assert entry not in untagged(session, 1, 2, time_s=(last + 1) * DAY_S, limit=9)
     assert entry not in out_of_custody(beta)
     town.pass_days(SUSPENSION_DAYS + 0.5)
     assert entry in out_of_custody(beta)
