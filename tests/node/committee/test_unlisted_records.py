@@ -124,8 +124,8 @@ def test_what_is_only_announced_is_no_hit(indexed: Town, monkeypatch: pytest.Mon
         place = session.get_one(SealedRecord, (cover, 1))
         place.loc, place.record = true.loc, true.record
 
-    def but_the_announced(*asked: Any) -> list[SealedRecord]:  # noqa: ANN401 - as it takes them
-        return [row for row in undelivered(*asked) if row.entry != announced]
+    def but_the_announced(*asked: Any, time_s: int) -> list[SealedRecord]:  # noqa: ANN401 - as it takes them
+        return [row for row in undelivered(*asked, time_s=time_s) if row.entry != announced]
 
     monkeypatch.setattr(leaving, "_undelivered", but_the_announced)
     indexed.publish()
