@@ -37,6 +37,7 @@ from node.screening.consent_files import (
 from node.screening.consents import Purpose, Scope
 from node.screening.explaining import explain_receipt
 from node.screening.identifiers import Identifier, IdType, read_identifier
+from node.screening.states import OPENABLE_DAYS
 from node.screening.weighing import explain_envelope
 from node.services.lookups import Found, Terms
 from node.wallet import Wallet
@@ -330,9 +331,12 @@ def _dispute(story: Story, entry: bytes) -> None:
 def _erase(story: Story, entry: bytes) -> Path:
     """Erase it: salts and keys are destroyed, a signed certificate is recorded."""
     lender = story.node(LENDER)
-    story.say("the lender erases it: what is left on the ledger cannot be opened by anybody")
+    story.say("the lender erases it: it leaves the index now, an audit may still ask who it was")
     lender.screening.erase(entry)
-
+    story.net.settle("the listing to be taken back")
+    story.note("state once taken back", "REMOVED", lender.screening.trace(entry).entry.state)
+    story.say("three days pass: what is left on the ledger cannot be opened by anybody")
+    story.net.chain.pass_s(OPENABLE_DAYS * DAY_S)
     story.net.until_block(
         lambda: bool(lender.screening.trace(entry).certificates), "the deletion to be certified"
     )

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Sequence
 
 from cryptography import x509
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, current_key_epoch, openable_from
@@ -16,8 +16,9 @@ from node.keyholders import held_key, is_full, was_key
 from node.screening.auditing import Logged
 from node.screening.consents import Trust
 from node.screening.points import MAX_AUDITS
-from node.screening.states import AUDIT_S, AuditState, audit_state
-from node.tables import Accusation, DeletionCertificate, EvaluationAudit
+from node.screening.states import AUDIT_S, DAY_S, OPENABLE_DAYS, AuditState, Stage, audit_state
+from node.tables import Accusation, BlacklistFact, Block, EvaluationAudit, ListedEntry
+from node.tables.tip import tip_of
 from reconcile.model import ProtocolError
 
 NOT_ENDED: ColumnElement[bool] = EvaluationAudit.outcome.is_(None)
@@ -33,11 +34,10 @@ def accused_of(row: Accusation) -> Logged:
     return Logged(row.reader, row.ticket, row.subject, row.blinded, row.key_epoch, 0, row.signature)
 
 
-def state_of_audit(session: Session, row: EvaluationAudit, now: Now) -> AuditState:
+def state_of_audit(row: EvaluationAudit, now: Now) -> AuditState:
     """Return where an audit stands at a block's time."""
     outcome = AuditState.NONE if row.outcome is None else AuditState[row.outcome]
-    erased = is_erased(session, logged_of(row))
-    return audit_state(row.block_time_s, now.time_s, outcome=outcome, erased=erased)
+    return audit_state(row.block_time_s, now.time_s, outcome=outcome)
 
 
 def due_s(row: EvaluationAudit) -> int:
@@ -45,11 +45,40 @@ def due_s(row: EvaluationAudit) -> int:
     return row.block_time_s + AUDIT_S
 
 
-def is_erased(session: Session, logged: Logged) -> bool:
-    """Say whether a listing's uploader certified on the ledger that it destroyed it."""
-    if logged.ticket:
-        return False
-    return session.get(DeletionCertificate, (logged.subject, logged.reader)) is not None
+def openable_until_s(session: Session, entry: ListedEntry) -> int:
+    """Return the second (Unix) from which no audit of an entry's evaluations begins.
+
+    Its uploader destroys nothing before. As the ledger stands now: it comes forward with the end.
+    """
+    last = entry.ends_day
+    staged = select(BlacklistFact.args, BlacklistFact.block_time_s).where(
+        BlacklistFact.entry == entry.entry, BlacklistFact.name == "EntryStaged"
+    )
+    for args, time_s in session.execute(staged):
+        if Stage(args["stage"]) > Stage.SUSPENDED:
+            last = min(last, time_s // DAY_S)
+    return (last + OPENABLE_DAYS) * DAY_S
+
+
+def holds_erasure(session: Session, entry: ListedEntry) -> bool:
+    """Say whether what was evaluated for an own entry may still be to be opened.
+
+    By blocks that are final and were read: every audit that could begin is a row by then, however
+    far the chain went on while this node was away.
+    """
+    cursor = tip_of(session)
+    final = None if cursor is None else session.get(Block, cursor.final_block)
+    if final is None or final.time_s < openable_until_s(session, entry):
+        return True
+    # One that nobody ends once its days are over asks for nothing any more.
+    asked = exists().where(
+        NOT_ENDED,
+        EvaluationAudit.ticket == 0,
+        EvaluationAudit.subject == entry.entry,
+        EvaluationAudit.member == entry.uploader,
+        EvaluationAudit.block_time_s >= final.time_s - AUDIT_S,
+    )
+    return bool(session.scalar(select(asked)))
 
 
 def audits_not_ended(session: Session, *, member: int | None = None) -> Sequence[EvaluationAudit]:
@@ -93,8 +122,12 @@ def admissible(
             EvaluationAudit.subject == logged.subject,
             EvaluationAudit.key_epoch == logged.key_epoch,
         )
-    if session.scalar(known) or is_erased(session, logged):
+    if session.scalar(known):
         return Admissible.NEVER
+    if not logged.ticket:
+        entry = session.get(ListedEntry, logged.subject)
+        if entry is None or now.time_s >= openable_until_s(session, entry):
+            return Admissible.NEVER
     waiting = select(func.count()).where(EvaluationAudit.member == logged.reader, NOT_ENDED)
     full = (session.scalar(waiting) or 0) + asked >= MAX_AUDITS
     return Admissible.LATER if full else Admissible.NOW

@@ -232,9 +232,9 @@ class Reader:
         raise _refuse("RECEIPT_ROOT", "the root is not the one on the ledger")
 
 
-def keep_wrong(session: Session, wrong: Wrong, version: int, *, now_ms: int) -> None:
-    """Keep an incident for what a replica did, once a version."""
-    fingerprint = f"{wrong.kind}/{version}/{wrong.replica}"
+def keep_wrong(session: Session, wrong: Wrong, about: str, *, now_ms: int) -> None:
+    """Keep an incident for what a member did, once for what it is about: a version, a proof."""
+    fingerprint = f"{wrong.kind}/{about}/{wrong.replica}"
     known = session.scalars(select(Incident).where(Incident.fingerprint == fingerprint))
     if known.first() is not None:
         return

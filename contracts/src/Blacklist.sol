@@ -5,7 +5,7 @@ import {BlacklistBase} from "./blacklist/BlacklistBase.sol";
 import {Disputes} from "./blacklist/Disputes.sol";
 import {IndexRoots} from "./blacklist/IndexRoots.sol";
 import {IBlacklist} from "./interfaces/IBlacklist.sol";
-import {EntryId, EntryState, Stage} from "./interfaces/IBlacklistFacts.sol";
+import {EntryId, EntryState, OPENABLE_DAYS, Stage} from "./interfaces/IBlacklistFacts.sol";
 import {ILookups} from "./interfaces/ILookups.sol";
 import {IRegistry} from "./interfaces/IRegistry.sol";
 
@@ -72,7 +72,9 @@ contract Blacklist is IndexRoots, Disputes {
         _deletions[entry][member] = certificate;
         emit DeletionCertifiedBy(entry, member, certificate);
         if (member != stored.uploader) return;
-        _untag(entry);
+        uint256 from_s = (stored.expiresDay + OPENABLE_DAYS) * 1 days;
+        if (block.timestamp < from_s) revert NotYet(from_s);
+        _end(entry);
         _stageTo(entry, Stage.ERASED);
     }
 

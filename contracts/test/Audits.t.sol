@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AuditState, IAudits} from "../src/interfaces/IAudits.sol";
-import {EntryId} from "../src/interfaces/IBlacklistFacts.sol";
+import {EntryId, IBlacklistFacts, Verdict} from "../src/interfaces/IBlacklistFacts.sol";
 import {IRegistry, Role} from "../src/interfaces/IRegistry.sol";
 import {BlacklistTestBase} from "./BlacklistBase.sol";
 
@@ -266,45 +266,107 @@ contract AuditsTest is BlacklistTestBase {
 
     // ---------------------------------------------------------------------------------- erasure
 
-    function _erase(EntryId entry) private {
-        _post(UPLOADER);
-        blacklist.withdraw(entry);
+    /// @dev External, so that an expected revert is the call's.
+    function certify(EntryId entry) external {
         _post(UPLOADER);
         blacklist.certifyDeletion(entry, ROOT);
     }
 
-    function test_anErasedListing_isNotAccused() public {
-        EntryId entry = _tagged(1);
-        _erase(entry);
-        _refuseBegin(
-            abi.encodeWithSelector(IAudits.EntryErased.selector, entry),
-            UPLOADER,
-            0,
-            EntryId.unwrap(entry)
-        );
-        // A lookup on a consent of the same bytes is no listing.
-        _audit(UPLOADER, 7, EntryId.unwrap(entry));
+    function _certifies(EntryId entry) private returns (bool) {
+        uint256 before = vm.snapshotState();
+        try this.certify(entry) {
+            vm.revertToState(before);
+            return true;
+        } catch {
+            return false;
+        }
     }
 
-    function test_whatWasErasedMeanwhile_isNotFined() public {
+    function _isAudited(EntryId entry) private returns (bool) {
+        uint256 before = vm.snapshotState();
+        uint256 key = _pk(UPLOADER, Role.APPROVER);
+        try this.begin(key, 0, EntryId.unwrap(entry), 1) {
+            vm.revertToState(before);
+            return true;
+        } catch {
+            return false;
+        }
+    }
+
+    function _withdraw(EntryId entry) private {
+        _post(UPLOADER);
+        blacklist.withdraw(entry);
+    }
+
+    /// A ghost that is listed, evaluated, taken back: whoever hurries erases nothing before it can
+    /// be asked, and what was asked in time is not erased away.
+    function test_whoErasesAtOnce_isAskedAndFined() public {
         EntryId entry = _tagged(1);
+        _withdraw(entry);
+        uint256 until_s = (_now() + 3) * 1 days;
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotYet.selector, until_s));
+        this.certify(entry);
+        vm.warp(until_s - 1);
         uint64 audit = _audit(UPLOADER, 0, EntryId.unwrap(entry));
-        uint64 stands = _audit(UPLOADER, 0, EntryId.unwrap(_tagged(2)));
-        _erase(entry);
-        _standsAs(audit, AuditState.ERASED);
-        uint256 balance = points.accountOf(UPLOADER).balance;
+        vm.warp(until_s);
+        this.certify(entry);
+        _standsAs(audit, AuditState.PENDING);
         _pass(15);
-        _standsAs(audit, AuditState.ERASED);
         _settleAudit(audit);
-        _standsAs(audit, AuditState.ERASED);
-        _eq(points.accountOf(UPLOADER).balance, balance);
-        _eq(audits.pendingAudits(UPLOADER), 1);
-        _refuseState(audit, AuditState.ERASED);
-        this.settleAudit(audit);
-        // Fined is fined, whatever is erased later.
-        _settleAudit(stands);
-        _erase(_entry(2));
-        _standsAs(stands, AuditState.FINED);
+        _standsAs(audit, AuditState.FINED);
+    }
+
+    function test_whatIsOver_isNotAccused() public {
+        EntryId entry = _tagged(1);
+        _withdraw(entry);
+        uint256 until_s = (_now() + 3) * 1 days;
+        vm.warp(until_s);
+        bytes memory over = abi.encodeWithSelector(IAudits.EntryOver.selector, entry, until_s);
+        _refuseBegin(over, UPLOADER, 0, EntryId.unwrap(entry));
+        this.certify(entry);
+        _refuseBegin(over, UPLOADER, 0, EntryId.unwrap(entry));
+        // A lookup on a consent of the same bytes is no listing; of what is none, none is asked.
+        _audit(UPLOADER, 7, EntryId.unwrap(entry));
+        vm.expectPartialRevert(IAudits.EntryOver.selector);
+        this.begin(_pk(UPLOADER, Role.APPROVER), 0, ROOT, 1);
+    }
+
+    /// @dev Six ends, from 0: taken back, expired, superseded, conceded, taken back once expired,
+    /// lapsed. @return its last day.
+    function _endedBy(uint256 how, EntryId entry) private returns (uint32) {
+        uint32 expires = blacklist.entryOf(entry).expiresDay;
+        if (how == 1 || how == 4) vm.warp((expires + 1) * 1 days);
+        if (how == 0 || how == 4) _withdraw(entry);
+        if (how == 2) {
+            _post(UPLOADER);
+            blacklist.list(_entry(2), COMMITMENT, CHINA, _now() - 10, _now(), _now() + 5, entry);
+            _tag(UPLOADER, _entry(2), 1);
+        }
+        if (how == 3) {
+            uint64 dispute = _dispute(READER, entry, false);
+            _answer(dispute, Verdict.REMOVED);
+            _pass(3);
+            _settle(dispute);
+        }
+        if (how == 5) {
+            _pass(8);
+            _post(READER);
+            blacklist.lapse(entry);
+        }
+        return expires < _now() ? expires : _now();
+    }
+
+    /// However an entry ends: at each time it is either audited or erased, never both.
+    function testFuzz_atEachTime_auditedOrErased(uint8 how, uint32 runs_s, uint32 later_s) public {
+        how = how % 6;
+        EntryId entry = _listAs(UPLOADER, 1, _now() + 20);
+        if (how != 5) _tag(UPLOADER, entry, 1);
+        vm.warp(vm.getBlockTimestamp() + _bound(runs_s, 0, 6 days));
+        uint32 last = _endedBy(how, entry);
+        vm.warp(vm.getBlockTimestamp() + _bound(later_s, 0, 5 days));
+        bool over = _now() >= last + 3;
+        _true(_certifies(entry) == over);
+        _true(_isAudited(entry) != over);
     }
 
     // ------------------------------------------------------------------------------------- fuzz

@@ -267,6 +267,12 @@ contract ListingsTest is BlacklistTestBase {
         _post(READER);
         blacklist.certifyDeletion(entry, ROOT);
         _state(entry, EntryState.REMOVED);
+        uint256 from_s = (_now() + 3) * 1 days;
+        vm.warp(from_s - 1);
+        _post(UPLOADER);
+        _refuse(abi.encodeWithSelector(IBlacklistFacts.NotYet.selector, from_s));
+        blacklist.certifyDeletion(entry, ROOT);
+        vm.warp(from_s);
         _post(UPLOADER);
         blacklist.certifyDeletion(entry, ROOT);
         _state(entry, EntryState.ERASED);

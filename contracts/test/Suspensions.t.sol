@@ -72,6 +72,7 @@ contract SuspensionsTest is BlacklistTestBase {
         _goTo(lastDay + 1);
         _state(entry, EntryState.EXPIRED);
         _eq(_countAt(1), 0);
+        _goTo(lastDay + 3);
         _post(UPLOADER);
         blacklist.certifyDeletion(entry, ROOT);
         _state(entry, EntryState.ERASED);

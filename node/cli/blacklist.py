@@ -23,6 +23,7 @@ from node.cli.listing_words import identifier_of, sha256_of
 from node.cli.output import EXIT_DONE, EXIT_NO, JsonTo, emit, note, require_file, say, table
 from node.cli.session import Home, Wait, acting, actor, finish, has_passphrase, node_of
 from reconcile.counting import counted
+from reconcile.days import time_iso
 
 if TYPE_CHECKING:
     from node.bootstrap import Node
@@ -261,6 +262,8 @@ def _show_trace(view: TraceView) -> None:
         say(f"  corrects {body['supersedes']}")
     for newer in body["superseded_by"]:
         say(f"  corrected by {newer}")
+    if body["erased_from"]:
+        say(f"  to be erased from {body['erased_from']} on: an audit may ask for it until then")
     for check in view.checks:
         word = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
         say(f"  {word} {check.name}: {check.says}")
@@ -377,8 +380,8 @@ def erase(
 ) -> int:
     """Destroy salts, keys and evidence of an entry, and certify it.
 
-    What still stands is taken back first; then the destruction follows by itself. Exit 1: the
-    ledger has not got that far yet.
+    What still stands is taken back first; the destruction follows by itself, for an own entry when
+    no audit can ask any more, three days after it is over. Exit 1: not yet.
     """
     with acting(home) as node:
         found = node.screening.find_entry(entry)
@@ -386,9 +389,12 @@ def erase(
     finish(home, wait=wait)
     with node_of(home) as node:
         digest = node.screening.erasure_of(found) or digest
+        waits_s = node.screening.trace(found).erased_from_s
         if certificate is not None and digest is not None:
             certificate.write_bytes(node.screening.certificate_of(found))
     answer = {"entry": found.hex(), "certificate": None if digest is None else digest.hex()}
     says = "waits until the entry is over, finally" if digest is None else "destroyed and certified"
+    if waits_s is not None:
+        says = f"over; destroyed from {time_iso(waits_s)} on, an audit may ask for it until then"
     emit(answer, json_to, lambda: say(f"{found.hex()[:SHOWN]}…: {says}"))
     return EXIT_NO if digest is None else EXIT_DONE

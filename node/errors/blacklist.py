@@ -79,7 +79,7 @@ BLACKLIST_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "AuditStateNotAllowed": ("audit", "state"),
     "AuditTooLate": ("current", "keyEpoch"),
     "AuditedAlready": ("member", "ticket", "subject"),
-    "EntryErased": ("entry",),
+    "EntryOver": ("entry", "since_s"),
     "NotAuditor": ("member",),
     "OwnEvaluation": ("member",),
     "SignerUnknown": ("key",),

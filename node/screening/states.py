@@ -29,6 +29,8 @@ MAX_CHALLENGES: Final = 4
 CHALLENGE_PERIOD_S: Final = 10 * DAY_S
 #: What an accused has to open an evaluation.
 AUDIT_S: Final = 14 * DAY_S
+#: From an entry's last day on: what was evaluated for it is opened to an audit, and not destroyed.
+OPENABLE_DAYS: Final = 3
 
 
 class Stage(enum.IntEnum):
@@ -106,18 +108,15 @@ class AuditState(enum.IntEnum):
     PENDING = 1
     DUE = 2
     OPENED = 3
-    ERASED = 4
-    FINED = 5
+    FINED = 4
 
 
 def audit_state(
-    begun_at_s: int, now_s: int, *, outcome: AuditState = AuditState.NONE, erased: bool = False
+    begun_at_s: int, now_s: int, *, outcome: AuditState = AuditState.NONE
 ) -> AuditState:
-    """Return where an audit stands at a block's time; `erased`: its listing was destroyed."""
+    """Return where an audit stands at a block's time."""
     if outcome is not AuditState.NONE:
         return outcome
-    if erased:
-        return AuditState.ERASED
     return AuditState.DUE if now_s > begun_at_s + AUDIT_S else AuditState.PENDING
 
 

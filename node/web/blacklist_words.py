@@ -221,7 +221,6 @@ STEPS: Final[Mapping[str, str]] = {
     "DeletionCertifiedBy": N_("a member certified what it destroyed"),
     "AuditBegun": N_("audit %(audit)s: the regulator asks to have its evaluation opened"),
     "AuditOPENED": N_("audit %(audit)s: its evaluation was opened"),
-    "AuditERASED": N_("audit %(audit)s ended: erased, nobody is fined"),
     "AuditFINED": N_("audit %(audit)s: its evaluation was not opened, the uploader is fined"),
     "Lapsed": N_("its ticket was not used in time"),
     "SuspendedByTime": N_("suspended: its dispute ran out"),
@@ -257,7 +256,6 @@ AUDIT_STATES: Final[Mapping[str, State]] = {
     "PENDING": State(N_("waiting to be opened"), "warn", "clock"),
     "DUE": State(N_("not opened in time"), "bad", "clock"),
     "OPENED": State(N_("opened"), "good", "check"),
-    "ERASED": State(N_("erased, nobody is fined"), "idle", "ring"),
     "FINED": State(N_("not opened, fined"), "bad", "cross"),
 }
 

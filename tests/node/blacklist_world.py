@@ -14,7 +14,7 @@ from ledger_world import World, found_world
 from sqlalchemy import select
 
 from devnet.local import EmbeddedChain
-from node.audits import due_s, state_of_audit
+from node.audits import due_s, openable_until_s, state_of_audit
 from node.blacklist import Now, account_of, note_regulator, now_of, phase_now, state_of
 from node.chain.codec import (
     BLACKLIST,
@@ -26,7 +26,7 @@ from node.chain.codec import (
 )
 from node.crypto.eip712 import Domain, Fields
 from node.screening.holding import RECORD_FIELDS
-from node.screening.states import DAY_S
+from node.screening.states import DAY_S, OPENABLE_DAYS
 from node.tables import Dispute, EvaluationAudit, ListedEntry
 from reconcile.model import ZERO32
 
@@ -163,6 +163,8 @@ class BlacklistWorld:
                 stored = self.view(BLACKLIST, "entryOf", row.entry)
                 assert stored["stakeHeld"] == row.stake_held
                 assert stored["dispute"] == (row.dispute or 0)
+                openable_s = (stored["expiresDay"] + OPENABLE_DAYS) * DAY_S
+                assert openable_until_s(session, row) == openable_s
                 states.append(state.name)
             for dispute in session.scalars(select(Dispute)):
                 phase = phase_now(session, dispute, now)
@@ -223,7 +225,7 @@ class BlacklistWorld:
             times = [now.time_s + day * DAY_S for day in days]
             for at_s in (*times, *(end for end in ends if end > now.time_s)):
                 for row in rows:
-                    state = state_of_audit(session, row, Now(now.block, at_s))
+                    state = state_of_audit(row, Now(now.block, at_s))
                     assert int(state) == self.view(POINTS, "auditStateOf", row.audit, at_s=at_s)
                     if at_s in times:
                         seen.add(state.name)

@@ -19,7 +19,7 @@ from node.screening.auditing import OPENED_FIELDS
 from node.screening.consents import EVALUATION_FIELDS
 from node.screening.history import read_history
 from node.screening.profiles import profile_numbered
-from node.screening.states import EntryFacts, Verdict, entry_state
+from node.screening.states import OPENABLE_DAYS, EntryFacts, Verdict, entry_state
 from node.tables import (
     Ballot,
     BlacklistFact,
@@ -164,7 +164,7 @@ def panel(town: BlacklistWorld) -> None:
 
 
 def audits(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
-    """Accuse two members: one opens, one shows the regulator's word, one is fined, one erases."""
+    """Accuse two members: one opens, one shows the regulator's word, two are fined."""
     for number, (member, ticket, subject) in enumerate(
         [(2, 1, keccak(b"consent")), (2, 2, keccak(b"kept")), (2, 3, keccak(b"kept")),
          (1, 0, standing), (1, 0, wrong)], 1
@@ -191,11 +191,12 @@ def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
     town.settle()
     town.ask(2, BLACKLIST, "acknowledgeRecall", wrong, SECRET)
     town.settle()
+    town.pass_days(OPENABLE_DAYS)
     town.ask(1, BLACKLIST, "certifyDeletion", wrong, keccak(b"certificate"))
     pay(town)
     town.settle()
     town.check_against_views()
-    assert town.check_audits((0, 15)) == {"OPENED", "PENDING", "DUE", "ERASED"}
+    assert town.check_audits((0, 15)) == {"OPENED", "PENDING", "DUE"}
     town.begin_epoch(2)
     assert town.check_against_views() == ["UNTAGGED", "ERASED", "REMOVED", "REMOVED"]
     town.tag(1, standing, 2)
@@ -204,7 +205,7 @@ def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
     for audit in (3, 4, 5):
         town.ask(REGULATOR, POINTS, "settleAudit", audit)
     town.settle()
-    assert town.check_audits((0,)) == {"OPENED", "FINED", "ERASED"}
+    assert town.check_audits((0,)) == {"OPENED", "FINED"}
     town.check_against_views()
     town.ask(2, BLACKLIST, "vest", standing)
     town.ask(1, POINTS, "claimAllowance")

@@ -111,8 +111,9 @@ abstract contract BlacklistBase is IBlacklist {
 
     function phaseOf(uint64 dispute) public view virtual returns (Phase);
 
-    /// @dev Takes the entry's leaf out of the counters of every key epoch that may hold one.
-    function _untag(EntryId entry) internal virtual;
+    /// @dev An entry is over: its last day is today, or an earlier one, and its leaf is taken out of
+    /// the counters of every key epoch that may hold one.
+    function _end(EntryId entry) internal virtual;
 
     /// @dev Brings an entry's end forward, in the counters of every key epoch that may hold a leaf.
     function _shorten(EntryId entry, uint32 day) internal virtual;

@@ -196,7 +196,7 @@ abstract contract Disputes is Panels {
         stored.stakeHeld = false;
         points.overturn(d.target, LISTING_STAKE, held, conceded);
         if (outcome == Verdict.TIMED_OUT) return;
-        _untag(d.entry);
+        _end(d.entry);
         _stageTo(d.entry, outcome == Verdict.CORRECTED ? Stage.CORRECTED : Stage.REMOVED);
     }
 

@@ -188,8 +188,10 @@ abstract contract IndexRoots is Listings {
         emit EntryTagged(entry, keyEpoch, record);
     }
 
-    function _untag(EntryId entry) internal override {
+    function _end(EntryId entry) internal override {
         _move(entry, 0);
+        Entry storage stored = _entries[entry];
+        if (_today() < stored.expiresDay) stored.expiresDay = _today();
     }
 
     function _shorten(EntryId entry, uint32 day) internal override {

@@ -88,7 +88,7 @@ abstract contract Listings is BlacklistBase {
             _bit(EntryState.LISTED) | _bit(EntryState.UNTAGGED) | _bit(EntryState.SUSPENDED)
                 | _bit(EntryState.EXPIRED)
         );
-        _untag(entry);
+        _end(entry);
         _stageTo(entry, Stage.REMOVED);
     }
 
@@ -98,6 +98,7 @@ abstract contract Listings is BlacklistBase {
         Entry storage stored = _known(entry);
         _requireState(entry, _bit(EntryState.LAPSED));
         stored.stakeHeld = false;
+        _end(entry);
         _stageTo(entry, Stage.REMOVED);
         points.slash(stored.uploader, LISTING_STAKE, "ticket lapsed");
     }
@@ -149,7 +150,7 @@ abstract contract Listings is BlacklistBase {
         Entry storage stored = _entries[old];
         bool live = stored.stage == Stage.LISTED || stored.stage == Stage.SUSPENDED;
         if (!live || stored.dispute != 0) return;
-        _untag(old);
+        _end(old);
         _stageTo(old, Stage.CORRECTED);
     }
 }

@@ -12,8 +12,6 @@ enum AuditState {
     DUE,
     /// It was opened, by the regulator's word.
     OPENED,
-    /// The listing's uploader certified that it destroyed it: nobody can open it any more.
-    ERASED,
     FINED
 }
 
@@ -59,8 +57,8 @@ interface IAudits {
     error AuditedAlready(uint32 member, uint64 ticket, bytes32 subject);
     /// @notice The member has its greatest number of audits that did not end.
     error TooManyAudits(uint32 member, uint256 maximum);
-    /// @notice The uploader certified that it destroyed the listing.
-    error EntryErased(EntryId entry);
+    /// @notice The entry is over for `OPENABLE_DAYS`: its uploader may have destroyed what opens it.
+    error EntryOver(EntryId entry, uint256 since_s);
     /// @notice No audit has this number, or it stands elsewhere.
     error AuditStateNotAllowed(uint64 audit, AuditState state);
 
@@ -76,14 +74,15 @@ interface IAudits {
         bytes32 blinded,
         uint32 keyEpoch
     );
-    /// @notice An audit ended: OPENED, ERASED or FINED.
+    /// @notice An audit ended: OPENED or FINED.
     event AuditEnded(uint64 indexed audit, AuditState outcome);
 
     // ----------------------------------------------------------------------------------- the calls
 
     /// @notice Asks a member on the ledger to open an evaluation; by the regulator.
     /// @dev Whose it is follows from the signature: nobody is accused of what its key did not
-    /// sign. A key that ended since counts; one that its owner reported lost does not.
+    /// sign. A key that ended since counts; one that its owner reported lost does not. A listing's
+    /// while `OPENABLE_DAYS` last; what is destroyed after this call is not opened.
     /// @param subject the consent's digest, or for ticket 0 the entry.
     /// @param blinded SHA-256 of the element that was evaluated.
     /// @param keyEpoch not before the one that precedes the present one.
@@ -105,8 +104,7 @@ interface IAudits {
     /// that key since: it takes its word back by no report of its own.
     function answerAudit(uint64 audit, bytes calldata signature) external;
 
-    /// @notice Fines who did not open in time, or ends without a fine what was erased meanwhile;
-    /// by the regulator.
+    /// @notice Fines who did not open in time; by the regulator.
     /// @dev By it alone: a regulator that nobody reached for 14 days has not found that nobody
     /// opened. What exceeds the free points is a debt, as with every fine.
     function settleAudit(uint64 audit) external;

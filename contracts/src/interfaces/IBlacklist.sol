@@ -127,6 +127,8 @@ interface IBlacklist is IBlacklistFacts {
     function acknowledgeRecall(EntryId entry, bytes32 secret) external;
 
     /// @notice Records a signed certificate of deletion; the uploader's makes the entry ERASED.
+    /// @dev The uploader's not before `OPENABLE_DAYS` are over: until then an audit may ask for what
+    /// it destroys (see IAudits).
     function certifyDeletion(EntryId entry, bytes32 certificate) external;
 
     // ------------------------------------------------------------------------------------- views

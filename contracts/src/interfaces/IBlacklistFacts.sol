@@ -4,6 +4,10 @@ pragma solidity ^0.8.30;
 /// @notice The id of an entry: 32 random bytes that its uploader chose.
 type EntryId is bytes32;
 
+/// @dev From an entry's last day on, so many days: what was evaluated for it is opened to an
+/// audit, and its uploader destroys nothing that it takes.
+uint256 constant OPENABLE_DAYS = 3;
+
 /// @notice What is stored of an entry's life; what a reader sees is `EntryState`.
 enum Stage {
     NONE,
@@ -87,7 +91,7 @@ interface IBlacklistFacts {
 
     /// @notice An entry: nothing here is derived from the person without its salt.
     /// @param stakeHeld whether its listing stake is still bound.
-    /// @param expiresDay its last day, the ticket's or the earlier one of its suspension.
+    /// @param expiresDay its last day: the ticket's, or the earlier one of its suspension or end.
     /// @param dispute the open dispute, 0 for none.
     struct Entry {
         uint32 uploader;

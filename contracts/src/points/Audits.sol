@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {AuditState, IAudits} from "../interfaces/IAudits.sol";
 import {IBlacklist} from "../interfaces/IBlacklist.sol";
-import {EntryId} from "../interfaces/IBlacklistFacts.sol";
+import {EntryId, OPENABLE_DAYS} from "../interfaces/IBlacklistFacts.sol";
 import {ILookups} from "../interfaces/ILookups.sol";
 import {IRegistry, Role} from "../interfaces/IRegistry.sol";
 import {SignatureLib} from "../libraries/SignatureLib.sol";
@@ -62,7 +62,7 @@ abstract contract Audits is IAudits {
         uint32 member = _accused(evaluation, signature);
         _once(member, ticket, subject, keyEpoch);
         EntryId entry = EntryId.wrap(ticket == 0 ? subject : bytes32(0));
-        if (_isErased(entry, member)) revert EntryErased(entry);
+        if (ticket == 0) _requireOpenable(entry);
         if (pendingAudits[member] == MAX_AUDITS) revert TooManyAudits(member, MAX_AUDITS);
 
         pendingAudits[member] += 1;
@@ -90,7 +90,6 @@ abstract contract Audits is IAudits {
     function settleAudit(uint64 audit) external {
         _requireAuditor();
         AuditState state = auditStateOf(audit);
-        if (state == AuditState.ERASED) return _end(audit, AuditState.ERASED);
         if (state != AuditState.DUE) revert AuditStateNotAllowed(audit, state);
         _end(audit, AuditState.FINED);
         _fine(_audits[audit].member, AUDIT_FINE, NOT_OPENED);
@@ -108,7 +107,6 @@ abstract contract Audits is IAudits {
         Audit storage stored = _audits[audit];
         if (stored.member == 0) return AuditState.NONE;
         if (stored.outcome != AuditState.NONE) return stored.outcome;
-        if (_isErased(stored.entry, stored.member)) return AuditState.ERASED;
         bool over = block.timestamp > stored.begunAt_s + AUDIT_S;
         return over ? AuditState.DUE : AuditState.PENDING;
     }
@@ -157,9 +155,11 @@ abstract contract Audits is IAudits {
         _audited[evaluated] = true;
     }
 
-    function _isErased(EntryId entry, uint32 member) private view returns (bool) {
-        if (EntryId.unwrap(entry) == 0) return false;
-        return IBlacklist(blacklist).deletionOf(entry, member) != 0;
+    /// @dev The very days in which the uploader destroys nothing: who keeps them opens in time
+    /// whatever it is asked for, and who erases before is asked in time.
+    function _requireOpenable(EntryId entry) private view {
+        uint256 until_s = (IBlacklist(blacklist).entryOf(entry).expiresDay + OPENABLE_DAYS) * 1 days;
+        if (block.timestamp >= until_s) revert EntryOver(entry, until_s);
     }
 
     function _end(uint64 audit, AuditState outcome) private {

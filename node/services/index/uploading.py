@@ -125,7 +125,7 @@ def check_due(
     with doors.writing() as session:
         now_ms = doors.identity.clock()
         for item in wrong:
-            keep_wrong(session, item, root.version, now_ms=now_ms)
+            keep_wrong(session, item, str(root.version), now_ms=now_ms)
         heard = _is_heard(session, member, now)
         if missing and not heard:
             _log.warning("leaves missing, no challenge is heard now", version=root.version)

@@ -176,13 +176,10 @@ class AccusingActs(OpeningActs):
         """Return the call that ends an audit where one is due and was not asked for."""
         evaluation = self._evaluation(logged_of(row))
         accusation = session.get(Accusation, evaluation)
-        state = state_of_audit(session, row, now)
         if accusation is not None and accusation.opened_at_ms is not None:
             subject = self._calls.close_subject(row.audit, evaluation)
             call = self._calls.close_audit
-        elif state is AuditState.ERASED or (
-            state is AuditState.DUE and _asked_in_vain(accusation, row)
-        ):
+        elif state_of_audit(row, now) is AuditState.DUE and _asked_in_vain(accusation, row):
             subject = self._calls.settle_subject(row.audit, evaluation)
             call = self._calls.settle_audit
         else:
@@ -228,9 +225,9 @@ class AccusingActs(OpeningActs):
                 accusation = session.get(Accusation, self._evaluation(logged))
                 if accusation is not None and accusation.opened_at_ms is not None:
                     continue
-                state = state_of_audit(session, row, now)
-                last = state is AuditState.DUE and not _asked_since_due(accusation, row)
-                if last or (state is not AuditState.ERASED and self._rests.is_awake(row.member)):
+                due = state_of_audit(row, now) is AuditState.DUE
+                last = due and not _asked_since_due(accusation, row)
+                if last or self._rests.is_awake(row.member):
                     wanted.setdefault(row.member, []).append(logged)
         return sum(self._ask_member(member, found, now) for member, found in wanted.items())
 

@@ -96,7 +96,7 @@ def view_of_audit(
         consent=row.subject if row.ticket else None,
         entry=None if row.ticket else row.subject,
         key_epoch=row.key_epoch,
-        state=state_of_audit(session, row, now).name,
+        state=state_of_audit(row, now).name,
         begun_at_s=row.block_time_s,
         due_s=due_s(row),
         ended_at_s=row.ended_at_s,

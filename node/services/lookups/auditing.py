@@ -7,6 +7,7 @@ an incident with the signed row as evidence, and goes to the ledger (`accusing.p
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from node.services.lookups.defending import DefendingActs, anything_to_defend
 from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, refuse
 from node.tables import Accusation, DeletionCertificate, ListedEntry, LookupLog
 from node.tables.base import MAX_BIGINT, MAX_INTEGER
+from reconcile.canonical import canonical_json
 from reconcile.commitment.fields import as_hex
 from reconcile.model import KanheError, ProtocolError, day_iso
 
@@ -181,8 +183,10 @@ class AuditingService(AccusingActs, DefendingActs):
                 self._open_one(logged, report, allow_test=allow_test or self._allow_test)
         with self._doors.writing() as session:
             now_ms = self._doors.identity.clock()
-            for number, wrong in enumerate(report.wrong):
-                keep_wrong(session, wrong, day * 1_000 + number, now_ms=now_ms)
+            for wrong in report.wrong:
+                # Audited again, a day's new findings are kept beside those that stand.
+                proof = hashlib.sha256(canonical_json(wrong.evidence)).hexdigest()[:32]
+                keep_wrong(session, wrong, f"{day}/{proof}", now_ms=now_ms)
             self._accuse(session, report.unopened)
             self._acquit_known(session, report.shown, actor)
             found, drawn_by = str(len(report.wrong)), report.drawn.key.hex()

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from node.audits import NOT_ENDED, audits_not_ended, due_s, logged_of, state_of_audit
+from node.audits import NOT_ENDED, audits_not_ended, due_s, logged_of
 from node.blacklist import Now, now_of
 from node.crypto.signer import recover_address
 from node.errors import DatabaseError
@@ -43,7 +43,6 @@ MAX_PAUSE_MS: Final = 3_600_000
 ANSWER_BEFORE_S: Final = DAY_S
 _CLOSED: Final = {
     AuditState.OPENED.name: "the evaluation was opened",
-    AuditState.ERASED.name: "the listing was erased; nobody was fined",
     AuditState.FINED.name: f"{AUDIT_FINE // MICRO} points were taken or are owed",
 }
 
@@ -96,7 +95,7 @@ class DefendingActs(OpeningActs):
 
     def _show_openings(self) -> int:
         with self._doors.reading() as session:
-            now, regulator = now_of(session), self._regulator(session)
+            regulator = self._regulator(session)
             if regulator is None or not self._shows.is_awake(regulator):
                 return 0
             own = self._doors.identity.require_member(session)
@@ -104,7 +103,6 @@ class DefendingActs(OpeningActs):
                 (row.audit, logged_of(row))
                 for row in audits_not_ended(session, member=own)
                 if session.get(OpeningWord, self._evaluation(logged_of(row))) is None
-                and state_of_audit(session, row, now) is not AuditState.ERASED
             ]
         failed: dict[int, KanheError] = {}
         shown = 0
@@ -148,7 +146,7 @@ class DefendingActs(OpeningActs):
             return 0
         with self._doors.writing() as session:
             for audit in untold:
-                self._tell(session, session.get_one(EvaluationAudit, audit), now)
+                self._tell(session, session.get_one(EvaluationAudit, audit))
             for audit in answers:
                 row = session.get_one(EvaluationAudit, audit)
                 evaluation = self._evaluation(logged_of(row))
@@ -168,12 +166,10 @@ class DefendingActs(OpeningActs):
         return not self._calls.waits(session, self._calls.answer_subject(row.audit, evaluation))
 
     # ------------------------------------------------------------------------ our people
-    def _tell(self, session: Session, row: EvaluationAudit, now: Now) -> None:
+    def _tell(self, session: Session, row: EvaluationAudit) -> None:
         """Open the incident of an audit of ours, or open it again after a fork."""
         evaluation = self._evaluation(logged_of(row))
         says = f"{self._says(row)} This node shows it by itself."
-        if state_of_audit(session, row, now) is AuditState.ERASED:
-            says = f"{self._says(row)} The listing was erased: nobody is fined for it."
         evidence = {
             "audit": str(row.audit),
             "ticket": str(row.ticket),
@@ -198,13 +194,12 @@ class DefendingActs(OpeningActs):
     def _tell_failures(self, failed: dict[int, KanheError]) -> None:
         """Say in an audit's incident why the opening was not taken, and what to do."""
         with self._doors.writing() as session:
-            now = now_of(session)
             for audit, error in failed.items():
                 row = session.get(EvaluationAudit, audit)
                 if row is None or row.outcome is not None:
                     continue
                 if not self._is_told(session, row):
-                    self._tell(session, row, now)
+                    self._tell(session, row)
                 incident = _told(session, self._evaluation(logged_of(row)))
                 if incident is not None:
                     incident.says = (

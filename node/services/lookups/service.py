@@ -224,10 +224,10 @@ class LookupService(ForgettingActs):
         with self._doors.writing() as session:
             now_ms = self._doors.identity.clock()
             for wrong in [*reader.wrong, *_wrong_shares(evaluated, epoch)]:
-                keep_wrong(session, wrong, live.version, now_ms=now_ms)
+                keep_wrong(session, wrong, str(live.version), now_ms=now_ms)
             for item in false.values():
                 if item.errors:
-                    keep_wrong(session, item.wrong(live), live.version, now_ms=now_ms)
+                    keep_wrong(session, item.wrong(live), str(live.version), now_ms=now_ms)
             for job, envelope, verdict in made:
                 done[job.lookup] = self._keep(session, job, envelope, verdict, actor)
 

@@ -17,6 +17,7 @@ from eth_utils.crypto import keccak
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from node.audits import holds_erasure, openable_until_s
 from node.blacklist import Now, phase_now, require_dispute, require_entry, state_of
 from node.db import overwriting
 from node.errors import Conflict, NotAllowed, NotFound
@@ -197,7 +198,7 @@ class ErasingActs(Base):
     ) -> int:
         """Take an erasure's next step; return how much was asked or done."""
         if wish.hash is not None:
-            return self._ask_again(session, wish, member)
+            return self._ask_again(session, wish, row, member, now)
         if row.dispute is not None:
             # Its outcome then says what is left to do.
             subject = self._calls.settle_subject(row.dispute)
@@ -215,6 +216,8 @@ class ErasingActs(Base):
         if state not in OVER or not self._is_final(session, row.entry):
             return 0
         if wish.receipts_until_s is not None and now.time_s < wish.receipts_until_s:
+            return 0
+        if ours and holds_erasure(session, row):
             return 0
         if ours:
             self._open_recalls(session, row.entry, wish.asked_by)
@@ -237,8 +240,12 @@ class ErasingActs(Base):
         call(session, entry)
         return 1
 
-    def _ask_again(self, session: Session, wish: Erasure, member: int) -> int:
+    def _ask_again(
+        self, session: Session, wish: Erasure, row: ListedEntry, member: int, now: Now
+    ) -> int:
         assert wish.hash is not None, "the certificate is signed"
+        if row.uploader == member and now.time_s < openable_until_s(session, row):
+            return 0
         stands = session.get(DeletionCertificate, (wish.entry, member)) is not None
         if stands or self._calls.pending(session, self._calls.certify_subject(wish.entry)):
             return 0

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from node.agreements import member_name
+from node.audits import openable_until_s
 from node.blacklist import (
     Now,
     ballots_of,
@@ -29,7 +30,7 @@ from node.listings import statement_of
 from node.lookup_calls import LookupCalls
 from node.screening.notices import notices_at, notices_of
 from node.screening.profiles import profile_numbered
-from node.screening.states import EntryState, due_s, suspends_s
+from node.screening.states import OVER, EntryState, due_s, suspends_s
 from node.services.screening.base import Base
 from node.services.screening.checking import checks_of, signer_of
 from node.services.screening.consent_views import consent_chain
@@ -44,6 +45,7 @@ from node.services.screening.views import (
 from node.tables import (
     DeletionCertificate,
     Dispute,
+    Erasure,
     ListedEntry,
     Member,
     OwnListing,
@@ -169,6 +171,7 @@ class TracingActs(Base):
                 signer=None if said is None else signer_of(*said),
                 supersedes=row.supersedes,
                 superseded_by=tuple(_superseded_by(session, entry)),
+                erased_from_s=_erased_from_s(session, row, member, now),
                 tx_hash=row.tx_hash,
                 block=row.block_number,
                 checks=checks_of(session, self._ring, row, said),
@@ -260,3 +263,11 @@ def _certificates(session: Session, entry: bytes) -> list[tuple[int, bytes, byte
     found = select(DeletionCertificate).where(DeletionCertificate.entry == entry)
     rows = session.scalars(found.order_by(DeletionCertificate.member))
     return [(row.member, row.certificate, row.tx_hash) for row in rows]
+
+
+def _erased_from_s(session: Session, row: ListedEntry, member: int, now: Now) -> int | None:
+    """Return until when an own entry that is over is kept for audits, where it is to be erased."""
+    wish = session.get(Erasure, row.entry)
+    waits = wish is not None and wish.hash is None and row.uploader == member
+    over = waits and state_of(session, row, now) in OVER
+    return openable_until_s(session, row) if over else None

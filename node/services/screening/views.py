@@ -238,7 +238,8 @@ class TraceView:
     """Where an entry comes from and what became of it, each change with its transaction.
 
     `statement` and `signer` are None where this node never read the statement, or destroyed it.
-    `notify`: whom the entry's profile asks to notify, of what.
+    `notify`: whom the entry's profile asks to notify, of what. `erased_from_s`: an erasure that
+    was asked for waits until then, the chain's time in seconds; None where none does.
     """
 
     entry: EntryView
@@ -255,6 +256,7 @@ class TraceView:
     signer: str | None
     supersedes: bytes | None
     superseded_by: tuple[bytes, ...]
+    erased_from_s: int | None
     tx_hash: bytes
     block: int
     checks: tuple[Check, ...]
@@ -290,6 +292,7 @@ class TraceView:
             "signer": self.signer,
             "supersedes": hex_or_none(self.supersedes),
             "superseded_by": [item.hex() for item in self.superseded_by],
+            "erased_from": None if self.erased_from_s is None else time_iso(self.erased_from_s),
             "tx": self.tx_hash.hex(),
             "block": str(self.block),
             "checks": [check.to_json() for check in self.checks],

@@ -156,6 +156,7 @@ class TraceOut(EntryOut):
     signer: str | None
     supersedes: str | None
     superseded_by: list[str]
+    erased_from: str | None
     tx: str
     block: str
     checks: list[CheckOut]

@@ -20,7 +20,7 @@ from node.bootstrap import Node, init_home, open_node, write_target
 from node.chain.deploy import Founder
 from node.peers.directory import read_peers
 from node.screening.consents import Purpose, Scope
-from node.screening.states import DAY_S, MIN_CUT_S, ROOT_CHALLENGE_S
+from node.screening.states import DAY_S, MIN_CUT_S, OPENABLE_DAYS, ROOT_CHALLENGE_S
 from node.services.committee.planning import MARGIN_BLOCKS
 from node.services.lookups import Found
 from node.services.lookups.consenting import Terms
@@ -181,6 +181,12 @@ class Town:
         self.chain.rpc("evm_increaseTime", seconds)
         self.chain.mine()
         self.settle()
+
+    def erase(self, member: int, entry: bytes) -> None:
+        """Let its uploader take an entry back and, once no audit asks any more, destroy it."""
+        self.nodes[member].screening.erase(entry)
+        self.settle()
+        self.pass_s(OPENABLE_DAYS * DAY_S)
 
     def claim(self) -> None:
         """Let everybody take the first day's allowance."""

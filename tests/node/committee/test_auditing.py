@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from committee_town import COMMITTEE, OUTSIDER, PHRASE, Town
 from listed_people import person_of
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from node.cli import main
 from node.crypto.eip712 import Domain
@@ -42,7 +42,7 @@ from node.screening.consents import (
 from node.screening.states import DAY_S
 from node.services.lookups import AuditReport
 from node.services.lookups.auditing import LOG, OPEN, AuditingService
-from node.tables import DeletionCertificate
+from node.tables import DeletionCertificate, Incident
 from reconcile.model import KanheError, ProtocolError, day_iso
 from tests.node.services.test_screening_rest import good, program, refused
 from tests.node.web.desk_town import served
@@ -207,6 +207,39 @@ def test_a_setting_that_reads_no_test_people_accuses_nobody(indexed: Town, day: 
     assert {item.kind for item in report.unread} == {"AUDIT_TEST_IDENTIFIER"}
     assert len(report.unread) == report.sampled
     assert service.audit(day, one_of=1, allow_test=True).holds
+
+
+def test_a_second_audit_of_a_day_keeps_what_it_finds_anew(
+    indexed: Town, day: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One evaluation is lost, then all are: the first incident stands, the others join it."""
+    regulator, honest = indexed.node(OUTSIDER), AuditingService._opening
+    lost: list[object] = []
+
+    def some(service: AuditingService, *args: object) -> Opening:
+        lost.append(args[2])
+        if args[2] == lost[0]:
+            raise ProtocolError("AUDIT_UNKNOWN", "lost")
+        return honest(service, *args)  # type: ignore[arg-type]
+
+    def none(*_: object) -> Opening:
+        raise ProtocolError("AUDIT_UNKNOWN", "lost")
+
+    def kept() -> set[str]:
+        found = select(Incident.fingerprint).where(Incident.kind == "AUDIT_NOT_OPENED")
+        with regulator.sessions() as session:
+            return set(session.scalars(found))
+
+    with regulator.sessions.begin() as session:
+        session.execute(delete(Incident).where(Incident.kind == "AUDIT_NOT_OPENED"))
+    monkeypatch.setattr(AuditingService, "_opening", some)
+    assert len(audit(indexed, day).wrong) == 1
+    (first,) = kept()
+    monkeypatch.setattr(AuditingService, "_opening", none)
+    every = len(audit(indexed, day).wrong)
+    assert every > 1
+    assert first in kept()
+    assert len(kept()) == every
 
 
 def test_an_erased_listing_with_its_certificate_is_no_incident(

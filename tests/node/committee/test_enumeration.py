@@ -143,8 +143,7 @@ def test_enumerating_a_million_matches_nothing(indexed: Town, guesses: Any) -> N
     indexed.node(READER).screening.open_dispute(entry, "not hers", by_person=True)
     gone = indexed.list(OUTSIDER, 92)
     indexed.publish()
-    indexed.node(OUTSIDER).screening.erase(gone)
-    indexed.settle()
+    indexed.erase(OUTSIDER, gone)
     public, held = ledger(indexed), replica(indexed, REPLICA)
     with indexed.node(OUTSIDER).sessions() as session:
         loc = session.get_one(SealedRecord, (entry, 1)).loc

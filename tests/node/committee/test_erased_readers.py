@@ -192,7 +192,7 @@ def story(town: Town) -> Story:
 def test_statement_and_evidence_go_at_once(story: Story) -> None:
     """The uploader erases, nobody asks the reader for anything; its receipt stays for a while."""
     town, entry, reader = story.town, story.entry, story.reader
-    town.node(OUTSIDER).screening.erase(entry)
+    town.erase(OUTSIDER, entry)
     final(town)
     with reader.sessions() as session:
         assert session.get(KnownStatement, entry) is None

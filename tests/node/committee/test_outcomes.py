@@ -34,17 +34,16 @@ def knows(town: Town, entry: bytes) -> bool:
 
 
 def test_an_entry_that_is_over_since_the_cut_is_no_hit(indexed: Town) -> None:
-    """Withdrawn and erased, while its record is still in the live index: a miss, and not kept."""
+    """Taken back to be erased, while its record is in the live index: a miss, and not kept."""
     next_day(indexed)
     entry = indexed.list(OUTSIDER, 60)
     indexed.publish()
-    screening = indexed.node(OUTSIDER).screening
-    screening.erase(entry)
+    indexed.node(OUTSIDER).screening.erase(entry)
     indexed.settle()
     found = indexed.found(READER, 60)
     assert found.outcome == "MISS"
     (item,) = found.entries
-    assert (item.entry, item.state, item.reason, item.stands) == (entry, "ERASED", None, False)
+    assert (item.entry, item.state, item.reason, item.stands) == (entry, "REMOVED", None, False)
     assert not knows(indexed, entry)
     # Soon the next version follows by itself, and shows nothing of it.
     before = indexed.node(1).parts.index.versions()[0].version

@@ -58,7 +58,7 @@ def test_files_that_know_more_than_the_rows_keep_no_erased_record(indexed: Town)
         row = session.get_one(Deposit, (1, entry))
         assert row.taken
         row.taken = False
-    indexed.node(OUTSIDER).screening.erase(entry)
+    indexed.erase(OUTSIDER, entry)
     for _ in range(10):
         indexed.settle()
         indexed.chain.mine(3)

@@ -38,7 +38,7 @@ from node.screening.listings import (
     ProofLevel,
     Reason,
 )
-from node.screening.states import DAY_S
+from node.screening.states import DAY_S, OPENABLE_DAYS
 from node.services.screening import Candidate
 from node.settings import Settings
 from node.tables import RecordDelivery, SealedRecord
@@ -107,6 +107,12 @@ class BlacklistTown:
         self.chain.rpc("evm_increaseTime", int(days * DAY_S))
         self.chain.mine()
         self.settle()
+
+    def erase(self, member: int, entry: bytes) -> None:
+        """Let its uploader take an entry back and, once no audit asks any more, destroy it."""
+        self.node(member).screening.erase(entry)
+        self.settle()
+        self.pass_days(OPENABLE_DAYS)
 
     def today(self, member: int = 1) -> int:
         """Return the chain's day as a node has read it."""

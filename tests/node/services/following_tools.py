@@ -64,7 +64,7 @@ def final(town: BlacklistTown, *members: int) -> None:
 
 def erased(town: BlacklistTown, entry: bytes) -> None:
     """Let the uploader erase an entry, and that become final for the readers."""
-    town.node(UPLOADER).screening.erase(entry)
+    town.erase(UPLOADER, entry)
     final(town)
 
 

@@ -30,9 +30,9 @@ from node.screening.consent_files import (
 from node.screening.consents import Purpose, Scope, consent_key
 from node.screening.envelope import read_envelope
 from node.screening.points import LISTING_STAKE
-from node.screening.states import Verdict
+from node.screening.states import DAY_S, OPENABLE_DAYS, Verdict
 from node.screening.weighing import weigh_evidence
-from node.services.screening import Candidate
+from node.services.screening import Candidate, TraceView
 from node.services.screening.importing import Imported
 from node.tables import Erasure, KeyEpoch, Member, OwnListing, RecordedConsent, SealedRecord
 from node.wallet import Wallet, read_back
@@ -120,6 +120,21 @@ def test_points_that_run_short_refuse_the_next(town: BlacklistTown) -> None:
     assert refused(screening.claim_allowance) == "ALLOWANCE_TAKEN"
 
 
+def once_no_audit_asks(town: BlacklistTown, entry: bytes) -> TraceView:
+    """Let the days pass in which an audit may ask for what is over; return the trace after them."""
+    alpha = town.node(1)
+    over = alpha.screening.trace(entry)
+    assert (over.entry.state, over.entry.erased) == ("REMOVED", False)
+    assert over.erased_from_s == (town.today() + OPENABLE_DAYS) * DAY_S
+    assert town.node(2).screening.trace(entry).erased_from_s is None
+    town.pass_days(OPENABLE_DAYS - 1)
+    assert not alpha.screening.trace(entry).entry.erased
+    town.pass_days(1)
+    done = alpha.screening.trace(entry)
+    assert done.erased_from_s is None
+    return done
+
+
 def test_a_wrong_listing_times_out_is_suspended_and_erased(town: BlacklistTown) -> None:
     """Disputed by B, unanswered by A: suspended by time alone, settled, erased, unopenable."""
     alpha, beta = town.node(1), town.node(2)
@@ -157,7 +172,7 @@ def test_a_wrong_listing_times_out_is_suspended_and_erased(town: BlacklistTown) 
     asked = alpha.screening.erase(entry)
     assert asked is None, "it is withdrawn first"
     town.settle()
-    done = alpha.screening.trace(entry)
+    done = once_no_audit_asks(town, entry)
     assert done.entry.state == "ERASED"
     assert done.entry.erased
     ((member, certificate, tx_hash),) = done.certificates

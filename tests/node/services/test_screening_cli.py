@@ -66,10 +66,10 @@ class Desk:
         """Let the member's node take its turns, as a running one does."""
         assert self._run("post", "--wait") == 0
 
-    def tells(self, *words: str) -> str:
+    def tells(self, *words: str, code: int = 0) -> str:
         """Run a command for people and return what it says."""
         self._capsys.readouterr()
-        self._run("blacklist", *words)
+        assert self._run("blacklist", *words) == code
         return self._capsys.readouterr().out
 
 
@@ -107,11 +107,7 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     points = alpha.says("points")
     assert points["staked_micro"] == "5000000"
     assert [row["reason"] for row in points["movements"]] == ["listing", "allowance"]
-    refused = beta.says("dispute", entry, "--grounds", "not mine", code=2)
-    assert refused["error"]["code"] == "ENTRY_STATE_NOT_ALLOWED", "it has no leaf yet"
-    town.reopen(1)
-    town.tag(1)
-    town.node(1).close()
+    tagged(town, beta, entry)
     beta.catch_up()
     number = beta.says("dispute", entry, "--grounds", "the card was paid", "--wait")["dispute"]
     alpha.catch_up()
@@ -130,6 +126,7 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     assert beta.says("disputes")["disputes"] == []
     alpha.catch_up()
     certificate = tmp_path / "certificate.json"
+    waits_for_audits(town, alpha, entry, certificate)
     done = alpha.says("erase", entry, "--wait", "--certificate", str(certificate))
     assert hashlib.sha256(certificate.read_bytes()).hexdigest() == done["certificate"]
     beta.catch_up()
@@ -143,6 +140,27 @@ def test_a_person_is_listed_traced_disputed_and_erased(
     assert "ERASED" in beta.tells("entries", "--all")
     assert "entry overturned" in alpha.tells("points")
     assert "TIMED_OUT" in alpha.tells("disputes", "--all")
+
+
+def tagged(town: BlacklistTown, desk: Desk, entry: str) -> None:
+    """Without its leaf nobody disputes it; then it has one."""
+    refused = desk.says("dispute", entry, "--grounds", "not mine", code=2)
+    assert refused["error"]["code"] == "ENTRY_STATE_NOT_ALLOWED", "it has no leaf yet"
+    town.reopen(1)
+    town.tag(1)
+    town.node(1).close()
+
+
+def waits_for_audits(town: BlacklistTown, desk: Desk, entry: str, certificate: Path) -> None:
+    """Asked for, an erasure says from when on it is done; then that time passes."""
+    words = desk.tells("erase", entry, "--wait", "--certificate", str(certificate), code=1)
+    assert not certificate.exists()
+    until = desk.says("trace", entry)["erased_from"]
+    assert f"destroyed from {until} on" in words
+    assert f"to be erased from {until} on" in desk.tells("trace", entry)
+    town.chain.rpc("evm_increaseTime", 3 * 86_400)
+    town.chain.mine()
+    desk.catch_up()
 
 
 def shows_its_end(desk: Desk, entry: str) -> None:

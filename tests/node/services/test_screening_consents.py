@@ -219,8 +219,7 @@ def test_nothing_on_the_ledger_opens_once_it_is_erased(town: BlacklistTown) -> N
     hers = keccak(b"a contract of her own")
     entry = town.list(1, 108, consent=hers)
     kept, digest = opened(alpha, entry), name_of(alpha, entry)
-    alpha.screening.erase(entry)
-    town.settle()
+    town.erase(1, entry)
     done = alpha.screening.trace(entry)
     assert done.entry.erased
     assert [(one.state, one.consent, one.document) for one in done.consents] == [

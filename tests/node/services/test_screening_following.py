@@ -15,6 +15,7 @@ from node.db import Database
 from node.errors import NotFound
 from node.kept_receipts import REDUCED, UNREAD, WHOLE, receipt_label
 from node.screening.profiles import profile_of
+from node.screening.states import DAY_S, OPENABLE_DAYS
 from node.services.screening import ScreeningService
 from node.tables import (
     DeletionCertificate,
@@ -220,6 +221,8 @@ def test_nothing_goes_before_it_is_final_and_a_fork_takes_it_back(
     write_target(town.node(READER).home, dataclasses.replace(town.target, profile="embedded"))
     reader = town.reopen(READER)
     town.node(UPLOADER).screening.erase(entry)
+    town.settle(UPLOADER)
+    town.chain.rpc("evm_increaseTime", OPENABLE_DAYS * DAY_S)
     snapshot = ""
     for _ in range(40):
         snapshot = town.chain.rpc("evm_snapshot")
@@ -241,7 +244,8 @@ def test_nothing_goes_before_it_is_final_and_a_fork_takes_it_back(
     with reader.database.reading() as session:
         assert session.get(DeletionCertificate, (entry, UPLOADER)) is None, "the fork took it back"
     assert held(town, entry) == ["statement", "receipt"]
-    # The uploader's node sends it again; this time it becomes final.
+    # The uploader's node sends it again; this time it becomes final. The fork took the days too.
+    town.chain.rpc("evm_increaseTime", OPENABLE_DAYS * DAY_S)
     for _ in range(30):
         for member in (UPLOADER, READER):
             town.node(member).step()

@@ -49,7 +49,7 @@ def test_an_older_copy_brings_nobody_back(town: BlacklistTown) -> None:
         databases.copy(home / "kanhe.db", home / "older.db")
         town.reopen(member)
         assert rows_of(town, member, entry) == before[member]
-    town.node(UPLOADER).screening.erase(entry)
+    town.erase(UPLOADER, entry)
     for _ in range(2):
         town.settle()
         town.chain.mine(5)

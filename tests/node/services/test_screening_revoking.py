@@ -103,7 +103,6 @@ def test_evidence_shows_it_of_an_own_entry_and_of_another_s(town: BlacklistTown)
         assert bundle.changes[0].name == "ConsentRecorded", "ahead of the ticket"
         transaction = consent(alpha, entry).tx_hash
         assert transaction in {one.transaction for one in bundle.changes}
-    alpha.screening.erase(entry)
-    town.settle()
+    town.erase(1, entry)
     with pytest.raises(KanheError, match="LISTING_ERASED"):
         alpha.screening.evidence_of(entry)

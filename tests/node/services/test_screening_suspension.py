@@ -65,8 +65,7 @@ def test_a_suspension_that_was_settled_ends_the_entry(
         assert (view.state, view.ends_day) == ("EXPIRED", last)
     assert f"ended on {day_iso(last)}" in told(alpha.screening.evidence_of(entry))
     assert beta.screening.trace(entry).history[-1].what == "Expired"
-    alpha.screening.erase(entry)
-    town.settle()
+    town.erase(1, entry)
     assert beta.screening.trace(entry).entry.state == "ERASED"
 
 
