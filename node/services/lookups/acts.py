@@ -103,7 +103,10 @@ class ConsentActs:
         return sign_consent_request(asked, self._doors.identity.keys.approver)
 
     def consent_by_institution(self, lookup: int, *, actor: str = "node") -> bytes:
-        """Sign a consent of level 1 and record it; return its digest."""
+        """Sign a consent of level 1 and record it; return its digest.
+
+        Raises `Conflict` CONSENT_IN_USE once the lookup's ticket is bound.
+        """
         keys, place = self._doors.identity.keys, self._doors.identity.place
         with self._doors.writing() as session:
             row = require_lookup(session, lookup)
@@ -115,22 +118,23 @@ class ConsentActs:
             signature = keys.approver.sign_digest(consent.digest(place.lookups_domain))
             signed = SignedConsent(consent, subject.salt, signature)
             file, secret = new_consent_file(place.lookups_domain, signed)
-            keep_consent(self._ring, row, file, subject, secret=secret)
-            self._record(session, file, actor)
+            if keep_consent(self._ring, row, file, subject, secret=secret):
+                self._record(session, file, actor)
             return file.digest
 
     def take_consent(self, lookup: int, data: bytes, *, actor: str = "node") -> bytes:
         """Take a consent that a person or authority signed, and record it; return its digest.
 
-        Raises `InputError` PROOF_MALFORMED, CONSENT_OTHER_LOOKUP, `ProtocolError`
-        CONSENT_FOREIGN.
+        The one that a lookup went out under is answered without change. Raises `InputError`
+        PROOF_MALFORMED, CONSENT_OTHER_LOOKUP, `ProtocolError` CONSENT_FOREIGN, `Conflict`
+        CONSENT_IN_USE.
         """
         file = read_consent_file(data)
         with self._doors.writing() as session:
             row = require_lookup(session, lookup)
             self._require_ours(session, file)
-            keep_consent(self._ring, row, file, subject_of(self._ring, row))
-            self._record(session, file, actor)
+            if keep_consent(self._ring, row, file, subject_of(self._ring, row)):
+                self._record(session, file, actor)
             return file.digest
 
     def record_consent(self, data: bytes, *, actor: str = "node") -> bytes:

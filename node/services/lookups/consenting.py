@@ -14,7 +14,7 @@ from node.crypto.eip712 import Domain
 from node.crypto.oprf import modes
 from node.crypto.oprf.group import Scalar
 from node.crypto.oprf.modes import Blinded, Mode
-from node.errors import NotFound
+from node.errors import Conflict, NotFound
 from node.kept_receipts import FORGOTTEN, unknown_lookup
 from node.keyring import KeyRing
 from node.screening.consent_files import ConsentFile, read_consent_file, write_consent_file
@@ -191,11 +191,16 @@ def institutions_consent(subject: Subject, terms: Terms, reader: int, *, nonce: 
 
 def keep_consent(
     ring: KeyRing, row: OwnLookup, file: ConsentFile, subject: Subject, *, secret: bytes = b""
-) -> None:
-    """Keep the consent of a lookup; what is not of this lookup is refused before it is recorded.
+) -> bool:
+    """Keep the consent of a lookup, and say whether it is to be recorded.
 
-    Raises `InputError` CONSENT_OTHER_LOOKUP: another reader's checks find the rest.
+    From the ticket on it is what an audit asks for: that very one changes nothing, another is
+    refused. Raises `Conflict` CONSENT_IN_USE, `InputError` CONSENT_OTHER_LOOKUP: what is not of
+    this lookup is refused before it is recorded, another reader's checks find the rest.
     """
+    if row.ticket is not None:
+        _require_in_use(ring, row, file)
+        return False
     consent, element = file.signed.consent, hashlib.sha256(row.element).digest()
     fits = {
         "purpose": int(consent.purpose) == row.purpose,
@@ -215,6 +220,19 @@ def keep_consent(
     row.consent = ring.seal_bytes(packed, _label(b"consent", row.id))
     row.digest, row.state = file.digest, CONSENTED
     row.valid_to_s = consent.valid_to_s
+    return True
+
+
+def _require_in_use(ring: KeyRing, row: OwnLookup, file: ConsentFile) -> None:
+    # The ticket is bound in the transaction that signs for the evaluation. Whatever became of the
+    # asking, nodes may have logged it under the consent that was there.
+    if consent_of(ring, row)[0] != file:
+        raise Conflict(
+            "CONSENT_IN_USE",
+            f"lookup {row.id} went out with ticket {row.ticket} under the consent that it has",
+            where=Where(field="consent"),
+            help="an audit asks for that one; prepare a new lookup for another consent",
+        )
 
 
 def consent_of(ring: KeyRing, row: OwnLookup) -> tuple[ConsentFile, bytes]:

@@ -125,6 +125,10 @@ def test_a_person_consents_and_revokes_through_members(indexed: Town) -> None:
         indexed.settle()
         found = good(maker.post(f"/lookups/{number}/look"))
         assert (found["outcome"], found["level"], found["enforced"]) == ("HIT", "3", True)
+        assert good(maker.post(f"/lookups/{number}/consent", json=given))["consent"] == digest
+        other = write_consent_file(ConsentFile(wallet.domain, signed.signed, bytes(32)))
+        answer = maker.post(f"/lookups/{number}/consent", json={"consent": b64(other)})
+        assert refused(answer) == (409, "CONSENT_IN_USE")
         secret = wallet.revocation_of(file.digest)
         end = RevocationFile(wallet.domain, file.signed.consent.reader, file.digest, secret)
         revoked = {"revocation": b64(write_revocation_file(end))}
