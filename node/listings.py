@@ -83,8 +83,12 @@ def keep_listing(
     *,
     now_ms: int,
     agreed: bytes = b"",
+    revocation_hash: bytes | None = None,
 ) -> OwnListing:
-    """Keep a signed listing; one that stands under the id already is replaced by it."""
+    """Keep a signed listing; one that stands under the id already is replaced by it.
+
+    `revocation_hash` is `agreed`'s, where that is a consent which the person signed.
+    """
     listing = opened.listing
     entry = listing.entry_id
     secret = msgspec.msgpack.encode(_Secret(identifier.type, identifier.value, opened.salt, agreed))
@@ -94,6 +98,7 @@ def keep_listing(
     row.documents = ring.seal_bytes(msgspec.msgpack.encode(list(documents)), _papers(entry))
     row.fingerprint = fingerprint_of(ring, identifier, listing)
     row.consent = listing_consent(listing, opened.salt)
+    row.revocation_hash = revocation_hash
     row.listed_at_ms, row.erased_at_ms = now_ms, None
     session.add(row)
     session.flush()
@@ -243,6 +248,12 @@ def same_matter(session: Session, fingerprint: bytes) -> Iterator[bytes]:
         .where(OwnListing.fingerprint == fingerprint, OwnListing.erased_at_ms.is_(None))
         .order_by(OwnListing.listed_at_ms)
     )
+
+
+def signed_by(session: Session, revocation_hash: bytes) -> Sequence[OwnListing]:
+    """Return own listings that rest on a consent which its person signed, erased ones too."""
+    found = select(OwnListing).where(OwnListing.revocation_hash == revocation_hash)
+    return session.scalars(found.order_by(OwnListing.listed_at_ms)).all()
 
 
 def _papers(entry: bytes) -> bytes:

@@ -11,18 +11,19 @@ the ledger's own row says that it stands.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from eth_utils.crypto import keccak
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now, recorded_consent
+from node.blacklist import Now, recorded_consent, state_of
 from node.crypto.eip712 import Domain
 from node.errors import Conflict, NotAllowed
 from node.keyring import KeyRing
-from node.listings import open_listing, statement_of
+from node.listings import fingerprint_of, open_listing, signed_by, statement_of
 from node.lookup_calls import LookupCalls
 from node.screening.consent_files import RevocationFile, write_revocation_file
 from node.screening.consents import Level, check_listing_consent
@@ -32,12 +33,14 @@ from node.screening.listing_consents import (
     listing_consent,
     signed_consent_in,
 )
-from node.screening.listings import Listing
+from node.screening.listings import Listing, unpack_listing
+from node.screening.states import OVER
 from node.services.screening.base import Base
 from node.tables import ListedEntry, OwnListing
 from reconcile.model import InputError, ProtocolError, UsageError, Where
 
 REVOKED: Final = "LISTING_CONSENT_REVOKED"
+USED: Final = "LISTING_CONSENT_USED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,47 @@ class AgreeingActs(Base):
             session, digest, int(found.level), consent_ends_s(listing), hashed
         )
 
+    def _require_unused(
+        self, session: Session, found: Agreement, listing: Listing, who: Identifier, now: Now
+    ) -> None:
+        """Refuse to rest a further entry on what the person signed for one: LISTING_CONSENT_USED.
+
+        The ledger shows a consent's hash with each record: two of them tell everybody that their
+        entries are one person's, and the secret that revokes the one revokes the other by anybody.
+        Let through is what says as much by itself: a correction, and the same again under another
+        id where the ticket was refused.
+        """
+        if found.revocation_hash is None:
+            return
+        told = {listing.entry_id, *_corrected(session, listing.supersedes)}
+        fingerprint = fingerprint_of(self._ring, who, listing)
+        for own in signed_by(session, found.revocation_hash):
+            if own.entry in told or self._gives_way(session, own, told, fingerprint, now):
+                continue
+            raise Conflict(
+                USED,
+                f"entry {own.entry.hex()[:16]}… rests on this consent, which the person signed",
+                where=Where(field="consent"),
+                help="let her sign one for this entry too: `kanhe blacklist ask --purpose LISTING`",
+            )
+
+    def _gives_way(
+        self,
+        session: Session,
+        own: OwnListing,
+        told: AbstractSet[bytes],
+        fingerprint: bytes,
+        now: Now,
+    ) -> bool:
+        """Say whether an own listing came to nothing, and what is listed now is its like."""
+        row = session.get(ListedEntry, own.entry)
+        if row is not None:
+            return row.supersedes in told and state_of(session, row, now) in OVER
+        refused = self._calls.refusal(session, self._calls.list_subject(own.entry)) is not None
+        if not refused or own.statement is None:
+            return False
+        return own.fingerprint == fingerprint or unpack_listing(own.statement).supersedes in told
+
     def _require_unrevoked(
         self, session: Session, listing: Listing, earlier: Iterable[bytes]
     ) -> None:
@@ -147,6 +191,14 @@ class AgreeingActs(Base):
                     where=Where(field="consent"),
                     help="ask her again: a new listing rests on what she agrees to now",
                 )
+
+
+def _corrected(session: Session, entry: bytes | None) -> Iterator[bytes]:
+    """Yield an entry that is to be corrected, and those that it corrects in turn."""
+    while entry is not None:
+        yield entry
+        row = session.get(ListedEntry, entry)
+        entry = None if row is None else row.supersedes
 
 
 def revocation_secret(ring: KeyRing, digest: bytes) -> bytes:

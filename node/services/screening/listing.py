@@ -84,7 +84,8 @@ class ListingActs(AgreeingActs):
         Raises what `check_listing` refuses, `Conflict` LISTED_ALREADY, `UsageError` POINTS_SHORT,
         POINTS_DEBT, `NotAllowed` LISTING_FOREIGN, NOT_UPLOADER, `NotFound` ENTRY_UNKNOWN,
         `ProtocolError` COMMITTEE_NONE; for its consent `Conflict` LISTING_CONSENT_REVOKED,
-        `InputError` PROOF_MALFORMED, LISTING_OTHER_CONSENT, `ProtocolError` CONSENT_*.
+        LISTING_CONSENT_USED, `InputError` PROOF_MALFORMED, LISTING_OTHER_CONSENT, `ProtocolError`
+        CONSENT_*.
         """
         with self._writing() as session:
             return self._list(session, candidate, actor)
@@ -138,6 +139,7 @@ class ListingActs(AgreeingActs):
         if listing.supersedes is not None:
             self._require_own(session, listing.supersedes, member)
         agreement = self._agreement(session, candidate.agreed, listing, candidate.identifier, now)
+        self._require_unused(session, agreement, listing, candidate.identifier, now)
         spend(session, self._calls, member, LISTING_STAKE, now, what="list")
         salt = candidate.salt or secrets.token_bytes(SALT_BYTES)
         whole = committed(listing, candidate.identifier, salt)
@@ -162,6 +164,7 @@ class ListingActs(AgreeingActs):
             candidate.documents,
             now_ms=self._identity.clock(),
             agreed=agreement.agreed,
+            revocation_hash=agreement.revocation_hash,
         )
         self._record_consent(session, whole, salt, agreement)
         self._calls.list_entry(session, whole)
@@ -235,6 +238,7 @@ class ListingActs(AgreeingActs):
             )
             check_listing(listing, posted_day=now.time_s // DAY_S)
             agreement = self._agreement(session, owned.agreed, listing, owned.identifier, now)
+            self._require_unused(session, agreement, listing, owned.identifier, now)
             spend(session, self._calls, member, LISTING_STAKE, now, what="list")
             # A salt that was posted with other words would tell that both are one person's.
             salt = secrets.token_bytes(SALT_BYTES)
