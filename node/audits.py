@@ -16,7 +16,15 @@ from node.keyholders import held_key, is_full, was_key
 from node.screening.auditing import Logged
 from node.screening.consents import Trust
 from node.screening.points import MAX_AUDITS
-from node.screening.states import AUDIT_S, DAY_S, OPENABLE_DAYS, AuditState, Stage, audit_state
+from node.screening.states import (
+    AUDIT_S,
+    DAY_S,
+    LAPSE_S,
+    OPENABLE_DAYS,
+    AuditState,
+    Stage,
+    audit_state,
+)
 from node.tables import Accusation, BlacklistFact, Block, EvaluationAudit, ListedEntry
 from node.tables.tip import tip_of
 from reconcile.model import ProtocolError
@@ -60,25 +68,36 @@ def openable_until_s(session: Session, entry: ListedEntry) -> int:
     return (last + OPENABLE_DAYS) * DAY_S
 
 
+def final_read(session: Session) -> Now | None:
+    """Return the newest final block, None until it is read: rows may lack what it holds."""
+    cursor = tip_of(session)
+    block = None if cursor is None else session.get(Block, cursor.final_block)
+    return None if block is None else Now(block.number, block.time_s)
+
+
 def holds_erasure(session: Session, entry: ListedEntry) -> bool:
     """Say whether what was evaluated for an own entry may still be to be opened.
 
     By blocks that are final and were read: every audit that could begin is a row by then, however
     far the chain went on while this node was away.
     """
-    cursor = tip_of(session)
-    final = None if cursor is None else session.get(Block, cursor.final_block)
+    final = final_read(session)
     if final is None or final.time_s < openable_until_s(session, entry):
         return True
-    # One that nobody ends once its days are over asks for nothing any more.
     asked = exists().where(
         NOT_ENDED,
         EvaluationAudit.ticket == 0,
         EvaluationAudit.subject == entry.entry,
         EvaluationAudit.member == entry.uploader,
-        EvaluationAudit.block_time_s >= final.time_s - AUDIT_S,
+        EvaluationAudit.block_time_s >= final.time_s - LAPSE_S,
     )
     return bool(session.scalar(select(asked)))
+
+
+def audits_running(session: Session, member: int, now: Now) -> Sequence[EvaluationAudit]:
+    """Return audits of a member that may still be opened, or fined, oldest first."""
+    rows = audits_not_ended(session, member=member)
+    return [row for row in rows if state_of_audit(row, now) is not AuditState.LAPSED]
 
 
 def audits_not_ended(session: Session, *, member: int | None = None) -> Sequence[EvaluationAudit]:

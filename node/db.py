@@ -36,7 +36,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from node.errors import DatabaseError
@@ -250,6 +250,13 @@ def translated() -> Iterator[None]:
     """Turn the driver's errors into `DatabaseError`s, once, at the edge."""
     try:
         yield
+    except DataError as error:
+        # The value's fault and nobody else's: other work goes through.
+        raise UsageError(
+            "VALUE_NOT_STORED",
+            f"the database takes no such value: {_first_line(error)}",
+            help="a control character in a text, or a number out of range; nothing was done",
+        ) from error
     except DBAPIError as error:
         raise _of_driver(error) from error
     except SQLAlchemyError as error:

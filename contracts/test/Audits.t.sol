@@ -98,6 +98,26 @@ contract AuditsTest is BlacklistTestBase {
         _standsAs(audit, AuditState.OPENED);
     }
 
+    /// To the second: the last one in which it is fined, and the first in which nobody is.
+    function test_whatNobodyEnds_lapses() public {
+        uint64 late = _audit(READER, 7, CONSENT);
+        uint64 lapsed = _audit(READER, 8, CONSENT);
+        uint256 begun_s = vm.getBlockTimestamp();
+        vm.warp(begun_s + 28 days);
+        _standsAs(late, AuditState.DUE);
+        _settleAudit(late);
+        _standsAs(late, AuditState.FINED);
+        vm.warp(begun_s + 28 days + 1);
+        _standsAs(lapsed, AuditState.LAPSED);
+        uint256 owed = points.accountOf(READER).debt;
+        _settleAudit(lapsed);
+        _standsAs(lapsed, AuditState.LAPSED);
+        _eq(points.accountOf(READER).debt, owed);
+        _eq(audits.pendingAudits(READER), 0);
+        _refuseState(lapsed, AuditState.LAPSED);
+        this.settleAudit(lapsed);
+    }
+
     function test_theRegulatorsWord_standsAgainstIt() public {
         uint64 audit = _audit(READER, 7, CONSENT);
         uint256 key = _pk(REGULATOR, Role.APPROVER);
@@ -378,7 +398,7 @@ contract AuditsTest is BlacklistTestBase {
             _listAs(READER, n, _now() + 1000);
         }
         uint64 audit = _audit(READER, 7, CONSENT);
-        _pass(_bound(days_, 15, 400));
+        _pass(_bound(days_, 15, 28));
         _claim(READER);
         uint256 free = points.freeOf(READER);
         uint256 net = points.totalMinted() - points.totalBurned();

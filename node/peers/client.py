@@ -12,6 +12,7 @@ KanheError
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
@@ -36,6 +37,9 @@ MAX_ANSWER_BYTES: Final = 64 << 20
 KEEP_ALIVE_S: Final = 60.0
 PREFIX: Final = "/peer/v1/"
 HELLO: Final = f"{PREFIX}hello"
+#: Of a refusal's words, in characters: they are kept in rows, logs and answers.
+MAX_WORDS: Final = 500
+_CODE: Final = re.compile("[A-Z][A-Z0-9_]{0,39}")
 _DONE: Final = 200
 
 
@@ -240,7 +244,15 @@ def _refusal(member: int, status: int, content: bytes) -> KanheError:
         problem = msgspec.json.decode(content, type=_Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _unreadable(member, f"has status {status} and no problem document")
-    return PeerRefusal(member, problem.code, problem.detail, problem.help)
+    if _CODE.fullmatch(problem.code) is None:
+        return _unreadable(member, f"has status {status} and a code that is none")
+    return PeerRefusal(member, problem.code, _words(problem.detail), _words(problem.help))
+
+
+def _words(text: str) -> str:
+    """Return what another node says as this one keeps and prints it: short, on one line."""
+    kept = text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS - 1]}…"
+    return "".join(sign if sign.isprintable() else " " for sign in kept)
 
 
 def _unreadable(member: int, says: str) -> OutsideError:

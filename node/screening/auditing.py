@@ -29,6 +29,7 @@ from node.screening.consents import (
     Trust,
     Use,
     check_consent,
+    time_of_use,
 )
 from node.screening.identifiers import Identifier, IdType, read_identifier
 from node.screening.listings import commitment_of, unpack_listing
@@ -182,40 +183,36 @@ def write_opening(opening: Opening) -> bytes:
     )
 
 
-def read_opening(data: bytes, *, allow_test: bool) -> Opening:
-    """Read an opening; raises `ProtocolError` AUDIT_MALFORMED.
-
-    Where this node takes no people who cannot exist and such a one is shown, that is the node's
-    setting and says nothing of the member: AUDIT_TEST_IDENTIFIER.
-    """
+def read_opening(data: bytes) -> Opening:
+    """Read an opening, of people who cannot exist too; raises `ProtocolError` AUDIT_MALFORMED."""
     try:
         body = msgspec.json.decode(data, type=_Opening)
         return Opening(
-            _identifier_of(body, allow_test=allow_test),
+            read_identifier(IdType(body.id_type), body.id_value, allow_test=True),
             as_hex(body.blind, "blind", 32),
             None if body.consent is None else read_consent(body.consent),
             as_hex(body.statement, "statement", most=4_096),
             as_hex(body.salt, "salt", most=32),
         )
-    except (msgspec.DecodeError, ValueError, KanheError) as error:
-        if isinstance(error, KanheError) and error.code == TEST_IDENTIFIER:
-            raise
+    except (msgspec.DecodeError, ValueError, KanheError):
         raise _refuse("AUDIT_MALFORMED", "does not read") from None
 
 
-def _identifier_of(body: _Opening, *, allow_test: bool) -> Identifier:
-    kind = IdType(body.id_type)
+def require_real(identifier: Identifier) -> None:
+    """Refuse a person who cannot exist: `ProtocolError` AUDIT_TEST_IDENTIFIER.
+
+    Only of what opened: then it is this node's setting that takes none, and says nothing of the
+    member. Before that, anybody could show one for whomever it looked up.
+    """
     try:
-        return read_identifier(kind, body.id_value, allow_test=allow_test)
+        read_identifier(identifier.type, identifier.value, allow_test=False)
     except KanheError:
-        # Raises where it is no identifier at all.
-        read_identifier(kind, body.id_value, allow_test=True)
-    raise ProtocolError(
-        TEST_IDENTIFIER,
-        "the person who is shown cannot exist, and this node takes no test identifiers",
-        where=Where(field="id"),
-        help="in a trial: `audit --test-identifiers`, or the setting KANHE_TEST_IDENTIFIERS",
-    )
+        raise ProtocolError(
+            TEST_IDENTIFIER,
+            "the person who is shown cannot exist, and this node takes no test identifiers",
+            where=Where(field="id"),
+            help="in a trial: `audit --test-identifiers`, or the setting KANHE_TEST_IDENTIFIERS",
+        ) from None
 
 
 def check_opening(
@@ -242,7 +239,7 @@ def check_opening(
         logged.reader,
         consent.purpose,
         consent.scope,
-        consent.valid_from_s,
+        time_of_use(signed),
         opening.identifier,
         element,
     )

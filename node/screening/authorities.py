@@ -11,6 +11,7 @@ the authority's practice says; nothing here holds the one against the other.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -62,6 +63,15 @@ def verify_authority(
             raise _refuse("CONSENT_CERTIFICATE", "has a key that is not verified here")
     except InvalidSignature:
         raise _refuse("CONSENT_SIGNATURE", "did not sign this consent") from None
+
+
+def first_second_of(der: bytes) -> int:
+    """Return when an X.509 certificate begins (Unix, s); `ProtocolError` CONSENT_CERTIFICATE."""
+    try:
+        begins = x509.load_der_x509_certificate(der).not_valid_before_utc
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise _refuse("CONSENT_CERTIFICATE", "is no X.509 certificate with a known key") from None
+    return math.ceil(begins.timestamp())
 
 
 def _require_signing(found: x509.Certificate) -> None:

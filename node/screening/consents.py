@@ -22,10 +22,10 @@ from eth_utils.crypto import keccak
 from node.crypto.eip712 import Domain, Fields
 from node.crypto.oprf.group import framed
 from node.crypto.signer import recover_address
-from node.screening.authorities import verify_authority
+from node.screening.authorities import first_second_of, verify_authority
 from node.screening.certificates import KycCertificate, read_certificate
 from node.screening.identifiers import Identifier
-from reconcile.model import ZERO32, ProtocolError, Where
+from reconcile.model import ZERO32, KanheError, ProtocolError, Where
 
 CONSENT_FIELDS: Final[Fields] = (
     ("uint32", "reader"),
@@ -224,6 +224,24 @@ def check_listing_consent(
     _require_use(signed.consent, use)
     _require_person(signed, identifier)
     return _effect(signed, use, domain, trust)
+
+
+def time_of_use(signed: SignedConsent) -> int:
+    """Return the first second (Unix) at which a consent counted together with its certificate.
+
+    Stands for the use's own time where only the nodes that evaluated know that: she is often
+    certified after her consent's first second, and a certificate of which nothing reads changes
+    nothing. Where the two never counted together it is a time at which one does not.
+    """
+    begins = signed.consent.valid_from_s
+    if not signed.certificate:
+        return begins
+    try:
+        if signed.consent.level is Level.AUTHORITY:
+            return max(begins, first_second_of(signed.certificate))
+        return max(begins, read_certificate(signed.certificate)[0].valid_from_s)
+    except KanheError:
+        return begins
 
 
 def check_blind_consent(signed: SignedConsent, use: Use, domain: Domain, trust: Trust) -> Effect:

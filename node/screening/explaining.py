@@ -14,7 +14,7 @@ from typing import Final
 from cryptography import x509
 
 from node.crypto.verifying import Verification
-from node.screening.consents import Level, Trust
+from node.screening.consents import Level, Trust, time_of_use
 from node.screening.envelope import read_envelope
 from node.screening.listings import Listing
 from node.screening.receipts import read_receipt
@@ -74,8 +74,8 @@ def explain_verdict(
     """Return what a receipt proves, in words and as its verdict; None where it does not hold."""
     keys = ClaimedKeys()
     found = Verification()
-    # The ledger knows the lookup's time; offline the consent's own beginning stands for it.
-    at_s = read_receipt(read_envelope(data).payload).consent.consent.valid_from_s
+    # The ledger knows the lookup's time; offline the first that its consent allows stands for it.
+    at_s = time_of_use(read_receipt(read_envelope(data).payload).consent)
     try:
         verdict = verify_receipt(
             data, trust=Trust(keys, authorities), at_s=at_s, allow_test=allow_test

@@ -29,6 +29,8 @@ MAX_CHALLENGES: Final = 4
 CHALLENGE_PERIOD_S: Final = 10 * DAY_S
 #: What an accused has to open an evaluation.
 AUDIT_S: Final = 14 * DAY_S
+#: An audit that nobody ended by then fines nobody: what opens it is kept no longer.
+LAPSE_S: Final = 2 * AUDIT_S
 #: From an entry's last day on: what was evaluated for it is opened to an audit, and not destroyed.
 OPENABLE_DAYS: Final = 3
 
@@ -109,6 +111,7 @@ class AuditState(enum.IntEnum):
     DUE = 2
     OPENED = 3
     FINED = 4
+    LAPSED = 5
 
 
 def audit_state(
@@ -117,7 +120,10 @@ def audit_state(
     """Return where an audit stands at a block's time."""
     if outcome is not AuditState.NONE:
         return outcome
-    return AuditState.DUE if now_s > begun_at_s + AUDIT_S else AuditState.PENDING
+    since_s = now_s - begun_at_s
+    if since_s > LAPSE_S:
+        return AuditState.LAPSED
+    return AuditState.DUE if since_s > AUDIT_S else AuditState.PENDING
 
 
 #: What an uploader may answer, and what a panelist or the regulator may vote.

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from node.crypto.verifying import Verification
 from node.screening.cases import Case, refuse
-from node.screening.consents import Trust
+from node.screening.consents import Trust, time_of_use
 from node.screening.deletions import explain_deletion
 from node.screening.envelope import (
     DELETION_TYPE,
@@ -231,8 +231,9 @@ def _hold_receipts(case: Case, listing: Listing, *, allow_test: bool) -> None:
     for number, data in enumerate(case.evidence.receipts, 1):
 
         def hold(number: int = number, data: bytes = data) -> None:
-            # The ledger knows the lookup's time; offline the consent's beginning stands for it.
-            at_s = _consent_begins(data)
+            # The ledger knows the lookup's time; offline the first that its consent allows stands
+            # for it.
+            at_s = _first_allowed(data)
             verdict = verify_receipt(data, trust=case.trust, at_s=at_s, allow_test=allow_test)
             if verdict.identifier != case.identifier:
                 raise refuse("EVIDENCE_RECEIPT", "receipts", "it is of another person")
@@ -256,8 +257,8 @@ def _hold_receipts(case: Case, listing: Listing, *, allow_test: bool) -> None:
         case.hold(f"receipt_{number}", "the lookup is repeated from its receipt", hold)
 
 
-def _consent_begins(data: bytes) -> int:
-    return read_receipt(read_envelope(data).payload).consent.consent.valid_from_s
+def _first_allowed(data: bytes) -> int:
+    return time_of_use(read_receipt(read_envelope(data).payload).consent)
 
 
 def _conclude(case: Case, listing: Listing, history: History) -> None:

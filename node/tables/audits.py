@@ -15,7 +15,7 @@ class EvaluationAudit(OnChain, Base):
     """A member (`member`) that was asked on the ledger to open an evaluation.
 
     `subject` is a consent's digest, or for ticket 0 an entry; `blinded` SHA-256 of the element.
-    `outcome`: OPENED or FINED, None before its end.
+    `outcome`: OPENED, FINED or LAPSED, None before its end.
     """
 
     __tablename__ = "evaluation_audits"

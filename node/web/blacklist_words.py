@@ -221,6 +221,7 @@ STEPS: Final[Mapping[str, str]] = {
     "DeletionCertifiedBy": N_("a member certified what it destroyed"),
     "AuditBegun": N_("audit %(audit)s: the regulator asks to have its evaluation opened"),
     "AuditOPENED": N_("audit %(audit)s: its evaluation was opened"),
+    "AuditLAPSED": N_("audit %(audit)s was not ended in time: nobody is fined"),
     "AuditFINED": N_("audit %(audit)s: its evaluation was not opened, the uploader is fined"),
     "Lapsed": N_("its ticket was not used in time"),
     "SuspendedByTime": N_("suspended: its dispute ran out"),
@@ -257,6 +258,7 @@ AUDIT_STATES: Final[Mapping[str, State]] = {
     "DUE": State(N_("not opened in time"), "bad", "clock"),
     "OPENED": State(N_("opened"), "good", "check"),
     "FINED": State(N_("not opened, fined"), "bad", "cross"),
+    "LAPSED": State(N_("not ended in time, nobody is fined"), "idle", "ring"),
 }
 
 POINT_KINDS: Final[Mapping[str, str]] = {

@@ -164,7 +164,7 @@ def panel(town: BlacklistWorld) -> None:
 
 
 def audits(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
-    """Accuse two members: one opens, one shows the regulator's word, two are fined."""
+    """Accuse two members: one opens, one shows the regulator's word, two are fined, one lapses."""
     for number, (member, ticket, subject) in enumerate(
         [(2, 1, keccak(b"consent")), (2, 2, keccak(b"kept")), (2, 3, keccak(b"kept")),
          (1, 0, standing), (1, 0, wrong)], 1
@@ -196,16 +196,17 @@ def end(town: BlacklistWorld, standing: bytes, wrong: bytes) -> None:
     pay(town)
     town.settle()
     town.check_against_views()
-    assert town.check_audits((0, 15)) == {"OPENED", "PENDING", "DUE"}
+    assert town.check_audits((0, 15, 29)) == {"OPENED", "PENDING", "DUE", "LAPSED"}
     town.begin_epoch(2)
     assert town.check_against_views() == ["UNTAGGED", "ERASED", "REMOVED", "REMOVED"]
     town.tag(1, standing, 2)
     town.settle()
-    town.pass_days(80)
-    for audit in (3, 4, 5):
-        town.ask(REGULATOR, POINTS, "settleAudit", audit)
-    town.settle()
-    assert town.check_audits((0,)) == {"OPENED", "FINED"}
+    for days, audits_ in ((20, (3, 4)), (60, (5,))):
+        town.pass_days(days)
+        for audit in audits_:
+            town.ask(REGULATOR, POINTS, "settleAudit", audit)
+        town.settle()
+    assert town.check_audits((0,)) == {"OPENED", "FINED", "LAPSED"}
     town.check_against_views()
     town.ask(2, BLACKLIST, "vest", standing)
     town.ask(1, POINTS, "claimAllowance")

@@ -9,6 +9,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import event, inspect, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from node.db import Database, open_database, translated
@@ -16,6 +17,7 @@ from node.errors import DatabaseError
 from node.tables import Base, Cursor, NodeFact, derived_tables
 from node.tables.tip import tip_of
 from node.tables.upgrading import migration_config, newest_revision, upgrade
+from reconcile.model import UsageError
 from tests.node.migrated_rows import check_new_is_as_migrated, check_rows_survive
 
 
@@ -212,3 +214,11 @@ def test_a_full_disk_is_said_and_nothing_is_half_kept(tmp_path: Path) -> None:
     with database.reading() as session:
         assert session.scalars(select(NodeFact)).all() == []
     database.close()
+
+
+def test_a_value_that_the_database_does_not_take_is_the_value_s_fault() -> None:
+    """PostgreSQL takes no NUL in a text: other work goes on, so the database is not away."""
+    with pytest.raises(UsageError) as refused, translated():
+        raise DataError("INSERT", {}, ValueError("text fields cannot contain NUL"))
+    assert refused.value.code == "VALUE_NOT_STORED"
+    assert "NUL" in refused.value.message

@@ -12,7 +12,9 @@ enum AuditState {
     DUE,
     /// It was opened, by the regulator's word.
     OPENED,
-    FINED
+    FINED,
+    /// Nobody ended it for as long again: nobody is fined for it any more.
+    LAPSED
 }
 
 /// @title IAudits
@@ -74,7 +76,7 @@ interface IAudits {
         bytes32 blinded,
         uint32 keyEpoch
     );
-    /// @notice An audit ended: OPENED or FINED.
+    /// @notice An audit ended: OPENED, FINED or LAPSED.
     event AuditEnded(uint64 indexed audit, AuditState outcome);
 
     // ----------------------------------------------------------------------------------- the calls
@@ -104,7 +106,7 @@ interface IAudits {
     /// that key since: it takes its word back by no report of its own.
     function answerAudit(uint64 audit, bytes calldata signature) external;
 
-    /// @notice Fines who did not open in time; by the regulator.
+    /// @notice Fines who did not open in time, or ends what lapsed without a fine; by the regulator.
     /// @dev By it alone: a regulator that nobody reached for 14 days has not found that nobody
     /// opened. What exceeds the free points is a debt, as with every fine.
     function settleAudit(uint64 audit) external;

@@ -13,9 +13,12 @@ import {SignatureLib} from "../libraries/SignatureLib.sol";
 abstract contract Audits is IAudits {
     /// An evaluation that nobody can open saves its maker a lookup's price, 1 point, at most: as a
     /// listing's it costs nothing. One of a hundred is drawn: at 100 points it would come out
-    /// even, at twice that it does not pay even where only every other day is audited.
+    /// even, at twice that it does not pay even where only every other day is audited. That holds
+    /// for as many as are fined, five in 14 days: who does it by the thousand is to be suspended.
     uint128 public constant AUDIT_FINE = 200e6;
     uint256 public constant AUDIT_S = 14 days;
+    /// Beyond them nobody has to keep what opens it: a regulator that comes back later finds nothing.
+    uint256 public constant LAPSE_S = 2 * AUDIT_S;
     /// Per member: a lost database or a regulator gone astray is no endless debt at once.
     uint256 public constant MAX_AUDITS = 5;
 
@@ -90,6 +93,7 @@ abstract contract Audits is IAudits {
     function settleAudit(uint64 audit) external {
         _requireAuditor();
         AuditState state = auditStateOf(audit);
+        if (state == AuditState.LAPSED) return _end(audit, AuditState.LAPSED);
         if (state != AuditState.DUE) revert AuditStateNotAllowed(audit, state);
         _end(audit, AuditState.FINED);
         _fine(_audits[audit].member, AUDIT_FINE, NOT_OPENED);
@@ -107,8 +111,9 @@ abstract contract Audits is IAudits {
         Audit storage stored = _audits[audit];
         if (stored.member == 0) return AuditState.NONE;
         if (stored.outcome != AuditState.NONE) return stored.outcome;
-        bool over = block.timestamp > stored.begunAt_s + AUDIT_S;
-        return over ? AuditState.DUE : AuditState.PENDING;
+        uint256 since_s = block.timestamp - stored.begunAt_s;
+        if (since_s > LAPSE_S) return AuditState.LAPSED;
+        return since_s > AUDIT_S ? AuditState.DUE : AuditState.PENDING;
     }
 
     // ---------------------------------------------------------------------------------- internal

@@ -38,6 +38,7 @@ from node.services.lookups.opening import (
     Shown,
     Told,
     asked_of,
+    is_unpinned,
     read_asked,
     refuse,
 )
@@ -50,8 +51,6 @@ FIRST_PAUSE_MS: Final = 60_000
 MAX_PAUSE_MS: Final = 3_600_000
 #: The regulator has asked in vain for so long before it has anybody fined, its own outage or not.
 ASKED_S: Final = DAY_S
-#: This node knows the accused by no certificate: whoever cannot call it is not asked in vain.
-NOT_PINNED: Final = "PEER_UNKNOWN"
 #: Appends the intent that ends an audit; None where it waits already.
 End = Callable[[Session], int | None]
 _log = logger("audits")
@@ -179,7 +178,9 @@ class AccusingActs(OpeningActs):
         if accusation is not None and accusation.opened_at_ms is not None:
             subject = self._calls.close_subject(row.audit, evaluation)
             call = self._calls.close_audit
-        elif state_of_audit(row, now) is AuditState.DUE and _asked_in_vain(accusation, row):
+        elif (state := state_of_audit(row, now)) is AuditState.LAPSED or (
+            state is AuditState.DUE and _asked_in_vain(accusation, row)
+        ):
             subject = self._calls.settle_subject(row.audit, evaluation)
             call = self._calls.settle_audit
         else:
@@ -242,7 +243,7 @@ class AccusingActs(OpeningActs):
                 raise
             except KanheError as error:
                 failed = error
-                if error.code == NOT_PINNED:
+                if is_unpinned(error):
                     break
                 if isinstance(error, OutsideError):
                     # It answers nothing now: each further call would wait as long.

@@ -25,7 +25,6 @@ from node.keyholders import was_key
 from node.screening.auditing import ONE_OF, UNREAD, Draw, Logged, draw, is_sampled, seed_of
 from node.screening.evaluations import log_leaf, log_root
 from node.services.lookups.accusing import (
-    NOT_PINNED,
     AccusingActs,
     anything_to_prosecute,
     not_begun,
@@ -33,7 +32,7 @@ from node.services.lookups.accusing import (
 from node.services.lookups.audit_views import AuditsView, newest_audits, view_of_audit
 from node.services.lookups.consenting import LOOKUP_ERASED
 from node.services.lookups.defending import DefendingActs, anything_to_defend
-from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, refuse
+from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, is_unpinned, refuse
 from node.tables import Accusation, DeletionCertificate, ListedEntry, LookupLog
 from node.tables.base import MAX_BIGINT, MAX_INTEGER
 from reconcile.canonical import canonical_json
@@ -245,20 +244,22 @@ class AuditingService(AccusingActs, DefendingActs):
         report.sampled += 1
         try:
             data = self._ask(logged.reader, OPEN, msgspec.json.encode(asked_of(logged)))
-            with self._doors.reading() as session:
-                self._check(session, logged, data, allow_test=allow_test)
         except KanheError as error:
             if error.code in ERASED and self._is_erased(logged):
                 report.erased[logged.reader] += 1
-                return
+            else:
+                _not_opened(logged, error, report)
+            return
+        try:
+            with self._doors.reading() as session:
+                self._check(session, logged, data, allow_test=allow_test)
+        except KanheError as error:
+            # Said by this node, of what it read itself: no code that came with an answer counts.
             if error.code in UNREAD:
                 unread = _wrong(error.code, logged.reader, error.message, _evidence(logged))
                 report.unread.append(unread)
-                return
-            says = f"an evaluation was not opened: {error.code}, {error.message}"
-            report.wrong.append(_wrong(NOT_OPENED, logged.reader, says, _evidence(logged)))
-            if error.code != NOT_PINNED:
-                report.unopened.append(logged)
+            else:
+                _not_opened(logged, error, report)
             return
         report.opened += 1
         report.shown.append(logged)
@@ -279,6 +280,13 @@ class AuditingService(AccusingActs, DefendingActs):
                     return False
             found = select(DeletionCertificate.entry).where(certified).limit(1)
             return session.scalars(found).first() is not None
+
+
+def _not_opened(logged: Logged, error: KanheError, report: AuditReport) -> None:
+    says = f"an evaluation was not opened: {error.code}, {error.message}"
+    report.wrong.append(_wrong(NOT_OPENED, logged.reader, says, _evidence(logged)))
+    if not is_unpinned(error):
+        report.unopened.append(logged)
 
 
 def _logged(row: _Row) -> Logged:

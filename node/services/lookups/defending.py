@@ -14,7 +14,14 @@ import msgspec
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from node.audits import NOT_ENDED, audits_not_ended, due_s, logged_of
+from node.audits import (
+    NOT_ENDED,
+    audits_not_ended,
+    audits_running,
+    due_s,
+    logged_of,
+    state_of_audit,
+)
 from node.blacklist import Now, now_of
 from node.crypto.signer import recover_address
 from node.errors import DatabaseError
@@ -43,6 +50,7 @@ MAX_PAUSE_MS: Final = 3_600_000
 ANSWER_BEFORE_S: Final = DAY_S
 _CLOSED: Final = {
     AuditState.OPENED.name: "the evaluation was opened",
+    AuditState.LAPSED.name: "nobody ended it in time; nobody is fined",
     AuditState.FINED.name: f"{AUDIT_FINE // MICRO} points were taken or are owed",
 }
 
@@ -101,7 +109,7 @@ class DefendingActs(OpeningActs):
             own = self._doors.identity.require_member(session)
             wanted = [
                 (row.audit, logged_of(row))
-                for row in audits_not_ended(session, member=own)
+                for row in audits_running(session, own, now_of(session))
                 if session.get(OpeningWord, self._evaluation(logged_of(row))) is None
             ]
         failed: dict[int, KanheError] = {}
@@ -138,7 +146,7 @@ class DefendingActs(OpeningActs):
         with self._doors.reading() as session:
             now = now_of(session)
             own = self._doors.identity.require_member(session)
-            rows = audits_not_ended(session, member=own)
+            rows = audits_running(session, own, now)
             untold = [row.audit for row in rows if not self._is_told(session, row)]
             answers = [row.audit for row in rows if self._must_answer(session, row, now)]
             over = [item.id for item in self._told_of_none(session)]
@@ -234,12 +242,14 @@ class DefendingActs(OpeningActs):
         row = session.get(EvaluationAudit, int(str(incident.evidence["audit"])))
         if row is None or row.outcome is not None:
             return None
+        if state_of_audit(row, now_of(session)) is AuditState.LAPSED:
+            return None
         same = _fingerprint(self._evaluation(logged_of(row))) == incident.fingerprint
         return row if same else None
 
     def _close(self, session: Session, incident: Incident) -> None:
         row = session.get(EvaluationAudit, int(str(incident.evidence["audit"])))
-        outcome = "" if row is None else row.outcome or ""
+        outcome = "" if row is None else state_of_audit(row, now_of(session)).name
         incident.closed_at_ms = self._doors.identity.clock()
         incident.closed_reason = _CLOSED.get(outcome, "the ledger took the audit back")
 

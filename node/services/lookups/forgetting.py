@@ -15,19 +15,17 @@ from typing import Final
 from sqlalchemy import Select, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased, undefer
 
+from node.audits import final_read
 from node.blacklist import Now, current_key_epoch, now_of, openable_from
 from node.db import overwriting
 from node.kept_receipts import REDUCED, UNREAD, WHOLE, note_entries, reduce_receipt
 from node.screening.identifiers import Identifier
-from node.screening.states import AUDIT_S
+from node.screening.states import AUDIT_S, LAPSE_S
 from node.services.lookups.consenting import forget_person, identifier_of
 from node.services.lookups.false_records import FalseRecordActs
 from node.tables import EvaluationAudit, OwnLookup
-from node.tables.tip import tip_of
 from node.telemetry import logger
 
-#: A regulator that leaves an audit undecided keeps nobody's data for longer than this.
-UNDECIDED_S: Final = 2 * AUDIT_S
 #: Receipts of an earlier release that one turn reads.
 READ_A_TURN: Final = 200
 #: Rows that are read at once where a person's other lookups are looked for.
@@ -128,15 +126,14 @@ def _forget_from_s(session: Session, row: OwnLookup) -> int:
 
 def _over(session: Session) -> Select[OwnLookup]:
     """Return reduced lookups of which no audit begins any more, by what is final."""
-    cursor = tip_of(session)
-    final = Now(0, 0) if cursor is None else Now(cursor.final_block, cursor.head_time_s)
+    final = final_read(session) or Now(0, 0)
     before = openable_from(current_key_epoch(session, final))
     ends = OwnLookup.forget_from_s
     # Of the key epoch, not of the lookup alone: a person's other lookups go with it.
     audited = exists().where(
         EvaluationAudit.outcome.is_(None),
         EvaluationAudit.key_epoch == OwnLookup.key_epoch,
-        EvaluationAudit.block_time_s >= final.time_s - UNDECIDED_S,
+        EvaluationAudit.block_time_s >= final.time_s - LAPSE_S,
         EvaluationAudit.ticket.in_(select(_OTHERS.ticket)),
     )
     return select(OwnLookup).where(

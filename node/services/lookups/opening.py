@@ -23,6 +23,7 @@ from node.screening.auditing import (
     check_opening,
     opened_digest,
     read_opening,
+    require_real,
     write_opening,
 )
 from node.screening.listings import pack_listing
@@ -30,7 +31,7 @@ from node.services.lookups.consenting import consent_of, subject_of
 from node.tables import ListedEntry, OwnLookup
 from node.tables.base import MAX_BIGINT, MAX_INTEGER
 from reconcile.commitment.fields import as_hex
-from reconcile.model import KanheError, ProtocolError, Where
+from reconcile.model import KanheError, ProtocolError, UsageError, Where
 
 #: Words between nodes: open one to the regulator; show it one; its word that one was opened.
 OPEN: Final = "lookups/open"
@@ -64,6 +65,14 @@ AnyAsked = TypeVar("AnyAsked", bound=Asked)
 def asked_of(logged: Logged) -> Asked:
     """Return the words that name an evaluation to the member that made it."""
     return Asked(str(logged.ticket), logged.subject.hex(), logged.key_epoch)
+
+
+def is_unpinned(error: KanheError) -> bool:
+    """Say whether this node itself knows a member by no certificate: it did not ask in vain.
+
+    What another node answers is a `PeerRefusal`, whatever code it chooses.
+    """
+    return isinstance(error, UsageError) and error.code == "PEER_UNKNOWN"
 
 
 class OpeningActs:
@@ -118,7 +127,7 @@ class OpeningActs:
     # ------------------------------------------------------------------------ by the regulator
     def _check(self, session: Session, logged: Logged, data: bytes, *, allow_test: bool) -> None:
         """Hold an opening's bytes against an evaluation; raises what both readers refuse."""
-        opening = read_opening(data, allow_test=allow_test)
+        opening = read_opening(data)
         entry = None if logged.ticket else session.get(ListedEntry, logged.subject)
         check_opening(
             logged,
@@ -127,6 +136,8 @@ class OpeningActs:
             trust_in_audits(session, self._authorities()),
             None if entry is None else entry.commitment,
         )
+        if not allow_test:
+            require_real(opening.identifier)
 
     def is_regulator(self, member: int) -> bool:
         """Say whether a member is the regulator, who audits and is not audited."""

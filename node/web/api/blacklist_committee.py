@@ -149,7 +149,7 @@ class AuditOut(BaseModel):
 
 
 class StandingAuditOut(BaseModel):
-    """An audit of one evaluation: PENDING, DUE, OPENED or FINED.
+    """An audit of one evaluation: PENDING, DUE, OPENED, FINED or LAPSED.
 
     `entry` for a listing, else `ticket` and the consent's digest. `word`: the regulator's signed
     word that it was opened is kept here. `asked_at` and `refusal` on the regulator's node alone.

@@ -14,9 +14,9 @@ from node.errors import NotAllowed
 from node.kept_receipts import REDUCED
 from node.lookup_calls import LookupCalls
 from node.screening.auditing import Opening
-from node.screening.states import AUDIT_S, DAY_S
+from node.screening.states import AUDIT_S, DAY_S, LAPSE_S
 from node.services.lookups.auditing import AuditingService
-from node.services.lookups.forgetting import UNDECIDED_S, _over
+from node.services.lookups.forgetting import _over
 from node.services.lookups.opening import OPENED, SHOW
 from node.tables import (
     EvaluationAudit,
@@ -186,7 +186,7 @@ def test_what_is_audited_is_not_forgotten(court: Court) -> None:
         audit.outcome = "OPENED"
         session.flush()
         assert over()
-        audit.outcome, audit.block_time_s = None, court.town.time_s() - UNDECIDED_S - DAY_S
+        audit.outcome, audit.block_time_s = None, court.town.time_s() - LAPSE_S - DAY_S
         session.flush()
         assert over()
         session.rollback()

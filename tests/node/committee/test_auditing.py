@@ -27,6 +27,7 @@ from node.screening.auditing import (
     is_sampled,
     read_draw,
     read_opening,
+    require_real,
     seed_of,
     write_opening,
 )
@@ -349,17 +350,17 @@ def test_a_draw_shows_that_it_was_not_chosen() -> None:
 def test_an_opening_that_does_not_read_is_refused(data: bytes) -> None:
     """Noise is no opening; an honest one is read back."""
     with pytest.raises(ProtocolError) as caught:
-        read_opening(data, allow_test=True)
+        read_opening(data)
     assert caught.value.code == "AUDIT_MALFORMED"
     nobody = write_opening(Opening(person_of(1), bytes(31) + b"\x01"))
     with pytest.raises(ProtocolError) as unread:
-        read_opening(nobody, allow_test=False)
+        require_real(read_opening(nobody).identifier)
     assert unread.value.code == "AUDIT_TEST_IDENTIFIER"
     with pytest.raises(ProtocolError) as none:
-        read_opening(nobody.replace(person_of(1).value.encode(), b"123"), allow_test=False)
+        read_opening(nobody.replace(person_of(1).value.encode(), b"123"))
     assert none.value.code == "AUDIT_MALFORMED"
     opening = Opening(person_of(1), bytes(31) + b"\x01", None, b"\x01", b"\x02" * 32)
-    assert read_opening(write_opening(opening), allow_test=True) == opening
+    assert read_opening(write_opening(opening)) == opening
     assert person_of(1).value not in repr(opening)
 
 

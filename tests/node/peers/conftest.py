@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from peer_town import NETWORK, NOW_S, Member, Town, echo, refuse
+from peer_town import NETWORK, NOW_S, Member, Town, echo, rant, refuse
 
 from node.peers.client import PeerBook
 from node.peers.directory import Peer, pin
@@ -30,7 +30,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
     town = Town(server, caller, keys, "", stop)
     book = PeerBook(server.home)
     app = create_peer_app(
-        {"echo": echo, "refuse": refuse},
+        {"echo": echo, "refuse": refuse, "rant": rant},
         authenticator(book, NETWORK, is_key_of=town.is_key_of, now_s=lambda: NOW_S),
         max_body_bytes=1_000,
     )

@@ -89,3 +89,8 @@ def echo(member: int, body: bytes) -> bytes:
 def refuse(member: int, body: bytes) -> bytes:
     """Refuse in words."""
     raise ProtocolError("NOT_TODAY", f"{len(body)} bytes of {member}", help="come tomorrow")
+
+
+def rant(_member: int, body: bytes) -> bytes:
+    """Refuse by the very code that was sent, in more words than anybody reads, on many lines."""
+    raise ProtocolError(body.decode(), "no\x00\n\x1b[2J" * 10_000, help="\u202e" * 10_000)

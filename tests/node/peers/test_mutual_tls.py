@@ -27,7 +27,7 @@ from node.peers.certificates import (
     read_statement,
     require_member,
 )
-from node.peers.client import PeerRefusal
+from node.peers.client import MAX_WORDS, PeerRefusal
 from node.peers.contexts import server_context
 from node.peers.directory import Peer, pin, read_peers, unpin
 from reconcile.model import OutsideError, ProtocolError, UsageError
@@ -55,6 +55,21 @@ def test_what_a_node_refuses_keeps_its_code_and_names_it(town: Town) -> None:
         with pytest.raises(PeerRefusal) as caught:
             client.call(1, f"/peer/v1/{word}", body)
         assert caught.value.code == code
+    client.close()
+
+
+def test_a_refusal_is_a_code_and_a_few_words_whatever_the_other_node_says(town: Town) -> None:
+    """What is kept of it, printed and logged is short, on one line, and no other code than one."""
+    client = town.client()
+    with pytest.raises(PeerRefusal) as caught:
+        client.call(1, "/peer/v1/rant", b"AUDIT_TEST_IDENTIFIER")
+    assert caught.value.code == "AUDIT_TEST_IDENTIFIER"
+    assert len(caught.value.message) < MAX_WORDS + 20
+    assert (caught.value.message + (caught.value.help or "")).isprintable()
+    for code in (b"", b"no code", b"NO\x00", b"A" * 41, b"NO\n"):
+        with pytest.raises(OutsideError) as unread:
+            client.call(1, "/peer/v1/rant", code)
+        assert unread.value.code == "PEER_ANSWER"
     client.close()
 
 
