@@ -232,6 +232,12 @@ def know_statement(
     session.flush()
 
 
+def known_salt(session: Session, ring: KeyRing, entry: bytes) -> bytes | None:
+    """Return the salt of another member's statement that was read, None where none was."""
+    row = session.get(KnownStatement, entry)
+    return None if row is None else ring.open_bytes(row.salt, b"known/" + entry)
+
+
 def statement_of(session: Session, entry: bytes) -> tuple[Listing, bytes] | None:
     """Return what this node holds of an entry's statement and its signature, own or read."""
     own, known = session.get(OwnListing, entry), session.get(KnownStatement, entry)

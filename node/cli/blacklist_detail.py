@@ -14,7 +14,7 @@ from reconcile.counting import counted
 if TYPE_CHECKING:
     from node.screening.consents import SignedConsent
     from node.services.screening.detail import DetailView
-    from node.services.screening.falling_back import WaitingView
+    from node.services.screening.hearing import WaitingView
 
 SHOWN: Final = 16
 

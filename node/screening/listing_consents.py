@@ -37,7 +37,12 @@ def listing_consent(listing: Listing, salt: bytes) -> bytes:
 
 def consent_ends_s(listing: Listing) -> int:
     """Return until when it is recorded: the last second of the entry's last day."""
-    return (listing.expires_at + 1) * DAY_S - 1
+    return last_second_of(listing.expires_at)
+
+
+def last_second_of(day: int) -> int:
+    """Return the last second of a day since 1970."""
+    return (day + 1) * DAY_S - 1
 
 
 def signed_consent_in(document: bytes) -> ConsentFile | None:

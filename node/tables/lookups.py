@@ -79,10 +79,10 @@ class RecordedConsent(OnChain, Base):
     """
 
     __tablename__ = "recorded_consents"
-    __table_args__ = (DERIVED,)
+    __table_args__ = (Index(None, "reader", "block_number"), DERIVED)
 
     consent: Mapped[Bytes32] = mapped_column(primary_key=True)
-    reader: Mapped[int] = mapped_column(index=True)
+    reader: Mapped[int]
     level: Mapped[int]
     valid_to_s: Mapped[Big]
     tx_hash: Mapped[Bytes32]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from node.blacklist import posted_of, require_entry
 from node.errors import NotFound
 from node.keyholders import held_key, holds_key
-from node.listings import know_statement, statement_of
+from node.listings import know_statement, known_salt, statement_of
 from node.screening.consents import Scope, SignedConsent
 from node.screening.envelope import LISTING_TYPE, Envelope
 from node.screening.listings import unlike
@@ -25,7 +25,8 @@ from node.services.screening.detail import (
     view_of,
 )
 from node.services.screening.erasing import recall_label, recipient_of
-from node.services.screening.falling_back import FallBackActs, WaitingView
+from node.services.screening.falling_back import FallBackActs
+from node.services.screening.hearing import WaitingView
 from node.services.screening.ticketing import (
     KIND,
     TicketActs,
@@ -162,10 +163,14 @@ class AskingActs(FallBackActs, TicketActs):
         posted = posted_of(row)
         found = statement_of(session, receipt.entry)
         # The lookup opened the commitment to the person and the statement; here nobody can.
-        known = listing if found is None or unlike(found[0], posted) else found[0]
+        looked = found is not None and not unlike(found[0], posted)
+        known = found[0] if found is not None and looked else listing
+        salt = known_salt(session, self._ring, receipt.entry) if looked else None
         says = [
             (not unlike(listing, posted), "its statement is not the ledger's"),
             (listing == known, "its statement is not the one that the lookup found"),
+            # What the listing rests on is recorded under a name that follows from the salt.
+            (salt in {None, released.opened.salt}, "its salt is not the one that the lookup found"),
             (receipt.uploader == row.uploader, "it is not its uploader's"),
             (
                 any(holds_key(session, row.uploader, key) for key in released.signers),

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from node.blacklist import Now, current_key_epoch, newest_sharing
 from node.peers.client import PREFIX, PeerRefusal
 from node.screening.custody import MIN_THRESHOLD
+from node.screening.listing_consents import last_second_of
 from node.screening.states import DAY_S, TICKET_S, Stage
 from node.services.screening.detail import Looking
 from node.services.screening.watching import BytesColumn
@@ -31,6 +32,8 @@ TAKE: Final = "blacklist/custody/take"
 ASK: Final = "blacklist/custody/ask"
 TELL: Final = "blacklist/custody/tell"
 DROP: Final = "blacklist/custody/drop"
+#: A custody under another name than what the listing rests on is recorded under.
+OTHER_CONSENT: Final = "CUSTODY_CONSENT"
 #: How long an uploader may be silent, by the chain's clock, before its custodians release.
 SILENCE_S: Final = DAY_S
 OVER_STAGES: Final = (Stage.CORRECTED.name, Stage.REMOVED.name, Stage.ERASED.name)
@@ -96,6 +99,44 @@ def is_over(now: Now, consent: BytesColumn) -> ColumnElement[bool]:
         recalled,
         revoked,
     )
+
+
+def consent_ahead_of(session: Session, row: ListedEntry) -> RecordedConsent | None:
+    """Return the one consent that the ledger ties to an entry, by order and end alone.
+
+    It is the last one that the uploader recorded ahead of the entry, behind its entry before that,
+    and that ends with it: an uploader that records several gets one of them, and whoever has the
+    salt sees whether it is the listing's. None for an entry that was posted without.
+    """
+    place = tuple_(row.block_number, row.log_index)
+    before = session.execute(
+        select(ListedEntry.block_number, ListedEntry.log_index)
+        .where(
+            ListedEntry.uploader == row.uploader,
+            ListedEntry.posted_at_s <= row.posted_at_s,
+            tuple_(ListedEntry.block_number, ListedEntry.log_index) < place,
+        )
+        .order_by(
+            ListedEntry.posted_at_s.desc(),
+            ListedEntry.block_number.desc(),
+            ListedEntry.log_index.desc(),
+        )
+        .limit(1)
+    ).first()
+    since = (-1, -1) if before is None else (before.block_number, before.log_index)
+    recorded = tuple_(RecordedConsent.block_number, RecordedConsent.log_index)
+    return session.scalars(
+        select(RecordedConsent)
+        .where(
+            RecordedConsent.reader == row.uploader,
+            RecordedConsent.block_number.between(since[0], row.block_number),
+            recorded > tuple_(*since),
+            recorded < place,
+            RecordedConsent.valid_to_s == last_second_of(row.expires_day),
+        )
+        .order_by(RecordedConsent.block_number.desc(), RecordedConsent.log_index.desc())
+        .limit(1)
+    ).first()
 
 
 def is_final(session: Session, entry: bytes, consent: bytes) -> bool:

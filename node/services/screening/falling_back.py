@@ -3,7 +3,7 @@
 What stands after a crash, by line: the request is kept before any custodian is told, and the same
 ticket sends the very same bytes again; shares are asked for again until the evidence is kept, in
 one transaction. A share that does not fit its commitment is kept as an incident with what its
-custodian signed.
+custodian signed, a custody under another consent than the listing's with what its uploader signed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.blacklist import require_entry
+from node.blacklist import recorded_consent, require_entry
 from node.crypto.keys import SealingKey, SealingPublicKey
 from node.crypto.oprf import group
 from node.crypto.oprf.group import Scalar
@@ -39,10 +38,6 @@ from node.screening.custody import (
     share_info,
 )
 from node.screening.custody_messages import (
-    ANSWERED,
-    REFUSED,
-    RELEASED,
-    WAITING,
     Answer,
     Ask,
     CustodyRequest,
@@ -53,9 +48,15 @@ from node.screening.custody_messages import (
     unpack,
     write_custody_request,
 )
+from node.screening.listing_consents import listing_consent
 from node.screening.records import OpenedRecord
 from node.screening.releases import read_request
-from node.services.screening.custody import ASK, CustodyBase, custodians_ever
+from node.services.screening.custody import (
+    ASK,
+    OTHER_CONSENT,
+    CustodyBase,
+    custodians_ever,
+)
 from node.services.screening.detail import (
     SECRET_BYTES,
     DetailView,
@@ -64,70 +65,13 @@ from node.services.screening.detail import (
     refuse,
 )
 from node.services.screening.erasing import recall_label, recipient_of
+from node.services.screening.hearing import Heard, WaitingView, waiting_for
 from node.services.screening.ticketing import KIND
-from node.services.screening.views import time_iso
 from node.tables import HeldDetail, Incident, OwnCustodyAsk
 from reconcile.commitment.tree import leaf_hash, merkle_root
-from reconcile.model import ZERO32, KanheError, OutsideError, ProtocolError
+from reconcile.model import ZERO32, KanheError
 
 WRONG_SHARE: Final = "CUSTODY_SHARE_WRONG"
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingView:
-    """An uploader that was silent, and custodians that were told so.
-
-    `from_s` is the chain's time from which t of them release, None while fewer were told.
-    `custodians`: what each said, by member.
-    """
-
-    entry: bytes
-    uploader: int
-    ticket: int
-    silence: str
-    from_s: int | None
-    custodians: Mapping[int, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what is waited for."""
-        return {
-            "entry": self.entry.hex(),
-            "uploader": str(self.uploader),
-            "ticket": str(self.ticket),
-            "silence": self.silence,
-            "released_from": time_iso(self.from_s),
-            "custodians": {str(member): says for member, says in self.custodians.items()},
-        }
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What custodians answered: waiting times, parts, refusals, in words for people."""
-
-    says: dict[int, str] = field(default_factory=dict)
-    waits: list[int] = field(default_factory=list)
-    parts: dict[int, list[Part]] = field(default_factory=dict)
-    details: set[bytes] = field(default_factory=set)
-    packages: list[bytes] = field(default_factory=list)
-    refused: ProtocolError | None = None
-    threshold: int = MIN_THRESHOLD
-
-    def note(self, member: int, answer: Answer) -> None:
-        """Take a custodian's answer."""
-        if answer.state == WAITING:
-            self.waits.append(answer.from_s)
-            self.says[member] = f"waits for the uploader until {time_iso(answer.from_s)}"
-        elif answer.state == ANSWERED:
-            self.packages.append(answer.package)
-            self.says[member] = "has the uploader's answer"
-        elif answer.state == REFUSED:
-            says = f"the uploader refused it, as member {member} heard: {answer.says}"
-            self.refused = ProtocolError(answer.code, says)
-            self.says[member] = f"heard the uploader refuse it: {answer.code}"
-        elif answer.state == RELEASED:
-            self.parts[member] = answer.parts
-            self.details |= {part.manifest for part in answer.parts if _has_detail(part)}
-            self.says[member] = "released its share"
 
 
 class FallBackActs(CustodyBase):
@@ -150,7 +94,7 @@ class FallBackActs(CustodyBase):
         CUSTODY_BELOW_THRESHOLD, `Conflict` TICKET_USED.
         """
         row = self._kept_ask(entry, original, record, consent, silence.code, actor)
-        return self._hear(row, silence, actor)
+        return self._hear(row, record, silence, actor)
 
     def _kept_ask(
         self,
@@ -211,13 +155,13 @@ class FallBackActs(CustodyBase):
             return row
 
     def _hear(
-        self, row: OwnCustodyAsk, silence: KanheError, actor: str
+        self, row: OwnCustodyAsk, record: OpenedRecord, silence: KanheError, actor: str
     ) -> DetailView | WaitingView | list[bytes]:
         with self._reading() as session:
             kept = session.get_one(OwnCustodyAsk, row.ticket)
             enclosed = kept.enclosed
             members = custodians_ever(session, row.uploader)
-        heard = _Heard()
+        heard = Heard(record)
         unknown = True
         for member in members:
             try:
@@ -236,10 +180,10 @@ class FallBackActs(CustodyBase):
             return heard.packages
         if heard.refused is not None and len(heard.waits) + len(heard.parts) < heard.threshold:
             raise heard.refused
-        return _waiting(row, heard)
+        return waiting_for(row, heard)
 
     def _ask_custodian(
-        self, member: int, row: OwnCustodyAsk, enclosed: bytes, heard: _Heard
+        self, member: int, row: OwnCustodyAsk, enclosed: bytes, heard: Heard
     ) -> None:
         """Ask a custodian; for the encrypted detail only where nobody gave it whole before."""
         wants = not heard.details
@@ -252,7 +196,7 @@ class FallBackActs(CustodyBase):
             wants = True
 
     # ------------------------------------------------------------------------- opening
-    def _open(self, row: OwnCustodyAsk, heard: _Heard, actor: str) -> DetailView | None:
+    def _open(self, row: OwnCustodyAsk, heard: Heard, actor: str) -> DetailView | None:
         with self._writing() as session:
             groups = self._shares(session, row, heard)
             for manifest, (shares, details) in groups.items():
@@ -265,7 +209,7 @@ class FallBackActs(CustodyBase):
         return None
 
     def _shares(
-        self, session: Session, row: OwnCustodyAsk, heard: _Heard
+        self, session: Session, row: OwnCustodyAsk, heard: Heard
     ) -> dict[Manifest, tuple[dict[int, bytes], list[bytes]]]:
         """Return good shares by index, and good details, of each custody; name what is wrong."""
         keys = self._ring.sealing_keys(session, ZERO32)
@@ -274,10 +218,10 @@ class FallBackActs(CustodyBase):
             for part in parts:
                 try:
                     manifest, share = self._checked(session, row, member, part, keys)
+                    _require_consent(session, heard.record, manifest)
                 except KanheError as error:
                     heard.says[member] = f"{error.code}: {error.message}"
-                    if error.code == WRONG_SHARE:
-                        self._name(session, row, member, part)
+                    self._name(session, row, member, part, error.code)
                     continue
                 shares, details = groups[manifest]
                 shares[manifest.index_of(member)] = share
@@ -313,17 +257,35 @@ class FallBackActs(CustodyBase):
             raise refuse(WRONG_SHARE, f"holds a wrong share, signed by member {member}")
         return manifest, share
 
-    def _name(self, session: Session, row: OwnCustodyAsk, member: int, part: Part) -> None:
-        """Keep a wrong share as an incident, once a ticket and custodian."""
-        fingerprint = f"{WRONG_SHARE}/{row.ticket}/{member}"
+    def _name(
+        self, session: Session, row: OwnCustodyAsk, member: int, part: Part, code: str
+    ) -> None:
+        """Keep as an incident what a member signed: a wrong share, or a custody's false name.
+
+        Once a ticket and custodian, and once an entry. Nothing in it tells of the person.
+        """
+        entry = f"entry {row.entry.hex()[:16]}…"
+        evidence = {"manifest": part.manifest.hex()}
+        if code == WRONG_SHARE:
+            fingerprint = f"{WRONG_SHARE}/{row.ticket}/{member}"
+            says = f"member {member} released a wrong share of {entry}"
+            evidence["receipt"] = part.receipt.hex()
+        elif code == OTHER_CONSENT:
+            fingerprint = f"{OTHER_CONSENT}/{row.entry.hex()}"
+            says = (
+                f"member {row.uploader} left the evidence of {entry} with custodians under another "
+                "consent than the listing's: the person's revocation does not reach it"
+            )
+        else:
+            return
         known = select(Incident).where(Incident.fingerprint == fingerprint)
         if session.scalars(known).first() is None:
             session.add(
                 Incident(
-                    kind=WRONG_SHARE,
+                    kind=code,
                     fingerprint=fingerprint,
-                    says=f"member {member} released a wrong share of entry {row.entry.hex()[:16]}…",
-                    evidence={"receipt": part.receipt.hex(), "manifest": part.manifest.hex()},
+                    says=says,
+                    evidence=evidence,
                     stops_signing=False,
                     opened_at_ms=self._identity.clock(),
                 )
@@ -336,7 +298,7 @@ class FallBackActs(CustodyBase):
         manifest: Manifest,
         shares: Mapping[int, bytes],
         detail: bytes,
-        heard: _Heard,
+        heard: Heard,
         actor: str,
     ) -> DetailView:
         documents = open_detail(detail, recover_secret(shares), manifest.place)
@@ -374,24 +336,15 @@ class FallBackActs(CustodyBase):
         )
 
 
-def _has_detail(part: Part) -> bool:
-    try:
-        manifest, _ = read_manifest(part.manifest)
-    except KanheError:
-        return False
-    return detail_hash(part.detail) == manifest.detail
+def _require_consent(session: Session, record: OpenedRecord, manifest: Manifest) -> None:
+    """Refuse a custody that does not end with what the listing rests on: CUSTODY_CONSENT.
 
-
-def _waiting(row: OwnCustodyAsk, heard: _Heard) -> WaitingView:
-    """Return what is waited for; `OutsideError` CUSTODY_BELOW_THRESHOLD where nothing is."""
-    if not heard.waits:
-        says = "; ".join(f"member {member} {text}" for member, text in heard.says.items())
-        raise OutsideError(
-            "CUSTODY_BELOW_THRESHOLD",
-            f"too few custodians released their shares: {says}",
-            help="ask again with the same ticket once the others answer",
-        )
-    times = sorted([*(0 for _ in heard.parts), *heard.waits])
-    enough = len(times) >= heard.threshold
-    from_s = times[heard.threshold - 1] if enough else None
-    return WaitingView(row.entry, row.uploader, row.ticket, row.silence, from_s, heard.says)
+    Where nothing is recorded of that, custodies of an earlier release name the document.
+    """
+    listing = record.listing
+    named = listing_consent(listing, record.salt)
+    if manifest.consent == named:
+        return
+    unrecorded = recorded_consent(session, manifest.uploader, named) is None
+    if not (unrecorded and manifest.consent == listing.consent):
+        raise refuse(OTHER_CONSENT, "holds a custody under another consent than the listing's")

@@ -10,6 +10,7 @@ same.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -50,6 +51,7 @@ from node.services.screening.custody import (
     SILENCE_S,
     TELL,
     CustodyBase,
+    consent_ahead_of,
     is_silence,
 )
 from node.services.screening.detail import general_key, refuse
@@ -59,6 +61,7 @@ from node.services.screening.ticketing import require_detail_ticket
 from node.tables import (
     CustodyAsk,
     HeldCustody,
+    ListedEntry,
     RecordedConsent,
 )
 from reconcile.model import KanheError
@@ -151,8 +154,7 @@ class GivingActs(CustodyBase):
         self._require_blind_consent(session, request, at_s)
         row = require_entry(session, request.entry)
         require_state(session, row, RELEASABLE, now, "released by custodians")
-        recorded = session.get(RecordedConsent, held[0].consent)
-        if recorded is not None and recorded.revoked_block is not None:
+        if _is_revoked(session, row, held):
             # Destroyed once that is final; until then it is given to nobody.
             raise revoked_detail(request.entry)
         return held
@@ -266,6 +268,16 @@ class GivingActs(CustodyBase):
             elif refusal is None:
                 kept.package, kept.refusal_code = package, None
         return int(refusal is None)
+
+
+def _is_revoked(session: Session, row: ListedEntry, held: Sequence[HeldCustody]) -> bool:
+    """Say whether what an entry rests on is revoked, by the ledger and by what was left here.
+
+    An earlier release took a custody under any name.
+    """
+    found = [session.get(RecordedConsent, one.consent) for one in held]
+    found.append(consent_ahead_of(session, row))
+    return any(one is not None and one.revoked_block is not None for one in found)
 
 
 def _held(session: Session, entry: bytes) -> list[HeldCustody]:

@@ -37,7 +37,9 @@ from node.screening.custody_messages import (
 )
 from node.screening.states import DAY_S
 from node.services.screening.custody import (
+    OTHER_CONSENT,
     CustodyBase,
+    consent_ahead_of,
     is_final,
     is_over,
 )
@@ -93,6 +95,7 @@ class KeepingActs(CustodyBase):
         barred = _barred(session, manifest.entry)
         if barred is not None and barred.generation > manifest.generation:
             raise refuse("CUSTODY_DIFFERS", "is of a generation that was taken back")
+        self._require_name(session, manifest, row)
         self._require_room(session, manifest, now)
         if len(deposit.detail) > MAX_DETAIL_BYTES or detail_hash(deposit.detail) != manifest.detail:
             raise refuse("CUSTODY_DETAIL_FALSE", "holds another detail than its manifest says")
@@ -116,6 +119,16 @@ class KeepingActs(CustodyBase):
             )
         )
         session.flush()
+
+    def _require_name(self, session: Session, manifest: Manifest, row: ListedEntry) -> None:
+        """Refuse a custody that no revocation of what the entry rests on would reach.
+
+        An entry of a release that recorded no consent has none ahead of it: any name is taken.
+        """
+        ahead = consent_ahead_of(session, row)
+        named = consent_key(manifest.uploader, manifest.consent)
+        if ahead is not None and ahead.consent != named:
+            raise refuse(OTHER_CONSENT, "names another consent than the one ahead of its entry")
 
     def _require_room(self, session: Session, manifest: Manifest, now: Now) -> None:
         over = select(ListedEntry.entry).where(

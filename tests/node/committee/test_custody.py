@@ -13,7 +13,7 @@ from node.screening.consents import Scope
 from node.services.lookups import Found
 from node.services.screening.custody import SILENCE_S, TELL
 from node.services.screening.detail import DETAIL, DetailView
-from node.services.screening.falling_back import WaitingView
+from node.services.screening.hearing import WaitingView
 from node.tables import HeldCustody
 from reconcile.model import OutsideError
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from node.outbox import append_intent
 from node.services.screening.custody import SILENCE_S
 from node.services.screening.detail import DetailView
-from node.services.screening.falling_back import WaitingView
+from node.services.screening.hearing import WaitingView
 from node.services.screening.service import ScreeningService
 from node.tables import (
     HeldCustody,

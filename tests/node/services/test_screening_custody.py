@@ -33,7 +33,7 @@ from node.screening.messages import MAX_MESSAGE_BYTES
 from node.screening.receipts import read_receipt
 from node.screening.releases import read_request
 from node.services.screening.detail import DetailView
-from node.services.screening.falling_back import WaitingView
+from node.services.screening.hearing import WaitingView
 from node.services.screening.keeping import custody_label
 from node.services.screening.service import ScreeningService
 from node.tables import (

@@ -121,23 +121,34 @@ def test_a_release_says_what_the_lookup_found(
     assert beta.read_receipt(receipt) == (entry,)
     request = beta.request_detail(entry, buy_detail(town, 2, entry), receipt)
     opened = releasing.open_listing
+    named = beta.trace(entry).consents[0].consent
     changes: dict[str, object] = {}
+    salts: list[bytes] = []
 
     def other(*args: Any) -> Owned:  # noqa: ANN401 - as it is called
         owned = opened(*args)
+        (salt,) = salts or [owned.opened.salt]
         said = msgspec.structs.replace(owned.opened.listing, **changes)
         keys = [town.node(1).keys.approver]
         (signature,) = sign_envelope(LISTING_TYPE, said.payload, keys).signatures
-        record = OpenedRecord(said, owned.opened.salt, signature)
+        record = OpenedRecord(said, salt, signature)
         return dataclasses.replace(owned, opened=record)
+
+    def says() -> str:
+        with town.node(1).sessions.begin() as session:
+            session.execute(delete(Release).where(Release.entry == entry))
+        return refused(beta.take_release, alpha.release_detail(request))
 
     monkeypatch.setattr(releasing, "open_listing", other)
     for name, value in (("reason", Reason.COURT_CONFIRMED), ("effective_from", 1)):
         changes.clear()
         changes[name] = value
-        with town.node(1).sessions.begin() as session:
-            session.execute(delete(Release).where(Release.entry == entry))
-        assert refused(beta.take_release, alpha.release_detail(request)) == "RELEASE_FALSE"
+        assert says() == "RELEASE_FALSE"
+    # Another salt would give the consent another name, which no revocation of hers reaches.
+    changes.clear()
+    salts.append(b"\x05" * 32)
+    assert says() == "RELEASE_FALSE"
+    assert beta.trace(entry).consents[0].consent == named
     said = beta.trace(entry).statement
     assert said is not None
     assert said["reason"] == "OVERDUE_M3"
