@@ -74,6 +74,12 @@ def fingerprint_of(ring: KeyRing, identifier: Identifier, listing: Listing) -> b
     return ring.fingerprint(b"listing/" + canonical_json(said))
 
 
+def resting_of(ring: KeyRing, identifier: Identifier, document: bytes) -> bytes:
+    """Return what tells listings of one person on one document, which is named by its hash."""
+    said = {"id": identifier.prf_input.decode("ascii"), "document": document.hex()}
+    return ring.fingerprint(b"listing-document/" + canonical_json(said))
+
+
 def keep_listing(
     session: Session,
     ring: KeyRing,
@@ -98,6 +104,7 @@ def keep_listing(
     row.documents = ring.seal_bytes(msgspec.msgpack.encode(list(documents)), _papers(entry))
     row.fingerprint = fingerprint_of(ring, identifier, listing)
     row.consent = listing_consent(listing, opened.salt)
+    row.rests_on = resting_of(ring, identifier, listing.consent)
     row.revocation_hash = revocation_hash
     row.listed_at_ms, row.erased_at_ms = now_ms, None
     session.add(row)
@@ -210,7 +217,7 @@ def destroy_listing(session: Session, entry: bytes, *, now_ms: int) -> None:
     """
     row = session.get(OwnListing, entry)
     if row is not None:
-        row.statement = row.signature = row.fingerprint = row.consent = None
+        row.statement = row.signature = row.fingerprint = row.consent = row.rests_on = None
         row.secret = row.documents = b""
         row.erased_at_ms = now_ms
     session.execute(delete(SealedRecord).where(SealedRecord.entry == entry))
@@ -254,6 +261,12 @@ def same_matter(session: Session, fingerprint: bytes) -> Iterator[bytes]:
         .where(OwnListing.fingerprint == fingerprint, OwnListing.erased_at_ms.is_(None))
         .order_by(OwnListing.listed_at_ms)
     )
+
+
+def resting_on(session: Session, resting: bytes) -> Iterator[bytes]:
+    """Yield own entries of a person on a document that were not erased, posted or not."""
+    found = select(OwnListing.entry).where(OwnListing.rests_on == resting)
+    yield from session.scalars(found.order_by(OwnListing.listed_at_ms))
 
 
 def signed_by(session: Session, revocation_hash: bytes) -> Sequence[OwnListing]:

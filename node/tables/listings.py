@@ -19,12 +19,17 @@ class OwnListing(Base):
     and `statement` is null once it is erased. `fingerprint` is an HMAC under the vault's key over
     who is listed and why, so that nobody is listed twice by a command that was repeated. `consent`
     is the digest under which what it rests on is recorded (`listing_consent`); null once it is
-    erased, and for a listing of a release that recorded none. `revocation_hash` is that of a
-    consent which the person signed herself: the ledger shows it beside the entry, so it stays.
+    erased, and for a listing of a release that recorded none. `rests_on` is an HMAC over person and
+    document, null for the same. `revocation_hash` is that of a consent which the person signed
+    herself: the ledger shows it beside the entry, so it stays.
     """
 
     __tablename__ = "own_listings"
-    __table_args__ = (Index(None, "fingerprint"), Index(None, "revocation_hash"))
+    __table_args__ = (
+        Index(None, "fingerprint"),
+        Index(None, "rests_on"),
+        Index(None, "revocation_hash"),
+    )
 
     entry: Mapped[Bytes32] = mapped_column(primary_key=True)
     statement: Mapped[Blob | None]
@@ -33,6 +38,7 @@ class OwnListing(Base):
     documents: Mapped[Blob] = mapped_column(deferred=True)
     fingerprint: Mapped[Bytes32 | None]
     consent: Mapped[Bytes32 | None]
+    rests_on: Mapped[Bytes32 | None]
     revocation_hash: Mapped[Bytes32 | None]
     listed_at_ms: Mapped[Big]
     erased_at_ms: Mapped[Big | None]

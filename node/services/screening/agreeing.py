@@ -23,8 +23,15 @@ from node.blacklist import Now, recorded_consent, state_of
 from node.crypto.eip712 import Domain
 from node.errors import Conflict, NotAllowed
 from node.keyring import KeyRing
-from node.listings import fingerprint_of, open_listing, signed_by, statement_of
-from node.lookup_calls import LookupCalls
+from node.listings import (
+    fingerprint_of,
+    open_listing,
+    resting_of,
+    resting_on,
+    signed_by,
+    statement_of,
+)
+from node.lookup_calls import LookupCalls, revoke_subject
 from node.screening.consent_files import RevocationFile, write_revocation_file
 from node.screening.consents import Level, check_listing_consent
 from node.screening.identifiers import Identifier
@@ -174,23 +181,36 @@ class AgreeingActs(Base):
         return own.fingerprint == fingerprint or unpack_listing(own.statement).supersedes in told
 
     def _require_unrevoked(
-        self, session: Session, listing: Listing, earlier: Iterable[bytes]
+        self, session: Session, listing: Listing, who: Identifier, earlier: Iterable[bytes]
     ) -> None:
         """Refuse to rest a listing on what the person revoked: LISTING_CONSENT_REVOKED.
 
+        Whatever it is about, and whether the entry for which she revoked it was posted or not.
         `earlier` are own entries about the same matter, or the one that is corrected.
         """
-        for entry in earlier:
-            said = statement_of(session, entry)
-            if said is None or said[0].consent != listing.consent:
-                continue
-            if is_revoked(session, entry):
+        same = [
+            entry
+            for entry in earlier
+            if (said := statement_of(session, entry)) is not None
+            and said[0].consent == listing.consent
+        ]
+        resting = resting_of(self._ring, who, listing.consent)
+        for entry in dict.fromkeys((*same, *resting_on(session, resting))):
+            if is_revoked(session, entry) or self._is_revoking(session, entry):
                 raise Conflict(
                     REVOKED,
                     f"the person revoked this consent for entry {entry.hex()[:16]}…",
                     where=Where(field="consent"),
                     help="ask her again: a new listing rests on what she agrees to now",
                 )
+
+    def _is_revoking(self, session: Session, entry: bytes) -> bool:
+        """Say whether this node was asked to revoke what an own entry rests on."""
+        own = session.get(OwnListing, entry)
+        if own is None or own.consent is None:
+            return False
+        subject = revoke_subject(self._identity.require_member(session), own.consent)
+        return self._consents.waits(session, subject)
 
 
 def _corrected(session: Session, entry: bytes | None) -> Iterator[bytes]:
@@ -227,10 +247,11 @@ def revocation_of(session: Session, ring: KeyRing, domain: Domain, entry: bytes)
 
 def is_revoked(session: Session, entry: bytes) -> bool:
     """Say whether what an own entry rests on is revoked."""
-    own, row = session.get(OwnListing, entry), session.get(ListedEntry, entry)
-    if own is None or own.consent is None or row is None:
+    own = session.get(OwnListing, entry)
+    if own is None or own.consent is None or own.statement is None:
         return False
-    recorded = recorded_consent(session, row.uploader, own.consent)
+    # Its record goes ahead of the ticket, and stands where that was refused.
+    recorded = recorded_consent(session, unpack_listing(own.statement).uploader, own.consent)
     return recorded is not None and recorded.revoked_block is not None
 
 

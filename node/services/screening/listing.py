@@ -182,7 +182,7 @@ class ListingActs(AgreeingActs):
             )
         earlier = same_matter(session, fingerprint_of(self._ring, identifier, listing))
         corrected = () if listing.supersedes is None else (listing.supersedes,)
-        self._require_unrevoked(session, listing, (*earlier, *corrected))
+        self._require_unrevoked(session, listing, identifier, (*earlier, *corrected))
 
     def _standing(
         self, session: Session, identifier: Identifier, listing: Listing, now: Now
@@ -237,6 +237,7 @@ class ListingActs(AgreeingActs):
                 expires_at=old.expires_at + later,
             )
             check_listing(listing, posted_day=now.time_s // DAY_S)
+            self._require_new(session, owned.identifier, listing, now)
             agreement = self._agreement(session, owned.agreed, listing, owned.identifier, now)
             self._require_unused(session, agreement, listing, owned.identifier, now)
             spend(session, self._calls, member, LISTING_STAKE, now, what="list")

@@ -132,7 +132,7 @@ def test_a_refused_ticket_gives_its_consent_back_for_that_matter(town: Blacklist
     assert refused(alpha.screening.list_person, loan) == USED
     anew = alpha.screening.list_person(resting_on(town, 403, data))
     assert anew != entry
-    assert refused(alpha.screening.list_again, entry) == USED
+    assert refused(alpha.screening.list_again, entry) == "LISTED_ALREADY"
     town.settle()
     assert consent(alpha, anew).state == "RECORDED"
 
