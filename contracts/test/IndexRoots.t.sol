@@ -135,7 +135,9 @@ contract IndexRootsTest is BlacklistTestBase {
 
     function test_challenge_byOneMemberStopsFewVersions() public {
         EntryId entry = _tagged(1);
-        vm.warp((block.timestamp / 10 days + 1) * 10 days);
+        // On both sides of a multiple of the period: no place in time gives more.
+        vm.warp((block.timestamp / 10 days + 1) * 10 days - 1 days);
+        uint256 first = vm.getBlockTimestamp() + 30 minutes;
         for (uint256 i = 0; i < 2; i++) {
             uint32 stopped = _cut();
             for (uint8 revision = 1; revision <= 2; revision++) {
@@ -144,19 +146,30 @@ contract IndexRootsTest is BlacklistTestBase {
             }
             vm.warp(vm.getBlockTimestamp() + 1 days);
         }
+        bytes memory tooMany = abi.encodeWithSelector(
+            IBlacklistFacts.TooManyChallenges.selector, UPLOADER, uint256(4)
+        );
         uint32 version = _cut();
         _publish(version, 1, 1);
-        _refuse(
-            abi.encodeWithSelector(IBlacklistFacts.TooManyChallenges.selector, UPLOADER, uint256(4))
-        );
+        _refuse(tooMany);
         _challenge(UPLOADER, version, 1, entry);
         vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
         _true(blacklist.isLive(version));
-        vm.warp(vm.getBlockTimestamp() + 10 days);
+        // Each is heard again ten days after the fourth before it, to the second.
+        vm.warp(first + 10 days - 31 minutes);
         version = _cut();
         _publish(version, 1, 1);
+        vm.warp(first + 10 days - 1);
+        _refuse(tooMany);
         _challenge(UPLOADER, version, 1, entry);
-        _true(!blacklist.isLive(version));
+        vm.warp(first + 10 days);
+        _challenge(UPLOADER, version, 1, entry);
+        _publish(version, 1, 2);
+        _challenge(UPLOADER, version, 2, entry);
+        version = _cut();
+        _publish(version, 1, 1);
+        _refuse(tooMany);
+        _challenge(UPLOADER, version, 1, entry);
     }
 
     function test_challenge_needsALeafOfThatEpoch() public {

@@ -24,7 +24,7 @@ ROOT_CHALLENGE_S: Final = 3_600
 MIN_CUT_S: Final = 1_800
 #: The last revision of a root: every member of the committee signs it, and nobody challenges it.
 MAX_REVISIONS: Final = 3
-#: So many challenges of one member are heard in one of these periods.
+#: So many challenges of one member are heard in so much time, whenever it begins.
 MAX_CHALLENGES: Final = 4
 CHALLENGE_PERIOD_S: Final = 10 * DAY_S
 #: What an accused has to open an evaluation.

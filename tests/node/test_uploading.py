@@ -15,19 +15,22 @@ BEGUN_S = 2_000 * CHALLENGE_PERIOD_S
 
 
 def test_a_member_is_heard_a_few_times_a_period(database: Database) -> None:
-    """Its own of this period count, others' and older ones do not."""
-    times = [BEGUN_S - 1] * 9 + [BEGUN_S] + [BEGUN_S + 7] * (MAX_CHALLENGES - 2)
+    """Its own of a period that ends now count, to the second; others' and older ones do not."""
+    end_s = BEGUN_S + CHALLENGE_PERIOD_S
+    times = [BEGUN_S] + [BEGUN_S + 7] * (MAX_CHALLENGES - 1)
     with database.writing.begin() as session:
         for number, time_s in enumerate(times):
             session.add(_challenge(number, 5, time_s))
             session.add(_challenge(number, 6, BEGUN_S + 7))
     with database.writing.begin() as session:
-        assert _is_heard(session, 5, Now(1, BEGUN_S + 8))
-        session.add(_challenge(99, 5, BEGUN_S + 8))
+        for member in (5, 6):
+            assert not _is_heard(session, member, Now(1, end_s - 1))
+        assert _is_heard(session, 5, Now(1, end_s))
+        assert not _is_heard(session, 6, Now(1, end_s))
+        session.add(_challenge(99, 5, end_s))
         session.flush()
-        assert not _is_heard(session, 5, Now(1, BEGUN_S + 9))
-        assert not _is_heard(session, 6, Now(1, BEGUN_S + 9))
-        assert _is_heard(session, 5, Now(1, BEGUN_S + CHALLENGE_PERIOD_S))
+        assert not _is_heard(session, 5, Now(1, end_s + 1))
+        assert _is_heard(session, 5, Now(1, end_s + 7))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ abstract contract BlacklistBase is IBlacklist {
     /// A version is built and signed before the next one is cut.
     uint256 public constant MIN_CUT_S = 30 minutes;
     /// A challenge proves nothing: of a member that is right, two a version are heard; one that stops
-    /// true roots stops few of them.
+    /// true roots stops few of them, two in any such period.
     uint256 public constant MAX_CHALLENGES = 4;
     uint256 public constant CHALLENGE_PERIOD_S = 10 days;
     /// The last revision of a root cannot be challenged, so that a version ends; all sign it.

@@ -36,7 +36,8 @@ abstract contract IndexRoots is Listings {
     mapping(uint32 version => Root) private _roots;
     mapping(uint32 version => mapping(uint8 revision => mapping(uint32 member => bool))) private
         _challenged;
-    mapping(uint32 member => mapping(uint256 period => uint256)) private _challenges;
+    /// @dev When a member's last MAX_CHALLENGES were heard, 64 bits each, the oldest first.
+    mapping(uint32 member => uint256) private _heardAt_s;
 
     /// @inheritdoc IBlacklist
     function settleExpiry(uint32 keyEpoch) public {
@@ -119,10 +120,12 @@ abstract contract IndexRoots is Listings {
         }
         if (_challenged[version][revision][member]) revert ChallengedAlready(version, member);
         _challenged[version][revision][member] = true;
-        uint256 period = block.timestamp / CHALLENGE_PERIOD_S;
-        if (++_challenges[member][period] > MAX_CHALLENGES) {
+        uint256 heardAt_s = _heardAt_s[member];
+        // The oldest: whenever a period begins, it holds no more.
+        if (block.timestamp < (heardAt_s >> 192) + CHALLENGE_PERIOD_S) {
             revert TooManyChallenges(member, MAX_CHALLENGES);
         }
+        _heardAt_s[member] = heardAt_s << 64 | block.timestamp;
         stored.challenged = true;
         emit RootChallenged(version, member, entry, revision);
     }

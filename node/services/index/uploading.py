@@ -146,10 +146,10 @@ def check_due(
 
 
 def _is_heard(session: Session, member: int, now: Now) -> bool:
-    """Say whether the contract takes a further challenge of this member in the present period."""
-    begun_s = now.time_s - now.time_s % CHALLENGE_PERIOD_S
+    """Say whether the contract takes a further challenge of this member now."""
     own = select(func.count()).where(
-        RootChallenge.member == member, RootChallenge.block_time_s >= begun_s
+        RootChallenge.member == member,
+        RootChallenge.block_time_s > now.time_s - CHALLENGE_PERIOD_S,
     )
     return (session.scalar(own) or 0) < MAX_CHALLENGES
 
