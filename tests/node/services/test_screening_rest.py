@@ -14,6 +14,7 @@ from sqlalchemy import select
 from node.bootstrap import Node
 from node.chain.trust import trust_for
 from node.screening.asking import About, read_person_request
+from node.screening.states import OPENABLE_DAYS
 from node.screening.weighing import weigh_evidence
 from node.tables import IdempotencyKey, Person
 from node.wallet import Wallet, read_back
@@ -131,6 +132,8 @@ def test_a_case_by_rest(town: BlacklistTown) -> None:
         with program(alpha, base, "alpha", "checker") as ours:
             good(ours.post(f"/entries/{entry}/erase"))
         town.settle()
+        # It is destroyed once no audit asks for what was evaluated for it.
+        town.pass_days(OPENABLE_DAYS)
         signed = maker.get(f"/entries/{entry}/certificate")
         assert signed.json()["payloadType"].endswith("deletion.v1")
         assert good(maker.get(f"/entries/{entry}"))["state"] == "ERASED"
