@@ -239,6 +239,12 @@ def know_statement(
     session.flush()
 
 
+def is_erased(session: Session, entry: bytes) -> bool:
+    """Say whether an own listing was destroyed."""
+    row = session.get(OwnListing, entry)
+    return row is not None and row.erased_at_ms is not None
+
+
 def known_salt(session: Session, ring: KeyRing, entry: bytes) -> bytes | None:
     """Return the salt of another member's statement that was read, None where none was."""
     row = session.get(KnownStatement, entry)

@@ -81,7 +81,8 @@ class CustodyAsk(Base):
 
     `enclosed` is its request to the uploader, sealed to that one. `package` or `refusal` is what
     the uploader answered meanwhile; `receipts` what this custodian signed when it released, and
-    `told_at_ms` when the uploader's node took notice of that.
+    `told_at_ms` when the uploader's node took notice of that. What was asked and answered is empty
+    once nothing of the entry is kept here.
     """
 
     __tablename__ = "custody_asks"
@@ -108,10 +109,11 @@ class OwnCustodyAsk(Base):
     """A request of this reader to custodians: one a ticket, for ever.
 
     `secret` seals what names this reader in a recall; `silence` is what the uploader's node failed
-    with, by code.
+    with, by code. `request` and `enclosed` are empty once the entry is erased.
     """
 
     __tablename__ = "own_custody_asks"
+    __table_args__ = (Index(None, "entry"),)
 
     ticket: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
     entry: Mapped[Bytes32]
@@ -129,7 +131,10 @@ class OwnCustodyAsk(Base):
 
 
 class CustodyNotice(Base):
-    """A release of a custodian that this uploader was told of; a recall reaches its reader too."""
+    """A release of a custodian that this uploader was told of; a recall reaches its reader too.
+
+    `request` is empty once the entry is erased.
+    """
 
     __tablename__ = "custody_notices"
     __table_args__ = (Index(None, "entry"),)

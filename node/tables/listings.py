@@ -152,7 +152,8 @@ class Release(Base):
     """Evidence that this uploader released to a reader, and what recalls it from there.
 
     `recipient` names the reader in a recall, by a secret that only the two hold. `package` is the
-    sealed answer, given again unchanged; `receipt` the signed envelope that says it was released.
+    sealed answer, given again unchanged; `receipt` the signed envelope that says it was released,
+    with the documents' hashes; both are empty once the entry is erased.
     An attestation of a hit stands here too: one lookup's ticket may have found several entries.
     """
 
@@ -170,7 +171,10 @@ class Release(Base):
 
 
 class HeldDetail(Base):
-    """Evidence that was released to this reader; sealed, and empty once erased or recalled."""
+    """Evidence that was released to this reader; sealed, and empty once erased.
+
+    So is `receipt`, which has the documents' hashes.
+    """
 
     __tablename__ = "held_details"
     __table_args__ = (Index(None, "entry"),)

@@ -40,12 +40,13 @@ from node.tables import (
     LookupEntry,
     OwnAttestation,
     OwnCustody,
+    OwnCustodyAsk,
     Recall,
     Release,
 )
 from node.tables.tip import tip_of
 from reconcile.canonical import canonical_json
-from reconcile.model import day_iso
+from reconcile.model import ZERO32, day_iso
 
 #: Changed entries: whoever was told of them before must be told of that.
 RECALLED: Final = frozenset(
@@ -60,9 +61,10 @@ DESTROYED: Final = (
     "evidence",
     "sealed records",
     "papers",
+    "requests",
     RECEIPTS,
 )
-DESTROYED_BY_READER: Final = ("salt", "statement", "evidence", "papers", RECEIPTS)
+DESTROYED_BY_READER: Final = ("salt", "statement", "evidence", "papers", "requests", RECEIPTS)
 
 
 def recipient_of(entry: bytes, secret: bytes) -> bytes:
@@ -294,20 +296,39 @@ class ErasingActs(Base):
         with overwriting(session):
             reduce_receipts(session, self._ring, signer, entry, now_ms=now_ms)
             destroy_listing(session, entry, now_ms=now_ms)
-            session.execute(update(Release).where(Release.entry == entry).values(package=b""))
+            # A receipt of a release has the documents' bare hashes, by which a form is guessed; a
+            # request may come with a certificate that names the person.
+            released = (Release.entry == entry, Release.consent != ZERO32)
+            session.execute(update(Release).where(*released).values(package=b"", receipt=b""))
+            session.execute(
+                update(CustodyNotice).where(CustodyNotice.entry == entry).values(request=b"")
+            )
             # What custodians keep they destroy by the ledger, or when this node takes it back.
             session.execute(update(OwnCustody).where(OwnCustody.entry == entry).values(secret=b""))
         self._destroyed = True
 
     def _destroy_read(self, session: Session, entry: bytes) -> None:
-        """Destroy what was read of another member's entry: statement, salt, evidence."""
+        """Destroy what was read of another member's entry: statement, salt, evidence, requests.
+
+        A request to custodians encloses, sealed to the uploader, the salt of the person's consent.
+        """
+        now_ms = self._identity.clock()
         with overwriting(session):
             session.execute(delete(KnownStatement).where(KnownStatement.entry == entry))
             # A reader still acknowledges recalls: their secrets name it alone, and nobody else.
             session.execute(
                 update(HeldDetail)
-                .where(HeldDetail.entry == entry, HeldDetail.erased_at_ms.is_(None))
-                .values(documents=b"", erased_at_ms=self._identity.clock())
+                .where(HeldDetail.entry == entry)
+                .values(
+                    documents=b"",
+                    receipt=b"",
+                    erased_at_ms=func.coalesce(HeldDetail.erased_at_ms, now_ms),
+                )
+            )
+            session.execute(
+                update(OwnCustodyAsk)
+                .where(OwnCustodyAsk.entry == entry)
+                .values(request=b"", enclosed=b"")
             )
         self._destroyed = True
 

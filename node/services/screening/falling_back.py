@@ -114,6 +114,8 @@ class FallBackActs(CustodyBase):
             if row is not None:
                 if (row.entry, row.consent) != (entry, digest):
                     raise Conflict("TICKET_USED", "this ticket was used for another request")
+                if not row.enclosed:
+                    raise _erased(entry)
                 return row
             uploader = require_entry(session, entry).uploader
             key = general_key(session, uploader)
@@ -147,6 +149,7 @@ class FallBackActs(CustodyBase):
                 asked_at_s=self._now(session).time_s,
             )
             session.add(row)
+            self._held_more()
             # Its evidence comes without its uploader: the statement is the lookup's.
             know_statement(session, self._ring, record, source=KIND, now_ms=self._identity.clock())
             self._act(session, actor, "custody-request", entry.hex(), ticket=str(asked.ticket))
@@ -305,11 +308,7 @@ class FallBackActs(CustodyBase):
         said = statement_of(session, row.entry)
         if said is None:
             # It was kept with the request; its uploader erased the entry since.
-            raise NotFound(
-                "LISTING_ERASED",
-                f"what stood behind entry {row.entry.hex()[:16]}… was destroyed",
-                help="its certificate of deletion stands on the ledger",
-            )
+            raise _erased(row.entry)
         listing = said[0]
         now_ms = self._identity.clock()
         kept = session.get(HeldDetail, row.ticket) or HeldDetail(ticket=row.ticket)
@@ -334,6 +333,14 @@ class FallBackActs(CustodyBase):
             complete,
             tuple(manifest.custodians[index - 1] for index in sorted(shares)),
         )
+
+
+def _erased(entry: bytes) -> NotFound:
+    return NotFound(
+        "LISTING_ERASED",
+        f"what stood behind entry {entry.hex()[:16]}… was destroyed",
+        help="its certificate of deletion stands on the ledger",
+    )
 
 
 def _require_consent(session: Session, record: OpenedRecord, manifest: Manifest) -> None:

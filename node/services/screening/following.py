@@ -1,11 +1,11 @@
 """A reader's erasure follows the uploader's; and what came back after one is destroyed again.
 
 Once an uploader's certificate of deletion is final, every node that holds anything of the entry
-destroys statement, salt and evidence at once, and by itself. Receipts of lookups that found it stay
-for as many days as the entry's profile gives a dispute: until then the person may ask why this
-reader decided as it did, and an uploader that erases what was false leaves its readers the proof.
-Then they are destroyed too, and that is certified: the ledger takes one certificate of a member, so
-it says all that was destroyed.
+destroys statement, salt, evidence and requests for it at once, and by itself. Receipts of lookups
+that found it stay for as many days as the entry's profile gives a dispute: until then the person
+may ask why this reader decided as it did, and an uploader that erases what was false leaves its
+readers the proof. Then they are destroyed too, and that is certified: the ledger takes one
+certificate of a member, so it says all that was destroyed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from node.screening.profiles import profile_numbered
 from node.screening.states import DAY_S
 from node.services.screening.erasing import ErasingActs
 from node.tables import (
+    CustodyNotice,
     DeletionCertificate,
     Erasure,
     HeldDetail,
     KnownStatement,
     ListedEntry,
     OwnCustody,
+    OwnCustodyAsk,
     OwnListing,
     OwnPaper,
     Release,
@@ -34,6 +36,7 @@ from node.tables import (
 )
 from node.tables.tip import tip_of
 from node.telemetry import logger
+from reconcile.model import ZERO32
 
 #: Who asked for an erasure that nobody here asked for.
 LEDGER: Final = "ledger"
@@ -156,7 +159,12 @@ def _came_back(member: int) -> Select[bytes]:
         exists().where(OwnListing.entry == entry, OwnListing.erased_at_ms.is_(None)),
         exists().where(SealedRecord.entry == entry),
         exists().where(OwnPaper.entry == entry),
-        exists().where(Release.entry == entry, Release.package != b""),
+        exists().where(
+            Release.entry == entry,
+            Release.consent != ZERO32,
+            or_(Release.package != b"", Release.receipt != b""),
+        ),
+        exists().where(CustodyNotice.entry == entry, CustodyNotice.request != b""),
         exists().where(OwnCustody.entry == entry, OwnCustody.secret != b""),
         *_read_here(),
         holds_receipt(entry),
@@ -170,9 +178,16 @@ def _later(entry: bytes | InstrumentedAttribute[bytes]) -> ColumnElement[bool]:
 
 
 def _read_here() -> tuple[ColumnElement[bool], ...]:
-    """Say whether statement or evidence of another's entry are held."""
+    """Say whether statement, evidence or requests for it are held of another's entry."""
     entry = DeletionCertificate.entry
     return (
         exists().where(KnownStatement.entry == entry),
-        exists().where(HeldDetail.entry == entry, HeldDetail.erased_at_ms.is_(None)),
+        exists().where(
+            HeldDetail.entry == entry,
+            or_(HeldDetail.erased_at_ms.is_(None), HeldDetail.receipt != b""),
+        ),
+        exists().where(
+            OwnCustodyAsk.entry == entry,
+            or_(OwnCustodyAsk.enclosed != b"", OwnCustodyAsk.request != b""),
+        ),
     )

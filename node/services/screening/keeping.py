@@ -239,7 +239,7 @@ class KeepingActs(CustodyBase):
             session.flush()
             if not _live(session, held.entry):
                 asks = update(CustodyAsk).where(CustodyAsk.entry == held.entry)
-                session.execute(asks.values(enclosed=b"", package=b""))
+                session.execute(asks.values(request=b"", enclosed=b"", package=b""))
         self._act(session, "node", "custody-destroy", held.entry.hex())
         self._destroyed = True
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.keyholders import holds_key
-from node.listings import open_listing
+from node.listings import is_erased, open_listing
 from node.screening.custody_messages import (
     CustodyRelease,
     CustodyRequest,
@@ -104,7 +104,8 @@ class NoticeActs(CustodyBase, ReleasingActs):
                 reader=release.reader,
                 consent=release.consent,
                 recipient=release.recipient,
-                request=told.request,
+                # Told after the erasure, it is kept as those before it are.
+                request=b"" if is_erased(session, release.entry) else told.request,
                 receipts=msgspec.msgpack.encode(told.receipts),
                 told_at_ms=self._identity.clock(),
             )

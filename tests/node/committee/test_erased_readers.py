@@ -225,7 +225,7 @@ def test_the_receipt_goes_after_the_days_of_a_dispute(story: Story) -> None:
     assert certified == {OUTSIDER, READER}
     envelope = reader.screening.certificate_of(entry)
     words = json.loads(read_envelope(envelope).payload)["destroyed"]
-    assert words == ["salt", "statement", "evidence", "papers", RECEIPTS]
+    assert words == ["salt", "statement", "evidence", "papers", "requests", RECEIPTS]
     assert any("an audit" in one for one in explain_deletion(envelope).not_proved)
     assert refusal(reader.lookups.receipt, lookup) == "RECEIPT_DESTROYED"
     (again,) = reader.lookups.look_up([lookup])
