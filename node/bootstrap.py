@@ -334,7 +334,7 @@ class Node:
     def _screen(self) -> int:
         """Do the blacklist's part last: books never wait for it, nor for the members it asks."""
         if not self.relay.stood or not self.parts.anything():
-            return 0
+            return self.screening.destroy_erased()  # sends nothing: it waits for no lane
         done = self.screening.react() + self.parts.react()
         if done:
             self._seen = None

@@ -75,9 +75,7 @@ class ScreeningService(
         """
         if not self._identity.place.blacklist:
             return 0
-        # By whatever keys and state: nothing is sent.
-        gone = self._attempts.run("destroy what was certified", self._destroy_certified)
-        gone += self._attempts.run("follow erasures", self._follow_erasures)
+        gone = self.destroy_erased()
         if not self._may_send():
             return gone
         works: dict[str, tuple[ColumnElement[bool], Due]] = {
@@ -99,6 +97,13 @@ class ScreeningService(
         done += self._attempts.run("hand requests on", self._custody_asks)
         self._attempts.run("empty the log", self._empty_log)
         return done
+
+    def destroy_erased(self) -> int:
+        """Destroy what the ledger says is erased, by whatever keys and state: nothing is sent."""
+        if not self._identity.place.blacklist:
+            return 0
+        gone = self._attempts.run("destroy what was certified", self._destroy_certified)
+        return gone + self._attempts.run("follow erasures", self._follow_erasures)
 
     def _work(self, work: Due) -> int:
         with self._writing() as session:
