@@ -112,7 +112,7 @@ class Admissible(enum.Enum):
     """Whether the contract takes an accusation."""
 
     NOW = enum.auto()
-    #: The member has its greatest number of audits that did not end.
+    #: The member has its greatest number of lookups' audits that did not end.
     LATER = enum.auto()
     NEVER = enum.auto()
 
@@ -120,7 +120,7 @@ class Admissible(enum.Enum):
 def admissible(
     session: Session, logged: Logged, now: Now, *, domain: Domain, regulator: int, asked: int
 ) -> Admissible:
-    """Say whether the contract takes an accusation; `asked`: of this member, on their way.
+    """Say whether the contract takes an accusation; `asked`: of its lookups, on their way.
 
     The questions of `Audits.beginAudit`, and nothing else.
     """
@@ -147,7 +147,10 @@ def admissible(
         entry = session.get(ListedEntry, logged.subject)
         if entry is None or now.time_s >= openable_until_s(session, entry):
             return Admissible.NEVER
-    waiting = select(func.count()).where(EvaluationAudit.member == logged.reader, NOT_ENDED)
+        return Admissible.NOW
+    waiting = select(func.count()).where(
+        EvaluationAudit.member == logged.reader, EvaluationAudit.ticket != 0, NOT_ENDED
+    )
     full = (session.scalar(waiting) or 0) + asked >= MAX_AUDITS
     return Admissible.LATER if full else Admissible.NOW
 

@@ -279,8 +279,15 @@ contract AuditsTest is BlacklistTestBase {
             CONSENT
         );
         _audit(UPLOADER, 6, CONSENT);
+        // Nor does it keep a ghost's waiting until its days are over.
+        EntryId ghost = _listAs(READER, 1, _now() + 20);
+        uint64 audit = _audit(READER, 0, EntryId.unwrap(ghost));
+        _eq(audits.pendingAudits(READER), 5);
         _pass(15);
+        _settleAudit(audit);
+        _eq(audits.pendingAudits(READER), 5);
         _settleAudit(3);
+        _eq(audits.pendingAudits(READER), 4);
         _audit(READER, 6, CONSENT);
     }
 

@@ -23,7 +23,9 @@ from reconcile.counting import counted
 from reconcile.model import InputError, KanheError, ProtocolError, Where, day_iso
 
 _SHOWN: Final = 2
-_CONSENT_TIME: Final = "that the consent was valid when the lookup's block was mined"
+_CONSENT_TIME: Final = (
+    "that the consent, and a certificate with it, was valid when the lookup's block was mined"
+)
 #: Without the ledger an index is its maker's: what a lookup found in it is proved with this word.
 IF_ROOT_STANDS: Final = "if that root stands on the ledger"
 _LEVELS: Final = {

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from sqlalchemy.orm import Session
 
 from node.blacklist import Now
 from node.db import Database
 from node.screening.states import CHALLENGE_PERIOD_S, DAY_S, MAX_CHALLENGES, TICKET_S
+from node.services.index import uploading
 from node.services.index.leaving import _undelivered
 from node.services.index.uploading import _is_heard
-from node.tables import ListedEntry, RootChallenge, SealedRecord
+from node.tables import CheckedRoot, ListedEntry, RootChallenge, SealedRecord
 
 BEGUN_S = 2_000 * CHALLENGE_PERIOD_S
 
@@ -94,3 +99,33 @@ def _challenge(version: int, member: int, time_s: int) -> RootChallenge:
         block_number=1,
         log_index=member,
     )
+
+
+def test_a_root_that_no_challenge_is_heard_of_is_looked_at_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place becomes free within its hour: then its missing leaf is challenged, once."""
+    begun_s = 2_000 * CHALLENGE_PERIOD_S
+    with database.writing.begin() as session:
+        session.add_all(_challenge(number, 5, begun_s) for number in range(MAX_CHALLENGES))
+    root, sent = SimpleNamespace(version=9, revision=1), list[object]()
+
+    def unchecked(session: Session, *_: object) -> object:
+        return None if session.get(CheckedRoot, (9, 1)) else (root, None)
+
+    missing = [SimpleNamespace(entry=b"e" * 32)]
+    monkeypatch.setattr(uploading, "_unchecked", unchecked)
+    monkeypatch.setattr(uploading, "_own_at", lambda *_: [1])
+    monkeypatch.setattr(uploading, "_look", lambda *_: (2, missing, []))
+    calls: Any = SimpleNamespace(challenge_root=lambda *asked: sent.append(asked[1:]))
+    doors: Any = SimpleNamespace(
+        reading=database.writing.begin,
+        writing=database.writing.begin,
+        identity=SimpleNamespace(clock=lambda: 0),
+    )
+    epoch: Any = SimpleNamespace(key_epoch=1)
+    for late_s, asked in ((-600, 0), (0, 1), (60, 1)):
+        now = Now(1, begun_s + CHALLENGE_PERIOD_S + late_s)
+        uploading.check_due(doors, 5, epoch, lambda *_: b"", calls, now)
+        assert len(sent) == asked
+    assert sent == [(9, 1, b"e" * 32)]

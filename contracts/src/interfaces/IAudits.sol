@@ -57,7 +57,7 @@ interface IAudits {
     error SignerCompromised(address key, uint64 since_s);
     /// @notice A ticket, or an entry in its key epoch, is audited once.
     error AuditedAlready(uint32 member, uint64 ticket, bytes32 subject);
-    /// @notice The member has its greatest number of audits that did not end.
+    /// @notice The member has its greatest number of lookups' audits that did not end.
     error TooManyAudits(uint32 member, uint256 maximum);
     /// @notice The entry is over for `OPENABLE_DAYS`: its uploader may have destroyed what opens it.
     error EntryOver(EntryId entry, uint256 since_s);
@@ -117,6 +117,6 @@ interface IAudits {
     function lastAudit() external view returns (uint64);
     function auditOf(uint64 audit) external view returns (Audit memory);
     function auditStateOf(uint64 audit) external view returns (AuditState);
-    /// @notice A member's audits that did not end.
+    /// @notice A member's audits of lookups that did not end.
     function pendingAudits(uint32 member) external view returns (uint256);
 }

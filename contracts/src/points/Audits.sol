@@ -19,7 +19,7 @@ abstract contract Audits is IAudits {
     uint256 public constant AUDIT_S = 14 days;
     /// Beyond them nobody has to keep what opens it: a regulator that comes back later finds nothing.
     uint256 public constant LAPSE_S = 2 * AUDIT_S;
-    /// Per member: a lost database or a regulator gone astray is no endless debt at once.
+    /// Of lookups, per member: a lost database or a regulator gone astray is no endless debt at once.
     uint256 public constant MAX_AUDITS = 5;
 
     bytes32 private constant EVALUATION_TYPE =
@@ -65,10 +65,10 @@ abstract contract Audits is IAudits {
         uint32 member = _accused(evaluation, signature);
         _once(member, ticket, subject, keyEpoch);
         EntryId entry = EntryId.wrap(ticket == 0 ? subject : bytes32(0));
+        // A listing's waits for no other: its days run out, and it staked for each.
         if (ticket == 0) _requireOpenable(entry);
-        if (pendingAudits[member] == MAX_AUDITS) revert TooManyAudits(member, MAX_AUDITS);
+        else if (++pendingAudits[member] > MAX_AUDITS) revert TooManyAudits(member, MAX_AUDITS);
 
-        pendingAudits[member] += 1;
         audit = ++lastAudit;
         _audits[audit] = Audit(member, uint64(block.timestamp), AuditState.NONE, entry, evaluation);
         emit AuditBegun(audit, member, ticket, subject, blinded, keyEpoch);
@@ -173,7 +173,7 @@ abstract contract Audits is IAudits {
             revert AuditStateNotAllowed(audit, auditStateOf(audit));
         }
         stored.outcome = outcome;
-        pendingAudits[stored.member] -= 1;
+        if (EntryId.unwrap(stored.entry) == 0) pendingAudits[stored.member] -= 1;
         emit AuditEnded(audit, outcome);
     }
 }

@@ -127,9 +127,12 @@ def _take(session: Session, key_epoch: int, uploader: int, item: Record, now_ms:
     row = session.get(ListedEntry, item.entry)
     if row is None or row.uploader != uploader:
         raise _refuse("ENTRY_FOREIGN", "an entry is not this member's on the ledger")
-    state = state_of(session, row, now_of(session))
+    now = now_of(session)
+    state = state_of(session, row, now)
     if state in OVER:
         raise _refuse("ENTRY_NOT_LIVE", f"the entry is {state.name}")
+    if now.time_s // DAY_S > row.ends_day:
+        raise _refuse("ENTRY_NOT_LIVE", "the entry's last day is over")
     standing = session.get(Deposit, (key_epoch, item.entry))
     if standing is None:
         _require_room(session, key_epoch, uploader, item)

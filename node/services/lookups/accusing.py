@@ -38,7 +38,7 @@ from node.services.lookups.opening import (
     Shown,
     Told,
     asked_of,
-    is_unpinned,
+    is_own_fault,
     read_asked,
     refuse,
 )
@@ -207,11 +207,11 @@ class AccusingActs(OpeningActs):
                 logged = accused_of(row)
                 found = admissible(session, logged, now, domain=domain, regulator=own, asked=asked)
                 if found is Admissible.LATER:
-                    break
+                    continue
                 if found is Admissible.NEVER:
                     void.append(row.evaluation)
                     continue
-                asked += 1
+                asked += logged.ticket != 0
                 if not self._calls.waits(session, self._calls.audit_subject(row.evaluation)):
                     begins.append(row.evaluation)
         return begins, void
@@ -243,7 +243,7 @@ class AccusingActs(OpeningActs):
                 raise
             except KanheError as error:
                 failed = error
-                if is_unpinned(error):
+                if is_own_fault(error):
                     break
                 if isinstance(error, OutsideError):
                     # It answers nothing now: each further call would wait as long.

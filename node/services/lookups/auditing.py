@@ -32,7 +32,7 @@ from node.services.lookups.accusing import (
 from node.services.lookups.audit_views import AuditsView, newest_audits, view_of_audit
 from node.services.lookups.consenting import LOOKUP_ERASED
 from node.services.lookups.defending import DefendingActs, anything_to_defend
-from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, is_unpinned, refuse
+from node.services.lookups.opening import OPEN, OPENED, SHOW, asked_of, is_own_fault, refuse
 from node.tables import Accusation, DeletionCertificate, ListedEntry, LookupLog
 from node.tables.base import MAX_BIGINT, MAX_INTEGER
 from reconcile.canonical import canonical_json
@@ -285,7 +285,7 @@ class AuditingService(AccusingActs, DefendingActs):
 def _not_opened(logged: Logged, error: KanheError, report: AuditReport) -> None:
     says = f"an evaluation was not opened: {error.code}, {error.message}"
     report.wrong.append(_wrong(NOT_OPENED, logged.reader, says, _evidence(logged)))
-    if not is_unpinned(error):
+    if not is_own_fault(error):
         report.unopened.append(logged)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from eth_utils.crypto import keccak
@@ -194,12 +194,16 @@ def keep_consent(
 ) -> bool:
     """Keep the consent of a lookup, and say whether it is to be recorded.
 
-    From the ticket on it is what an audit asks for: that very one changes nothing, another is
-    refused. Raises `Conflict` CONSENT_IN_USE, `InputError` CONSENT_OTHER_LOOKUP: what is not of
-    this lookup is refused before it is recorded, another reader's checks find the rest.
+    From the ticket on it is what an audit asks for: that very one changes nothing but, until the
+    lookup is done, its certificate; another is refused. Raises `Conflict` CONSENT_IN_USE,
+    `InputError` CONSENT_OTHER_LOOKUP: what is not of this lookup is refused before it is recorded,
+    another reader's checks find the rest.
     """
     if row.ticket is not None:
         _require_in_use(ring, row, file)
+        if row.state != DONE:
+            # She may be certified again: neither what was logged nor what is audited covers that.
+            _seal(ring, row, file, secret)
         return False
     consent, element = file.signed.consent, hashlib.sha256(row.element).digest()
     fits = {
@@ -216,17 +220,24 @@ def keep_consent(
                 where=Where(field=field),
                 help="ask the person to consent to the request of this very lookup",
             )
-    packed = msgspec.msgpack.encode(_Consent(write_consent_file(file), secret))
-    row.consent = ring.seal_bytes(packed, _label(b"consent", row.id))
+    _seal(ring, row, file, secret)
     row.digest, row.state = file.digest, CONSENTED
     row.valid_to_s = consent.valid_to_s
     return True
 
 
+def _seal(ring: KeyRing, row: OwnLookup, file: ConsentFile, secret: bytes) -> None:
+    packed = msgspec.msgpack.encode(_Consent(write_consent_file(file), secret))
+    row.consent = ring.seal_bytes(packed, _label(b"consent", row.id))
+
+
 def _require_in_use(ring: KeyRing, row: OwnLookup, file: ConsentFile) -> None:
     # The ticket is bound in the transaction that signs for the evaluation. Whatever became of the
     # asking, nodes may have logged it under the consent that was there.
-    if consent_of(ring, row)[0] != file:
+    kept = consent_of(ring, row)[0]
+    if row.state != DONE:
+        kept = replace(kept, signed=replace(kept.signed, certificate=file.signed.certificate))
+    if kept != file:
         raise Conflict(
             "CONSENT_IN_USE",
             f"lookup {row.id} went out with ticket {row.ticket} under the consent that it has",

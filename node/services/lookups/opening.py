@@ -67,12 +67,12 @@ def asked_of(logged: Logged) -> Asked:
     return Asked(str(logged.ticket), logged.subject.hex(), logged.key_epoch)
 
 
-def is_unpinned(error: KanheError) -> bool:
-    """Say whether this node itself knows a member by no certificate: it did not ask in vain.
+def is_own_fault(error: KanheError) -> bool:
+    """Say whether this node itself could not ask: it pinned nobody there, or its pins do not read.
 
-    What another node answers is a `PeerRefusal`, whatever code it chooses.
+    Then it did not ask in vain. What another node answers is a `PeerRefusal`, whatever its code.
     """
-    return isinstance(error, UsageError) and error.code == "PEER_UNKNOWN"
+    return isinstance(error, UsageError)
 
 
 class OpeningActs:

@@ -160,7 +160,8 @@ class AgreeingActs(Base):
                 USED,
                 f"entry {own.entry.hex()[:16]}… rests on this consent, which the person signed",
                 where=Where(field="consent"),
-                help="let her sign one for this entry too: `kanhe blacklist ask --purpose LISTING`",
+                help="let her sign one for this entry too: `kanhe blacklist ask --purpose LISTING`;"
+                " if that entry is not hers, somebody used her consent's revocation hash",
             )
 
     def _gives_way(

@@ -38,7 +38,7 @@ OTHER_CONSENT: Final = "CUSTODY_CONSENT"
 SILENCE_S: Final = DAY_S
 OVER_STAGES: Final = (Stage.CORRECTED.name, Stage.REMOVED.name, Stage.ERASED.name)
 #: Codes that another node's own failure has, not its word on what it was asked.
-_FAILED: Final = frozenset({"DATABASE_FAILED", "PEER_CALL_UNKNOWN"})
+_FAILED: Final = frozenset({"DATABASE_FAILED", "PEER_CALL_UNKNOWN", "VALUE_NOT_STORED"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,25 @@ from contextlib import suppress
 import pytest
 from audit_court import UPLOADER, Court
 from committee_town import OUTSIDER, Town
+from listed_people import make_listing, person_of
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from node.crypto.oprf import modes
+from node.crypto.oprf.modes import Mode
 from node.errors import Conflict
 from node.lookup_calls import LookupCalls
 from node.screening.auditing import Logged, Opening
+from node.screening.consents import evaluation_digest
+from node.screening.evaluations import Asked, read_answer, write_request
 from node.screening.points import AUDIT_FINE
 from node.screening.states import AUDIT_S, DAY_S
+from node.services.index import uploading
 from node.services.lookups.auditing import AuditingService
 from node.services.screening import erasing
+from node.services.screening.listing import Candidate
 from node.tables import Evaluation, Intent, OwnListing
-from reconcile.model import ProtocolError
+from reconcile.model import ZERO32, ProtocolError, day_iso
 
 
 def _listed(court: Court, serial: int) -> bytes:
@@ -105,6 +112,44 @@ def test_an_erasure_waits_while_an_audit_of_it_runs(
     assert _entry_state(court, entry) == "OPENED"
     assert _erased(court, entry)
     assert screening.trace(entry).entry.state == "ERASED"
+
+
+def test_a_ticket_is_evaluated_for_until_its_last_day_alone(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands for seven days, whatever day it names: after that one no audit could ask."""
+    town, node = court.town, court.town.node(UPLOADER)
+    with suppress(Conflict):
+        node.screening.claim_allowance()
+    town.settle()
+    today = town.time_s() // DAY_S
+    listing = make_listing(
+        904,
+        entry_id=ZERO32,
+        uploader=UPLOADER,
+        effective_from=today,
+        expires_at=today + 1,
+        notice_at=today - 30,
+        event_month=day_iso(today - 90)[:7],
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(uploading, "untagged", lambda *_, **__: [])
+        entry = node.screening.list_person(Candidate(person_of(904), listing, ()))
+        town.settle()
+        blinded = modes.blind(Mode.VOPRF, person_of(1).prf_input).element
+        domain = node.identity.place.lookups_domain
+        digest = evaluation_digest(domain, ticket=0, blinded=blinded, consent=entry, key_epoch=1)
+        signature = node.keys.approver.sign_digest(digest)
+        body = write_request(1, [Asked(blinded, signature, entry=entry)])
+        for days, at, refused in (
+            (1, 1, []),
+            (1, 3, ["ENTRY_NOT_LIVE"]),
+            (3, 3, ["ENTRY_NOT_LIVE"]),
+        ):
+            town.pass_s(days * DAY_S)
+            assert node.screening.trace(entry).entry.state == "TICKETED"
+            answer = read_answer(town.node(at).parts.answering.answer(UPLOADER, body))
+            assert [one.code for one in answer.refused] == refused
 
 
 def test_what_is_over_is_counted_as_erased_and_accused_of_nothing(court: Court) -> None:

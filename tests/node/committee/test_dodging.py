@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from test_own_record import town_clock
 
 from node.errors import Conflict
+from node.peers.directory import PEERS_FILE
 from node.screening.asking import read_consent_request
 from node.screening.auditing import Opening
 from node.screening.consent_files import ConsentFile, write_consent_file
@@ -130,6 +131,25 @@ def test_a_regulator_that_was_away_for_a_month_fines_nobody(court: Court) -> Non
     assert court.points() == before
     told = court.incidents(READER, "AUDITED", still=False)[-1]
     assert told.closed_reason == "nobody ended it in time; nobody is fined"
+
+
+def test_a_regulator_whose_own_pins_do_not_read_fines_nobody(court: Court) -> None:
+    """It asked nobody, so nobody was asked in vain; once they read again, what is shown opens."""
+    (lost, _) = court.tickets
+    rows = court.lose([lost])
+    before = court.points()
+    court.audit()
+    assert court.state(lost) == "PENDING"
+    peers = court.town.node(OUTSIDER).home / PEERS_FILE
+    good = peers.read_bytes()
+    peers.write_bytes(good + b"\n[[peer]\n")
+    court.bring_back(rows)
+    court.pass_s(AUDIT_S + 60)
+    court.pass_s(2 * DAY_S)
+    assert (court.state(lost), court.points()) == ("DUE", before)
+    peers.write_bytes(good)
+    court.settle()
+    assert (court.state(lost), court.points()) == ("OPENED", before)
 
 
 def test_no_code_of_its_own_spares_the_accused(court: Court) -> None:

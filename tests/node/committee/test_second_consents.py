@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,8 +12,10 @@ from audit_court import READER, Court
 from committee_town import Town
 from listed_people import person_of
 from sqlalchemy import select
+from test_own_record import town_clock
 
 from node.bootstrap import Node
+from node.screening.asking import read_consent_request
 from node.screening.consent_files import ConsentFile, write_consent_file
 from node.screening.consents import SignedConsent
 from node.services.lookups import Found, service
@@ -23,7 +26,10 @@ from node.services.lookups.consenting import (
     subject_of,
 )
 from node.tables import AuditRow, Intent, OwnLookup
+from node.wallet import Wallet
 from reconcile.model import KanheError
+
+CERTIFIER = 2
 
 
 def kept(node: Node, lookup: int) -> ConsentFile:
@@ -121,3 +127,36 @@ def test_before_its_ticket_a_lookup_takes_another_consent(indexed: Town) -> None
     assert isinstance(found, Found)
     prepared = node.lookups.prepare(person_of(3), indexed.terms())
     assert node.lookups.consent_by_institution(prepared) == kept(node, prepared).digest
+
+
+def test_a_refused_certificate_is_replaced_under_the_same_consent(indexed: Town) -> None:
+    """Neither what the nodes log nor what an audit asks for covers it: the ticket is not lost."""
+    town, node = indexed, indexed.node(READER)
+    lookup = node.lookups.prepare(person_of(3), town.terms())
+    request = node.lookups.consent_request(lookup, name="R")
+    domain = node.identity.place.lookups_domain
+    with town_clock(town, READER, CERTIFIER):
+        wallet, older = (Wallet.create(person_of(3), domain) for _ in range(2))
+        certify = town.node(CERTIFIER).screening.certify_person
+        asked, _ = read_consent_request(request)
+        files = [
+            one.consent(asked, request, certify(one.request_certificate(CERTIFIER), person_of(3)),
+                        now_s=town.time_s())
+            for one in (wallet, older)
+        ]  # fmt: skip
+    right = ConsentFile(domain, files[0].signed, files[0].revocation_hash)
+    stale = replace(right.signed, certificate=files[1].signed.certificate)
+    wrong = ConsentFile(domain, stale, right.revocation_hash)
+    node.lookups.take_consent(lookup, write_consent_file(wrong))
+    town.settle()
+    town.tickets(READER)
+    (refused,) = node.lookups.look_up([lookup])
+    assert isinstance(refused, KanheError)
+    assert refused.code == "CONSENT_CERTIFICATE"
+    assert node.lookups.take_consent(lookup, write_consent_file(right)) == wrong.digest
+    (found,) = node.lookups.look_up([lookup])
+    assert isinstance(found, Found), found
+    assert found.level == 3
+    with pytest.raises(KanheError) as caught:
+        node.lookups.take_consent(lookup, write_consent_file(wrong))
+    assert caught.value.code == "CONSENT_IN_USE"

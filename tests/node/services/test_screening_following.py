@@ -246,7 +246,7 @@ def test_nothing_goes_before_it_is_final_and_a_fork_takes_it_back(
     assert held(town, entry) == ["statement", "receipt"]
     # The uploader's node sends it again; this time it becomes final. The fork took the days too.
     town.chain.rpc("evm_increaseTime", OPENABLE_DAYS * DAY_S)
-    for _ in range(30):
+    for _ in range(60):
         for member in (UPLOADER, READER):
             town.node(member).step()
         town.chain.mine()
