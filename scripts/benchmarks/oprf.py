@@ -20,11 +20,11 @@ from node.crypto.oprf.modes import Mode
 from node.crypto.oprf.threshold import Committee, ShareHolder
 from scripts.bench import Measurement, compare, timed
 
-LOOKUPS: Final = 200
+LOOKUPS: Final = 100
 BATCH: Final = 100
 EVALUATIONS: Final = 4_000
-#: One run lasts a fifth of a second, so a steady median costs little.
-MIN_RUNS: Final = 7
+#: A machine's speed drifts by a fifth within seconds: short runs beside the peer's, and many.
+MIN_RUNS: Final = 25
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ def bench_oprf(options: argparse.Namespace) -> list[Measurement]:
             lambda count=aim.evaluations * LOOKUPS: bare(count),
             runs=max(options.runs, MIN_RUNS),
         )
-        each = statistics.median(found.runs) / LOOKUPS
+        # Of each run and the peer's right after it, not of the medians: both had the same machine.
+        pairs = zip(found.runs, found.peer_runs, strict=True)
+        costs = statistics.median(mine / theirs for mine, theirs in pairs) * aim.evaluations
         found.extra = {
             "E (bare evaluations/s)": round(speed),
-            "costs, in bare evaluations": round(
-                each / statistics.median(found.peer_runs) * LOOKUPS * aim.evaluations, 1
-            ),
+            "costs, in bare evaluations": round(costs, 1),
         }
         results.append(found)
     return results
