@@ -194,7 +194,7 @@ def _require_entry(desk: Desk, reader: int, entry: bytes) -> None:
     if state not in LIVE:
         raise _refuse("ENTRY_NOT_LIVE", "entry", f"the entry is {state.name}")
     # A ticket's state does not look at its last day, from which the days of an audit are counted.
-    if desk.now.time_s // DAY_S > row.ends_day:
+    if desk.day > row.ends_day:
         raise _refuse("ENTRY_NOT_LIVE", "entry", "the entry's last day is over")
 
 

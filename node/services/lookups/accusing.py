@@ -259,7 +259,7 @@ class AccusingActs(OpeningActs):
     def _ask_one(self, member: int, logged: Logged) -> None:
         asked = asked_of(logged)
         data = self._ask(member, OPEN, msgspec.json.encode(asked))
-        with self._doors.reading() as session:
+        with self._weighing() as session:
             self._hold(session, logged, data)
         with self._doors.writing() as session:
             word = self._acquit(session, logged, "node")

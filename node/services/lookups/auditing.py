@@ -251,7 +251,7 @@ class AuditingService(AccusingActs, DefendingActs):
                 _not_opened(logged, error, report)
             return
         try:
-            with self._doors.reading() as session:
+            with self._weighing() as session:
                 self._check(session, logged, data, allow_test=allow_test)
         except KanheError as error:
             # Said by this node, of what it read itself: no code that came with an answer counts.

@@ -200,10 +200,7 @@ def keep_consent(
     another reader's checks find the rest.
     """
     if row.ticket is not None:
-        _require_in_use(ring, row, file)
-        if row.state != DONE:
-            # She may be certified again: neither what was logged nor what is audited covers that.
-            _seal(ring, row, file, secret)
+        _keep_in_use(ring, row, file)
         return False
     consent, element = file.signed.consent, hashlib.sha256(row.element).digest()
     fits = {
@@ -231,19 +228,25 @@ def _seal(ring: KeyRing, row: OwnLookup, file: ConsentFile, secret: bytes) -> No
     row.consent = ring.seal_bytes(packed, _label(b"consent", row.id))
 
 
-def _require_in_use(ring: KeyRing, row: OwnLookup, file: ConsentFile) -> None:
+def _keep_in_use(ring: KeyRing, row: OwnLookup, file: ConsentFile) -> None:
+    """Refuse another consent; before the lookup is done the same one may be certified anew.
+
+    Neither what was logged nor what is audited covers the certificate. The secret stays.
+    """
     # The ticket is bound in the transaction that signs for the evaluation. Whatever became of the
     # asking, nodes may have logged it under the consent that was there.
-    kept = consent_of(ring, row)[0]
-    if row.state != DONE:
-        kept = replace(kept, signed=replace(kept.signed, certificate=file.signed.certificate))
-    if kept != file:
+    kept, secret = consent_of(ring, row)
+    if kept == file:
+        return
+    anew = replace(kept, signed=replace(kept.signed, certificate=file.signed.certificate))
+    if row.state == DONE or anew != file:
         raise Conflict(
             "CONSENT_IN_USE",
             f"lookup {row.id} went out with ticket {row.ticket} under the consent that it has",
             where=Where(field="consent"),
             help="an audit asks for that one; prepare a new lookup for another consent",
         )
+    _seal(ring, row, file, secret)
 
 
 def consent_of(ring: KeyRing, row: OwnLookup) -> tuple[ConsentFile, bytes]:

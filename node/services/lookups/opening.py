@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -125,6 +126,18 @@ class OpeningActs:
         return Opening(person.identifier, bytes(person.blinded.blind), file.signed)
 
     # ------------------------------------------------------------------------ by the regulator
+    @contextlib.contextmanager
+    def _weighing(self) -> Iterator[Session]:
+        """Read rows to weigh an opening; a number in it that no row can have is its maker's doing.
+
+        Raises `ProtocolError` AUDIT_MALFORMED for it: it is no fault of this node's.
+        """
+        try:
+            with self._doors.reading() as session:
+                yield session
+        except UsageError as error:
+            raise refuse("AUDIT_MALFORMED", error.message) from None
+
     def _check(self, session: Session, logged: Logged, data: bytes, *, allow_test: bool) -> None:
         """Hold an opening's bytes against an evaluation; raises what both readers refuse."""
         opening = read_opening(data)

@@ -9,6 +9,7 @@ import pytest
 from audit_court import READER, Court, silenced
 from committee_town import OUTSIDER
 from listed_people import person_of
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from test_own_record import town_clock
 
@@ -20,7 +21,7 @@ from node.screening.consent_files import ConsentFile, write_consent_file
 from node.screening.explaining import explain_receipt
 from node.screening.points import AUDIT_FINE
 from node.screening.states import AUDIT_S, DAY_S, LAPSE_S
-from node.services.lookups import Found
+from node.services.lookups import Found, opening
 from node.services.lookups.auditing import AuditingService
 from node.tables import OwnLookup
 from node.wallet import Wallet
@@ -131,6 +132,27 @@ def test_a_regulator_that_was_away_for_a_month_fines_nobody(court: Court) -> Non
     assert court.points() == before
     told = court.incidents(READER, "AUDITED", still=False)[-1]
     assert told.closed_reason == "nobody ended it in time; nobody is fined"
+
+
+def test_what_the_database_refuses_of_an_opening_is_its_maker_s_doing(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number beyond any row, as in a certificate's issuer, is no reason to accuse nobody."""
+
+    def beyond(*_: object) -> None:
+        raise DataError("SELECT", {}, ValueError("integer out of range"))
+
+    service = court.town.node(OUTSIDER).parts.audits
+    service._allow_test = True
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "check_opening", beyond)
+        report = service.audit(court.day, one_of=1)
+        court.settle()
+        assert {court.state(one) for one in court.tickets} == {"PENDING"}
+    assert {one.ticket for one in report.unopened} >= set(court.tickets)
+    assert all("AUDIT_MALFORMED" in one.says for one in report.wrong)
+    court.settle()
+    assert {court.state(one) for one in court.tickets} == {"OPENED"}
 
 
 def test_a_regulator_whose_own_pins_do_not_read_fines_nobody(court: Court) -> None:

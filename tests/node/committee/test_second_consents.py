@@ -32,6 +32,12 @@ from reconcile.model import KanheError
 CERTIFIER = 2
 
 
+def secret_of(node: Node, lookup: int) -> bytes:
+    """Return the secret that revokes the consent that a lookup has."""
+    with node.sessions() as session:
+        return consent_of(node.keys.ring, session.get_one(OwnLookup, lookup))[1]
+
+
 def kept(node: Node, lookup: int) -> ConsentFile:
     """Return the consent that a lookup has."""
     with node.sessions() as session:
@@ -61,7 +67,8 @@ def acts_of(node: Node) -> tuple[int, int]:
 def refuse_each(town: Town, lookup: int) -> None:
     """Give a lookup another consent each way: refused, and nothing is sent or on record."""
     node, before = town.node(READER), acts_of(town.node(READER))
-    file = kept(node, lookup)
+    file, secret = kept(node, lookup), secret_of(node, lookup)
+    assert secret, "it is the institution's own"
     changed = write_consent_file(ConsentFile(file.domain, file.signed, b"\x07" * 32))
     lookups = node.lookups
     ways: list[Callable[[], bytes]] = [
@@ -75,7 +82,7 @@ def refuse_each(town: Town, lookup: int) -> None:
         assert caught.value.code == "CONSENT_IN_USE"
         assert (caught.value.http_status, caught.value.where.field) == (409, "consent")
     assert lookups.take_consent(lookup, write_consent_file(file)) == file.digest
-    assert kept(node, lookup) == file
+    assert (kept(node, lookup), secret_of(node, lookup)) == (file, secret)
     assert acts_of(node) == before
 
 
