@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +49,16 @@ class Attempts:
         self._clock = clock
         self._failing: dict[str, _Failing] = {}
         self._proven: set[str] = set()
+        self._first: Callable[[], None] = _nothing
+
+    @contextlib.contextmanager
+    def letting_go_first(self, first: Callable[[], None]) -> Iterator[None]:
+        """Call `first` before each piece of work meanwhile; for one thread."""
+        self._first = first
+        try:
+            yield
+        finally:
+            self._first = _nothing
 
     def run(self, name: str, work: Callable[[], int], *, agreement: bytes | None = None) -> int:
         """Do a piece of work and return its answer; 0 while it fails or rests.
@@ -59,6 +69,7 @@ class Attempts:
         failing = self._failing.get(key)
         if failing is not None and self._clock() < failing.wake_at_ms:
             return 0
+        self._first()
         try:
             answer = work()
         except (ChainError, DatabaseError, WrongChain):
@@ -123,6 +134,10 @@ class Attempts:
                     row.closed_reason = f"it went through by itself, after {times} failures"
         self._failing.pop(key, None)
         self._proven.add(key)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _prefix(key: str) -> str:

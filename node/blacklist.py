@@ -27,6 +27,7 @@ from node.screening.states import (
     phase_of,
     suspension_at,
 )
+from node.snapshots import remembered
 from node.tables import (
     Ballot,
     BlacklistFact,
@@ -128,7 +129,7 @@ def profile_name(number: int) -> str:
 
 def current_key_epoch(session: Session, now: Now) -> int:
     """Return the key epoch that lookups use, 0 before the first."""
-    row = session.execute(_LAST_EPOCH).first()
+    row = remembered(session, ("last epoch",), lambda: session.execute(_LAST_EPOCH).first())
     if row is None:
         return 0
     key_epoch, switch_block = row

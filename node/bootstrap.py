@@ -1,6 +1,5 @@
 """The composition root: one institution's node from its home folder and the settings.
 
-`Node.step()` is one deterministic turn: follower → projections → sealing → relay → matching.
 Nothing is kept in memory that a restart would miss; `kill -9` anywhere costs one turn.
 """
 
@@ -11,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -39,14 +38,13 @@ from node.identity import (
     Clock,
     Identity,
     NodeKeys,
-    anything_waits,
     system_clock,
     tip_figures,
 )
 from node.lookup_parts import LookupParts, note_regulator_of
 from node.measuring import Meter, StepResult
 from node.moves import Moves
-from node.outbox import Relay, RelayStep
+from node.outbox import Relay
 from node.outbox.intents import ADMIN_LANE
 from node.peers.peering import Peering
 from node.profiles import own_profiles
@@ -65,8 +63,8 @@ from node.settings import Settings
 from node.tables.upgrading import upgrade
 from node.taking_turns import AtRest, take_turns
 from node.telemetry import Metrics
+from node.turns import Turns
 from reconcile.model import OutsideError
-from reconcile.report.memory import no_collection
 
 __all__ = [
     "ChainTarget",
@@ -78,10 +76,6 @@ __all__ = [
     "open_node",
     "write_target",
 ]
-
-LOOK_AGAIN_MS: Final = 1_000
-# While a run is put off, so that it comes no later than it must.
-LOOK_RESTING_MS: Final = 50
 
 
 def open_node(
@@ -164,8 +158,6 @@ class Node:
         self.keys = keys
         self.clock = clock
         self._lock = lock
-        self._seen: tuple[int, int] | None = None
-        self._look_again_ms = 0
         self.moves = Moves(database.commits)
         contracts = target.contracts
         self.profile = engine_profile(target.profile)
@@ -185,7 +177,7 @@ class Node:
         )
         self.follower = Follower(
             client,
-            database.writing,
+            database,
             self.projections,
             contracts=contracts,
             profile=self.profile,
@@ -194,7 +186,7 @@ class Node:
         )
         self.relay = Relay(
             client,
-            database.writing,
+            database,
             contracts=contracts,
             profile=self.profile,
             signers=(keys.admin, keys.poster),
@@ -203,6 +195,7 @@ class Node:
             now_ms=clock,
         )
         self._build_services()
+        self.turns = Turns(self)
 
     def _build_services(self) -> None:
         calls = Calls(self.identity)
@@ -273,85 +266,8 @@ class Node:
             return self.identity.member(session)
 
     def step(self) -> StepResult:
-        """Take one turn: follower → projections → sealing → relay → matching → the blacklist.
-
-        Raises `ChainError` when the chain does not answer; the caller takes the next turn later.
-        """
-        stood = self.relay.stood
-        with no_collection(), self.database.commits.of_turn():
-            followed = self.follower.step()
-            if followed.rewound_to is not None:
-                self.moves.all_moved()
-            reactions, sent = self._react((followed.cursor, followed.final))
-            self.meter.turn(rewound=followed.rewound_to is not None, sent=sent)
-        # What this node does by itself begins with the turn after the one that marked what stands.
-        begins = self.relay.stood and not stood
-        if begins:
-            # What was read before this start may not be final yet.
-            self.moves.moved(None, followed.cursor)
-            self._look_around()
-        moved = followed.logs or followed.rewound_to is not None or reactions or begins
-        busy = sent.signed or sent.sent or sent.confirmed or sent.waiting or sent.in_flight
-        # A run that waits for the other side's book is still to come, and needs no block.
-        rests = self.reconciliation.resting
-        still = followed.caught_up and not (moved or busy) and not self._waits(followed.final)
-        return StepResult(
-            blocks=followed.blocks,
-            events=followed.logs,
-            reactions=reactions,
-            sent=sent.sent,
-            confirmed=sent.confirmed,
-            idle=still and not rests,
-            rests=still and rests,
-        )
-
-    def _react(self, seen: tuple[int, int]) -> tuple[int, RelayStep]:
-        now_ms = self.clock()
-        # Now and then without a new block too: clocks run, and other processes write.
-        if seen == self._seen and now_ms < self._look_again_ms and self.relay.stood:
-            reactions = self.posting.seal_due()
-            return reactions, self._send()
-        with self.moves.looking(final=seen[1], now_ms=now_ms):
-            reactions = self._seal()
-            # What is sealed leaves before anything is matched: the others wait for it.
-            sent = self._send()
-            reactions += self._match(seen, reactions)
-            return reactions + self._screen(), sent
-
-    def _seal(self) -> int:
-        reopened = self.reopening.step()
-        if reopened:
-            self.moves.all_moved()
-        reactions = reopened + self.network.react()
-        # The first turn after a start: the relay marks what stands before anything is sealed.
-        return reactions + (self.posting.react() if self.relay.stood else 0)
-
-    def _send(self) -> RelayStep:
-        sent = self.relay.step()
-        self.moves.sent(sent.waiting + sent.in_flight)
-        return sent
-
-    def _screen(self) -> int:
-        """Do the blacklist's part last: books never wait for it, nor for the members it asks."""
-        if not self.relay.stood or not self.parts.anything():
-            return self.screening.destroy_erased()  # sends nothing: it waits for no lane
-        done = self.screening.react() + self.parts.react()
-        if done:
-            self._seen = None
-        return done
-
-    def _match(self, seen: tuple[int, int], reactions: int) -> int:
-        matched = self.reconciliation.react()
-        if matched or not self._look_again_ms:
-            self.meter.matched()
-        resting = self.reconciliation.resting
-        self._seen = None if reactions + matched else seen
-        self._look_again_ms = self.clock() + (LOOK_RESTING_MS if resting else LOOK_AGAIN_MS)
-        return matched
-
-    def _waits(self, final_block: int) -> bool:
-        with translated(), self.database.reading() as session:
-            return anything_waits(session, final_block)
+        """Take one turn (`Turns.step`); raises `ChainError` when the chain does not answer."""
+        return self.turns.step()
 
     def run(
         self, stop: threading.Event, *, interval_s: float | None = None, at_rest: AtRest = None
@@ -378,21 +294,19 @@ class Node:
 
     def rebuild(self) -> None:
         """Drop every derived row and replay the chain from the first block."""
+        self.database.facts.forget()
         with translated(), self.database.writing.begin() as session:
             self.projections.drop_derived(session)
         self.follower.catch_up()
         self.network.react()
         while self.reopening.step():
             pass
-        self._look_around()
-
-    def _look_around(self) -> None:
-        self.moves.all_moved()
-        self._seen = None
+        self.turns.look_around()
 
     def close(self) -> None:
         """Close connections; give the home up."""
         self.parts.close()
+        self.turns.close()
         self.client.close()
         self.database.close()
         if self._lock is not None:

@@ -7,10 +7,11 @@ run that made them, which every node judges alike.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from node.crypto.oprf import generation, resharing
@@ -19,6 +20,7 @@ from node.crypto.oprf.faults import Fault, generation_faults, resharing_faults
 from node.crypto.oprf.plan import Phase, Plan, Timeline, timeline_of, unpack_plan
 from node.crypto.oprf.threshold import Committee
 from node.crypto.oprf.words import Word, board_of
+from node.snapshots import remembered
 from node.tables import CommitteeWord, KeyEpoch
 from reconcile.model import ProtocolError
 
@@ -164,7 +166,7 @@ def members_of(session: Session, key_epoch: int, committee: Committee) -> tuple[
     if sorted(committee.shares) != list(range(1, len(committee.shares) + 1)):
         return None
     words = (committee.threshold, len(committee.shares), committee.public, shares_hash(committee))
-    for row in session.execute(_SHARINGS, {"key_epoch": key_epoch}):
+    for row in _sharings(session, key_epoch):
         if words == (row.threshold, len(row.members), row.public_key, row.shares_hash):
             return tuple(row.members)
     return None
@@ -172,8 +174,17 @@ def members_of(session: Session, key_epoch: int, committee: Committee) -> tuple[
 
 def reach_threshold(session: Session, key_epoch: int, members: frozenset[int]) -> bool:
     """Say whether so many of these members held shares of one sharing as evaluate together."""
-    rows = session.execute(_SHARINGS, {"key_epoch": key_epoch})
+    rows = _sharings(session, key_epoch)
     return any(len(members.intersection(row.members)) >= row.threshold for row in rows)
+
+
+def _sharings(session: Session, key_epoch: int) -> Sequence[Row[Any]]:
+    """Return an epoch's sharings, the last one first."""
+    return remembered(
+        session,
+        ("sharings", key_epoch),
+        lambda: session.execute(_SHARINGS, {"key_epoch": key_epoch}).all(),
+    )
 
 
 class Committees:
@@ -190,8 +201,8 @@ class Committees:
         Raises `ProtocolError` COMMITTEE_UNKNOWN: the epoch is not installed, or its words on the
         ledger do not give the key that was approved.
         """
-        query = _SHARINGS if sharing is None else _SHARINGS.where(KeyEpoch.sharing == sharing)
-        row = session.execute(query, {"key_epoch": key_epoch}).first()
+        rows = _sharings(session, key_epoch)
+        row = next((row for row in rows if sharing in {None, row.sharing}), None)
         if row is None:
             raise _unknown(key_epoch, "no committee was approved for it")
         mark = (key_epoch, row.sharing, row.shares_hash)

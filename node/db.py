@@ -40,6 +40,7 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from node.errors import DatabaseError
+from node.snapshots import Facts, Readers, Writers
 from reconcile.model import UsageError
 
 BUSY_TIMEOUT_S: Final = 30.0
@@ -51,9 +52,10 @@ _BUSY: Final = f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}"
 
 
 class Commits:
-    """Counts what this process commits outside of its node's turns: people's acts."""
+    """Counts what this process commits, and apart what people do outside of its node's turns."""
 
     def __init__(self) -> None:
+        self.ever = 0
         self.of_others = 0
         self._lock = threading.Lock()
         self._turning: int | None = None
@@ -70,10 +72,12 @@ class Commits:
     def note(self, connection: Connection) -> None:
         """Hear of a commit (SQLAlchemy's engine event)."""
         reads = connection.get_execution_options().get(_READ_ONLY, False)
-        if not reads and threading.get_ident() != self._turning:
-            # Two at once would count as one, which a turn between them would have seen already.
-            with self._lock:
-                self.of_others += 1
+        if reads:
+            return
+        # Two at once would count as one, which a turn between them would have seen already.
+        with self._lock:
+            self.ever += 1
+            self.of_others += threading.get_ident() != self._turning
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ class Database:
 
     engine: Engine
     writing: sessionmaker[Session]
-    reading: sessionmaker[Session]
+    reading: Readers
     commits: Commits
+    facts: Facts
 
     def empty_log(self) -> bool:
         """Move SQLite's write-ahead log into the file and empty it; False while a reader holds it.
@@ -92,6 +97,8 @@ class Database:
         """
         if self.engine.dialect.name != "sqlite":
             return True
+        # Our own snapshot would hold it.
+        self.reading.let_go()
         with translated():
             raw = self.engine.raw_connection()
             try:
@@ -133,14 +140,9 @@ def open_database(url: str) -> Database:
             pass
     commits = Commits()
     event.listen(engine, "commit", commits.note)
-    writing = sessionmaker(engine, expire_on_commit=False)
-    return Database(engine, writing, readers_of(writing), commits)
-
-
-def readers_of(writing: sessionmaker[Session]) -> sessionmaker[Session]:
-    """Return sessions on the same database that read one snapshot and never wait for a writer."""
-    readers = writing.kw["bind"].execution_options(**{_READ_ONLY: True})
-    return sessionmaker(readers, expire_on_commit=False)
+    facts = Facts()
+    reading = Readers(engine.execution_options(**{_READ_ONLY: True}), commits, facts)
+    return Database(engine, Writers(engine, facts), reading, commits, facts)
 
 
 def bulk_insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

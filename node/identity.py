@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from node.tables import (
     MemberKey,
     QueuedRecord,
 )
-from node.tables.tip import tip_of
+from node.tables.tip import seen_at_ms, tip_of
 from reconcile.commitment.heads import Stream
 from reconcile.model import ProtocolError, Side, UsageError
 
@@ -168,7 +168,7 @@ def chain_time_s(session: Session) -> int:
 
 def tip_figures(session: Session, now_ms: int) -> dict[str, Any]:
     """Return the chain's head and age, what is final, and what waits; ages in ms."""
-    cursor = tip_of(session)
+    cursor, seen_ms = tip_of(session), seen_at_ms(session)
     count, oldest = session.execute(
         select(func.count(Intent.id), func.min(Intent.created_at_ms)).where(
             Intent.state.in_(("WAITING", "SIGNED", "HELD"))
@@ -182,14 +182,21 @@ def tip_figures(session: Session, now_ms: int) -> dict[str, Any]:
         "final": -1 if cursor is None else cursor.final_block,
         "cursor": 0 if cursor is None else cursor.block_number,
         "head_age_ms": None if cursor is None else max(now_ms - cursor.head_time_s * 1000, 0),
-        "seen_age_ms": None if cursor is None else max(now_ms - cursor.seen_at_ms, 0),
+        "seen_age_ms": None if seen_ms is None else max(now_ms - seen_ms, 0),
         "outbox": count,
         "outbox_oldest_ms": None if oldest is None else max(now_ms - oldest, 0),
         "incidents": incidents,
     }
 
 
-def anything_waits(session: Session, final_block: int) -> bool:
-    """Say whether records wait to be sealed, or rows of ours or others to be final."""
+class Waiting(NamedTuple):
+    """What is still to come: records to be sealed in time, and rows that a block makes final."""
+
+    sealing: bool
+    finality: bool
+
+
+def what_waits(session: Session, final_block: int) -> Waiting:
+    """Return whether records wait to be sealed, or rows of ours or others to be final."""
     queued, newest = session.execute(_WAITING).one()
-    return queued is not None or (newest is not None and newest > final_block)
+    return Waiting(queued is not None, newest is not None and newest > final_block)

@@ -23,6 +23,7 @@ from node.screening.derivation import Tag
 from node.screening.index import BucketProof, bucket_number, verify_bucket
 from node.screening.roots import SignedHeader, read_bucket_of, read_header
 from node.screening.states import ROOT_CHALLENGE_S
+from node.snapshots import remembered
 from node.tables import EntryTag, Incident, IndexCut, IndexRoot, RootChallenge
 from reconcile.model import KanheError, ProtocolError, Where
 
@@ -71,7 +72,8 @@ def live_root(session: Session, key_epoch: int, now: Now) -> LiveRoot:
 def newest_live(session: Session, key_epoch: int, now: Now) -> LiveRoot | None:
     """Return the newest version of a key epoch that is live at a block, None for none."""
     asked = {"key_epoch": key_epoch, "before_s": now.time_s - ROOT_CHALLENGE_S}
-    row = session.execute(_NEWEST_LIVE, asked).first()
+    question = ("newest live", key_epoch, now.time_s)
+    row = remembered(session, question, lambda: session.execute(_NEWEST_LIVE, asked).first())
     return None if row is None else LiveRoot(*row)
 
 

@@ -51,10 +51,10 @@ def keep_receipt(
 
 
 def _note(session: Session, row: OwnLookup, entries: Sequence[bytes]) -> None:
-    session.execute(delete(LookupEntry).where(LookupEntry.lookup == row.id))
+    if row.kept is not None:
+        session.execute(delete(LookupEntry).where(LookupEntry.lookup == row.id))
     session.add_all(LookupEntry(lookup=row.id, entry=entry) for entry in sorted(set(entries)))
     row.kept = WHOLE
-    session.flush()
 
 
 def note_entries(session: Session, ring: KeyRing, *, limit: int) -> int:

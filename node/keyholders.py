@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from node.errors import NotAllowed
 from node.screening.consents import Trust
+from node.snapshots import remembered
 from node.tables import Cursor, Member, MemberKey
 
 #: Roles whose signature speaks for a member off the ledger. What binds it, its approver signs:
@@ -93,8 +94,12 @@ def was_key(session: Session, member: int, address: str) -> bool:
 
 def speaking_keys(session: Session, members: Collection[int]) -> frozenset[tuple[int, str]]:
     """Return the keys (member, address) that speak for these members from the newest block on."""
-    rows = session.execute(_SPEAKING_NOW, {"members": sorted(members)})
-    return frozenset((row.member, to_checksum_address(row.address)) for row in rows)
+
+    def ask() -> frozenset[tuple[int, str]]:
+        rows = session.execute(_SPEAKING_NOW, {"members": sorted(members)})
+        return frozenset((row.member, to_checksum_address(row.address)) for row in rows)
+
+    return remembered(session, ("speaking", *sorted(members)), ask)
 
 
 def _speaking(session: Session, member: int, address: str, roles: Collection[str]) -> _Key | None:
@@ -107,10 +112,14 @@ def _speaking(session: Session, member: int, address: str, roles: Collection[str
 
 def _key_of(session: Session, member: int, address: str, roles: Collection[str]) -> _Key | None:
     """Return a member's key of these roles, whatever became of it."""
+    key = remembered(session, ("key", address), lambda: _read_key(session, address))
+    return None if key is None or key.member != member or key.role not in roles else key
+
+
+def _read_key(session: Session, address: str) -> _Key | None:
     raw = bytes.fromhex(address.removeprefix("0x"))
     found = session.execute(_KEY, {"address": raw}).one_or_none()
-    key = None if found is None else _Key._make(found)
-    return None if key is None or key.member != member or key.role not in roles else key
+    return None if found is None else _Key._make(found)
 
 
 def key_check(session: Session) -> Callable[[int, str], bool]:
@@ -138,7 +147,8 @@ def trust_of(session: Session, authorities: Sequence[x509.Certificate]) -> Trust
 
 def is_full(session: Session, member: int) -> bool:
     """Say whether a member is a full one; participants are sponsored without anybody's vote."""
-    return bool(session.scalar(_KIND, {"member": member}) == "FULL")
+    kind = ("kind", member)
+    return remembered(session, kind, lambda: session.scalar(_KIND, {"member": member})) == "FULL"
 
 
 def require_full(session: Session, member: int) -> None:
@@ -153,4 +163,5 @@ def require_full(session: Session, member: int) -> None:
 
 def is_active(session: Session, member: int) -> bool:
     """Say whether a member stands as active in the registry."""
-    return bool(session.scalar(_STATE, {"member": member}) == _ACTIVE)
+    state = ("state", member)
+    return remembered(session, state, lambda: session.scalar(_STATE, {"member": member})) == _ACTIVE

@@ -25,6 +25,7 @@ from node.screening.listings import Posted
 from node.screening.receipts import Receipt
 from node.screening.states import ROOT_CHALLENGE_S
 from node.screening.verifying import Ledger, request_of
+from node.snapshots import remembered
 from node.tables import EntryTag, IndexCut, IndexRoot, KeyEpoch, TicketRange
 from reconcile.model import ProtocolError
 
@@ -120,7 +121,8 @@ def _stood(session: Session, header: IndexHeader, since: Now, now: Now) -> bool:
         "key_epoch": header.key_epoch,
         "cut_block": header.cut_block,
     }
-    if session.execute(_STANDING, shown).first() is None:
+    question = ("standing", *shown.values())
+    if remembered(session, question, lambda: session.execute(_STANDING, shown).first()) is None:
         return False
     before = newest_live(session, header.key_epoch, since)
     return before is None or before.version <= header.version
@@ -129,8 +131,12 @@ def _stood(session: Session, header: IndexHeader, since: Now, now: Now) -> bool:
 def _in_use(session: Session, key_epoch: int, since: Now, now: Now) -> bool:
     """Say whether a key epoch had begun by now and was not over at `since`."""
     following = key_epoch + 1
-    rows = session.execute(_BEGINS, {"key_epoch": key_epoch, "following": following})
-    begins = {row.key_epoch: row.switch_block for row in rows}
+
+    def ask() -> dict[int, int]:
+        rows = session.execute(_BEGINS, {"key_epoch": key_epoch, "following": following})
+        return {row.key_epoch: row.switch_block for row in rows}
+
+    begins = remembered(session, ("begins", key_epoch), ask)
     if key_epoch not in begins or begins[key_epoch] > now.block:
         return False
     return following not in begins or begins[following] > since.block

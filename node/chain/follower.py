@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from node.chain.client import ChainClient, Header
 from node.chain.codec import Contracts, RawLog
 from node.chain.forks import block_evidence, check_linked, fork_incident
 from node.chain.profile import EngineProfile
-from node.db import readers_of, translated
+from node.db import Database, translated
 from node.errors import AnswerTooLarge, ChainError, WrongChain
 from node.tables import Block, Cursor, Incident
 from node.telemetry import logger
@@ -105,7 +105,7 @@ class Follower:
     def __init__(
         self,
         client: ChainClient,
-        sessions: sessionmaker[Session],
+        database: Database,
         sink: Sink,
         *,
         contracts: Contracts,
@@ -116,8 +116,8 @@ class Follower:
     ) -> None:
         """Take what it works on; `boundary` is called between writes, for crash tests."""
         self._client = client
-        self._sessions = sessions
-        self._reading = readers_of(sessions)
+        self._sessions = database.writing
+        self._reading = database.reading
         self._sink = sink
         self._contracts = contracts
         self._addresses = tuple(contracts.addresses.values())
@@ -127,9 +127,12 @@ class Follower:
         self._boundary = boundary
         self._range = FIRST_RANGE
 
-    def step(self) -> Step:
-        """Read one stretch, or rewind; raises `ChainError`s, the caller tries again later."""
-        head = self._client.head()
+    def step(self, head: Header | None = None) -> Step:
+        """Read one stretch towards `head`, or rewind; without it the chain is asked.
+
+        Raises `ChainError`s, the caller tries again later.
+        """
+        head = self._client.head() if head is None else head
         cursor = self._cursor(head)
         rewound = self._rewind_if_forked(cursor, head)
         if rewound is not None:

@@ -7,6 +7,7 @@ paper).
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -22,6 +23,8 @@ HALF_ORDER: Final = CURVE_ORDER // 2
 SIGNATURE_BYTES: Final = 65
 DIGEST_BYTES: Final = 32
 V_OFFSET: Final = 27
+ADDRESS_BYTES: Final = 20
+KNOWN_ADDRESSES: Final = 4_096
 
 
 class Signer(Protocol):
@@ -87,7 +90,13 @@ class LocalSigner:
 
 def address_of(public_key: bytes) -> str:
     """Return the checksummed address of an uncompressed public key (0x04 ‖ x ‖ y, 65 bytes)."""
-    return to_checksum_address(keccak(public_key[1:])[-20:])
+    return _checksummed(keccak(public_key[1:])[-ADDRESS_BYTES:])
+
+
+@functools.lru_cache(maxsize=KNOWN_ADDRESSES)
+def _checksummed(address: bytes) -> str:
+    """Return EIP-55's form; it costs a hash, and a network's keys are few."""
+    return to_checksum_address(address)
 
 
 def recover_address(digest: bytes, signature: bytes) -> str:

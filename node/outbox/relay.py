@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from node.chain.client import ChainClient
 from node.chain.codec import Contracts
@@ -26,7 +26,7 @@ from node.chain.profile import EngineProfile
 from node.chain.texts import LANE_CODES
 from node.chain.transactions import address_bytes
 from node.crypto.signer import Signer
-from node.db import readers_of, translated
+from node.db import Database, translated
 from node.errors import AlreadyDone, ChainBusy, ChainError, RejectedForGood, SequenceMoved
 from node.outbox import adoption
 from node.outbox.glance import Glance, glance
@@ -97,7 +97,7 @@ class Relay:
     def __init__(
         self,
         client: ChainClient,
-        sessions: sessionmaker[Session],
+        database: Database,
         *,
         contracts: Contracts,
         profile: EngineProfile,
@@ -109,8 +109,8 @@ class Relay:
     ) -> None:
         """Take the keys that send (`signers`) and which sends what (`signer_of` a lane's name)."""
         self._client = client
-        self._sessions = sessions
-        self._reading = readers_of(sessions)
+        self._sessions = database.writing
+        self._reading = database.reading
         self._contracts = contracts
         self._profile = profile
         self._signers = {address_bytes(item): item for item in signers}

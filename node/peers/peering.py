@@ -12,6 +12,7 @@ import msgspec
 from cryptography import x509
 
 from node.acts import record_act
+from node.courtesy import Courtesy
 from node.db import Database, translated
 from node.identity import Identity
 from node.keyholders import holds_key
@@ -44,6 +45,7 @@ class Peering:
         self._timeout_s = timeout_s
         self._client: PeerClient | None = None
         self.book = PeerBook(home)
+        self.courtesy = Courtesy()
         self.network = Network(identity.place.chain_id, identity.place.registry)
 
     @property

@@ -55,7 +55,8 @@ class Envelope:
 
     def signers(self) -> tuple[str, ...]:
         """Return the signing addresses; raises `ProtocolError` SIGNATURE_MALFORMED."""
-        return tuple(recover_address(self.digest, signature) for signature in self.signatures)
+        digest = self.digest
+        return tuple(recover_address(digest, signature) for signature in self.signatures)
 
     def require(self, type: str, signer: str) -> bytes:  # noqa: A002 - the field's name
         """Return the payload if it has this type and this signer's signature.

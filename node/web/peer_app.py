@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from node.courtesy import Courtesy
 from node.errors import NotFound
 from node.peers.client import PREFIX
 from node.telemetry import logger
@@ -40,12 +41,14 @@ def create_peer_app(
     handlers: Mapping[str, Handler],
     authenticate: Authenticate,
     *,
+    courtesy: Courtesy | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """Return the application; `authenticate` says whose certificate (DER) this is, or refuses it.
 
-    `handlers` are by the word behind `/peer/v1/`.
+    `handlers` are by the word behind `/peer/v1/`; `courtesy` hears of each call.
     """
+    answering = (courtesy or Courtesy()).answering
     app = FastAPI(title="Kanhe peers", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.stopping = threading.Event()
 
@@ -53,7 +56,8 @@ def create_peer_app(
     async def call(word: str, request: Request) -> Response:
         body = await _body(request, max_body_bytes)
         certificate = request.scope.get("state", {}).get(CERTIFICATE)
-        answer = await run_in_threadpool(_serve, word, certificate, body)
+        with answering():
+            answer = await run_in_threadpool(_serve, word, certificate, body)
         return Response(answer, media_type="application/json")
 
     def _serve(word: str, certificate: bytes | None, body: bytes) -> bytes:

@@ -120,7 +120,8 @@ def serve_peers_of(
     authenticate = authenticator(
         peers.book, peers.network, is_key_of=peers.is_key_of, now_s=peers.now_s
     )
-    app = create_peer_app({"hello": hello, **node.peer_handlers()}, authenticate)
+    handlers = {"hello": hello, **node.peer_handlers()}
+    app = create_peer_app(handlers, authenticate, courtesy=peers.courtesy)
     serve_peers(
         app,
         peers.book,

@@ -101,7 +101,7 @@ class Party:
         self.projections = Projections(self.contracts, read)
         self.follower = Follower(
             self.client,
-            self.database.writing,
+            self.database,
             self.projections,
             contracts=self.contracts,
             profile=self.profile,
@@ -110,7 +110,7 @@ class Party:
         )
         self.relay = Relay(
             self.client,
-            self.database.writing,
+            self.database,
             contracts=self.contracts,
             profile=self.profile,
             signers=(self.admin, self.poster),

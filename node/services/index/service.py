@@ -41,6 +41,7 @@ from node.services.index.deposits import (
 from node.services.index.leaving import leave_due
 from node.services.index.serving import BUCKET, HEADER, Shelf
 from node.services.index.views import VersionView, versions_of
+from node.snapshots import remembered
 from node.tables import Deposit, IndexCut, IndexRoot
 from node.telemetry import logger
 from reconcile.model import KanheError, ProtocolError, UsageError, Where
@@ -348,7 +349,11 @@ class IndexService:
 
     def _place_of(self, version: int) -> tuple[int, int] | None:
         with self._doors.reading() as session:
-            row = session.execute(_PLACE, {"version": version}).first()
+            row = remembered(
+                session,
+                ("place", version),
+                lambda: session.execute(_PLACE, {"version": version}).first(),
+            )
         return None if row is None else (row.key_epoch, row.revision)
 
     def _epoch(self, session: Session) -> EpochCommittee:

@@ -280,20 +280,20 @@ class LookupService(ForgettingActs):
     ) -> Found:
         row = require_lookup(session, job.lookup)
         now_ms = self._doors.identity.clock()
-        keep_receipt(session, self._ring, row, envelope, verdict.receipt.entries)
-        row.state, row.done_at_ms = DONE, now_ms
-        now = now_of(session)
+        header = verdict.receipt.proof.header
+        # All is read before the row is touched, which then goes to the database once.
+        now, cut = now_of(session), session.get_one(IndexCut, header.version)
         entries = []
         for record in verdict.records:
             found = entry_now(session, record, now)
             entries.append(found)
             if found.stands:
                 know_statement(session, self._ring, record, source="lookup", now_ms=now_ms)
+        keep_receipt(session, self._ring, row, envelope, verdict.receipt.entries)
+        row.state, row.done_at_ms = DONE, now_ms
         row.outcome, row.refusal = outcome_of(entries, now.time_s), None
         row.level = int(verdict.effect.level)
         self._doors.act(session, actor, "lookup", str(row.id), outcome=row.outcome)
-        header = verdict.receipt.proof.header
-        cut = session.get_one(IndexCut, header.version)
         return Found(
             row.id,
             row.outcome,

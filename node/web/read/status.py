@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.tables import Incident, Intent, QueuedRecord
-from node.tables.tip import Tip, tip_of
+from node.tables.tip import Tip, seen_at_ms, tip_of
 
 # The follower writes its cursor at least this often; older rows are shown as stale.
 STALE_AFTER_MS: Final = 30_000
@@ -49,7 +49,7 @@ def load_strip(session: Session, now_ms: int) -> Strip:
         select(Incident.stops_signing).where(Incident.closed_at_ms.is_(None)).limit(COUNT_LIMIT),
     ).all()
     oldest = session.scalar(select(func.min(Intent.created_at_ms)).where(Intent.state.in_(MOVING)))
-    health, head_age, seen_age = _health(cursor, now_ms)
+    health, head_age, seen_age = _health(cursor, seen_at_ms(session), now_ms)
     return Strip(
         health=health,
         head_block=cursor.head_block if cursor else 0,
@@ -66,12 +66,12 @@ def load_strip(session: Session, now_ms: int) -> Strip:
     )
 
 
-def _health(cursor: Tip | None, now_ms: int) -> tuple[str, int, int]:
+def _health(cursor: Tip | None, seen_ms: int | None, now_ms: int) -> tuple[str, int, int]:
     """Return the word for the ledger's state, and the ages of newest block and last reading."""
-    if cursor is None:
+    if cursor is None or seen_ms is None:
         return "none", 0, 0
     head_age = max(0, now_ms - cursor.head_time_s * 1_000)
-    seen_age = max(0, now_ms - cursor.seen_at_ms)
+    seen_age = max(0, now_ms - seen_ms)
     if seen_age > STALE_AFTER_MS:
         return "stale", head_age, seen_age
     return ("stalled" if head_age > STALLED_AFTER_MS else "good"), head_age, seen_age

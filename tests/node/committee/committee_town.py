@@ -63,7 +63,7 @@ class Town:
         idle = []
         for member, node in self.nodes.items():
             if only is None or member in only:
-                node._look_again_ms = 0
+                node.turns.look_again()
                 # Blocks come as fast as they are asked for: a share that waits a second for its
                 # receiver would miss the phase that it is for.
                 node.committee._pauses.clear()
