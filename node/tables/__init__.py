@@ -86,6 +86,7 @@ from node.tables.lookups import (
     TicketRange,
 )
 from node.tables.lookups_own import (
+    AuditedEvaluation,
     CheckedRoot,
     Deposit,
     LookupEntry,
@@ -143,6 +144,7 @@ __all__ = [
     "ApiToken",
     "Attestation",
     "AuditRow",
+    "AuditedEvaluation",
     "Backup",
     "Ballot",
     "Base",

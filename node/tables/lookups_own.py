@@ -50,6 +50,26 @@ class OwnLookup(Base):
     forget_from_s: Mapped[Big | None]
 
 
+class AuditedEvaluation(Base):
+    """An evaluation that this node, the regulator's, has audited, as its log showed it.
+
+    `mark` is SHA-256 of what has one element for ever: the ticket, or the entry in its key epoch.
+    """
+
+    __tablename__ = "audited_evaluations"
+    __table_args__ = (Index(None, "key_epoch"),)
+
+    mark: Mapped[Bytes32] = mapped_column(primary_key=True)
+    day: Mapped[Big]
+    reader: Mapped[int]
+    ticket: Mapped[Big]
+    subject: Mapped[Bytes32]
+    blinded: Mapped[Bytes32]
+    key_epoch: Mapped[Big]
+    level: Mapped[int]
+    signature: Mapped[Blob]
+
+
 class LookupEntry(Base):
     """An entry that an own lookup found: where its receipt holds salt and statement of it."""
 

@@ -29,6 +29,7 @@ from node.services.lookups.accusing import (
     anything_to_prosecute,
     not_begun,
 )
+from node.services.lookups.across_days import hold_against_other_days
 from node.services.lookups.audit_views import AuditsView, newest_audits, view_of_audit
 from node.services.lookups.consenting import LOOKUP_ERASED
 from node.services.lookups.defending import DefendingActs, anything_to_defend
@@ -182,6 +183,11 @@ class AuditingService(AccusingActs, DefendingActs):
                 self._open_one(logged, report, allow_test=allow_test or self._allow_test)
         with self._doors.writing() as session:
             now_ms = self._doors.identity.clock()
+            first = openable_from(current_key_epoch(session, now_of(session)))
+            for one, other in hold_against_other_days(
+                session, day, rows.values(), openable_from=first
+            ):
+                report.wrong.append(_twice(one, other))
             for wrong in report.wrong:
                 # Audited again, a day's new findings are kept beside those that stand.
                 proof = hashlib.sha256(canonical_json(wrong.evidence)).hexdigest()[:32]
@@ -235,9 +241,7 @@ class AuditingService(AccusingActs, DefendingActs):
         if standing is row:
             report.evaluations += 1
         elif standing.blinded != row.blinded:
-            says = "two elements were evaluated for one ticket; both signatures are kept"
-            evidence: dict[str, object] = {"one": _evidence(standing), "other": _evidence(row)}
-            report.wrong.append(_wrong(TWICE, row.reader, says, evidence))
+            report.wrong.append(_twice(standing, row))
 
     def _open_one(self, logged: Logged, report: AuditReport, *, allow_test: bool) -> None:
         """Have one evaluation opened; whatever stands in the way is the reader's to explain."""
@@ -280,6 +284,12 @@ class AuditingService(AccusingActs, DefendingActs):
                     return False
             found = select(DeletionCertificate.entry).where(certified).limit(1)
             return session.scalars(found).first() is not None
+
+
+def _twice(one: Logged, other: Logged) -> Wrong:
+    says = "two elements were evaluated for one ticket; both signatures are kept"
+    evidence: dict[str, object] = {"one": _evidence(one), "other": _evidence(other)}
+    return _wrong(TWICE, other.reader, says, evidence)
 
 
 def _not_opened(logged: Logged, error: KanheError, report: AuditReport) -> None:
