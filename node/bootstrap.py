@@ -107,7 +107,11 @@ def open_node(
         database = open_database(url)
         stack.callback(database.close)
         upgrade(database)
-        client = ChainClient((place.url, *place.more_urls), timeout_s=chosen.rpc_timeout_s)
+        client = ChainClient(
+            (place.url, *place.more_urls),
+            timeout_s=chosen.rpc_timeout_s,
+            before=database.reading.let_go,
+        )
         stack.callback(client.close)
         if running:
             check_chain(client, place.contracts)

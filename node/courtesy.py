@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Final
 
-#: So long at most: callers who never stop asking delay a turn's work and do not end it.
+#: So long at most, and so long in a turn: callers who never stop asking delay its work, and the
+#: next turn's books, and do not end it.
 GIVE_WAY_S: Final = 0.02
+A_TURN_S: Final = 0.06
 
 
 class Courtesy:
@@ -35,9 +38,23 @@ class Courtesy:
                 if not self._calls:
                     self._changed.notify_all()
 
-    def give_way(self) -> None:
-        """Wait until no call is being answered, for `GIVE_WAY_S` at most."""
+    def give_way(self, most_s: float = GIVE_WAY_S) -> float:
+        """Wait until no call is being answered, for `most_s` at most; return how long (s)."""
         # Read without the lock: nearly always there is none.
-        if self._calls:
-            with self._changed:
-                self._changed.wait_for(lambda: not self._calls, GIVE_WAY_S)
+        if not self._calls:
+            return 0.0
+        began_s = time.monotonic()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._calls, most_s)
+        return time.monotonic() - began_s
+
+    def of_turn(self) -> Callable[[], None]:
+        """Return what gives way before each piece of a turn's work, for `A_TURN_S` in all."""
+        left_s = A_TURN_S
+
+        def first() -> None:
+            nonlocal left_s
+            if left_s > 0:
+                left_s -= self.give_way(min(GIVE_WAY_S, left_s))
+
+        return first

@@ -72,8 +72,14 @@ class Commits:
     def note(self, connection: Connection) -> None:
         """Hear of a commit (SQLAlchemy's engine event)."""
         reads = connection.get_execution_options().get(_READ_ONLY, False)
-        if reads:
-            return
+        if not reads:
+            self.count()
+
+    def count(self, _done: object = None) -> None:
+        """Count a commit: as it begins, and once more when it is done.
+
+        What is read between the two may lack it, and counts as older than the second.
+        """
         # Two at once would count as one, which a turn between them would have seen already.
         with self._lock:
             self.ever += 1
@@ -142,7 +148,7 @@ def open_database(url: str) -> Database:
     event.listen(engine, "commit", commits.note)
     facts = Facts()
     reading = Readers(engine.execution_options(**{_READ_ONLY: True}), commits, facts)
-    return Database(engine, Writers(engine, facts), reading, commits, facts)
+    return Database(engine, Writers(engine, facts, commits.count), reading, commits, facts)
 
 
 def bulk_insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

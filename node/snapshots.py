@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy import Engine, PoolProxiedConnection, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 #: A shared snapshot is given up after so long: other processes write, and calls may take a while.
@@ -33,7 +34,7 @@ Answer = TypeVar("Answer")
 class Facts:
     """Answers that the ledger's rows gave, kept until a turn moves them.
 
-    Only a node's turns write those rows. While nobody takes turns here, another process may, and
+    Only a node's follower writes those rows. While none runs here, another process may, and
     nothing is kept beyond one snapshot.
     """
 
@@ -119,9 +120,11 @@ class _Shared(Session):
 class Writers(sessionmaker[Session]):
     """Makes sessions whose transactions may write."""
 
-    def __init__(self, bind: Engine, facts: Facts) -> None:
+    def __init__(self, bind: Engine, facts: Facts, committed: Callable[[Session], None]) -> None:
+        """Take what hears of each commit that is done."""
         super().__init__(bind, expire_on_commit=False)
         self._facts = facts
+        event.listen(self, "after_commit", committed)
 
     def __call__(self, **local_kw: Any) -> Session:  # noqa: ANN401 - as SQLAlchemy says it
         """Open a session."""
@@ -182,15 +185,24 @@ class Readers(sessionmaker[Session]):
         try:
             yield
         finally:
-            self.let_go()
             self._here.sharing = False
+            self.let_go()
 
     def let_go(self) -> None:
-        """End this thread's shared snapshot, if there is one; the next read begins another."""
+        """End this thread's shared snapshot, unless it is in use; the next read begins another.
+
+        Whoever is about to wait for something outside says so: as long as a snapshot stands,
+        SQLite's log is not emptied of what was destroyed.
+        """
         session: _Shared | None = getattr(self._here, "session", None)
-        if session is not None:
-            self._here.session = None
+        if session is None or session.used:
+            return
+        self._here.session = None
+        try:
             session.close()
+        except SQLAlchemyError:
+            # The server has ended it already.
+            session.invalidate()
 
 
 class Changes:
@@ -225,12 +237,13 @@ class Changes:
         # One of its own: SQLite counts what others commit, and not what the asking does.
         if self._connection is None:
             pooled = self._engine.raw_connection()
+            # Kept before anything may fail; the counts of two connections are not to be compared.
+            self._connection, self._seen = pooled, None
+            # Asked for first: a detached connection does not name its driver's.
+            driver: Any = pooled.driver_connection
             pooled.detach()
             if not self._sqlite:
-                driver: Any = pooled.driver_connection
                 driver.autocommit = True
-            # The counts of two connections are not to be compared.
-            self._connection, self._seen = pooled, None
         return self._connection
 
     def close(self) -> None:

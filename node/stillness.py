@@ -15,6 +15,8 @@ from node.measuring import StepResult
 from node.snapshots import Changes
 
 MS_PER_S: Final = 1_000
+#: Whatever a clock says that was set back.
+LONGEST_MS: Final = 1_000
 
 
 class Stillness:
@@ -47,7 +49,8 @@ class Stillness:
         """
         self._head = head
         self._brings = StepResult(0, 0, 0, 0, 0, idle=idle)
-        self._until = (until_ms, self._timer() + (until_ms - now_ms) / MS_PER_S)
+        pause_ms = min(until_ms - now_ms, LONGEST_MS)
+        self._until = (until_ms, self._timer() + pause_ms / MS_PER_S)
 
     def end(self) -> None:
         """Let the next turn be taken."""

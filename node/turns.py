@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final, Protocol
 
 from node.attempts import Attempts
@@ -26,6 +27,7 @@ from reconcile.report.memory import no_collection
 LOOK_AGAIN_MS: Final = 1_000
 # While a run is put off, so that it comes no later than it must.
 LOOK_RESTING_MS: Final = 50
+MS_PER_S: Final = 1_000
 
 
 class Host(Protocol):
@@ -58,7 +60,7 @@ class Turns:
         """Take the node's parts."""
         self._host = host
         self._seen: tuple[int, int] | None = None
-        self._look_again_ms = 0
+        self._look_again_ms, self._look_again_s = 0, 0.0
         self._stillness = Stillness(Changes(host.database.engine))
 
     def step(self) -> StepResult:
@@ -91,10 +93,7 @@ class Turns:
         host = self._host
         stood = host.relay.stood
         self._stillness.end()
-        facts = host.database.facts
-        facts.let_move()
         followed = host.follower.step(head)
-        facts.stand((head, followed.cursor, followed.final))
         if followed.rewound_to is not None:
             host.moves.all_moved()
         reactions, sent = self._react((followed.cursor, followed.final))
@@ -139,7 +138,9 @@ class Turns:
         host = self._host
         now_ms = host.clock()
         # Now and then without a new block too: clocks run, and other processes write.
-        if seen == self._seen and now_ms < self._look_again_ms and host.relay.stood:
+        # By both clocks: the machine's may be set back by an hour.
+        early = now_ms < self._look_again_ms and time.monotonic() < self._look_again_s
+        if seen == self._seen and early and host.relay.stood:
             reactions = host.posting.seal_due()
             return reactions, self._send()
         with host.moves.looking(final=seen[1], now_ms=now_ms):
@@ -170,7 +171,9 @@ class Turns:
             host.meter.matched()
         resting = host.reconciliation.resting
         self._seen = None if reactions + matched else seen
-        self._look_again_ms = host.clock() + (LOOK_RESTING_MS if resting else LOOK_AGAIN_MS)
+        pause_ms = LOOK_RESTING_MS if resting else LOOK_AGAIN_MS
+        self._look_again_ms = host.clock() + pause_ms
+        self._look_again_s = time.monotonic() + pause_ms / MS_PER_S
         return matched
 
     def _screen(self) -> int:
@@ -178,7 +181,7 @@ class Turns:
         host = self._host
         if not host.relay.stood or not host.parts.anything():
             return host.screening.destroy_erased()  # sends nothing: it waits for no lane
-        with host.attempts.letting_go_first(host.peers.courtesy.give_way):
+        with host.attempts.letting_go_first(host.peers.courtesy.of_turn()):
             done = host.screening.react() + host.parts.react()
         if done:
             self._seen = None

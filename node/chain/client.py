@@ -8,7 +8,7 @@ may not have arrived. No server-side filters, no `finalized` tag (engines disagr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,8 +77,11 @@ class ChainClient:
         *,
         timeout_s: float = 10.0,
         transport: httpx.BaseTransport | None = None,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
         """Take endpoints; `transport` replaces the network where faults are simulated.
+
+        `before` is called before each request.
 
         Raises `ConfigError` CHAIN_URL.
         """
@@ -91,6 +94,7 @@ class ChainClient:
             )
         self.urls = tuple(urls)
         self._at = 0
+        self._before = before
         self._ids = itertools.count(1)
         self._http = httpx.Client(timeout=timeout_s, transport=transport, verify=trust_for(urls))
 
@@ -143,6 +147,7 @@ class ChainClient:
     def _post(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Send to the present endpoint, then to the others; answers as a list."""
         body = msgspec.json.encode(requests[0] if len(requests) == 1 else requests)
+        self._before()
         last: ChainError = ChainUnreachable("no endpoint was asked")
         for turn in range(len(self.urls)):
             at = (self._at + turn) % len(self.urls)

@@ -118,6 +118,7 @@ class Follower:
         self._client = client
         self._sessions = database.writing
         self._reading = database.reading
+        self._facts = database.facts
         self._sink = sink
         self._contracts = contracts
         self._addresses = tuple(contracts.addresses.values())
@@ -133,6 +134,17 @@ class Follower:
         Raises `ChainError`s, the caller tries again later.
         """
         head = self._client.head() if head is None else head
+        self._facts.let_move()
+        try:
+            step = self._towards(head)
+        except BaseException:
+            # Rows may have moved all the same.
+            self._facts.forget()
+            raise
+        self._facts.stand((head, step.cursor, step.final))
+        return step
+
+    def _towards(self, head: Header) -> Step:
         cursor = self._cursor(head)
         rewound = self._rewind_if_forked(cursor, head)
         if rewound is not None:

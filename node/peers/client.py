@@ -106,14 +106,16 @@ class PeerClient:
         is_key_of: IsKeyOf,
         now_s: Callable[[], int],
         timeout_s: float = TIMEOUT_S,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take whom to call, as whom, and who says whose keys these are."""
+        """Take whom to call, as whom, who says whose keys these are, and what comes `before`."""
         self._book = book
         self._own = own
         self._network = network
         self._is_key_of = is_key_of
         self._now_s = now_s
         self._timeout_s = timeout_s
+        self._before = before
         self._lock = threading.Lock()
         self._clients: dict[int, tuple[tuple[x509.Certificate, ...], httpx.Client]] = {}
 
@@ -131,6 +133,7 @@ class PeerClient:
             )
         client = self._client(peer)
         timeout = timeout_s or self._timeout_s
+        self._before()
         try:
             status, content = _exchange(client, f"{peer.url}{path}", body, member, timeout)
         except httpx.HTTPError as error:

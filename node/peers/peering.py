@@ -65,6 +65,7 @@ class Peering:
                 is_key_of=self.is_key_of,
                 now_s=self.now_s,
                 timeout_s=self._timeout_s,
+                before=self._database.reading.let_go,
             )
         return self._client
 

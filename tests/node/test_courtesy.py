@@ -18,16 +18,15 @@ from tests.databases import address_of
 LONG_S = 30.0
 
 
-def test_it_waits_until_the_last_call_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_until_the_last_call_is_answered() -> None:
     """And not at all while none is."""
-    monkeypatch.setattr(courtesy, "GIVE_WAY_S", LONG_S)
     manners = Courtesy()
     manners.give_way()
     order: list[str] = []
     answered = threading.Event()
 
     def work() -> None:
-        manners.give_way()
+        manners.give_way(LONG_S)
         order.append("work")
 
     with manners.answering():
@@ -49,6 +48,22 @@ def test_callers_who_never_stop_delay_and_do_not_end_it() -> None:
         for _ in range(3):
             manners.give_way()
     assert time.monotonic() - began < LONG_S
+
+
+def test_a_turn_gives_way_for_so_long_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pieces it has: what is left is what was not waited."""
+    monkeypatch.setattr(courtesy, "A_TURN_S", 0.03)
+    manners, asked = Courtesy(), []
+
+    def waited(most_s: float = 0.0) -> float:
+        asked.append(round(most_s, 3))
+        return most_s
+
+    monkeypatch.setattr(manners, "give_way", waited)
+    first = manners.of_turn()
+    for _ in range(5):
+        first()
+    assert asked == [0.02, 0.01]
 
 
 def test_a_call_that_fails_is_answered_too() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from node import snapshots
@@ -283,3 +284,59 @@ def test_answers_fill_no_memory(database: Database, monkeypatch: pytest.MonkeyPa
             assert remembered(session, (number,), lambda: "one") == "one"
         assert remembered(session, (0,), lambda: "another") == "one"
         assert remembered(session, (4,), lambda: "another") == "another"
+
+
+def test_a_snapshot_that_began_during_a_commit_is_given_up(database: Database) -> None:
+    """A commit counts when it begins and when it is done: between the two nobody sees it."""
+    begun, done = threading.Event(), threading.Event()
+
+    @event.listens_for(database.engine, "commit")
+    def slow(_connection: Connection) -> None:
+        if threading.current_thread().name == "writer":
+            begun.set()
+            done.wait(20)
+
+    writer = threading.Thread(target=_note, args=(database, "one"), name="writer")
+    with database.reading.shared():
+        writer.start()
+        assert begun.wait(20)
+        acts = database.commits.of_others
+        assert _fact(database) is None
+        done.set()
+        writer.join(20)
+        assert _fact(database) == "one"
+        assert database.commits.of_others > acts, "nor does a look between the two have seen it"
+
+
+def test_who_waits_for_something_outside_holds_no_log(
+    database: Database, elsewhere: Database
+) -> None:
+    """A command beside the node empties it of what it destroyed while a turn waits for a peer."""
+    _note(database, "destroyed")
+    with database.reading.shared():
+        assert _fact(database) == "destroyed"
+        database.reading.let_go()
+        _note(elsewhere, "")
+        assert elsewhere.empty_log()
+        with database.reading() as session:
+            database.reading.let_go()
+            assert session.get_one(NodeFact, "a fact").value == "", "one in use stays"
+
+
+def test_a_snapshot_that_cannot_be_ended_ends_nothing_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that went away took it along: the next turn has its own."""
+
+    def gone(_session: Session) -> None:
+        raise OperationalError("ROLLBACK", {}, Exception("the server went away"))
+
+    with database.reading.shared():
+        assert _fact(database) is None
+        monkeypatch.setattr(snapshots._Shared, "close", gone)
+    monkeypatch.undo()
+    begun = _begun(database)
+    for _ in range(2):
+        with database.reading.shared():
+            assert _fact(database) is None
+    assert len(begun) == 2

@@ -201,12 +201,16 @@ class AccusingActs(OpeningActs):
         for reader in session.scalars(
             select(Accusation.reader).where(not_begun()).distinct()
         ).all():
-            asked = 0
+            asked, full = 0, False
             of = select(Accusation).where(not_begun(), Accusation.reader == reader)
             for row in session.scalars(of.order_by(Accusation.found_at_ms)).all():
+                if full and row.ticket:
+                    continue
                 logged = accused_of(row)
                 found = admissible(session, logged, now, domain=domain, regulator=own, asked=asked)
                 if found is Admissible.LATER:
+                    # There is room for listings alone, and many lookups may wait.
+                    full = True
                     continue
                 if found is Admissible.NEVER:
                     void.append(row.evaluation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -76,6 +77,22 @@ def is_own_fault(error: KanheError) -> bool:
     return isinstance(error, UsageError)
 
 
+class AuthoritiesUnread(UsageError):  # noqa: N818 - a statement
+    """Raised when this node's own file of an authority does not read: no opening can be weighed."""
+
+
+def _own_authorities(
+    authorities: Callable[[], Sequence[x509.Certificate]],
+) -> Sequence[x509.Certificate]:
+    try:
+        return authorities()
+    except (KanheError, OSError) as error:
+        code = error.code if isinstance(error, KanheError) else "AUTHORITY_UNREAD"
+        raise AuthoritiesUnread(
+            code, f"this node's own authorities do not read: {error}", help="correct the file"
+        ) from error
+
+
 class OpeningActs:
     """What both sides of an audit share."""
 
@@ -92,7 +109,7 @@ class OpeningActs:
         self._doors = doors
         self._ask = ask
         self._regulator = regulator
-        self._authorities = authorities
+        self._authorities = functools.partial(_own_authorities, authorities)
         self._allow_test = allow_test
         self._calls = LookupCalls(doors.identity)
 
@@ -135,6 +152,8 @@ class OpeningActs:
         try:
             with self._doors.reading() as session:
                 yield session
+        except AuthoritiesUnread:
+            raise
         except UsageError as error:
             raise refuse("AUDIT_MALFORMED", error.message) from None
 

@@ -133,7 +133,7 @@ class AskingActs(FallBackActs, TicketActs):
             released = open_release(data, self._ring.sealing_keys(session, ZERO32))
             self._require_true(session, released, member)
             receipt = released.receipt
-            self._held_more()
+            self._held_more(session)
             row = session.get(HeldDetail, receipt.ticket) or HeldDetail(ticket=receipt.ticket)
             row.entry, row.uploader, row.recipient = (
                 receipt.entry,

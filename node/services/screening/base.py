@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from cryptography import x509
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from node.acts import record_act
@@ -101,10 +101,17 @@ class Base:
             raise ChainStalled("no block was read yet", help="let the node run, then try again")
         return now
 
-    def _held_more(self) -> None:
-        """Let the next turn look at everything that was erased: more of it may be held here."""
-        self._erased.look_again()
-        self._certified.look_again()
+    def _held_more(self, session: Session) -> None:
+        """Let a turn look at everything that was erased once this is committed: more may be held.
+
+        Sooner, a turn between would look in vain, and none again before the day is over.
+        """
+
+        def again(_session: Session) -> None:
+            self._erased.look_again()
+            self._certified.look_again()
+
+        event.listen(session, "after_commit", again, once=True)
 
     def _empty_log(self) -> int:
         """Empty the database's own log of what was destroyed; a reader may hold it for a while."""

@@ -149,7 +149,7 @@ class FallBackActs(CustodyBase):
                 asked_at_s=self._now(session).time_s,
             )
             session.add(row)
-            self._held_more()
+            self._held_more(session)
             # Its evidence comes without its uploader: the statement is the lookup's.
             know_statement(session, self._ring, record, source=KIND, now_ms=self._identity.clock())
             self._act(session, actor, "custody-request", entry.hex(), ticket=str(asked.ticket))

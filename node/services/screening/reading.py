@@ -36,7 +36,7 @@ class ReadingActs(Base):
             verdict = verified(session, data, self._trust(session), allow_test=allow_test)
             if holding is not None:
                 require_found(verdict, holding)
-            self._held_more()
+            self._held_more(session)
             for record in verdict.records:
                 know_statement(
                     session, self._ring, record, source=RECEIPT, now_ms=self._identity.clock()

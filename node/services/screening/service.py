@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
-from node.blacklist import Now
+from node.blacklist import Now, now_of
 from node.identity import address_bytes
 from node.screening.states import CHALLENGE_WINDOW_S
 from node.services.screening.custody import ASK, DROP, TAKE, TELL
@@ -24,6 +24,7 @@ from node.services.screening.reading import ReadingActs
 from node.services.screening.settling import SettlingActs
 from node.services.screening.stating import StatingActs
 from node.services.screening.tracing import TracingActs
+from node.services.screening.watching import Watch
 from node.tables import (
     Cursor,
     DeletionCertificate,
@@ -78,15 +79,18 @@ class ScreeningService(
         gone = self.destroy_erased()
         if not self._may_send():
             return gone
-        works: dict[str, tuple[ColumnElement[bool], Due]] = {
-            "tag entries": (_untagged(), self._tag_due),
-            "vest stakes": (_stakes_held(), self._vest_due),
-            "move disputes": (_disputes_open(), self._move_disputes),
-            "erase entries": (_erasures_open(), self._erasures_due),
-            "destroy custodies": (_custodies_held(), self._destroy_custodies),
-        }
         # A look costs one reading transaction where nothing is to be done, as on most turns.
         with self._reading() as session:
+            works: dict[str, tuple[ColumnElement[bool], Due]] = {
+                "tag entries": (_untagged(), self._tag_due),
+                "vest stakes": (_stakes_held(), self._vest_due),
+                "move disputes": (_disputes_open(), self._move_disputes),
+                "erase entries": (_erasures_open(), self._erasures_due),
+                "destroy custodies": (
+                    _custodies_held(self._kept, now_of(session)),
+                    self._destroy_custodies,
+                ),
+            }
             found = session.execute(select(*(what for what, _ in works.values()))).one()
         done = gone
         for (name, (_, work)), is_due in zip(works.items(), found, strict=True):
@@ -153,5 +157,10 @@ def _erasures_open() -> ColumnElement[bool]:
     return exists().where(or_(until.is_(None), until <= Cursor.head_time_s), ~stands)
 
 
-def _custodies_held() -> ColumnElement[bool]:
-    return exists().where(HeldCustody.destroyed_at_ms.is_(None))
+def _custodies_held(watch: Watch, now: Now) -> ColumnElement[bool]:
+    """Say whether the ledger has said anything of a custody that is held, since it was looked at.
+
+    The work takes the writers' lock, for which who evaluates would wait.
+    """
+    held = HeldCustody.destroyed_at_ms.is_(None)
+    return exists().where(held, watch.touched(now, HeldCustody.entry, HeldCustody.consent))

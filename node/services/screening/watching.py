@@ -23,15 +23,18 @@ class Watch:
     def __init__(self) -> None:
         """Begin with nothing looked at."""
         self._block, self._day = -1, -1
+        self._changes = self._asked = 0
 
     def look_again(self) -> None:
-        """Look at everything with the next turn: what is held here has changed."""
+        """Look at everything with the next turn: what is held has changed, and is committed."""
+        self._changes += 1
         self._day = -1
 
     def touched(
         self, now: Now, entry: BytesColumn, consent: BytesColumn | None = None
     ) -> ColumnElement[bool]:
         """Say of a row whether it is to be looked at."""
+        self._asked = self._changes
         if self._day != now.time_s // DAY_S:
             return true()
         facts = select(BlacklistFact.entry).where(BlacklistFact.block_number > self._block)
@@ -42,6 +45,9 @@ class Watch:
 
     def looked(self, session: Session, now: Now) -> None:
         """Note that everything touched was looked at; what is not final yet is so again."""
+        if self._asked != self._changes:
+            # More came to be held since the question.
+            return
         cursor = tip_of(session)
         self._block = -1 if cursor is None else cursor.final_block
         self._day = now.time_s // DAY_S

@@ -197,6 +197,8 @@ def test_a_key_counts_after_its_end_until_it_is_reported_lost(court: Court) -> N
     word = reader.keys.approver.sign_digest(plain.digest(domain))
     logged = replace(plain, signature=word)
     address = bytes.fromhex(reader.keys.approver.address[2:])
+    # Rows are changed here without a block.
+    node.database.facts.forget()
     with node.sessions() as session:
 
         def asked(one: Logged = logged, *, waiting: int = 0, regulator: int = OUTSIDER) -> str:

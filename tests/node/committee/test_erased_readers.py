@@ -160,6 +160,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story(town: Town) -> Story:
     """Looked up, with its evidence: the reader holds all there is; the tests go on from there."""
+    # Listings and lookups on one day of the chain, whatever the time is here.
+    town.pass_s(DAY_S - town.time_s() % DAY_S)
     entry, stays = (town.list(OUTSIDER, who, EVIDENCE) for who in (SERIAL, OTHER))
     town.publish()
     reader, uploader = town.node(READER), town.node(OUTSIDER)

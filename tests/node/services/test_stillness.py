@@ -53,6 +53,16 @@ def test_it_lasts_until_something_moves() -> None:
     assert not unfinal.idle
 
 
+def test_a_clock_that_was_set_back_keeps_nobody_asleep() -> None:
+    """The time to look again is the old clock's: it counts for a second at most."""
+    seconds = [100.0]
+    still = Stillness(_Changes(), timer=lambda: seconds[0])
+    still.begin(HEAD, 3_600_000, 7_201_000, idle=True)
+    assert still.lasts(HEAD, 3_600_500) is not None
+    seconds[0] += 1.0
+    assert still.lasts(HEAD, 3_600_500) is None
+
+
 def test_a_node_at_rest_asks_its_database_nothing(pair: Pair) -> None:
     """Turn after turn; somebody else's commit, a block and a second each bring a whole turn."""
     pair.agreement()
