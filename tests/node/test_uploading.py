@@ -116,7 +116,13 @@ def test_a_root_that_no_challenge_is_heard_of_is_looked_at_again(
     missing = [SimpleNamespace(entry=b"e" * 32)]
     monkeypatch.setattr(uploading, "_unchecked", unchecked)
     monkeypatch.setattr(uploading, "_own_at", lambda *_: [1])
-    monkeypatch.setattr(uploading, "_look", lambda *_: (2, missing, []))
+    looked: list[object] = []
+
+    def look(*asked: object) -> tuple[int, list[SimpleNamespace], list[object]]:
+        looked.append(asked)
+        return 2, missing, []
+
+    monkeypatch.setattr(uploading, "_look", look)
     calls: Any = SimpleNamespace(challenge_root=lambda *asked: sent.append(asked[1:]))
     doors: Any = SimpleNamespace(
         reading=database.writing.begin,
@@ -124,8 +130,10 @@ def test_a_root_that_no_challenge_is_heard_of_is_looked_at_again(
         identity=SimpleNamespace(clock=lambda: 0),
     )
     epoch: Any = SimpleNamespace(key_epoch=1)
-    for late_s, asked in ((-600, 0), (0, 1), (60, 1)):
+    unheard: dict[tuple[int, int], int] = {}
+    # Its buckets are read once a minute until then, and not in every turn.
+    for late_s, looks, asked in ((-600, 1, 0), (-599, 1, 0), (-540, 2, 0), (0, 3, 1), (60, 3, 1)):
         now = Now(1, begun_s + CHALLENGE_PERIOD_S + late_s)
-        uploading.check_due(doors, 5, epoch, lambda *_: b"", calls, now)
-        assert len(sent) == asked
+        uploading.check_due(doors, 5, epoch, lambda *_: b"", calls, now, unheard=unheard)
+        assert (len(looked), len(sent)) == (looks, asked)
     assert sent == [(9, 1, b"e" * 32)]

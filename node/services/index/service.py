@@ -72,6 +72,9 @@ class IndexService:
         self._replica: Replica | None = None
         self._shelf: Shelf | None = None
         self._anew: set[int] = set()
+        self._unheard: dict[tuple[int, int], int] = {}
+        # A start empties the log once: the last process may have died before it did.
+        self._destroyed = True
 
     def close(self) -> None:
         """Close files and threads."""
@@ -154,7 +157,9 @@ class IndexService:
         done += leave_due(self._doors, member, epoch, self._ask)
         with self._doors.reading() as session:
             now = now_of(session)
-        return done + uploading.check_due(self._doors, member, epoch, self._ask, self._calls, now)
+        return done + uploading.check_due(
+            self._doors, member, epoch, self._ask, self._calls, now, unheard=self._unheard
+        )
 
     def _build(self, member: int, epoch: EpochCommittee) -> int:
         if epoch.index_of(member) is None:
@@ -245,8 +250,10 @@ class IndexService:
             replica.prune()
             with self._doors.writing() as session:
                 forgotten = forget_over(session, cut.key_epoch)
-            if forgotten:
-                self._doors.database.empty_log()
+            self._destroyed = self._destroyed or forgotten > 0
+        # A reader may hold the log for a while: then it is emptied with a later look.
+        if self._destroyed and self._doors.database.empty_log():
+            self._destroyed = False
 
     # ------------------------------------------------------------------------ by others
     def handlers(self) -> Mapping[str, Callable[[int, bytes], bytes]]:

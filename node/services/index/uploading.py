@@ -52,6 +52,8 @@ from reconcile.model import KanheError
 #: Entries evaluated in one request: RFC 9497's proof covers them all.
 BATCH: Final = 100
 MISSING: Final = "INDEX_LEAF_MISSING"
+#: A root whose leaf is missing while no challenge is heard is looked at again after this pause.
+UNHEARD_PAUSE_S: Final = 60
 _log = logger("index")
 
 
@@ -106,14 +108,27 @@ def _item(doors: Doors, entry: bytes, made: Blinded, key_epoch: int) -> Asked:
 
 
 def check_due(
-    doors: Doors, member: int, epoch: EpochCommittee, ask: Ask, calls: LookupCalls, now: Now
+    doors: Doors,
+    member: int,
+    epoch: EpochCommittee,
+    ask: Ask,
+    calls: LookupCalls,
+    now: Now,
+    *,
+    unheard: dict[tuple[int, int], int],
 ) -> int:
-    """Look for own leaves in each root that may still be challenged; challenge what lacks one."""
+    """Look for own leaves in each root that may still be challenged; challenge what lacks one.
+
+    `unheard`: at what time of the chain (s) a root's leaf was missing and no challenge heard.
+    """
     with doors.reading() as session:
         found = _unchecked(session, epoch.key_epoch, now)
         if found is None:
             return 0
         root, cut = found
+        mark = (root.version, root.revision)
+        if now.time_s - unheard.get(mark, -UNHEARD_PAUSE_S) < UNHEARD_PAUSE_S:
+            return 0
         rows = _own_at(session, member, cut)
     replica = 0
     missing: list[SealedRecord] = []
@@ -130,7 +145,10 @@ def check_due(
         if missing and not heard:
             _log.warning("leaves missing, no challenge is heard now", version=root.version)
             if root.revision < MAX_REVISIONS:
-                # One may be heard before the root's hour is over.
+                # One may be heard before the root's hour is over. All buckets are not read again
+                # in every turn until then.
+                unheard.clear()
+                unheard[mark] = now.time_s
                 return 0
         if root.revision < MAX_REVISIONS and heard:
             # One challenge a member and revision; the last one all of the committee signed.
